@@ -1,0 +1,1 @@
+"""The edge: HTTP routes, schemas and the one map from error codes to statuses."""

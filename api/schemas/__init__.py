@@ -1,0 +1,1 @@
+"""Request and response structs, one module a resource."""

@@ -1,0 +1,1 @@
+"""The `snuggles` command and the embedded stack."""

@@ -1,0 +1,1 @@
+"""Pool, transactions and typed queries, one module a subject."""

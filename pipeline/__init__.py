@@ -1,0 +1,1 @@
+"""Media work: probe, timeline, highlights, cut, render, verify. Knows no database, queue, HTTP or settings."""

@@ -1,0 +1,240 @@
+"""What crosses the pipeline's border: the requests a media child reads and the results it writes, all JSON by msgspec.
+
+Times are seconds (float) at this border only; inside, plans use `Fraction` or integer ticks with a time base.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Kind = Literal["humor", "celebration", "surprise", "emotional", "engagement"]
+Format = Literal["mp4", "webm", "mp3"]
+Accuracy = Literal["exact", "fast", "encode"]
+Preset = Literal["original", "720p", "vertical", "square", "audiogram"]
+StreamKind = Literal["video", "audio", "subtitle", "data", "attachment"]
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """Where the bytes of a recording are: a local path or an http(s) URL that answers byte ranges."""
+
+    location: str
+    size_bytes: int | None = None
+    index: str | None = None
+    """Path of the packet index that ingest stored, when there is one: cuts then read only the ranges they need."""
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """Something about a file that a person may want to know; the file is still usable."""
+
+    code: str
+    message: str
+    stream: int | None = None
+    time_s: float | None = None
+
+
+class StreamInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One stream of a container, as the decoder will see it."""
+
+    index: int
+    kind: StreamKind
+    codec: str
+    profile: str | None = None
+    time_base: str = "1/1"
+    start_s: float | None = None
+    duration_s: float | None = None
+    bit_rate: int | None = None
+    language: str | None = None
+    is_default: bool = False
+    is_cover: bool = False
+    """An attached picture (cover art), not a moving image."""
+    width: int | None = None
+    height: int | None = None
+    rotation: int = 0
+    """Clockwise degrees to turn the decoded picture for display: 0, 90, 180 or 270."""
+    sample_aspect: str = "1/1"
+    frame_rate: float | None = None
+    is_vfr: bool = False
+    pix_fmt: str | None = None
+    bit_depth: int | None = None
+    hdr: Literal["pq", "hlg"] | None = None
+    is_interlaced: bool = False
+    sample_rate: int | None = None
+    channels: int | None = None
+    layout: str | None = None
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """What a file holds. `video` and `audio` are the streams that clips are made from."""
+
+    container: str
+    duration_s: float
+    start_s: float
+    size_bytes: int | None
+    bit_rate: int | None
+    streams: list[StreamInfo]
+    video: int | None
+    audio: int | None
+    problems: list[Problem]
+
+    def stream(self, index: int) -> StreamInfo:
+        """Return the stream with this container index; KeyError when there is none."""
+        for stream in self.streams:
+            if stream.index == index:
+                return stream
+        raise KeyError(index)
+
+
+class Reason(Struct, frozen=True, kw_only=True):
+    """A named part of a highlight's score; the contributions of all reasons sum to the score."""
+
+    signal: str
+    weight: float
+    contribution: float
+
+
+class Highlight(Struct, frozen=True, kw_only=True):
+    """A moment worth sharing. Core is the moment itself; start and end are padded and snapped to pauses."""
+
+    start_s: float
+    end_s: float
+    core_start_s: float
+    core_end_s: float
+    peak_s: float
+    score: Annotated[float, Meta(ge=0, le=1)]
+    kind: Kind
+    kind_confidence: float
+    reasons: list[Reason]
+
+
+class ActivityEvent(Struct, frozen=True, kw_only=True):
+    """Something the audience did, at a time of the recording."""
+
+    time_s: float
+    signal: Literal["message", "reaction", "vote", "join", "mark", "replay"]
+    weight: float = 1.0
+
+
+class DetectOptions(Struct, frozen=True, kw_only=True):
+    """How to pick highlights. `sensitivity` is the least score that counts (0.5 most moments, 0.9 only peaks)."""
+
+    sensitivity: Annotated[float, Meta(ge=0, le=1)] = 0.7
+    top: Annotated[int, Meta(ge=1, le=500)] | None = None
+    min_s: Annotated[float, Meta(ge=1, le=300)] = 5.0
+    max_s: Annotated[float, Meta(ge=1, le=300)] = 60.0
+    weights: dict[str, float] = {}
+    """Factors by signal name (0 silences a signal, 2 doubles it); unknown names are refused."""
+
+
+class Output(Struct, frozen=True, kw_only=True):
+    """A file that was made and has passed `verify`."""
+
+    path: str
+    format: Literal["mp4", "webm", "mp3", "jpeg", "webp"]
+    content_type: str
+    size_bytes: int
+    duration_s: float | None = None
+    width: int | None = None
+    height: int | None = None
+    copied_s: float = 0.0
+    """Seconds of the main stream taken over without encoding."""
+    encoded_s: float = 0.0
+
+
+class IngestTask(Struct, frozen=True, kw_only=True, tag="ingest", tag_field="task"):
+    """Look at a new recording once: probe, timeline, packet index, waveform, poster."""
+
+    source: Source
+
+
+class IngestResult(Struct, frozen=True, kw_only=True, tag="ingest", tag_field="task"):
+    """File names are relative to the scratch folder; `index`, `poster` are None where the source has none."""
+
+    probe: Probe
+    timeline: str
+    waveform: str
+    index: str | None
+    poster: str | None
+
+
+class DetectTask(Struct, frozen=True, kw_only=True, tag="detect", tag_field="task"):
+    """Score a stored timeline."""
+
+    timeline: str
+    options: DetectOptions = DetectOptions()
+    activity: list[ActivityEvent] = []
+
+
+class DetectResult(Struct, frozen=True, kw_only=True, tag="detect", tag_field="task"):
+    """Highlights best first, and the score curve (10 values a second, 0..1) as a JSON file."""
+
+    highlights: list[Highlight]
+    curve: str
+
+
+class RenderTask(Struct, frozen=True, kw_only=True, tag="render", tag_field="task"):
+    """Cut one clip and make the formats asked for, a thumbnail, and an animated preview where there is video."""
+
+    source: Source
+    start_s: float
+    end_s: float
+    formats: list[Format] = ["mp4"]
+    preset: Preset = "original"
+    accuracy: Accuracy = "exact"
+    title: str = ""
+    loudness: float | None = None
+    """Target in LUFS (EBU R128), such as -14; None leaves the level alone."""
+    options: dict[str, Any] = {}
+    """Preset options: fade_in_s, fade_out_s, blurred_sides, subtitles, theme …"""
+    max_bytes: int = 100 * 1024 * 1024
+
+
+class RenderResult(Struct, frozen=True, kw_only=True, tag="render", tag_field="task"):
+    """What was made. `preview` and `thumbnail` are among `outputs` (formats webp and jpeg)."""
+
+    outputs: list[Output]
+    bytes_read: int
+    accuracy: Accuracy
+    """What was done; differs from what was asked when the source does not allow an exact copy (see `notes`)."""
+    notes: list[Problem]
+
+
+Task = IngestTask | DetectTask | RenderTask
+TaskResult = IngestResult | DetectResult | RenderResult
+
+
+class Progress(Struct, frozen=True, kw_only=True, tag="progress", tag_field="event"):
+    """How far the child is: 0 to 1 over the whole task."""
+
+    stage: str
+    fraction: float
+    eta_s: float | None = None
+
+
+class Partial(Struct, frozen=True, kw_only=True, tag="partial", tag_field="event"):
+    """An early version that can be shown while the task goes on: a `fast` clip before the exact one."""
+
+    outputs: list[Output]
+
+
+class Done(Struct, frozen=True, kw_only=True, tag="done", tag_field="event"):
+    """The last line of a child that succeeded."""
+
+    result: TaskResult
+
+
+class Failed(Struct, frozen=True, kw_only=True, tag="failed", tag_field="event"):
+    """The last line of a child that did not: the fields of a `MediaError`."""
+
+    code: str
+    message: str
+    remedy: str
+    retryable: bool
+    stream: int | None = None
+    time_s: float | None = None
+
+
+Event = Progress | Partial | Done | Failed
+
+task_decoder: msgspec.json.Decoder[Task] = msgspec.json.Decoder(Task)
+event_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)

@@ -1,0 +1,118 @@
+"""The storage protocol: what the rest of the system may ask of an object store."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from msgspec import Struct
+
+
+class StorageError(Exception):
+    """The store could not do what it was asked; trying again may help."""
+
+
+class ObjectNotFoundError(StorageError):
+    """There is no object (or no open upload) under this name."""
+
+
+class InvalidPartError(StorageError):
+    """A multipart upload was completed with a part that is missing, out of order, too small or of another ETag."""
+
+
+class ObjectStat(Struct, frozen=True, kw_only=True):
+    """What the store knows of one object."""
+
+    key: str
+    size_bytes: int
+    etag: str
+    content_type: str
+    modified_at: datetime
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """One stored part of a multipart upload; numbers start at 1."""
+
+    number: int
+    etag: str
+    size_bytes: int
+
+
+class PartTag(Struct, frozen=True, kw_only=True):
+    """What a client sends back for a part it has stored."""
+
+    number: int
+    etag: str
+
+
+class OpenUpload(Struct, frozen=True, kw_only=True):
+    """A multipart upload that was begun and neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    initiated_at: datetime
+
+
+class Store(Protocol):
+    """One bucket of an object store. Keys are relative, `/`-separated, never empty, without `.` or `..` segments."""
+
+    bucket: str
+
+    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> ObjectStat:
+        """Store a small object in one request."""
+
+    def put_file(self, key: str, path: Path, *, content_type: str) -> ObjectStat:
+        """Store a local file, in parts when it is large; constant memory."""
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Return up to `length` bytes from `start` (0-based); shorter at the end of the object."""
+
+    def open(self, key: str) -> BinaryIO:
+        """Open the whole object as a forward-only stream; the caller closes it."""
+
+    def get_file(self, key: str, path: Path) -> ObjectStat:
+        """Copy an object into a local file; constant memory."""
+
+    def stat(self, key: str) -> ObjectStat:
+        """Describe an object; ObjectNotFoundError when it does not exist."""
+
+    def list(self, prefix: str) -> Iterator[ObjectStat]:
+        """List objects whose key starts with `prefix`, in key order."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; one that does not exist is no error."""
+
+    def presign_get(
+        self, key: str, *, expires_s: int, filename: str | None = None, content_type: str | None = None
+    ) -> str:
+        """Return a URL that reads the object (byte ranges allowed) until it expires.
+
+        With `filename` the answer carries `Content-Disposition: attachment` with that name (any Unicode).
+        """
+
+    def presign_put(self, key: str, *, expires_s: int) -> str:
+        """Return a URL that stores one object by PUT until it expires."""
+
+    def child_source(self, key: str, *, expires_s: int) -> str:
+        """Return what a media child opens: a presigned URL, or a local path where the bytes lie on this machine."""
+
+    def create_multipart(self, key: str, *, content_type: str) -> str:
+        """Begin a multipart upload and return its id."""
+
+    def presign_part(self, key: str, upload_id: str, number: int, *, expires_s: int) -> str:
+        """Return a URL that stores one part by PUT until it expires; the answer's ETag goes into completion."""
+
+    def list_parts(self, key: str, upload_id: str) -> list[Part]:
+        """List the parts stored so far, by number; ObjectNotFoundError when the upload is not open."""
+
+    def complete_multipart(self, key: str, upload_id: str, parts: Sequence[PartTag]) -> ObjectStat:
+        """Join the parts into the object; InvalidPartError when a part is missing or its ETag differs."""
+
+    def abort_multipart(self, key: str, upload_id: str) -> None:
+        """Drop an upload and its parts; one that is not open is no error."""
+
+    def list_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
+        """List multipart uploads that are still open."""
+
+    def ping(self) -> None:
+        """Raise StorageError unless the bucket answers."""

@@ -1,0 +1,1 @@
+"""The edge of the queue: actors, dispatcher, scheduler and the child-process runner."""

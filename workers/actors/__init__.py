@@ -1,0 +1,1 @@
+"""Dramatiq actors, one module a kind of job."""
