@@ -76,7 +76,7 @@ class Store(Protocol):
     def stat(self, key: str) -> ObjectStat:
         """Describe an object; ObjectNotFoundError when it does not exist."""
 
-    def list(self, prefix: str) -> Iterator[ObjectStat]:
+    def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
         """List objects whose key starts with `prefix`, in key order."""
 
     def delete(self, keys: Sequence[str]) -> None:

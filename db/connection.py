@@ -1,0 +1,108 @@
+"""The pool, and transactions that carry who is asking."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+import psycopg
+from msgspec import Struct
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+Transaction = psycopg.Connection[DictRow]
+"""A connection inside an open transaction; services and queries take it as their first argument."""
+
+CONNECT_TIMEOUT_S = 5
+# A request that cannot get a connection in this time answers 503 rather than pile up.
+POOL_TIMEOUT_S = 10.0
+
+
+class DatabaseUnavailableError(Exception):
+    """The database cannot be reached, or every connection has been busy for too long."""
+
+
+class Identity(Struct, frozen=True, kw_only=True):
+    """Who is asking: the role and the JWT claims that row-level security sees."""
+
+    role: Literal["anon", "authenticated", "service_role"]
+    user_id: UUID | None = None
+    is_admin: bool = False
+
+
+ANONYMOUS = Identity(role="anon")
+SERVICE = Identity(role="service_role")
+"""The system itself: workers, dispatcher, maintenance, and the few use cases that look across owners."""
+
+SET_IDENTITY = "SELECT set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
+SET_ROLE = "SELECT set_config('role', %s, true)"
+
+
+def user_identity(user_id: UUID, *, is_admin: bool = False) -> Identity:
+    """Return the identity of a signed-in user."""
+    return Identity(role="authenticated", user_id=user_id, is_admin=is_admin)
+
+
+class Database:
+    """A pool of connections; every use of one is a transaction with an identity."""
+
+    def __init__(self, url: str, *, min_size: int = 1, max_size: int = 10, name: str = "snuggles") -> None:
+        self.url = url
+        self._pool: ConnectionPool[Transaction] = ConnectionPool(
+            url,
+            connection_class=psycopg.Connection[DictRow],
+            kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_TIMEOUT_S, "application_name": name},
+            min_size=min_size,
+            max_size=max_size,
+            timeout=POOL_TIMEOUT_S,
+            check=ConnectionPool.check_connection,
+            name=name,
+            open=False,
+        )
+
+    def open(self, *, wait_s: float = 0) -> None:
+        """Start filling the pool; with `wait_s`, wait that long for the first connections.
+
+        DatabaseUnavailableError when they do not come in time.
+        """
+        self._pool.open()
+        if wait_s:
+            try:
+                self._pool.wait(wait_s)
+            except PoolTimeout as error:
+                raise DatabaseUnavailableError("PostgreSQL does not answer; check DATABASE_URL") from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    @contextmanager
+    def transaction(self, identity: Identity) -> Iterator[Transaction]:
+        """Open a transaction as `identity`; it commits at the end of the block and rolls back on an exception.
+
+        DatabaseUnavailableError when no connection can be had, or it breaks on the way.
+        """
+        claims: dict[str, Any] = {"role": identity.role}
+        if identity.user_id is not None:
+            claims["sub"] = str(identity.user_id)
+        try:
+            with self._pool.connection() as connection:
+                connection.execute(SET_IDENTITY, (identity.role, msgspec.json.encode(claims).decode()))
+                yield connection
+        except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+                raise
+            raise DatabaseUnavailableError("The database does not answer; try again in a moment") from error
+
+
+@contextmanager
+def as_service(tx: Transaction) -> Iterator[None]:
+    """Let a few statements of a user's transaction run as the service, such as counting a quota.
+
+    An exception leaves the role as it is: the transaction is lost anyway.
+    """
+    row = tx.execute("SELECT current_setting('role') AS role").fetchone()
+    tx.execute(SET_ROLE, ("service_role",))
+    yield
+    tx.execute(SET_ROLE, (row["role"] if row else "none",))
