@@ -83,3 +83,4 @@ NO_SPACE = Cause("no_space", "The worker's scratch disk is full", "Try again lat
 CRASHED = Cause("crashed", "The media process died on this file", "If it happens again the file is damaged; send a better copy.", retryable=True)
 CANCELLED = Cause("cancelled", "The work was cancelled", "Start it again when you need it.")
 BAD_TASK = Cause("bad_task", "The media task could not be understood", "This is a fault of the service; report it.")
+BAD_OPTION = Cause("invalid_option", "An option cannot be used", "Correct the option named here, or leave it out.")

@@ -1,0 +1,77 @@
+"""Limits a media child sets on itself before it touches a file: memory, CPU, file size, open files, no core dump.
+
+The parent hands them over in the environment, because they belong to the process and not to its task:
+`SNUGGLES_CHILD_MEMORY_BYTES` (private writable memory), `SNUGGLES_CHILD_CPU_S`, `SNUGGLES_CHILD_FILE_BYTES` (the
+largest single file), `SNUGGLES_CHILD_FILES` (open descriptors). What is not set is not limited. FFmpeg inherits all.
+"""
+
+import os
+import resource
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+MEMORY = "SNUGGLES_CHILD_MEMORY_BYTES"
+CPU = "SNUGGLES_CHILD_CPU_S"
+FILE = "SNUGGLES_CHILD_FILE_BYTES"
+FILES = "SNUGGLES_CHILD_FILES"
+CPU_GRACE_S = 5
+"""Between the signal that ends the work with a cause (SIGXCPU) and the one that ends it for sure (SIGKILL)."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one media process may use; None is no limit."""
+
+    memory_bytes: int | None = None
+    cpu_s: int | None = None
+    file_bytes: int | None = None
+    files: int | None = None
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that hand these limits to a child."""
+        values = {MEMORY: self.memory_bytes, CPU: self.cpu_s, FILE: self.file_bytes, FILES: self.files}
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Limits:
+    """Read the limits a parent has set; ValueError names a variable that is not a positive whole number."""
+    return Limits(
+        memory_bytes=_positive(environment, MEMORY),
+        cpu_s=_positive(environment, CPU),
+        file_bytes=_positive(environment, FILE),
+        files=_positive(environment, FILES),
+    )
+
+
+def apply(limits: Limits) -> None:
+    """Set the limits on this process and all it starts; a limit already lower stays. No core dumps in any case.
+
+    Memory is RLIMIT_DATA, not RLIMIT_AS: thread stacks and allocator arenas reserve gigabytes of address space that are
+    never touched, so a limit on addresses either never bites or kills work that uses little.
+    """
+    _lower(resource.RLIMIT_CORE, 0)
+    if limits.memory_bytes is not None:
+        _lower(resource.RLIMIT_DATA, limits.memory_bytes)
+    if limits.cpu_s is not None:
+        _lower(resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + CPU_GRACE_S)
+    if limits.file_bytes is not None:
+        _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
+    if limits.files is not None:
+        _lower(resource.RLIMIT_NOFILE, limits.files)
+
+
+def _lower(kind: int, soft: int, hard: int | None = None) -> None:
+    current_soft, current_hard = resource.getrlimit(kind)
+    wanted_hard = soft if hard is None else hard
+    new_hard = wanted_hard if current_hard == resource.RLIM_INFINITY else min(wanted_hard, current_hard)
+    new_soft = soft if current_soft == resource.RLIM_INFINITY else min(soft, current_soft)
+    resource.setrlimit(kind, (min(new_soft, new_hard), new_hard))
+
+
+def _positive(environment: Mapping[str, str], name: str) -> int | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    if not text.isdigit() or int(text) == 0:
+        raise ValueError(f"{name} must be a positive whole number, not {text!r}")
+    return int(text)
