@@ -20,8 +20,12 @@ class InvalidPartError(StorageError):
     """A multipart upload was completed with a part that is missing, out of order, too small or of another ETag."""
 
 
+class InvalidKeyError(StorageError):
+    """This cannot be the key of an object: empty, too long, absolute, or with a segment that leads elsewhere."""
+
+
 class ObjectStat(Struct, frozen=True, kw_only=True):
-    """What the store knows of one object."""
+    """What the store knows of one object. `content_type` is empty in listings: S3 does not send it there."""
 
     key: str
     size_bytes: int

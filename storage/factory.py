@@ -1,0 +1,109 @@
+"""Open the two buckets of an installation: in S3 when an endpoint is configured, else in a local folder."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from storage.local import LocalStore
+from storage.s3 import S3Store
+from storage.s3_client import S3Access
+from storage.store import StorageError, Store
+
+RECORDINGS_BUCKET = "recordings"
+CLIPS_BUCKET = "clips"
+
+
+class Stores(Struct, frozen=True):
+    """What a process keeps media in. `local` holds the same stores by bucket when they need `api.routes.storage`."""
+
+    recordings: Store
+    clips: Store
+    local: dict[str, LocalStore] = {}
+
+
+def open_s3_stores(
+    access: S3Access,
+    *,
+    recordings_bucket: str = RECORDINGS_BUCKET,
+    clips_bucket: str = CLIPS_BUCKET,
+    create_buckets: bool = False,
+) -> Stores:
+    """Return the stores of an S3 service; asks nothing of it unless `create_buckets`."""
+    recordings = S3Store(access, bucket=recordings_bucket)
+    clips = S3Store(access, bucket=clips_bucket)
+    if create_buckets:
+        recordings.ensure_bucket()
+        clips.ensure_bucket()
+    return Stores(recordings, clips)
+
+
+def open_local_stores(  # noqa: PLR0913 - the same
+    root: Path,
+    *,
+    base_url: str,
+    secret: bytes,
+    recordings_bucket: str = RECORDINGS_BUCKET,
+    clips_bucket: str = CLIPS_BUCKET,
+    clock: Callable[[], float] = time.time,
+) -> Stores:
+    """Return the stores of a local folder, creating it; `base_url` is where clients reach the API."""
+    local = {
+        bucket: LocalStore(root, bucket=bucket, base_url=base_url, secret=secret, clock=clock)
+        for bucket in (recordings_bucket, clips_bucket)
+    }
+    return Stores(local[recordings_bucket], local[clips_bucket], local)
+
+
+def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not know the settings
+    *,
+    s3_endpoint: str | None,
+    s3_region: str = "us-east-1",
+    s3_access_key: str = "",
+    s3_secret_key: str = "",
+    s3_public_endpoint: str | None = None,
+    recordings_bucket: str = RECORDINGS_BUCKET,
+    clips_bucket: str = CLIPS_BUCKET,
+    local_root: Path,
+    base_url: str,
+    secret: bytes,
+    create_buckets: bool = False,
+) -> Stores:
+    """Return the stores that plain settings describe: S3 when `s3_endpoint` is set, else below `local_root`.
+
+    Endpoints are `https://host[:port]`, `http://…`, or host[:port] alone, which means HTTPS.
+    """
+    if not s3_endpoint:
+        return open_local_stores(
+            local_root,
+            base_url=base_url,
+            secret=secret,
+            recordings_bucket=recordings_bucket,
+            clips_bucket=clips_bucket,
+        )
+    endpoint, secure = split_endpoint(s3_endpoint)
+    public = split_endpoint(s3_public_endpoint) if s3_public_endpoint else None
+    access = S3Access(
+        endpoint=endpoint,
+        secure=secure,
+        region=s3_region,
+        access_key=s3_access_key,
+        secret_key=s3_secret_key,
+        public_endpoint=public[0] if public else None,
+        public_secure=public[1] if public else secure,
+    )
+    return open_s3_stores(
+        access, recordings_bucket=recordings_bucket, clips_bucket=clips_bucket, create_buckets=create_buckets
+    )
+
+
+def split_endpoint(endpoint: str) -> tuple[str, bool]:
+    """Return (host[:port], whether HTTPS) of an endpoint; StorageError when it is none that can be signed for."""
+    url = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+    if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.path.strip("/") or url.query:
+        raise StorageError(
+            f"The S3 endpoint must look like https://host:port, without a path; this one is {endpoint!r}."
+        )
+    return url.netloc, url.scheme == "https"

@@ -1,0 +1,332 @@
+"""A local folder as an object store: the same promises as S3, on the disk of one machine.
+
+Layout below `root/bucket`: `objects/<key>` the bytes, `facts/<key>` their content type and ETag, `uploads/<id>` open
+multipart uploads, `drafts` files being written. A crash leaves whole objects or none, and at most drafts, which
+`discard_leftovers` sweeps.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+from msgspec import Struct
+
+from storage.files import CHUNK_BYTES, Draft, disk_errors, make_folder, open_regular, remove, resolve_below, walk
+from storage.keys import check_key, content_disposition
+from storage.multipart import check_part_number, check_parts, joined_etag
+from storage.signing import UrlSigner, check_expires
+from storage.store import ObjectNotFoundError, ObjectStat, OpenUpload, Part, PartTag, StorageError
+from storage.uploads import Upload, UploadFolder
+
+DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
+_CONTENT_TYPE = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}(?:[;,= \w.+\"'-]{0,120})?", re.ASCII)
+_SETTLE_TRIES: Final = 20  # an overwrite is two renames apart; reading in between is resolved by looking again
+_SETTLE_S: Final = 0.002
+
+
+class _Facts(Struct, frozen=True):
+    """What the file system cannot say of an object; size and time tell whether it is about the bytes that are there."""
+
+    content_type: str
+    etag: str
+    size_bytes: int
+    modified_ns: int
+
+
+class LocalStore:
+    """One bucket in a folder, with expiring signed URLs below `base_url` (see `api.routes.storage`).
+
+    Safe for many threads and processes on one machine. Two keys where one is a folder of the other (`a` and `a/b`)
+    cannot both exist here; no key of ours is like that.
+    """
+
+    def __init__(
+        self, root: Path, *, bucket: str, base_url: str, secret: bytes, clock: Callable[[], float] = time.time
+    ) -> None:
+        check_key(bucket)
+        folder = root / bucket
+        make_folder(folder)
+        self.bucket = bucket
+        self._folder = folder.resolve()
+        self._objects = self._folder / "objects"
+        self._facts = self._folder / "facts"
+        self._drafts = self._folder / "drafts"
+        for part in (self._objects, self._facts, self._drafts):
+            make_folder(part)
+        self._uploads = UploadFolder(self._folder / "uploads")
+        self._signer = UrlSigner(base_url, secret)
+        self._clock = clock
+
+    # Objects
+
+    def put_bytes(self, key: str, data: bytes, *, content_type: str) -> ObjectStat:
+        """Store a small object."""
+        with self.new_draft() as draft:
+            draft.write(data)
+            return self.publish(draft, key, content_type=content_type)
+
+    def put_file(self, key: str, path: Path, *, content_type: str) -> ObjectStat:
+        """Store a local file by copying it; constant memory."""
+        with self.new_draft() as draft, path.open("rb", buffering=0) as source:
+            while chunk := source.read(CHUNK_BYTES):
+                draft.write(chunk)
+            return self.publish(draft, key, content_type=content_type)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Return up to `length` bytes from `start` (0-based); shorter at the end of the object."""
+        if start < 0 or length < 0:
+            raise ValueError("A range starts at 0 or later and has no negative length.")
+        with open_regular(self._path(key)) as file:
+            file.seek(start)
+            return _read_full(file, min(length, max(0, os.fstat(file.fileno()).st_size - start)))
+
+    def open(self, key: str) -> BinaryIO:
+        """Open the whole object; the caller closes it."""
+        return open_regular(self._path(key))
+
+    def open_with_stat(self, key: str) -> tuple[BinaryIO, ObjectStat]:
+        """Open an object together with the facts about exactly these bytes, also while it is being replaced."""
+        path = self._path(key)
+        for _ in range(_SETTLE_TRIES):
+            file = open_regular(path)
+            described = os.fstat(file.fileno())
+            facts = self._read_facts(key)
+            if facts and (facts.size_bytes, facts.modified_ns) == (described.st_size, described.st_mtime_ns):
+                return file, _object_stat(key, facts)
+            file.close()
+            time.sleep(_SETTLE_S)
+        file = open_regular(path)
+        return file, _object_stat(key, self._restore_facts(key, file))
+
+    def get_file(self, key: str, path: Path) -> ObjectStat:
+        """Copy an object into a local file; nothing is left there when that fails."""
+        source, described = self.open_with_stat(key)
+        with source:
+            try:
+                with disk_errors(f"{key!r} could not be copied"), path.open("wb") as target:
+                    shutil.copyfileobj(source, target, CHUNK_BYTES)
+            except StorageError:
+                path.unlink(missing_ok=True)
+                raise
+        return described
+
+    def stat(self, key: str) -> ObjectStat:
+        """Describe an object; ObjectNotFoundError when it does not exist."""
+        file, described = self.open_with_stat(key)
+        file.close()
+        return described
+
+    def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
+        """List objects whose key starts with `prefix`, in key order; a deleted one may be missing."""
+        for key, _ in walk(self._objects, prefix):
+            with suppress(ObjectNotFoundError):
+                yield msgspec.structs.replace(self.stat(key), content_type="")
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; one that does not exist is no error."""
+        for key in keys:
+            with disk_errors(f"{key!r} could not be deleted"):
+                remove(self._path(key), up_to=self._objects)
+                remove(resolve_below(self._facts, key), up_to=self._facts)
+
+    # URLs
+
+    def presign_get(
+        self, key: str, *, expires_s: int, filename: str | None = None, content_type: str | None = None
+    ) -> str:
+        """Return a URL that reads the object (byte ranges allowed) until it expires."""
+        query = {}
+        if filename is not None:
+            query["response-content-disposition"] = content_disposition(filename)
+        if content_type is not None:
+            query["response-content-type"] = content_type
+        return self._sign("GET", key, query, expires_s)
+
+    def presign_put(self, key: str, *, expires_s: int) -> str:
+        """Return a URL that stores one object by PUT until it expires."""
+        return self._sign("PUT", key, {}, expires_s)
+
+    def presign_part(self, key: str, upload_id: str, number: int, *, expires_s: int) -> str:
+        """Return a URL that stores one part by PUT until it expires; the answer's ETag goes into completion."""
+        query = {"partNumber": str(check_part_number(number)), "uploadId": upload_id}
+        return self._sign("PUT", key, query, expires_s)
+
+    def _sign(self, method: str, key: str, query: Mapping[str, str], expires_s: int) -> str:
+        expires_at = int(self._clock()) + check_expires(expires_s)
+        return self._signer.sign(method, self.bucket, check_key(key), query, expires_at=expires_at)
+
+    def check_url(self, method: str, key: str, query: Mapping[str, str]) -> None:
+        """Raise SignatureError unless this store has signed that request and the URL has not expired."""
+        # A URL that reads may also be asked for its headers, as players do.
+        signed_method = "GET" if method == "HEAD" else method
+        self._signer.check(signed_method, self.bucket, key, query, now_s=self._clock())
+
+    def child_source(self, key: str, *, expires_s: int) -> str:  # noqa: ARG002 - a path does not expire
+        """Return the absolute path of the object's bytes."""
+        return str(self._path(key))
+
+    # Multipart uploads
+
+    def create_multipart(self, key: str, *, content_type: str) -> str:
+        """Begin a multipart upload and return its id."""
+        initiated_at = datetime.fromtimestamp(self._clock(), UTC)
+        upload = Upload(key=check_key(key), content_type=_clean(content_type), initiated_at=initiated_at)
+        return self._uploads.create(upload)
+
+    def list_parts(self, key: str, upload_id: str) -> list[Part]:
+        """List the parts stored so far, by number; ObjectNotFoundError when the upload is not open."""
+        self._uploads.get(key, upload_id)
+        return [stored.part for stored in self._uploads.stored_parts(upload_id)]
+
+    def complete_multipart(self, key: str, upload_id: str, parts: Sequence[PartTag]) -> ObjectStat:
+        """Join the parts into the object; InvalidPartError when a part is missing or its ETag differs.
+
+        Repeating a completion whose answer was lost returns the object again.
+        """
+        try:
+            return self._join_parts(key, upload_id, parts)
+        except ObjectNotFoundError:
+            completed = self._find_joined(key, parts)
+            if completed is None:
+                raise
+            return completed
+
+    def _join_parts(self, key: str, upload_id: str, parts: Sequence[PartTag]) -> ObjectStat:
+        upload = self._uploads.get(key, upload_id)
+        stored = {each.part.number: each for each in self._uploads.stored_parts(upload_id)}
+        chosen = check_parts([each.part for each in stored.values()], parts)
+        with self.new_draft() as draft:
+            for part in chosen:
+                with open_regular(stored[part.number].path) as source:
+                    draft.append_file(source, part.size_bytes)
+            etag = joined_etag([part.etag for part in chosen])
+            described = self.publish(draft, key, content_type=upload.content_type, etag=etag)
+        self._uploads.drop(upload_id)
+        return described
+
+    def _find_joined(self, key: str, parts: Sequence[PartTag]) -> ObjectStat | None:
+        with suppress(ObjectNotFoundError, ValueError):
+            described = self.stat(key)
+            if described.etag == joined_etag([part.etag for part in parts]):
+                return described
+        return None
+
+    def abort_multipart(self, key: str, upload_id: str) -> None:
+        """Drop an upload and its parts; one that is not open is no error."""
+        with suppress(ObjectNotFoundError):
+            self._uploads.get(key, upload_id)
+            self._uploads.drop(upload_id)
+
+    def list_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
+        """List multipart uploads that are still open."""
+        for upload_id, upload in self._uploads.walk():
+            if upload.key.startswith(prefix):
+                yield OpenUpload(key=upload.key, upload_id=upload_id, initiated_at=upload.initiated_at)
+
+    def ping(self) -> None:
+        """Raise StorageError unless the folder is there and can be written to."""
+        with self.new_draft() as draft:
+            draft.write(b"ping")
+
+    # Writing, for the routes that receive uploads
+
+    def new_draft(self) -> Draft:
+        """Begin to write an object; it exists once `publish` is called. Use as a context manager."""
+        return Draft(self._drafts)
+
+    def publish(self, draft: Draft, key: str, *, content_type: str, etag: str | None = None) -> ObjectStat:
+        """Make a draft the object `key`, on the disk for good, with its facts."""
+        path = self._path(key)
+        described = draft.seal()
+        facts = _Facts(_clean(content_type), etag or draft.etag, described.st_size, described.st_mtime_ns)
+        # Facts first: if the machine stops in between, the old bytes still stand and their facts are made anew.
+        self._write_facts(key, facts)
+        draft.publish(path)
+        return _object_stat(key, facts)
+
+    def new_part_draft(self, key: str, upload_id: str) -> Draft:
+        """Begin to write a part; ObjectNotFoundError when the upload is not open."""
+        self._uploads.get(key, upload_id)
+        return self._uploads.new_draft(upload_id)
+
+    def publish_part(self, draft: Draft, key: str, upload_id: str, number: int) -> Part:
+        """Make a written part count, replacing an earlier one of the same number."""
+        self._uploads.get(key, upload_id)
+        return self._uploads.publish_part(draft, upload_id, number)
+
+    def discard_leftovers(self, older_than: datetime) -> int:
+        """Remove what writers that died have left behind; return how many files and folders."""
+        removed = 0
+        for path in [*self._drafts.glob("draft-*"), *self._uploads.leftovers()]:
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < older_than.timestamp():
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    removed += 1
+        return removed
+
+    # Inside
+
+    def _path(self, key: str) -> Path:
+        return resolve_below(self._objects, key)
+
+    def _read_facts(self, key: str) -> _Facts | None:
+        try:
+            with open_regular(resolve_below(self._facts, key)) as file:
+                return msgspec.json.decode(file.read(), type=_Facts)
+        except (ObjectNotFoundError, msgspec.DecodeError):
+            return None
+
+    def _write_facts(self, key: str, facts: _Facts) -> None:
+        # Not forced to the disk: lost facts are worked out again from the bytes.
+        with self.new_draft() as draft:
+            draft.write(msgspec.json.encode(facts))
+            draft.publish(resolve_below(self._facts, key), durable=False)
+
+    def _restore_facts(self, key: str, file: BinaryIO) -> _Facts:
+        """Work out the facts of bytes that came without: after a crash between two renames, or a restored backup."""
+        described = os.fstat(file.fileno())
+        old = self._read_facts(key)
+        etag = _md5_of(file)
+        file.seek(0)
+        content_type = old.content_type if old else DEFAULT_CONTENT_TYPE
+        facts = _Facts(content_type, etag, described.st_size, described.st_mtime_ns)
+        self._write_facts(key, facts)
+        return facts
+
+
+def _read_full(file: BinaryIO, length: int) -> bytes:
+    chunks = []
+    while length > 0 and (chunk := file.read(length)):
+        chunks.append(chunk)
+        length -= len(chunk)
+    return b"".join(chunks)
+
+
+def _md5_of(file: BinaryIO) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    while chunk := file.read(CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _clean(content_type: str) -> str:
+    """Return the type when it can stand in a header; a client chose it."""
+    return content_type if _CONTENT_TYPE.fullmatch(content_type) else DEFAULT_CONTENT_TYPE
+
+
+def _object_stat(key: str, facts: _Facts) -> ObjectStat:
+    return ObjectStat(
+        key=key,
+        size_bytes=facts.size_bytes,
+        etag=facts.etag,
+        content_type=facts.content_type,
+        modified_at=datetime.fromtimestamp(facts.modified_ns / 1e9, UTC),
+    )

@@ -1,0 +1,55 @@
+"""What both adapters hold a multipart upload to: S3's own rules, checked in one place with one wording."""
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from typing import Final
+
+from storage.store import InvalidPartError, Part, PartTag
+
+MIN_PART_BYTES: Final = 5 * 1024 * 1024  # S3: every part but the last
+MAX_PART_NUMBER: Final = 10_000  # S3
+MAX_PUT_BYTES: Final = 5 * 1024**3  # S3: one PUT, of an object or of a part
+
+
+def check_part_number(number: int) -> int:
+    """Return `number` when it can name a part (1 to 10,000); raise InvalidPartError when not."""
+    if not 1 <= number <= MAX_PART_NUMBER:
+        raise InvalidPartError(f"Part numbers run from 1 to {MAX_PART_NUMBER}; {number} is none.")
+    return number
+
+
+def plain_etag(etag: str) -> str:
+    """Return an ETag as clients send it back (quoted or not, any case) in the form that we store."""
+    return etag.strip().removeprefix("W/").strip('"').lower()
+
+
+def check_parts(stored: Sequence[Part], wanted: Sequence[PartTag]) -> list[Part]:
+    """Return the stored parts that `wanted` names, in order; InvalidPartError says which one does not fit and why."""
+    if not wanted:
+        raise InvalidPartError("An upload is completed with at least one part.")
+    if any(later.number <= earlier.number for earlier, later in itertools.pairwise(wanted)):
+        raise InvalidPartError("Parts must be listed once each, by ascending number.")
+    by_number = {part.number: part for part in stored}
+    chosen = [_matching_part(by_number, tag) for tag in wanted]
+    for part in chosen[:-1]:
+        if part.size_bytes < MIN_PART_BYTES:
+            raise InvalidPartError(
+                f"Part {part.number} has {part.size_bytes} bytes; all but the last need at least {MIN_PART_BYTES}."
+            )
+    return chosen
+
+
+def _matching_part(stored: dict[int, Part], tag: PartTag) -> Part:
+    part = stored.get(tag.number)
+    if part is None:
+        raise InvalidPartError(f"Part {tag.number} was not stored; send it again.")
+    if plain_etag(tag.etag) != plain_etag(part.etag):
+        raise InvalidPartError(f"Part {tag.number} was stored with another ETag; send it again and use the new answer.")
+    return part
+
+
+def joined_etag(etags: Sequence[str]) -> str:
+    """Return the ETag that S3 gives an object made of parts: MD5 of the parts' MD5s, a dash, their number."""
+    digests = b"".join(bytes.fromhex(plain_etag(etag)) for etag in etags)
+    return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"

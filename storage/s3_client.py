@@ -1,0 +1,100 @@
+"""The MinIO client as we configure it, and what its errors mean in the storage protocol."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import certifi
+import urllib3
+from minio import Minio
+from minio.error import MinioException, S3Error, ServerError
+from msgspec import Struct
+
+from storage.store import InvalidPartError, ObjectNotFoundError, StorageError
+
+CONNECT_TIMEOUT_S: Final = 5.0
+READ_TIMEOUT_S: Final = 60.0  # without a byte; completing a large upload may take a while to begin its answer
+POOL_TIMEOUT_S: Final = 30.0  # for a free connection: a leak of streams becomes an error, not a standstill
+NOT_FOUND: Final = frozenset({"NoSuchKey", "NoSuchUpload", "NoSuchBucket", "ResourceNotFound"})
+_INVALID_PART: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
+
+
+class S3Access(Struct, frozen=True, kw_only=True):
+    """Where an S3 service is and who we are there.
+
+    `endpoint` is host[:port]. Clients may reach it by another name: `public_endpoint` and `public_secure` go into the
+    URLs that leave us. The region is given, never asked for, so that signing needs no network.
+    """
+
+    endpoint: str
+    region: str
+    access_key: str
+    secret_key: str
+    secure: bool = True
+    public_endpoint: str | None = None
+    public_secure: bool = True
+    max_connections: int = 32
+    """Per store: at least the threads that use it at once."""
+
+
+class _TimedPool(urllib3.PoolManager):
+    """Waits for a free connection only so long; urllib3 by itself would wait for ever."""
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **kwargs: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override] # noqa: FBT001, FBT002 - urllib3's own signature
+        kwargs.setdefault("pool_timeout", POOL_TIMEOUT_S)
+        return super().urlopen(method, url, redirect, **kwargs)
+
+
+class RangeError(StorageError):
+    """The range lies behind the end of the object."""
+
+
+def connect(access: S3Access, *, endpoint: str, secure: bool) -> Minio:
+    """Return a client whose every wait is bounded; StorageError when the endpoint is not host or host:port."""
+    retries = urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504], raise_on_status=False)
+    pool = _TimedPool(
+        maxsize=access.max_connections,
+        block=True,
+        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+        retries=retries,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
+    )
+    try:
+        return Minio(
+            endpoint,
+            access_key=access.access_key,
+            secret_key=access.secret_key,
+            region=access.region,
+            secure=secure,
+            http_client=pool,
+        )
+    except ValueError as error:
+        message = f"{endpoint!r} cannot be used as an S3 endpoint: {error}. Give host[:port]."
+        raise StorageError(message) from error
+
+
+@contextmanager
+def wrapped_errors(what: str) -> Iterator[None]:
+    """Turn what the client and the network raise into errors of the protocol."""
+    try:
+        yield
+    except S3Error as error:
+        raise _storage_error(what, error) from error
+    except ServerError as error:
+        raise StorageError(f"{what}: the storage service answered {error.status_code}; try again.") from error
+    except (MinioException, urllib3.exceptions.HTTPError) as error:
+        raise StorageError(f"{what}: the storage service does not answer properly ({type(error).__name__}).") from error
+    except OSError as error:
+        raise StorageError(f"{what}: {error.strerror or error}.") from error
+
+
+def _storage_error(what: str, error: S3Error) -> StorageError:
+    if error.code in NOT_FOUND:
+        return ObjectNotFoundError(f"{what} does not exist.")
+    if error.code in _INVALID_PART:
+        return InvalidPartError(f"{what}: {error.message}")
+    if error.code == "InvalidRange":
+        return RangeError(f"{what} ends before the range that was asked for.")
+    return StorageError(f"{what}: the storage service refused with {error.code}: {error.message}")
