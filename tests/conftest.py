@@ -1,0 +1,172 @@
+"""Real servers for tests: one PostgreSQL and one Valkey for each test process, a fresh database for each test."""
+
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from cli.embedded import postgres, valkey
+from cli.embedded.errors import EmbeddedError
+from cli.embedded.port import free_port
+from cli.embedded.program import Program, spawn
+from db.connection import Database
+from db.migrate import migrate
+from services.settings import Settings, load
+from storage.factory import Stores, open_local_stores
+
+SERVER_START_S = 60
+TEMPLATE = "template_snuggles"
+APPLICATION_PASSWORD = "application"
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + SERVER_START_S
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise EmbeddedError(f"the server did not start: {log.read_text(errors='replace')[-1000:]}")
+        time.sleep(0.02)
+
+
+def start(program: Program, ready: Callable[[], bool], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        process = spawn(program, stdout=output, stderr=output)
+    try:
+        wait_until(ready, process, log)
+    except BaseException:
+        stop(process)
+        raise
+    return process
+
+
+def stop(process: subprocess.Popen[bytes], signal: int = 15) -> None:
+    process.send_signal(signal)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def missing(error: EmbeddedError) -> None:
+    """Skip where a developer's machine lacks a server; CI has no such excuse."""
+    if os.environ.get("CI") == "true":
+        raise error
+    pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.PostgresServer]:
+    """PostgreSQL with a migrated template database, from which each test's database is cloned."""
+    folder = tmp_path_factory.mktemp("postgres")
+    process = None
+    try:
+        server = postgres.PostgresServer(
+            folder / "data", port=free_port(), password=secrets.token_urlsafe(), durable=False
+        )
+        server.prepare()
+        with server.program() as program:
+            process = start(program, lambda: postgres.is_ready(server.url("postgres")), folder / "log")
+    except EmbeddedError as error:
+        missing(error)
+    else:
+        postgres.ensure_database(server.url("postgres"), TEMPLATE)
+        migrate(server.url(TEMPLATE))
+        postgres.let_application_in(server.url(TEMPLATE), password=APPLICATION_PASSWORD)
+        yield server
+    finally:
+        if process:
+            stop(process, 2)
+
+
+@pytest.fixture
+def owner_url(postgres_server: postgres.PostgresServer) -> Iterator[str]:
+    """The tables' owner (a superuser) in this test's own, migrated database."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
+        identifiers = sql.Identifier(name), sql.Identifier(TEMPLATE)
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*identifiers))
+        yield postgres_server.url(name)
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifiers[0]))
+
+
+@pytest.fixture
+def database_url(postgres_server: postgres.PostgresServer, owner_url: str) -> str:
+    """The application's login in this test's own database."""
+    name = owner_url.rsplit("/", 1)[1]
+    return postgres.database_url(postgres.APPLICATION, APPLICATION_PASSWORD, postgres_server.port, name)
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: postgres.PostgresServer) -> Iterator[str]:
+    """The owner in a database without a schema, for tests of migrations."""
+    name = f"empty_{uuid4().hex}"
+    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        yield postgres_server.url(name)
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    pool = Database(database_url)
+    pool.open(wait_s=20)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[valkey.ValkeyServer]:
+    folder = tmp_path_factory.mktemp("valkey")
+    process = None
+    try:
+        server = valkey.ValkeyServer(folder / "data", port=free_port(), password=secrets.token_urlsafe(), durable=False)
+        server.prepare()
+        process = start(server.program(), lambda: valkey.is_ready(server.url()), folder / "log")
+    except EmbeddedError as error:
+        missing(error)
+    else:
+        yield server
+    finally:
+        if process:
+            stop(process)
+
+
+@pytest.fixture
+def redis_url(valkey_server: valkey.ValkeyServer) -> Iterator[str]:
+    """An empty Valkey."""
+    url = valkey_server.url()
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    return url
+
+
+@pytest.fixture
+def settings(database_url: str, owner_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """Settings of a development server on this test's database, Valkey and storage folder."""
+    return load(
+        {
+            "DATABASE_URL": database_url,
+            "MIGRATION_DATABASE_URL": owner_url,
+            "REDIS_URL": redis_url,
+            "STORAGE_DIR": str(tmp_path / "storage"),
+            "SCRATCH_DIR": str(tmp_path / "scratch"),
+            "JWT_SECRET": "test-secret-that-is-long-enough-for-hs256",
+            "ADMIN_TOKEN": "test-admin-token-that-is-long-enough-too",
+            "PORT": str(free_port()),
+            "LOG_LEVEL": "warning",
+        }
+    )
+
+
+@pytest.fixture
+def stores(settings: Settings) -> Stores:
+    """Storage in this test's folder."""
+    return open_local_stores(settings.storage_dir, base_url=settings.public_url, secret=settings.jwt_secret.encode())
