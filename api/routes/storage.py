@@ -1,0 +1,248 @@
+"""The local folder's side of signed URLs: objects out with byte ranges, objects and parts in, streamed both ways.
+
+This speaks an object store's HTTP, with statuses that only it has (206, 304, 411, 416), so it picks them itself;
+failures still carry the API's envelope. With S3 these routes are not mounted: bytes never pass through the API.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC
+from email.utils import format_datetime
+from functools import partial
+from typing import Any, BinaryIO, Final
+from urllib.parse import parse_qsl
+
+import anyio
+import anyio.to_thread
+import msgspec
+from litestar import Request, Router, put, route
+from litestar.enums import HttpMethod
+from litestar.exceptions import InternalServerException
+from litestar.response.base import ASGIResponse
+from litestar.response.streaming import ASGIStreamingResponse
+from litestar.types import Receive, Scope, Send
+
+from api.byte_range import UnsatisfiableRangeError, choose_range, is_unchanged
+from storage.files import Draft
+from storage.local import DEFAULT_CONTENT_TYPE, LocalStore
+from storage.multipart import MAX_PUT_BYTES
+from storage.signing import SignatureError
+from storage.store import InvalidKeyError, InvalidPartError, ObjectNotFoundError, ObjectStat, StorageError
+
+SEND_BYTES: Final = 512 * 1024  # one trip to a thread per half megabyte sent
+WRITE_BYTES: Final = 1024 * 1024  # one trip to a thread per megabyte received
+IDLE_TIMEOUT_S: Final = 60.0  # a client that sends nothing for so long has gone
+
+_CLOSE: Final = {"Connection": "close"}  # the body that is still coming is not worth reading
+# Opened by a browser at the API's own address, anything but plain media could run scripts there.
+_INLINE_TYPE = re.compile(r"(?:video|audio)/[\w.+-]+|image/(?:jpeg|png|webp|gif|avif)", re.ASCII)
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, not an error of the program
+    """The request ends with this status and failure."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+def storage_router(stores: Mapping[str, LocalStore]) -> Router:
+    """Return the routes below `/storage` that serve the URLs signed by these stores, by bucket name."""
+
+    @route("/{bucket:str}/{key:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
+    async def read_object(request: Request[Any, Any, Any], bucket: str) -> ASGIResponse:
+        try:
+            store, key, query = _signed_target(stores, request, bucket)
+            file, described = await anyio.to_thread.run_sync(store.open_with_stat, key)
+            return _object_response(request, file, described, query)
+        except _Refused as refused:
+            return _failure(refused, is_head=request.method == "HEAD")
+        except StorageError as error:
+            return _failure(_refusal_of(error), is_head=request.method == "HEAD")
+
+    @put("/{bucket:str}/{key:path}", include_in_schema=False, request_max_body_size=None)
+    async def write_object(request: Request[Any, Any, Any], bucket: str) -> ASGIResponse:
+        try:
+            store, key, query = _signed_target(stores, request, bucket)
+            etag = await _store_body(request, store, key, query)
+        except _Refused as refused:
+            return _failure(refused)
+        except StorageError as error:
+            return _failure(_refusal_of(error))
+        return ASGIResponse(status_code=200, headers={"ETag": f'"{etag}"'})
+
+    return Router("/storage", route_handlers=[read_object, write_object], include_in_schema=False)
+
+
+def _signed_target(
+    stores: Mapping[str, LocalStore], request: Request[Any, Any, Any], bucket: str
+) -> tuple[LocalStore, str, dict[str, str]]:
+    """Return the store, key and query of a request whose signature holds."""
+    store = stores.get(bucket)
+    if store is None:
+        raise _Refused(404, "not_found", "There is no such bucket.")
+    # From the path as it came: the router's own parameter is normalised, and what was signed is not.
+    _, _, key = request.scope["path"].partition(f"/storage/{bucket}/")
+    pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    query = dict(pairs)
+    if len(query) != len(pairs):
+        raise _Refused(403, "forbidden", "The URL was changed: a parameter stands in it twice.")
+    store.check_url(request.method, key, query)
+    return store, key, query
+
+
+def _refusal_of(error: StorageError) -> _Refused:
+    match error:
+        case SignatureError():
+            return _Refused(403, "forbidden", str(error))
+        case ObjectNotFoundError():
+            return _Refused(404, "not_found", str(error))
+        case InvalidKeyError() | InvalidPartError():
+            return _Refused(422, "invalid_field", str(error))
+        case _:
+            return _Refused(503, "unavailable", f"{error} Try again later.")
+
+
+def _failure(refused: _Refused, *, is_head: bool = False) -> ASGIResponse:
+    error = {
+        "code": refused.code,
+        "message": refused.message,
+        "retryable": refused.status >= 500,  # noqa: PLR2004 - the class of HTTP statuses that are the server's fault
+        "details": {},
+    }
+    body = b"" if is_head else msgspec.json.encode({"success": False, "error": error})
+    return ASGIResponse(
+        status_code=refused.status,
+        body=body,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **refused.headers},
+        is_head_response=is_head,
+    )
+
+
+def _object_response(
+    request: Request[Any, Any, Any], file: BinaryIO, described: ObjectStat, query: Mapping[str, str]
+) -> ASGIResponse:
+    """Return the answer to a read; it owns `file` and closes it."""
+    headers = _object_headers(described, query)
+    request_headers = {name.lower(): value for name, value in request.headers.items()}
+    if is_unchanged(request_headers, described):
+        file.close()
+        return ASGIResponse(status_code=304, headers=headers)
+    try:
+        wanted = choose_range(request_headers, described)
+    except UnsatisfiableRangeError:
+        file.close()
+        size = {"Content-Range": f"bytes */{described.size_bytes}"}
+        raise _Refused(416, "range_not_satisfiable", "The object ends before the range begins.", size) from None
+    positions = range(described.size_bytes) if wanted is None else wanted
+    if wanted is not None:
+        headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{described.size_bytes}"
+    headers["Content-Length"] = str(len(positions))
+    if request.method == "HEAD":
+        file.close()
+        return _HeadResponse(status_code=200 if wanted is None else 206, headers=headers, is_head_response=True)
+    return _FileResponse(file, positions, status_code=200 if wanted is None else 206, headers=headers)
+
+
+def _object_headers(described: ObjectStat, query: Mapping[str, str]) -> dict[str, str]:
+    content_type = query.get("response-content-type", described.content_type)
+    disposition = query.get("response-content-disposition")
+    if disposition is None and not _INLINE_TYPE.fullmatch(content_type):
+        disposition = "attachment"
+    headers = {
+        "Content-Type": content_type,
+        "ETag": f'"{described.etag}"',
+        "Last-Modified": format_datetime(described.modified_at.astimezone(UTC), usegmt=True),
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return headers if disposition is None else {**headers, "Content-Disposition": disposition}
+
+
+class _HeadResponse(ASGIResponse):
+    """Headers of an answer that would have a body; the length stays that of the body."""
+
+    _should_set_content_length = False
+
+
+class _FileResponse(ASGIStreamingResponse):
+    """Sends a stretch of a file in constant memory and closes it, whatever happens to the client."""
+
+    def __init__(self, file: BinaryIO, positions: range, *, status_code: int, headers: dict[str, str]) -> None:
+        media_type = headers["Content-Type"]
+        super().__init__(
+            iterator=_chunks(file, positions), status_code=status_code, headers=headers, media_type=media_type
+        )
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+
+async def _chunks(file: BinaryIO, positions: range) -> AsyncIterator[bytes]:
+    file.seek(positions.start)
+    left = len(positions)
+    while left > 0:
+        chunk = await anyio.to_thread.run_sync(file.read, min(left, SEND_BYTES))
+        if not chunk:
+            return
+        left -= len(chunk)
+        yield chunk
+
+
+async def _store_body(request: Request[Any, Any, Any], store: LocalStore, key: str, query: Mapping[str, str]) -> str:
+    """Receive an object or a part and return its ETag; nothing is kept unless every declared byte came."""
+    size_bytes = _declared_size(request)
+    upload_id = query.get("uploadId")
+    if upload_id is None:
+        draft = await anyio.to_thread.run_sync(store.new_draft)
+    else:
+        draft = await anyio.to_thread.run_sync(store.new_part_draft, key, upload_id)
+    try:
+        await _receive(request, draft, size_bytes)
+        if upload_id is None:
+            content_type = request.headers.get("content-type", DEFAULT_CONTENT_TYPE)
+            publish = partial(store.publish, draft, key, content_type=content_type)
+            return (await anyio.to_thread.run_sync(publish)).etag
+        number = int(query["partNumber"])
+        return (await anyio.to_thread.run_sync(store.publish_part, draft, key, upload_id, number)).etag
+    finally:
+        draft.discard()
+
+
+def _declared_size(request: Request[Any, Any, Any]) -> int:
+    declared = request.headers.get("content-length", "")
+    if not declared.isdecimal():
+        raise _Refused(411, "length_required", "Say how many bytes will come, in Content-Length.", _CLOSE)
+    if int(declared) > MAX_PUT_BYTES:
+        raise _Refused(413, "payload_too_large", f"One PUT carries at most {MAX_PUT_BYTES} bytes; use parts.", _CLOSE)
+    return int(declared)
+
+
+async def _receive(request: Request[Any, Any, Any], draft: Draft, size_bytes: int) -> None:
+    """Write the request's body into the draft, a large piece at a time so that the thread trips do not count."""
+    received = bytearray()
+    with anyio.move_on_after(IDLE_TIMEOUT_S) as idle:
+        try:
+            async for chunk in request.stream():
+                received += chunk
+                if len(received) >= WRITE_BYTES:
+                    await anyio.to_thread.run_sync(draft.write, received)
+                    received = bytearray()
+                idle.deadline = anyio.current_time() + IDLE_TIMEOUT_S
+        except InternalServerException as error:  # Litestar's word for a client that has hung up
+            raise _Refused(400, "incomplete_body", "The connection ended before the body did.") from error
+        await anyio.to_thread.run_sync(draft.write, received)
+    if idle.cancelled_caught:
+        raise _Refused(408, "timed_out", f"Nothing came for {IDLE_TIMEOUT_S:.0f} seconds; send it again.", _CLOSE)
+    if draft.size_bytes != size_bytes:
+        message = f"{size_bytes} bytes were declared and {draft.size_bytes} came; send it again."
+        raise _Refused(400, "incomplete_body", message)
