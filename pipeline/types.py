@@ -178,7 +178,7 @@ class RenderTask(Struct, frozen=True, kw_only=True, tag="render", tag_field="tas
     source: Source
     start_s: float
     end_s: float
-    formats: list[Format] = ["mp4"]
+    formats: list[Format] = msgspec.field(default_factory=lambda: ["mp4"])
     preset: Preset = "original"
     accuracy: Accuracy = "exact"
     title: str = ""

@@ -1,0 +1,310 @@
+"""Reads a file over HTTP by byte ranges: what FFmpeg sees is a seekable file, what the server sees is few requests.
+
+FFmpeg's own network protocols are never used: they would follow references into places that nobody meant to open.
+"""
+
+import http.client
+import io
+import os
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Self, cast
+from urllib.parse import SplitResult, urlsplit
+
+from pipeline.errors import READ_FAILED, MediaError
+
+BLOCK_BYTES = 64 * 1024
+"""Unit of caching: large enough to keep requests few, small enough that the edges of a range waste little."""
+FIRST_READ_BYTES = BLOCK_BYTES
+MAX_READ_AHEAD_BYTES = 2 * 1024 * 1024
+"""Read-ahead doubles while reading goes straight on, up to this: the most that is wasted when it stops."""
+CACHE_BLOCKS = 8192
+"""512 MiB on scratch disk; beyond it the block used longest ago is dropped and read again when needed."""
+TIMEOUT_S = 30.0
+RETRY_PAUSES_S = (0.1, 0.4, 1.6)
+"""Pauses before the second, third and fourth try of a request that failed for a passing reason."""
+_PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_REFUSED_STATUSES = frozenset({401, 403})
+_RANGE_NOT_SATISFIABLE = 416
+_PARTIAL_CONTENT = 206
+_WINDOW_SLACK_BLOCKS = 1
+
+
+class _PassingError(Exception):
+    """A request failed in a way that may not repeat."""
+
+
+class RangeReader(io.RawIOBase):
+    """A read-only, seekable file over an http(s) URL that answers byte ranges.
+
+    Blocks are cached on scratch disk, so reading a part twice costs one transfer. `bytes_read` counts what crossed the
+    network. MediaError(READ_FAILED) when the server refuses, changes the file meanwhile, or stays unreachable.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        size_bytes: int | None = None,
+        timeout_s: float = TIMEOUT_S,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__()
+        self._url: SplitResult = urlsplit(url)
+        if self._url.scheme not in {"http", "https"} or not self._url.hostname:
+            raise MediaError(READ_FAILED, "only http and https addresses can be read")
+        self._timeout_s = timeout_s
+        self._sleep = sleep
+        self._connection: http.client.HTTPConnection | None = None
+        self._etag: str | None = None
+        self._size: int | None = None
+        self._position = 0
+        self._next_block = -1
+        self._window = FIRST_READ_BYTES
+        self._cache = _BlockCache()
+        self._known: list[tuple[int, bytes]] = []
+        self.bytes_read = 0
+        self.requests = 0
+        if size_bytes:
+            self._size = size_bytes
+
+    # -- the file interface that PyAV uses
+
+    def readable(self) -> bool:
+        """Return True: this file can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True: ranges make every position reachable."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position of the next read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the position; no request is made until something is read (or the size is needed)."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}.get(whence)
+        if base is None:
+            base = self.size_bytes
+        self._position = max(0, base + offset)
+        return self._position
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes; fewer only at the end of the file."""
+        if size < 0:
+            size = max(0, self.size_bytes - self._position)
+        known = self._read_known(self._position, size)
+        if known is not None:
+            self._position += len(known)
+            return known
+        pieces: list[bytes] = []
+        while size > 0:
+            piece = self._read_block_part(size)
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+            self._position += len(piece)
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Close the connection and drop the cache."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._cache.close()
+        super().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    # -- what the pipeline adds
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file, as the server states it."""
+        if self._size is None:
+            self._fetch(0, 1)
+        return self._size or 0
+
+    def know(self, ranges: Iterable[tuple[int, bytes]]) -> None:
+        """Take over bytes known from elsewhere (offset, content): reads inside them cost no request."""
+        self._known.extend(ranges)
+
+    def prefetch(self, start: int, length: int) -> None:
+        """Fetch a range that will be needed, in as few requests as its missing blocks allow."""
+        end = min(start + length, self.size_bytes)
+        block = start // BLOCK_BYTES
+        last = (end - 1) // BLOCK_BYTES
+        while block <= last:
+            if block in self._cache:
+                block += 1
+                continue
+            stop = block
+            while stop <= last and stop not in self._cache and stop - block < MAX_READ_AHEAD_BYTES // BLOCK_BYTES:
+                stop += 1
+            self._fetch(block, stop - block)
+            block = stop
+
+    # -- inside
+
+    def _read_known(self, position: int, size: int) -> bytes | None:
+        for offset, content in self._known:
+            if offset <= position < offset + len(content):
+                begin = position - offset
+                return content[begin : begin + size]
+        return None
+
+    def _read_block_part(self, size: int) -> bytes:
+        if self._size is not None and self._position >= self._size:
+            return b""
+        block, inside = divmod(self._position, BLOCK_BYTES)
+        content = self._cache.get(block)
+        if content is None:
+            self._grow_window(block)
+            self._fetch(block, max(1, self._window // BLOCK_BYTES))
+            content = self._cache.get(block) or b""
+        return content[inside : inside + size]
+
+    def _grow_window(self, block: int) -> None:
+        straight_on = self._next_block <= block <= self._next_block + _WINDOW_SLACK_BLOCKS
+        self._window = min(self._window * 2, MAX_READ_AHEAD_BYTES) if straight_on else FIRST_READ_BYTES
+
+    def _fetch(self, block: int, count: int) -> None:
+        """Fetch `count` blocks from `block` on, but none that is already here."""
+        run = 1
+        while run < count and block + run not in self._cache:
+            run += 1
+        begin = block * BLOCK_BYTES
+        end = begin + run * BLOCK_BYTES
+        if self._size is not None:
+            end = min(end, self._size)
+        if begin >= end:
+            return
+        content = self._request_with_retries(begin, end)
+        for number in range(run):
+            part = content[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]
+            if part:
+                self._cache.put(block + number, part)
+        self._next_block = block + run
+
+    def _request_with_retries(self, begin: int, end: int) -> bytes:
+        content = b""
+        failures = 0
+        while begin + len(content) < end:
+            try:
+                content += self._request(begin + len(content), end)
+            except (_PassingError, OSError, http.client.HTTPException) as exc:
+                self._disconnect()
+                if failures >= len(RETRY_PAUSES_S):
+                    raise MediaError(READ_FAILED, f"storage did not answer ({_reason(exc)})") from exc
+                self._sleep(RETRY_PAUSES_S[failures])
+                failures += 1
+                continue
+            if self._size is not None:
+                end = min(end, self._size)
+        return content
+
+    def _request(self, begin: int, end: int) -> bytes:
+        """Ask for [begin, end) once; may return less when the connection ends early."""
+        connection = self._connect()
+        target = self._url.path or "/"
+        if self._url.query:
+            target += f"?{self._url.query}"
+        connection.request("GET", target, headers={"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"})
+        response = connection.getresponse()
+        self.requests += 1
+        if response.status != _PARTIAL_CONTENT:
+            return self._refuse(response, begin)
+        self._check_same_file(response)
+        try:
+            content = response.read(end - begin)
+        except http.client.IncompleteRead as exc:
+            content = exc.partial
+            self._disconnect()
+        self.bytes_read += len(content)
+        if not content:
+            raise _PassingError("empty answer")
+        if response.length:  # more than was asked for: do not reuse the connection
+            self._disconnect()
+        return content
+
+    def _refuse(self, response: http.client.HTTPResponse, begin: int) -> bytes:
+        """Turn an answer that is not 206 into the right error; b"" when the file simply ends before `begin`."""
+        status = response.status
+        self._disconnect()
+        if status == _RANGE_NOT_SATISFIABLE and begin == 0:
+            self._size = 0
+            return b""
+        if status in _PASSING_STATUSES:
+            raise _PassingError(f"HTTP {status}")
+        if status in _REFUSED_STATUSES:
+            raise MediaError(READ_FAILED, f"the link has expired or was refused (HTTP {status})")
+        if status == http.HTTPStatus.OK:
+            raise MediaError(READ_FAILED, "the server does not answer byte ranges")
+        raise MediaError(READ_FAILED, f"the server answered HTTP {status}")
+
+    def _check_same_file(self, response: http.client.HTTPResponse) -> None:
+        total = (response.getheader("Content-Range") or "").rpartition("/")[2]
+        size = int(total) if total.isdigit() else None
+        etag = response.getheader("ETag")
+        changed = (self._etag is not None and etag != self._etag) or (
+            self._etag is not None and size is not None and size != self._size
+        )
+        if changed:
+            raise MediaError(READ_FAILED, "the file changed while it was being read")
+        self._etag = etag or ""
+        if size is not None:
+            self._size = size
+        if self._size is None:
+            raise MediaError(READ_FAILED, "the server does not say how large the file is")
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
+            self._connection = kind(cast("str", self._url.hostname), self._url.port, timeout=self._timeout_s)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _reason(exc: Exception) -> str:
+    return str(exc) or type(exc).__name__
+
+
+class _BlockCache:
+    """Blocks by number in one unnamed scratch file, the least recently used dropped first."""
+
+    def __init__(self, limit: int = CACHE_BLOCKS) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the cache; unnamed, so never left behind
+        self._slots: OrderedDict[int, tuple[int, int]] = OrderedDict()
+        self._limit = limit
+
+    def __contains__(self, block: int) -> bool:
+        return block in self._slots
+
+    def get(self, block: int) -> bytes | None:
+        """Return a block, or None when it is not here."""
+        entry = self._slots.get(block)
+        if entry is None:
+            return None
+        self._slots.move_to_end(block)
+        slot, length = entry
+        return os.pread(self._file.fileno(), length, slot * BLOCK_BYTES)
+
+    def put(self, block: int, content: bytes) -> None:
+        """Keep a block."""
+        slot = self._slots.popitem(last=False)[1][0] if len(self._slots) >= self._limit else len(self._slots)
+        os.pwrite(self._file.fileno(), content, slot * BLOCK_BYTES)
+        self._slots[block] = (slot, len(content))
+
+    def close(self) -> None:
+        """Give the scratch space back."""
+        self._file.close()
+        self._slots.clear()

@@ -1,0 +1,231 @@
+"""Opens recordings for reading: local files and http(s) URLs, known media formats only, nothing that points elsewhere.
+
+FFmpeg gets a file object from us, no address: it can open nothing by itself (no nested protocol, no playlist entry, no
+external data reference), whatever a file says.
+"""
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+import av
+import av.container
+import av.error
+
+from pipeline.errors import (
+    DECODE_FAILED,
+    EMPTY,
+    FORBIDDEN_FORMAT,
+    NO_INDEX,
+    NO_SPACE,
+    NOT_MEDIA,
+    OUT_OF_MEMORY,
+    READ_FAILED,
+    TRUNCATED,
+    Cause,
+    MediaError,
+)
+from pipeline.isobmff import read_layout
+from pipeline.ranges import RangeReader
+from pipeline.types import Source
+
+BUFFER_BYTES = 128 * 1024
+"""What FFmpeg asks for at once; larger changes nothing measurable, smaller costs calls into Python."""
+SNIFF_BYTES = 4096
+ALLOWED_FORMATS = (
+    "mov,matroska,mpegts,mpeg,avi,flv,live_flv,ogg,wav,w64,flac,mp3,aac,ac3,eac3,dts,aiff,caf,asf,amr,au,mxf,gxf,"
+    "nut,ivf,dv,wv,tta,ape,mpc,mpc8,rm,voc,dsf,h264,hevc,m4v,mpegvideo,obu,latm,loas,truehd,mlp,oma,adp,gsm"
+)
+"""FFmpeg's demuxers for media that carries its own bytes. Not here: playlists (hls, dash, concat, sdp), image
+sequences, subtitle texts, devices, raw samples without a header."""
+_PLAYLIST = re.compile(
+    rb"\s*(#EXTM3U|ffconcat|\[playlist\]|<asx|<smil|<MPD|<SmoothStreamingMedia|RTSPtext|v=0\s*\no=|"
+    rb"(file|https?|rtsp|rtmp|concat|subfile|crypto|data|ftp|tcp|udp):|<\?xml[^>]*>\s*(<!--.*?-->\s*)*<(MPD|smil|playlist|asx))",
+    re.IGNORECASE | re.DOTALL,
+)
+_CONTAINER_OPTIONS = {"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist": ""}
+
+
+class Reader(Protocol):
+    """A seekable file that counts what it reads."""
+
+    bytes_read: int
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move the position."""
+
+    def tell(self) -> int:
+        """Return the position."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class FileReader(io.FileIO):
+    """A local file that counts what is read from it."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(os.fspath(path), "rb")
+        self.bytes_read = 0
+        self.size_bytes = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes."""
+        content = super().read(-1 if size is None else size) or b""
+        self.bytes_read += len(content)
+        return content
+
+
+class Media:
+    """An open recording: the container for PyAV and the reader below it."""
+
+    def __init__(self, container: "av.container.InputContainer", reader: Reader) -> None:
+        self.container = container
+        self.reader = reader
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken from disk or network so far."""
+        return self.reader.bytes_read
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file."""
+        return self.reader.size_bytes
+
+
+def as_source(source: Source | str | Path) -> Source:
+    """Return a Source for whatever names a recording."""
+    return source if isinstance(source, Source) else Source(location=os.fspath(source))
+
+
+def is_url(location: str) -> bool:
+    """Whether a location is fetched over HTTP rather than read from disk."""
+    return location.lower().startswith(("http://", "https://"))
+
+
+@contextmanager
+def open_media(source: Source | str | Path) -> Iterator[Media]:
+    """Open a recording and yield it with its byte counter; closes everything after.
+
+    MediaError: EMPTY, NOT_MEDIA, FORBIDDEN_FORMAT (playlists and the like), TRUNCATED, NO_INDEX, READ_FAILED.
+    """
+    reader = open_reader(source)
+    try:
+        container = _open_container(reader)
+        try:
+            yield Media(container, reader)
+        finally:
+            container.close()
+    finally:
+        reader.close()
+
+
+@contextmanager
+def open_container(source: Source | str | Path) -> Iterator["av.container.InputContainer"]:
+    """Open a recording and yield the PyAV container; see `open_media` for errors."""
+    with open_media(source) as media:
+        yield media.container
+
+
+def open_reader(source: Source | str | Path) -> Reader:
+    """Open the bytes of a recording; MediaError READ_FAILED or EMPTY."""
+    source = as_source(source)
+    reader: Reader
+    if is_url(source.location):
+        reader = RangeReader(source.location, size_bytes=source.size_bytes)
+    else:
+        reader = _open_file(source.location)
+    try:
+        is_empty = reader.size_bytes == 0
+    except BaseException:
+        reader.close()
+        raise
+    if is_empty:
+        reader.close()
+        raise MediaError(EMPTY)
+    return reader
+
+
+def _open_file(location: str) -> FileReader:
+    path = Path(location)
+    if path.exists() and not path.is_file():
+        raise MediaError(READ_FAILED, f"{path.name} is not a regular file")
+    try:
+        return FileReader(path)
+    except FileNotFoundError as exc:
+        raise MediaError(READ_FAILED, f"there is no file {path.name}") from exc
+    except (OSError, ValueError) as exc:
+        raise MediaError(READ_FAILED, f"{path.name}: {getattr(exc, 'strerror', None) or exc}") from exc
+
+
+def _refuse_nested(url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
+    raise MediaError(FORBIDDEN_FORMAT, f"it refers to {url[:80]!r}")
+
+
+def _open_container(reader: Reader) -> "av.container.InputContainer":
+    if _PLAYLIST.match(_head(reader)):
+        raise MediaError(FORBIDDEN_FORMAT)
+    try:
+        return av.open(
+            reader,
+            mode="r",
+            container_options=_CONTAINER_OPTIONS,
+            metadata_errors="replace",
+            buffer_size=BUFFER_BYTES,
+            io_open=_refuse_nested,
+        )
+    except (av.error.FFmpegError, ValueError, UnicodeError) as exc:
+        raise _why_unreadable(reader) from exc
+
+
+def _head(reader: Reader) -> bytes:
+    head = reader.read(SNIFF_BYTES)
+    reader.seek(0)
+    return head.removeprefix(b"\xef\xbb\xbf")
+
+
+def _why_unreadable(reader: Reader) -> MediaError:
+    """Say why FFmpeg could not open a file, from its outer structure."""
+    layout = read_layout(reader, reader.size_bytes)
+    if not layout.is_isobmff:
+        return MediaError(NOT_MEDIA)
+    if layout.missing_bytes:
+        announced = layout.size_bytes + layout.missing_bytes
+        return MediaError(TRUNCATED, f"{layout.size_bytes} of {announced} bytes are here")
+    if not layout.has_moov:
+        return MediaError(NO_INDEX)
+    return MediaError(NOT_MEDIA, "its index (moov) is damaged")
+
+
+_CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
+    (av.error.MemoryError, OUT_OF_MEMORY),
+    (MemoryError, OUT_OF_MEMORY),
+)
+_NO_SPACE_ERRNO = 28
+
+
+def as_media_error(
+    exc: BaseException, otherwise: Cause = DECODE_FAILED, *, stream: int | None = None, time_s: float | None = None
+) -> MediaError:
+    """Wrap what PyAV raised while reading, decoding or writing; `otherwise` is the cause unless more is known."""
+    if isinstance(exc, MediaError):
+        return exc
+    for kind, cause in _CAUSES:
+        if isinstance(exc, kind):
+            return MediaError(cause, stream=stream, time_s=time_s)
+    if getattr(exc, "errno", None) == _NO_SPACE_ERRNO:
+        return MediaError(NO_SPACE)
+    detail = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+    return MediaError(otherwise, detail, stream=stream, time_s=time_s)
