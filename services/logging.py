@@ -1,0 +1,90 @@
+"""Logs are events with fields. Nothing that opens a door is written: secrets, signed URLs, credentials in addresses."""
+
+import logging
+import re
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from services.settings import Settings
+
+REDACTED = "[redacted]"
+SECRET_WORDS = "password|passwd|secret|token|authorization|cookie|signature|api_key|jwt|credential"
+SECRET_NAMES = re.compile(rf"(?:^|[_-])(?:{SECRET_WORDS})s?(?:$|[_-])", re.IGNORECASE)
+# A query string may be a signature (presigned URLs), and user information in an address is a password.
+QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@")
+BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE)
+
+
+def configure(settings: Settings, *, part: str, stream: TextIO | None = None) -> None:
+    """Send every log of this process to standard error: JSON lines in production, readable ones in development.
+
+    `part` names the process in each production line, such as `api` or `worker`.
+    """
+    output = sys.stderr if stream is None else stream
+    production = settings.app_env == "production"
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso" if production else "%H:%M:%S", utc=production),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+    if production:
+        shared.insert(0, _naming(part))
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if production
+        else structlog.dev.ConsoleRenderer(
+            colors=output.isatty(), pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    logging.captureWarnings(capture=True)
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take out of an event what must not be written down."""
+    return {name: _redacted(name, value) for name, value in event.items()}
+
+
+def _naming(part: str) -> Processor:
+    def name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["part"] = part
+        return event
+
+    return name
+
+
+def _redacted(name: str, value: object) -> object:
+    if value is not None and SECRET_NAMES.search(name):
+        return REDACTED
+    if isinstance(value, str):
+        value = BEARER.sub(rf"\1 {REDACTED}", value)
+        value = QUERY.sub(rf"\1?{REDACTED}", value)
+        return USER_INFO.sub(rf"\1{REDACTED}@", value)
+    if isinstance(value, dict):
+        return {key: _redacted(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted("", item) for item in value]
+    return value
