@@ -1,1 +1,1 @@
-DROP TABLE audit_log, idempotency_keys, api_keys, account_tokens, users;
+DROP TABLE audit_log, idempotency_keys, api_keys, revoked_sessions, account_tokens, users;

@@ -26,6 +26,16 @@ CREATE TABLE account_tokens (
 );
 CREATE INDEX account_tokens_user ON account_tokens (user_id);
 
+-- Sessions that were logged out before they expired; a row may go once its token would have expired anyway.
+CREATE TABLE revoked_sessions (
+    -- SHA-256 of the token's header and payload: the part that a signature covers.
+    token_hash bytea PRIMARY KEY,
+    user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX revoked_sessions_user ON revoked_sessions (user_id);
+CREATE INDEX revoked_sessions_expiry ON revoked_sessions (expires_at);
+
 CREATE TABLE api_keys (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
@@ -69,6 +79,8 @@ ALTER TABLE users ENABLE ROW LEVEL SECURITY;
 ALTER TABLE users FORCE ROW LEVEL SECURITY;
 ALTER TABLE account_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE account_tokens FORCE ROW LEVEL SECURITY;
+ALTER TABLE revoked_sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE revoked_sessions FORCE ROW LEVEL SECURITY;
 ALTER TABLE api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE api_keys FORCE ROW LEVEL SECURITY;
 ALTER TABLE idempotency_keys ENABLE ROW LEVEL SECURITY;
@@ -81,6 +93,7 @@ CREATE POLICY users_self ON users FOR SELECT TO authenticated USING (id = (SELEC
 CREATE POLICY users_self_update ON users FOR UPDATE TO authenticated
     USING (id = (SELECT current_user_id())) WITH CHECK (id = (SELECT current_user_id()));
 CREATE POLICY account_tokens_service ON account_tokens TO service_role USING (true) WITH CHECK (true);
+CREATE POLICY revoked_sessions_service ON revoked_sessions TO service_role USING (true) WITH CHECK (true);
 CREATE POLICY api_keys_service ON api_keys TO service_role USING (true) WITH CHECK (true);
 CREATE POLICY api_keys_owner ON api_keys TO authenticated
     USING (user_id = (SELECT current_user_id())) WITH CHECK (user_id = (SELECT current_user_id()));
@@ -91,7 +104,8 @@ CREATE POLICY audit_log_service ON audit_log TO service_role USING (true) WITH C
 CREATE POLICY audit_log_append ON audit_log FOR INSERT TO authenticated
     WITH CHECK (actor_id = (SELECT current_user_id()));
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON users, account_tokens, api_keys, idempotency_keys TO service_role;
+GRANT SELECT, INSERT, UPDATE, DELETE
+    ON users, account_tokens, revoked_sessions, api_keys, idempotency_keys TO service_role;
 GRANT SELECT, INSERT ON audit_log TO service_role;
 -- No password_hash, and no is_admin to write.
 GRANT SELECT (id, email, display_name, is_admin, email_verified_at, sessions_valid_from, created_at, updated_at)
