@@ -4,6 +4,8 @@ CREATE TABLE jobs (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     -- NULL for the system's own work.
     user_id uuid REFERENCES users ON DELETE CASCADE,
+    -- Whose turn it is: the system's own jobs take turns as if one more owner had asked for them.
+    owner_key uuid NOT NULL GENERATED ALWAYS AS (coalesce(user_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff')) STORED,
     kind text NOT NULL,
     queue text NOT NULL CHECK (queue IN ('ingest', 'detect', 'render', 'housekeeping')),
     state text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
@@ -14,9 +16,14 @@ CREATE TABLE jobs (
     payload jsonb NOT NULL DEFAULT '{}',
     result jsonb,
     error jsonb,
+    -- How often it was claimed, ever: outputs lie under this number, so it never goes back.
     attempt integer NOT NULL DEFAULT 0 CHECK (attempt >= 0),
+    -- Attempts that count against max_attempts: a failure or a death does, a drained worker does not.
+    charged integer NOT NULL DEFAULT 0 CHECK (charged >= 0),
+    -- Attempts that ended because something around the job was broken (storage, network), not the job.
+    setbacks integer NOT NULL DEFAULT 0 CHECK (setbacks >= 0),
     max_attempts integer NOT NULL DEFAULT 3 CHECK (max_attempts >= 1),
-    -- Raised whenever the job returns to the queue: a message with an older number claims nothing.
+    -- Raised whenever a message is sent for the job: a message with an older number claims nothing.
     dispatch_no integer NOT NULL DEFAULT 0,
     run_at timestamptz NOT NULL DEFAULT now(),
     dispatched_at timestamptz,
@@ -41,16 +48,19 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_failed_has_error CHECK (state <> 'failed' OR error IS NOT NULL),
     CONSTRAINT jobs_dispatched_while_open CHECK (dispatched_at IS NULL OR state <> 'queued' OR dispatch_no > 0)
 );
-CREATE INDEX jobs_waiting ON jobs (queue, user_id, priority DESC, run_at, created_at)
+CREATE INDEX jobs_waiting ON jobs (queue, owner_key, priority DESC, run_at, created_at)
     WHERE state = 'queued' AND dispatched_at IS NULL;
+-- What an operator put first passes all turns.
+CREATE INDEX jobs_urgent ON jobs (queue, priority DESC, run_at)
+    WHERE state = 'queued' AND dispatched_at IS NULL AND priority >= 100;
 CREATE INDEX jobs_dispatched ON jobs (queue, dispatched_at) WHERE state = 'queued' AND dispatched_at IS NOT NULL;
 CREATE INDEX jobs_leases ON jobs (lease_expires_at) WHERE state = 'running';
-CREATE INDEX jobs_running_owner ON jobs (user_id, queue) WHERE state = 'running';
+CREATE INDEX jobs_running ON jobs (queue, owner_key) WHERE state = 'running';
 CREATE INDEX jobs_owner ON jobs (user_id, created_at DESC, id DESC);
 CREATE INDEX jobs_recent ON jobs (created_at DESC, id DESC);
 CREATE INDEX jobs_dead ON jobs (finished_at DESC) WHERE state = 'failed';
-CREATE INDEX jobs_recording ON jobs (recording_id);
-CREATE INDEX jobs_clip ON jobs (clip_id);
+CREATE INDEX jobs_recording ON jobs (recording_id) WHERE recording_id IS NOT NULL;
+CREATE INDEX jobs_clip ON jobs (clip_id) WHERE clip_id IS NOT NULL;
 
 -- The timeline of a job: one row a transition.
 CREATE TABLE job_events (
@@ -110,6 +120,11 @@ BEGIN
 END
 $$;
 CREATE TRIGGER jobs_notify_insert AFTER INSERT ON jobs FOR EACH STATEMENT EXECUTE FUNCTION notify_job_queued();
+
+-- ... and when a slot becomes free, or a job returns to the queue.
+CREATE TRIGGER jobs_notify_freed AFTER UPDATE ON jobs FOR EACH ROW
+    WHEN (OLD.state = 'running' AND NEW.state <> 'running')
+    EXECUTE FUNCTION notify_job_queued();
 
 -- A change that somebody may be waiting for: server-sent events and Socket.IO listen.
 CREATE FUNCTION notify_job_changed() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS $$

@@ -1,0 +1,164 @@
+"""What the dispatcher asks: how many slots there are, who is waiting, and which rows it may send."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from db.connection import Transaction
+
+URGENT_PRIORITY = 100
+"""From this priority on a job passes every owner's turn; the index jobs_urgent carries the same number."""
+
+
+class Flight(Struct, frozen=True, kw_only=True):
+    """How many jobs of one owner in one queue are running, or sent and not yet claimed."""
+
+    queue: str
+    owner_key: UUID
+    running: int
+    sent: int
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """A job that could be sent now, with its owner's place in the round."""
+
+    owner_key: UUID
+    tier: str
+    job_id: UUID
+    priority: int
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """A row that was marked as sent: what the message has to carry."""
+
+    job_id: UUID
+    dispatch_no: int
+    queue: str
+    kind: str
+    priority: int
+
+
+COUNT_SLOTS = """
+SELECT queue, sum(slots)::integer AS slots FROM workers, unnest(queues) AS queue
+WHERE NOT is_draining AND drain_requested_at IS NULL AND heartbeat_at > now() - make_interval(secs => %(silent_s)s)
+  AND NOT EXISTS (SELECT 1 FROM queue_controls WHERE queue_controls.queue = queue.queue AND is_paused)
+GROUP BY queue
+"""
+LIST_FLIGHTS = """
+SELECT queue, owner_key, sum(running)::integer AS running, sum(sent)::integer AS sent FROM (
+    SELECT queue, owner_key, 1 AS running, 0 AS sent FROM jobs WHERE state = 'running'
+    UNION ALL
+    SELECT queue, owner_key, 0, 1 FROM jobs WHERE state = 'queued' AND dispatched_at IS NOT NULL
+) AS in_flight GROUP BY queue, owner_key
+"""
+# A loose index scan: one step in jobs_waiting for each owner, however many jobs he has.
+LIST_WAITING = """
+WITH RECURSIVE turns AS (
+    (SELECT owner_key, 1 AS turn FROM jobs
+     WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND owner_key > %(after)s
+     ORDER BY owner_key LIMIT 1)
+    UNION ALL
+    SELECT (SELECT following.owner_key FROM jobs AS following
+            WHERE following.queue = %(queue)s AND following.state = 'queued' AND following.dispatched_at IS NULL
+              AND following.owner_key > turns.owner_key
+            ORDER BY following.owner_key LIMIT 1), turn + 1
+    FROM turns WHERE turns.owner_key IS NOT NULL AND turn < %(owners)s
+)
+SELECT turns.owner_key, coalesce(subscriptions.tier, 'free') AS tier, waiting.id AS job_id, waiting.priority
+FROM turns
+LEFT JOIN subscriptions ON subscriptions.user_id = turns.owner_key
+    AND subscriptions.status IN ('active', 'trialing', 'past_due')
+LEFT JOIN LATERAL (
+    SELECT id, priority, run_at, created_at FROM jobs
+    WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND owner_key = turns.owner_key
+      AND run_at <= now()
+    ORDER BY priority DESC, run_at, created_at LIMIT %(per_owner)s
+) AS waiting ON true
+WHERE turns.owner_key IS NOT NULL
+ORDER BY turns.turn, waiting.priority DESC, waiting.run_at, waiting.created_at
+"""
+LIST_URGENT = """
+SELECT id FROM jobs
+WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND priority >= 100 AND run_at <= now()
+ORDER BY priority DESC, run_at LIMIT %(limit)s
+"""
+MARK_SENT = """
+WITH picked AS (
+    SELECT id FROM jobs WHERE id = ANY(%(job_ids)s) AND state = 'queued' AND dispatched_at IS NULL
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs SET dispatched_at = now(), dispatch_no = dispatch_no + 1 FROM picked WHERE jobs.id = picked.id
+RETURNING jobs.id AS job_id, jobs.dispatch_no, jobs.queue, jobs.kind, jobs.priority
+"""
+UNMARK = """
+UPDATE jobs SET dispatched_at = NULL
+FROM unnest(%(job_ids)s::uuid[], %(numbers)s::integer[]) AS sent (job_id, dispatch_no)
+WHERE jobs.id = sent.job_id AND jobs.dispatch_no = sent.dispatch_no AND jobs.state = 'queued'
+RETURNING jobs.id
+"""
+# A worker with a free slot takes a message within milliseconds: one that it has not taken for seconds is gone.
+UNMARK_LOST = """
+UPDATE jobs SET dispatched_at = NULL WHERE id IN (
+    SELECT lost.id FROM jobs AS lost
+    WHERE lost.state = 'queued' AND lost.dispatched_at < now() - make_interval(secs => %(unclaimed_s)s)
+      AND EXISTS (
+        SELECT 1 FROM workers
+        WHERE lost.queue = ANY(workers.queues) AND NOT workers.is_draining AND workers.drain_requested_at IS NULL
+          AND workers.heartbeat_at > now() - make_interval(secs => %(silent_s)s)
+          AND workers.slots > (
+            SELECT count(*) FROM jobs AS busy WHERE busy.state = 'running' AND busy.worker_id = workers.id
+          )
+      )
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING id
+"""
+
+
+def count_slots(tx: Transaction, *, silent_s: float) -> dict[str, int]:
+    """Return queue → slots of the workers that are alive and not draining; paused queues are left out."""
+    return {row["queue"]: row["slots"] for row in tx.execute(COUNT_SLOTS, {"silent_s": silent_s})}
+
+
+def list_flights(tx: Transaction) -> list[Flight]:
+    """List what is running or sent, by queue and owner."""
+    return [Flight(**row) for row in tx.execute(LIST_FLIGHTS)]
+
+
+def list_waiting(
+    tx: Transaction, queue: str, *, after: UUID, owners: int, per_owner: int
+) -> tuple[list[Waiting], UUID | None]:
+    """List what the next owners after `after` have waiting, and return the last owner looked at.
+
+    Owners whose jobs are all for later count too, but bring no rows. None: nobody comes after `after`.
+    """
+    parameters: dict[str, Any] = {"queue": queue, "after": after, "owners": owners, "per_owner": per_owner}
+    rows = tx.execute(LIST_WAITING, parameters).fetchall()
+    last = rows[-1]["owner_key"] if rows else None
+    return [Waiting(**row) for row in rows if row["job_id"] is not None], last
+
+
+def list_urgent(tx: Transaction, queue: str, *, limit: int) -> list[UUID]:
+    """List the waiting jobs that an operator put before all others."""
+    return [row["id"] for row in tx.execute(LIST_URGENT, {"queue": queue, "limit": limit})]
+
+
+def mark_sent(tx: Transaction, job_ids: Sequence[UUID]) -> list[Sent]:
+    """Mark rows as sent under a new number, leaving out those that somebody else holds; in the order given."""
+    rows = tx.execute(MARK_SENT, {"job_ids": list(job_ids)})
+    place = {job_id: number for number, job_id in enumerate(job_ids)}
+    return sorted((Sent(**row) for row in rows), key=lambda sent: place[sent.job_id])
+
+
+def unmark(tx: Transaction, sent: Sequence[tuple[UUID, int]]) -> int:
+    """Put (job id, dispatch number) pairs that nobody has claimed back among the waiting; return how many."""
+    parameters = {"job_ids": [job_id for job_id, _ in sent], "numbers": [number for _, number in sent]}
+    return len(tx.execute(UNMARK, parameters).fetchall())
+
+
+def unmark_lost(tx: Transaction, *, unclaimed_s: float, silent_s: float) -> list[UUID]:
+    """Put jobs whose message must have been lost back among the waiting; return their ids."""
+    rows = tx.execute(UNMARK_LOST, {"unclaimed_s": unclaimed_s, "silent_s": silent_s})
+    return [row["id"] for row in rows]

@@ -1,0 +1,222 @@
+"""Jobs as rows: asking for one, looking at one, and ending one that nobody is working on."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import Struct
+from psycopg.types.json import Jsonb
+
+from db.connection import Transaction
+
+JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Queue = Literal["ingest", "detect", "render", "housekeeping"]
+Cursor = tuple[datetime, UUID]
+"""Where a page ended: created_at and id of its last row."""
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """One row of `jobs`."""
+
+    id: UUID
+    user_id: UUID | None
+    owner_key: UUID
+    kind: str
+    queue: Queue
+    state: JobState
+    priority: int
+    recording_id: UUID | None
+    clip_id: UUID | None
+    payload: dict[str, Any]
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    attempt: int
+    charged: int
+    setbacks: int
+    max_attempts: int
+    dispatch_no: int
+    run_at: datetime
+    dispatched_at: datetime | None
+    lease_token: UUID | None
+    lease_expires_at: datetime | None
+    worker_id: UUID | None
+    progress: float
+    stage: str | None
+    eta_s: float | None
+    cancel_requested_at: datetime | None
+    trace_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class JobEvent(Struct, frozen=True, kw_only=True):
+    """One row of `job_events`: a transition, when it happened, and what is worth knowing about it."""
+
+    id: int
+    job_id: UUID
+    at: datetime
+    state: JobState
+    attempt: int
+    event: str
+    details: dict[str, Any]
+
+
+def logged(change: str) -> str:
+    """Return a statement that makes the change, writes one event for each row it changed, and returns the rows.
+
+    The statement takes `event` and `details` beside the parameters of the change, which must end in RETURNING *.
+    """
+    return (
+        f"WITH changed AS ({change}), logged AS ("  # noqa: S608 - constants of the db package, no input
+        "INSERT INTO job_events (job_id, state, attempt, event, details) "
+        "SELECT id, state, attempt, %(event)s, %(details)s FROM changed"
+        ") SELECT * FROM changed"
+    )
+
+
+INSERT_JOB = """
+INSERT INTO jobs (user_id, kind, queue, priority, recording_id, clip_id, payload, run_at, max_attempts, trace_id)
+VALUES (%(user_id)s, %(kind)s, %(queue)s, %(priority)s, %(recording_id)s, %(clip_id)s, %(payload)s,
+        coalesce(%(run_at)s::timestamptz, now()), %(max_attempts)s, %(trace_id)s)
+RETURNING *
+"""
+INSERT_EVENT = """
+INSERT INTO job_events (job_id, state, attempt, event, details)
+VALUES (%(job_id)s, %(state)s, %(attempt)s, %(event)s, %(details)s)
+"""
+FIND_JOB = "SELECT * FROM jobs WHERE id = %(job_id)s"
+FIND_JOB_OF_USER = "SELECT * FROM jobs WHERE id = %(job_id)s AND user_id = %(user_id)s"
+LIST_JOBS = """
+SELECT * FROM jobs
+WHERE user_id = %(user_id)s AND (created_at, id) < (%(before)s, %(before_id)s)
+  AND (%(state)s::text IS NULL OR state = %(state)s)
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+ORDER BY created_at DESC, id DESC
+LIMIT %(limit)s
+"""
+LIST_EVENTS = "SELECT * FROM job_events WHERE job_id = %(job_id)s ORDER BY id LIMIT %(limit)s"
+CANCEL_QUEUED = logged("""
+UPDATE jobs SET state = 'cancelled', finished_at = now(), dispatched_at = NULL, cancel_requested_at = now()
+WHERE id = ANY(%(job_ids)s) AND state = 'queued' RETURNING *
+""")
+REQUEST_CANCEL = logged("""
+UPDATE jobs SET cancel_requested_at = now()
+WHERE id = ANY(%(job_ids)s) AND state = 'running' AND cancel_requested_at IS NULL RETURNING *
+""")
+RETRY_FAILED = logged("""
+UPDATE jobs SET state = 'queued', finished_at = NULL, charged = 0, setbacks = 0, dispatched_at = NULL, run_at = now(),
+    error = NULL, progress = 0, stage = NULL, eta_s = NULL, worker_id = NULL, cancel_requested_at = NULL
+WHERE id = ANY(%(job_ids)s) AND state = 'failed' RETURNING *
+""")
+DISCARD_FAILED = "DELETE FROM jobs WHERE id = ANY(%(job_ids)s) AND state = 'failed' RETURNING *"
+SET_PRIORITY = logged("UPDATE jobs SET priority = %(priority)s WHERE id = ANY(%(job_ids)s) AND state = 'queued' RETURNING *")
+
+FIRST_PAGE: Cursor = (datetime.max, UUID(int=2**128 - 1))  # noqa: DTZ901 - compared by PostgreSQL, later than any row
+EVENTS_LIMIT = 500  # a job that was retried for days has some hundred
+
+
+def insert_job(
+    tx: Transaction,
+    *,
+    kind: str,
+    queue: Queue,
+    user_id: UUID | None,
+    payload: dict[str, Any],
+    recording_id: UUID | None,
+    clip_id: UUID | None,
+    priority: int,
+    run_at: datetime | None,
+    max_attempts: int,
+    trace_id: str | None,
+) -> Job:
+    """Insert a queued job and its first event."""
+    row = tx.execute(
+        INSERT_JOB,
+        {
+            "user_id": user_id,
+            "kind": kind,
+            "queue": queue,
+            "priority": priority,
+            "recording_id": recording_id,
+            "clip_id": clip_id,
+            "payload": Jsonb(payload),
+            "run_at": run_at,
+            "max_attempts": max_attempts,
+            "trace_id": trace_id,
+        },
+    ).fetchone()
+    job = Job(**row) if row else _impossible()
+    # A statement of its own: the owner's policy on events must see the job.
+    tx.execute(
+        INSERT_EVENT,
+        {"job_id": job.id, "state": job.state, "attempt": job.attempt, "event": "queued", "details": Jsonb({})},
+    )
+    return job
+
+
+def find_job(tx: Transaction, job_id: UUID, *, user_id: UUID | None = None) -> Job | None:
+    """Return the job; with `user_id`, only when it belongs to that user."""
+    statement = FIND_JOB if user_id is None else FIND_JOB_OF_USER
+    row = tx.execute(statement, {"job_id": job_id, "user_id": user_id}).fetchone()
+    return Job(**row) if row else None
+
+
+def list_jobs(
+    tx: Transaction, *, user_id: UUID, limit: int, cursor: Cursor | None, state: str | None, kind: str | None
+) -> list[Job]:
+    """List a user's jobs, newest first, from after the cursor."""
+    before, before_id = cursor or FIRST_PAGE
+    rows = tx.execute(
+        LIST_JOBS,
+        {"user_id": user_id, "before": before, "before_id": before_id, "state": state, "kind": kind, "limit": limit},
+    )
+    return [Job(**row) for row in rows]
+
+
+def list_events(tx: Transaction, job_id: UUID) -> list[JobEvent]:
+    """List what happened to a job, oldest first."""
+    return [JobEvent(**row) for row in tx.execute(LIST_EVENTS, {"job_id": job_id, "limit": EVENTS_LIMIT})]
+
+
+def cancel_queued(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
+    """Cancel those that nobody has begun; return them."""
+    return change(tx, CANCEL_QUEUED, event="cancelled", job_ids=list(job_ids))
+
+
+def request_cancel(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
+    """Ask the workers of those that are running to stop; return the ones that were not asked before."""
+    return change(tx, REQUEST_CANCEL, event="cancel_requested", job_ids=list(job_ids))
+
+
+def retry_failed(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
+    """Queue dead jobs again with a fresh allowance of attempts; return them."""
+    return change(tx, RETRY_FAILED, event="retried", job_ids=list(job_ids))
+
+
+def discard_failed(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
+    """Delete dead jobs; return them."""
+    return [Job(**row) for row in tx.execute(DISCARD_FAILED, {"job_ids": list(job_ids)})]
+
+
+def set_priority(tx: Transaction, job_ids: Sequence[UUID], priority: int) -> list[Job]:
+    """Change the priority of those that are still queued; return them."""
+    return change(tx, SET_PRIORITY, event="priority_changed", job_ids=list(job_ids), priority=priority)
+
+
+def change(
+    tx: Transaction, statement: str, *, event: str, details: dict[str, Any] | None = None, **parameters: Any
+) -> list[Job]:
+    """Run a `logged` statement and return the jobs that it changed."""
+    rows = tx.execute(statement, {"event": event, "details": Jsonb(details or {}), **parameters})
+    return as_jobs(rows)
+
+
+def as_jobs(rows: Iterable[dict[str, Any]]) -> list[Job]:
+    """Return rows of `jobs` as structs."""
+    return [Job(**row) for row in rows]
+
+
+def _impossible() -> Job:
+    raise AssertionError("INSERT … RETURNING returned nothing")

@@ -1,0 +1,179 @@
+"""A job in a worker's hands: claim, renewal, and the ways it ends. Every write after the claim carries the token."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from psycopg.types.json import Jsonb
+
+from db.connection import Transaction
+from db.jobs import Job, as_jobs, change, logged
+
+
+class Lease(Struct, frozen=True):
+    """The right to write about a job: void as soon as the row carries another token."""
+
+    job_id: UUID
+    token: UUID
+
+
+class Renewal(Struct, frozen=True, kw_only=True):
+    """What a worker says about one running job when it renews the lease."""
+
+    lease: Lease
+    progress: float
+    """0 to 100."""
+    stage: str | None
+    eta_s: float | None
+
+
+CLAIM = logged("""
+UPDATE jobs SET state = 'running', attempt = attempt + 1, charged = charged + 1, lease_token = gen_random_uuid(),
+    lease_expires_at = now() + make_interval(secs => %(lease_s)s), worker_id = %(worker_id)s,
+    started_at = now(), progress = 0, stage = NULL, eta_s = NULL
+WHERE id = %(job_id)s AND dispatch_no = %(dispatch_no)s AND state = 'queued' AND dispatched_at IS NOT NULL
+RETURNING *
+""")
+RENEW = """
+WITH mine AS (
+    SELECT * FROM unnest(%(job_ids)s::uuid[], %(tokens)s::uuid[], %(progress)s::real[], %(stages)s::text[],
+                         %(etas)s::real[]) AS m (job_id, token, progress, stage, eta_s)
+)
+UPDATE jobs SET lease_expires_at = now() + make_interval(secs => %(lease_s)s),
+    progress = mine.progress, stage = mine.stage, eta_s = mine.eta_s
+FROM mine WHERE jobs.id = mine.job_id AND jobs.lease_token = mine.token AND jobs.state = 'running'
+RETURNING jobs.id, jobs.cancel_requested_at IS NOT NULL AS is_cancelled
+"""
+HOLD = "SELECT * FROM jobs WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' FOR UPDATE"
+SUCCEED = logged("""
+UPDATE jobs SET state = 'succeeded', finished_at = now(), result = %(result)s, progress = 100, stage = NULL,
+    eta_s = NULL, error = NULL, lease_token = NULL, lease_expires_at = NULL
+WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' RETURNING *
+""")
+FAIL = logged("""
+UPDATE jobs SET state = 'failed', finished_at = now(), error = %(error)s, eta_s = NULL,
+    lease_token = NULL, lease_expires_at = NULL
+WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' RETURNING *
+""")
+CANCEL = logged("""
+UPDATE jobs SET state = 'cancelled', finished_at = now(), eta_s = NULL, lease_token = NULL, lease_expires_at = NULL
+WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' RETURNING *
+""")
+REQUEUE = logged("""
+UPDATE jobs SET state = 'queued', run_at = now() + make_interval(secs => %(delay_s)s), dispatched_at = NULL,
+    charged = charged - %(refund)s, setbacks = setbacks + %(setback)s, error = coalesce(%(error)s, error),
+    lease_token = NULL, lease_expires_at = NULL, worker_id = NULL, progress = 0, stage = NULL, eta_s = NULL
+WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' RETURNING *
+""")
+LIST_EXPIRED = """
+SELECT * FROM jobs WHERE state = 'running' AND lease_expires_at < now()
+ORDER BY lease_expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+
+
+def claim_job(tx: Transaction, *, job_id: UUID, dispatch_no: int, worker_id: UUID, lease_s: float) -> Job | None:
+    """Take the job for one attempt; None when the message is stale or somebody else was first."""
+    jobs = change(
+        tx,
+        CLAIM,
+        event="claimed",
+        details={"worker_id": str(worker_id)},
+        job_id=job_id,
+        dispatch_no=dispatch_no,
+        worker_id=worker_id,
+        lease_s=lease_s,
+    )
+    return jobs[0] if jobs else None
+
+
+def renew_leases(tx: Transaction, renewals: Sequence[Renewal], *, lease_s: float) -> dict[UUID, bool]:
+    """Renew all leases of a process at once; return job ids still held → whether the owner asked to cancel."""
+    ordered = sorted(renewals, key=lambda renewal: renewal.lease.job_id)  # one lock order for all processes
+    rows = tx.execute(
+        RENEW,
+        {
+            "job_ids": [renewal.lease.job_id for renewal in ordered],
+            "tokens": [renewal.lease.token for renewal in ordered],
+            "progress": [renewal.progress for renewal in ordered],
+            "stages": [renewal.stage for renewal in ordered],
+            "etas": [renewal.eta_s for renewal in ordered],
+            "lease_s": lease_s,
+        },
+    )
+    return {row["id"]: row["is_cancelled"] for row in rows}
+
+
+def hold_job(tx: Transaction, lease: Lease) -> Job | None:
+    """Lock the row for the rest of the transaction; None when the lease is lost."""
+    row = tx.execute(HOLD, {"job_id": lease.job_id, "token": lease.token}).fetchone()
+    return Job(**row) if row else None
+
+
+def succeed(tx: Transaction, lease: Lease, result: dict[str, Any] | None) -> Job | None:
+    """End the job well; None when the lease is lost."""
+    return _one(change(tx, SUCCEED, event="succeeded", result=_json(result), **_keys(lease)))
+
+
+def fail(tx: Transaction, lease: Lease, error: dict[str, Any]) -> Job | None:
+    """End the job with its error; None when the lease is lost."""
+    details = {"code": error.get("code")}
+    return _one(change(tx, FAIL, event="failed", details=details, error=Jsonb(error), **_keys(lease)))
+
+
+def cancel(tx: Transaction, lease: Lease) -> Job | None:
+    """End the job as its owner wished; None when the lease is lost."""
+    return _one(change(tx, CANCEL, event="cancelled", **_keys(lease)))
+
+
+def requeue(
+    tx: Transaction,
+    lease: Lease,
+    *,
+    event: str,
+    error: dict[str, Any] | None = None,
+    delay_s: float = 0.0,
+    is_charged: bool,
+    is_setback: bool = False,
+) -> Job | None:
+    """Put the job back into the queue, for at once or for later; None when the lease is lost."""
+    details: dict[str, Any] = {"delay_s": round(delay_s, 1), "charged": is_charged}
+    if error is not None:
+        details["code"] = error.get("code")
+    return _one(
+        change(
+            tx,
+            REQUEUE,
+            event=event,
+            details=details,
+            error=_json(error),
+            delay_s=delay_s,
+            refund=0 if is_charged else 1,
+            setback=1 if is_setback else 0,
+            **_keys(lease),
+        )
+    )
+
+
+def list_expired(tx: Transaction, *, limit: int) -> list[Job]:
+    """Lock and list running jobs whose worker has not renewed in time; rows in somebody's hands are left out."""
+    return as_jobs(tx.execute(LIST_EXPIRED, {"limit": limit}))
+
+
+def lease_of(job: Job) -> Lease:
+    """Return the lease a running job's row carries; ValueError when it carries none."""
+    if job.lease_token is None:
+        raise ValueError(f"job {job.id} is {job.state} and has no lease")
+    return Lease(job.id, job.lease_token)
+
+
+def _keys(lease: Lease) -> dict[str, UUID]:
+    return {"job_id": lease.job_id, "token": lease.token}
+
+
+def _json(value: dict[str, Any] | None) -> Jsonb | None:
+    return None if value is None else Jsonb(value)
+
+
+def _one(jobs: list[Job]) -> Job | None:
+    return jobs[0] if jobs else None
