@@ -11,8 +11,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from services.settings import Settings
 
 REDACTED = "[redacted]"
-SECRET_WORDS = "password|passwd|secret|token|authorization|cookie|signature|api_key|jwt|credential"
-SECRET_NAMES = re.compile(rf"(?:^|[_-])(?:{SECRET_WORDS})s?(?:$|[_-])", re.IGNORECASE)
+TELLTALE_WORDS = "password|passwd|secret|token|authorization|cookie|signature|api_key|jwt|credential"
+SECRET_NAMES = re.compile(rf"(?:^|[_-])(?:{TELLTALE_WORDS})s?(?:$|[_-])", re.IGNORECASE)
 # A query string may be a signature (presigned URLs), and user information in an address is a password.
 QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@")
