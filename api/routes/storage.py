@@ -18,6 +18,7 @@ import msgspec
 from litestar import Request, Router, put, route
 from litestar.enums import HttpMethod
 from litestar.exceptions import InternalServerException
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Scope, Send
@@ -53,7 +54,7 @@ def storage_router(stores: Mapping[str, LocalStore]) -> Router:
     """Return the routes below `/storage` that serve the URLs signed by these stores, by bucket name."""
 
     @route("/{bucket:str}/{key:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
-    async def read_object(request: Request[Any, Any, Any], bucket: str) -> ASGIResponse:
+    async def read_object(request: Request[Any, Any, Any], bucket: FromPath[str]) -> ASGIResponse:
         try:
             store, key, query = _signed_target(stores, request, bucket)
             file, described = await anyio.to_thread.run_sync(store.open_with_stat, key)
@@ -64,7 +65,7 @@ def storage_router(stores: Mapping[str, LocalStore]) -> Router:
             return _failure(_refusal_of(error), is_head=request.method == "HEAD")
 
     @put("/{bucket:str}/{key:path}", include_in_schema=False, request_max_body_size=None)
-    async def write_object(request: Request[Any, Any, Any], bucket: str) -> ASGIResponse:
+    async def write_object(request: Request[Any, Any, Any], bucket: FromPath[str]) -> ASGIResponse:
         try:
             store, key, query = _signed_target(stores, request, bucket)
             etag = await _store_body(request, store, key, query)

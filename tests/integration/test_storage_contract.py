@@ -1,0 +1,438 @@
+"""What the system asks of an object store, held against both adapters: S3 on a real Swift, the folder on uvicorn."""
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import httpx
+import pytest
+from storage_server import bound_socket, serve_stores
+from swift_server import SwiftServer
+
+from storage.local import LocalStore
+from storage.multipart import MIN_PART_BYTES
+from storage.s3 import S3Store
+from storage.store import InvalidKeyError, InvalidPartError, ObjectNotFoundError, PartTag, StorageError, Store
+
+MIB = 1024 * 1024
+EXPIRY_PATIENCE_S = 20
+KEY = "owner/recording/source"
+NewStore = Callable[[], Store]
+
+
+def s3_stores(server: SwiftServer) -> NewStore:
+    def new_store() -> Store:
+        store = S3Store(server.access, bucket=f"test-{secrets.token_hex(8)}")
+        store.ensure_bucket()
+        return store
+
+    return new_store
+
+
+@pytest.fixture(scope="module", params=["local", "s3"])
+def new_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStore]:
+    if request.param == "s3":
+        yield s3_stores(request.getfixturevalue("swift_server"))
+        return
+    root = tmp_path_factory.mktemp("storage")
+    served: dict[str, LocalStore] = {}
+    listener = bound_socket()
+    base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    def new_local() -> Store:
+        bucket = f"test-{secrets.token_hex(8)}"
+        served[bucket] = LocalStore(root, bucket=bucket, base_url=base_url, secret=b"0123456789abcdef0123456789abcdef")
+        return served[bucket]
+
+    with serve_stores(served, listener):
+        yield new_local
+
+
+@pytest.fixture
+def store(new_store: NewStore) -> Store:
+    return new_store()
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        yield client
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def upload_part(http: httpx.Client, store: Store, upload: tuple[str, str], number: int, data: bytes) -> PartTag:
+    key, upload_id = upload
+    answer = http.put(store.presign_part(key, upload_id, number, expires_s=60), content=data)
+    assert answer.status_code == 200, answer.text
+    return PartTag(number=number, etag=answer.headers["etag"])
+
+
+def with_query(url: str, change: Callable[[dict[str, str]], dict[str, str]]) -> str:
+    parts = urlsplit(url)
+    query = change(dict(parse_qsl(parts.query, keep_blank_values=True)))
+    return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+# Objects
+
+
+def test_put_bytes_is_read_back_whole(store: Store) -> None:
+    put = store.put_bytes(KEY, b"some media", content_type="video/mp4")
+    found = store.stat(KEY)
+    assert (put.size_bytes, put.etag) == (10, md5(b"some media"))
+    assert (found.key, found.size_bytes, found.etag, found.content_type) == (KEY, 10, put.etag, "video/mp4")
+    assert abs(found.modified_at.timestamp() - time.time()) < 600
+    with store.open(KEY) as stream:
+        assert stream.read() == b"some media"
+
+
+def test_put_bytes_over_an_object_replaces_it(store: Store) -> None:
+    store.put_bytes(KEY, b"first", content_type="video/mp4")
+    store.put_bytes(KEY, b"second!", content_type="audio/mpeg")
+    assert store.get_range(KEY, 0, 100) == b"second!"
+    found = store.stat(KEY)
+    assert (found.size_bytes, found.etag, found.content_type) == (7, md5(b"second!"), "audio/mpeg")
+
+
+def test_empty_object_is_kept(store: Store, tmp_path: Path) -> None:
+    store.put_bytes(KEY, b"", content_type="text/plain")
+    assert store.stat(KEY).size_bytes == 0
+    assert store.get_range(KEY, 0, 10) == b""
+    store.get_file(KEY, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "expected"),
+    [(0, 4, b"0123"), (3, 4, b"3456"), (8, 100, b"89"), (9, 1, b"9"), (10, 5, b""), (500, 5, b""), (4, 0, b"")],
+)
+def test_get_range_returns_what_is_there(store: Store, start: int, length: int, expected: bytes) -> None:
+    store.put_bytes(KEY, b"0123456789", content_type="text/plain")
+    assert store.get_range(KEY, start, length) == expected
+
+
+@pytest.mark.parametrize("size_bytes", [1, 3 * MIB + 17, 40 * MIB + 1])
+def test_put_file_and_get_file_keep_every_byte(store: Store, tmp_path: Path, size_bytes: int) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(size_bytes))
+    put = store.put_file(KEY, source, content_type="video/webm")
+    got = store.get_file(KEY, tmp_path / "copy")
+    assert put.size_bytes == got.size_bytes == size_bytes
+    assert put.etag == got.etag == store.stat(KEY).etag
+    assert got.content_type == "video/webm"
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+
+
+def test_missing_object_is_not_found_everywhere(store: Store, tmp_path: Path) -> None:
+    for read in (
+        lambda: store.stat("owner/none"),
+        lambda: store.get_range("owner/none", 0, 1),
+        lambda: store.get_range("owner/none", 0, 0),
+        lambda: store.open("owner/none"),
+        lambda: store.get_file("owner/none", tmp_path / "copy"),
+    ):
+        with pytest.raises(ObjectNotFoundError):
+            read()
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("key", ["", "/absolute", "a//b", "a/../b", "..", "a/./b", "a/", "a\\b", "a\nb", "x" * 300])
+def test_key_that_leads_elsewhere_is_refused(store: Store, key: str) -> None:
+    for use in (
+        lambda: store.put_bytes(key, b"", content_type="text/plain"),
+        lambda: store.stat(key),
+        lambda: store.delete([key]),
+        lambda: store.presign_get(key, expires_s=60),
+        lambda: store.presign_put(key, expires_s=60),
+        lambda: store.create_multipart(key, content_type="text/plain"),
+    ):
+        with pytest.raises(InvalidKeyError):
+            use()
+
+
+def test_list_objects_gives_the_prefix_in_key_order(store: Store) -> None:
+    keys = ["a/2/x", "a/10/x", "a/2-x", "a/2.y", "b/1", "a/é/ø", "a/2/w/deep"]
+    for key in keys:
+        store.put_bytes(key, key.encode(), content_type="text/plain")
+    listed = list(store.list_objects("a/"))
+    assert [found.key for found in listed] == sorted((k for k in keys if k.startswith("a/")), key=str.encode)
+    assert [(found.size_bytes, found.etag) for found in listed] == [
+        (len(found.key.encode()), md5(found.key.encode())) for found in listed
+    ]
+    assert [found.key for found in store.list_objects("a/2/")] == ["a/2/w/deep", "a/2/x"]
+    assert [found.key for found in store.list_objects("a/1")] == ["a/10/x"]
+    assert len(list(store.list_objects(""))) == len(keys)
+    assert list(store.list_objects("none/")) == []
+
+
+def test_delete_removes_what_is_named_and_nothing_else(store: Store) -> None:
+    for name in ("one", "two", "three"):
+        store.put_bytes(f"owner/{name}", b"x", content_type="text/plain")
+    store.delete(["owner/one", "owner/none", "owner/two"])
+    assert [found.key for found in store.list_objects("")] == ["owner/three"]
+    store.delete([])
+
+
+def test_ping_answers(store: Store) -> None:
+    store.ping()
+
+
+# Signed URLs
+
+
+def test_presigned_get_reads_the_object(store: Store, http: httpx.Client) -> None:
+    store.put_bytes(KEY, b"0123456789", content_type="video/mp4")
+    answer = http.get(store.presign_get(KEY, expires_s=60))
+    assert answer.status_code == 200
+    assert answer.content == b"0123456789"
+    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["etag"].strip('"') == md5(b"0123456789")
+    assert answer.headers["content-length"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected", "content_range"),
+    [
+        ("bytes=0-3", b"0123", "bytes 0-3/10"),
+        ("bytes=7-", b"789", "bytes 7-9/10"),
+        ("bytes=-2", b"89", "bytes 8-9/10"),
+        ("bytes=5-500", b"56789", "bytes 5-9/10"),
+    ],
+)
+def test_presigned_get_answers_byte_ranges(
+    store: Store, http: httpx.Client, asked: str, expected: bytes, content_range: str
+) -> None:
+    store.put_bytes(KEY, b"0123456789", content_type="video/mp4")
+    answer = http.get(store.presign_get(KEY, expires_s=60), headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (206, expected)
+    assert answer.headers["content-range"] == content_range
+
+
+def test_range_behind_the_end_is_416(store: Store, http: httpx.Client) -> None:
+    store.put_bytes(KEY, b"0123456789", content_type="video/mp4")
+    assert http.get(store.presign_get(KEY, expires_s=60), headers={"Range": "bytes=10-"}).status_code == 416
+
+
+def test_presigned_get_carries_the_file_name_and_type(store: Store, http: httpx.Client) -> None:
+    store.put_bytes(KEY, b"x", content_type="video/mp4")
+    url = store.presign_get(KEY, expires_s=60, filename='Ünï "🎉" 100%.mp4', content_type="audio/mpeg")
+    answer = http.get(url)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "audio/mpeg"
+    assert answer.headers["content-disposition"] == (
+        "attachment; filename=\"Uni __ 100_.mp4\"; filename*=UTF-8''%C3%9Cn%C3%AF%20%22%F0%9F%8E%89%22%20100%25.mp4"
+    )
+
+
+def test_presigned_get_of_a_missing_object_is_404(store: Store, http: httpx.Client) -> None:
+    assert http.get(store.presign_get("owner/none", expires_s=60)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "key", ["owner/with space+plus", "owner/ünï/🎉", "owner/100%25", "owner/a&b=c?d#e", "owner/~x"]
+)
+def test_unusual_key_survives_its_url(store: Store, http: httpx.Client, key: str) -> None:
+    assert http.put(store.presign_put(key, expires_s=60), content=key.encode()).status_code == 200
+    assert http.get(store.presign_get(key, expires_s=60)).content == key.encode()
+    assert [found.key for found in store.list_objects("owner/")] == [key]
+
+
+def test_presigned_put_stores_the_object(store: Store, http: httpx.Client) -> None:
+    answer = http.put(store.presign_put(KEY, expires_s=60), content=b"sent", headers={"Content-Type": "audio/mpeg"})
+    assert answer.status_code == 200
+    assert answer.headers["etag"].strip('"') == md5(b"sent")
+    found = store.stat(KEY)
+    assert (found.size_bytes, found.content_type) == (4, "audio/mpeg")
+
+
+def test_changed_url_is_refused(store: Store, http: httpx.Client) -> None:
+    store.put_bytes(KEY, b"secret", content_type="video/mp4")
+    store.put_bytes("other/recording/source", b"other's", content_type="video/mp4")
+    url = store.presign_get(KEY, expires_s=60, filename="a.mp4")
+    expiry = "X-Amz-Expires" if "X-Amz-Expires" in url else "expires"
+    signature = "X-Amz-Signature" if "X-Amz-Signature" in url else "signature"
+    changed = [
+        url.replace("/owner/", "/other/"),
+        with_query(url, lambda q: q | {expiry: str(int(q[expiry]) + 3600)}),
+        with_query(url, lambda q: q | {signature: q[signature][:-1] + ("0" if q[signature][-1] != "0" else "1")}),
+        with_query(url, lambda q: q | {"response-content-disposition": 'attachment; filename="b.exe"'}),
+        with_query(url, lambda q: q | {"response-content-type": "text/html"}),
+        with_query(url, lambda q: {k: v for k, v in q.items() if k != signature}),
+        urlunsplit(urlsplit(url)._replace(query="")),
+    ]
+    assert [http.get(each).status_code for each in changed] == [403] * len(changed)
+    assert b"secret" not in b"".join(http.get(each).content for each in changed)
+
+
+def test_url_for_one_method_is_refused_for_another(store: Store, http: httpx.Client) -> None:
+    store.put_bytes(KEY, b"kept", content_type="video/mp4")
+    assert http.put(store.presign_get(KEY, expires_s=60), content=b"changed").status_code == 403
+    assert http.get(store.presign_put(KEY, expires_s=60)).status_code == 403
+    assert http.delete(store.presign_put(KEY, expires_s=60)).status_code in {403, 405}
+    assert store.get_range(KEY, 0, 10) == b"kept"
+
+
+def test_expired_url_is_refused(store: Store, http: httpx.Client) -> None:
+    store.put_bytes(KEY, b"secret", content_type="video/mp4")
+    url = store.presign_get(KEY, expires_s=1)
+    put_url = store.presign_put(KEY, expires_s=1)
+    deadline = time.monotonic() + EXPIRY_PATIENCE_S
+    while http.get(url).status_code != 403:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert http.put(put_url, content=b"changed").status_code == 403
+    assert store.get_range(KEY, 0, 10) == b"secret"
+
+
+@pytest.mark.parametrize("expires_s", [0, -5, 8 * 24 * 3600])
+def test_url_that_would_live_too_long_or_not_at_all_is_not_signed(store: Store, expires_s: int) -> None:
+    with pytest.raises(ValueError, match="lives 1 to 604800 seconds"):
+        store.presign_get(KEY, expires_s=expires_s)
+
+
+def test_child_source_can_be_read_without_credentials(store: Store, http: httpx.Client) -> None:
+    store.put_bytes(KEY, b"0123456789", content_type="video/mp4")
+    source = store.child_source(KEY, expires_s=60)
+    data = http.get(source).content if source.startswith("http://") else Path(source).read_bytes()
+    assert data == b"0123456789"
+
+
+# Multipart uploads
+
+
+def test_multipart_upload_becomes_the_object(store: Store, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+    chunks = [os.urandom(MIN_PART_BYTES), os.urandom(MIN_PART_BYTES + 3), b"the end"]
+    tags = [upload_part(http, store, (KEY, upload_id), n, chunk) for n, chunk in enumerate(chunks, 1)]
+    assert [(part.number, part.etag, part.size_bytes) for part in store.list_parts(KEY, upload_id)] == [
+        (n, md5(chunk), len(chunk)) for n, chunk in enumerate(chunks, 1)
+    ]
+    with pytest.raises(ObjectNotFoundError):
+        store.stat(KEY)
+    done = store.complete_multipart(KEY, upload_id, tags)
+    whole = b"".join(chunks)
+    digest = md5(b"".join(bytes.fromhex(md5(chunk)) for chunk in chunks))
+    assert (done.size_bytes, done.etag, done.content_type) == (len(whole), f"{digest}-3", "video/mp4")
+    assert store.get_range(KEY, 0, len(whole)) == whole
+    assert store.get_range(KEY, MIN_PART_BYTES - 2, 6) == whole[MIN_PART_BYTES - 2 : MIN_PART_BYTES + 4]
+    assert list(store.list_uploads()) == []
+    assert [found.key for found in store.list_objects("")] == [KEY]
+
+
+def test_parts_may_come_at_once_and_in_any_order(store: Store, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+    chunks = {n: os.urandom(MIN_PART_BYTES) for n in (3, 1, 4, 2)}
+    with ThreadPoolExecutor(4) as pool:
+        tags = list(pool.map(lambda item: upload_part(http, store, (KEY, upload_id), *item), chunks.items()))
+    store.complete_multipart(KEY, upload_id, sorted(tags, key=lambda tag: tag.number))
+    assert store.get_range(KEY, 0, 5 * MIN_PART_BYTES) == b"".join(chunks[n] for n in (1, 2, 3, 4))
+
+
+def test_part_sent_again_replaces_the_first(store: Store, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+    first = upload_part(http, store, (KEY, upload_id), 1, b"wrong bytes")
+    second = upload_part(http, store, (KEY, upload_id), 1, b"right")
+    assert [(part.etag, part.size_bytes) for part in store.list_parts(KEY, upload_id)] == [(md5(b"right"), 5)]
+    with pytest.raises(InvalidPartError, match="Part 1 was stored with another ETag"):
+        store.complete_multipart(KEY, upload_id, [first])
+    assert store.complete_multipart(KEY, upload_id, [second]).size_bytes == 5
+
+
+def test_completion_may_leave_parts_out(store: Store, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+    tags = [upload_part(http, store, (KEY, upload_id), n, os.urandom(MIN_PART_BYTES)) for n in (1, 2, 3)]
+    assert store.complete_multipart(KEY, upload_id, [tags[0], tags[2]]).size_bytes == 2 * MIN_PART_BYTES
+
+
+def test_parts_that_do_not_fit_are_named_and_the_upload_stays_open(store: Store, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+    one = upload_part(http, store, (KEY, upload_id), 1, b"small")
+    two = upload_part(http, store, (KEY, upload_id), 2, b"end")
+    cases = [
+        ([one, PartTag(number=3, etag=md5(b""))], "Part 3 was not stored"),
+        ([PartTag(number=1, etag=md5(b"?"))], "Part 1 was stored with another ETag"),
+        ([PartTag(number=1, etag="no etag")], "Part 1 was stored with another ETag"),
+        ([two, one], "ascending"),
+        ([one, one], "ascending"),
+        ([one, two], "Part 1 has 5 bytes"),
+        ([], "at least one part"),
+    ]
+    for tags, message in cases:
+        with pytest.raises(InvalidPartError, match=message):
+            store.complete_multipart(KEY, upload_id, tags)
+    with pytest.raises(ObjectNotFoundError):
+        store.stat(KEY)
+    assert store.complete_multipart(KEY, upload_id, [one]).size_bytes == 5
+
+
+def test_completion_repeated_after_a_lost_answer_returns_the_object(store: Store, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+    tags = [upload_part(http, store, (KEY, upload_id), 1, b"all")]
+    first = store.complete_multipart(KEY, upload_id, tags)
+    assert store.complete_multipart(KEY, upload_id, tags).etag == first.etag
+    with pytest.raises(ObjectNotFoundError):
+        store.complete_multipart(KEY, upload_id, [PartTag(number=1, etag=md5(b"else"))])
+
+
+def test_aborted_upload_is_gone(store: Store, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+    tag = upload_part(http, store, (KEY, upload_id), 1, b"all")
+    store.abort_multipart(KEY, upload_id)
+    store.abort_multipart(KEY, upload_id)
+    assert list(store.list_uploads()) == []
+    with pytest.raises(ObjectNotFoundError):
+        store.list_parts(KEY, upload_id)
+    with pytest.raises(ObjectNotFoundError):
+        store.complete_multipart(KEY, upload_id, [tag])
+    assert http.put(store.presign_part(KEY, upload_id, 2, expires_s=60), content=b"late").status_code == 404
+    assert list(store.list_objects("")) == []
+
+
+@pytest.mark.parametrize("upload_id", ["none", "../../objects", "", "0" * 32, "%00"])
+def test_unknown_upload_is_not_found(store: Store, upload_id: str) -> None:
+    with pytest.raises((ObjectNotFoundError, StorageError)):
+        store.list_parts(KEY, upload_id)
+    with pytest.raises((ObjectNotFoundError, StorageError)):
+        store.complete_multipart(KEY, upload_id, [PartTag(number=1, etag=md5(b""))])
+
+
+def test_part_url_serves_no_other_part_or_upload(store: Store, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+    other_id = store.create_multipart(KEY, content_type="video/mp4")
+    url = store.presign_part(KEY, upload_id, 1, expires_s=60)
+    for changed in (
+        url.replace("partNumber=1", "partNumber=2"),
+        with_query(url, lambda q: q | {"uploadId": other_id}),
+        with_query(url, lambda q: {k: v for k, v in q.items() if k not in {"uploadId", "partNumber"}}),
+    ):
+        assert http.put(changed, content=b"x").status_code == 403
+    assert store.list_parts(KEY, upload_id) == store.list_parts(KEY, other_id) == []
+
+
+@pytest.mark.parametrize("number", [0, -1, 10_001])
+def test_part_number_outside_the_rules_is_not_signed(store: Store, number: int) -> None:
+    with pytest.raises(InvalidPartError, match="run from 1 to 10000"):
+        store.presign_part(KEY, "upload", number, expires_s=60)
+
+
+def test_list_uploads_gives_the_open_ones_below_a_prefix(store: Store) -> None:
+    first = store.create_multipart("one/a", content_type="video/mp4")
+    second = store.create_multipart("one/a", content_type="video/mp4")
+    third = store.create_multipart("two/b", content_type="video/mp4")
+    listed = list(store.list_uploads())
+    found = {(upload.key, upload.upload_id) for upload in listed}
+    assert found == {
+        ("one/a", first),
+        ("one/a", second),
+        ("two/b", third),
+    }
+    assert all(abs(upload.initiated_at.timestamp() - time.time()) < 600 for upload in listed)
+    assert {upload.upload_id for upload in store.list_uploads("one/")} == {first, second}
