@@ -2,9 +2,7 @@
 
 import os
 import secrets
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,47 +10,18 @@ import psycopg
 import pytest
 import redis
 from psycopg import sql
+from servers import start, stop
 
 from cli.embedded import postgres, valkey
 from cli.embedded.errors import EmbeddedError
 from cli.embedded.port import free_port
-from cli.embedded.program import Program, spawn
 from db.connection import Database
 from db.migrate import migrate
 from services.settings import Settings, load
 from storage.factory import Stores, open_local_stores
 
-SERVER_START_S = 60
 TEMPLATE = "template_snuggles"
 APPLICATION_PASSWORD = "application"
-
-
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + SERVER_START_S
-    while not condition():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise EmbeddedError(f"the server did not start: {log.read_text(errors='replace')[-1000:]}")
-        time.sleep(0.02)
-
-
-def start(program: Program, ready: Callable[[], bool], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as output:
-        process = spawn(program, stdout=output, stderr=output)
-    try:
-        wait_until(ready, process, log)
-    except BaseException:
-        stop(process)
-        raise
-    return process
-
-
-def stop(process: subprocess.Popen[bytes], signal: int = 15) -> None:
-    process.send_signal(signal)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def missing(error: EmbeddedError) -> None:

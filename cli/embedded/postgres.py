@@ -32,13 +32,15 @@ VOLATILE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shar
 class PostgresServer:
     """One server and its data folder. `prepare` makes the folder, `program` says how to run the server."""
 
-    def __init__(self, folder: Path, *, port: int, password: str, durable: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, port: int, password: str, durable: bool = True, binaries: Path | None = None
+    ) -> None:
         self.folder = folder.absolute()
         self.port = port
         self._password = password
         self._durable = durable
         self._account = unprivileged_account()
-        self._binaries = find_binaries(folder, self._account)
+        self._binaries = binaries or find_binaries(folder, self._account)
 
     def url(self, database: str = DATABASE) -> str:
         """Return the address for the owner of everything."""

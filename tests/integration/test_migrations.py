@@ -1,0 +1,131 @@
+"""The schema: up, down and up again, by us and by psql, and what every table must hold to."""
+
+import shutil
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from db.migrate import FOLDER, MigrationError, migrate, pending, rollback
+
+SCHEMA = """
+SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable AS line
+FROM information_schema.columns WHERE table_schema = 'public' AND table_name !~ '^_?yoyo'
+UNION ALL
+SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+WHERE connamespace = 'public'::regnamespace AND conrelid <> 0 AND conrelid::regclass::text !~ '^_?yoyo'
+UNION ALL
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename !~ '^_?yoyo'
+UNION ALL
+SELECT tablename || ' ' || policyname || ' ' || cmd || ' ' || coalesce(qual, '') || ' ' || coalesce(with_check, '')
+FROM pg_policies
+ORDER BY line
+"""
+OWNED_TABLES_OPEN = """
+SELECT relname FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)
+AND EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = pg_class.oid AND attname IN ('user_id', 'owner_id', 'actor_id'))
+"""
+OWNED_WITHOUT_POLICY = """
+SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relrowsecurity
+AND relname NOT IN (SELECT tablename FROM pg_policies)
+"""
+
+
+def schema_of(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        return [line for (line,) in connection.execute(SCHEMA).fetchall()]
+
+
+def edited_copy(folder: Path) -> Path:
+    shutil.copytree(FOLDER, folder)
+    return folder
+
+
+def test_up_down_up_leaves_the_same_schema(empty_database_url: str) -> None:
+    applied = migrate(empty_database_url)
+    first = schema_of(empty_database_url)
+
+    undone = rollback(empty_database_url, len(applied))
+
+    assert undone == applied[::-1]
+    assert [line for line in schema_of(empty_database_url) if not line.startswith("schema_checksums")] == [
+        line for line in schema_of(empty_database_url) if "schema_checksums" in line and not line.startswith("schema_")
+    ]
+    assert migrate(empty_database_url) == applied
+    assert schema_of(empty_database_url) == first
+
+
+def test_migrate_twice_applies_nothing_more(owner_url: str) -> None:
+    assert pending(owner_url) == []
+    assert migrate(owner_url) == []
+
+
+def test_one_step_back_undoes_only_the_newest(owner_url: str) -> None:
+    (undone,) = rollback(owner_url, 1)
+
+    assert pending(owner_url) == [undone]
+
+
+def test_edited_file_is_refused_by_name(empty_database_url: str, tmp_path: Path) -> None:
+    folder = edited_copy(tmp_path / "migrations")
+    migrate(empty_database_url, folder=folder)
+    file = folder / "002_create_accounts.sql"
+    file.write_text(file.read_text() + "-- a late thought\n")
+
+    with pytest.raises(MigrationError, match="002_create_accounts was edited"):
+        migrate(empty_database_url, folder=folder)
+
+
+def test_failing_migration_leaves_the_database_at_the_one_before(empty_database_url: str, tmp_path: Path) -> None:
+    folder = edited_copy(tmp_path / "migrations")
+    applied = migrate(empty_database_url, folder=folder)
+    (folder / "9999999999_broken.sql").write_text("CREATE TABLE half (id int);\nSELECT 1 / 0;\n")
+
+    with pytest.raises(MigrationError, match="9999999999_broken failed and was undone"):
+        migrate(empty_database_url, folder=folder)
+
+    assert pending(empty_database_url, folder=folder) == ["9999999999_broken"]
+    assert not [line for line in schema_of(empty_database_url) if line.startswith("half.")]
+    assert len(applied) == len(list(FOLDER.glob("*.rollback.sql")))
+
+
+def test_unreachable_database_is_explained() -> None:
+    with pytest.raises(MigrationError, match="check DATABASE_URL"):
+        migrate("postgresql://nobody@127.0.0.1:1/none")
+
+
+def test_psql_applies_the_same_files(empty_database_url: str, owner_url: str) -> None:
+    files = sorted(
+        (f for f in FOLDER.glob("*.sql") if ".rollback." not in f.name), key=lambda f: int(f.name.split("_")[0])
+    )
+    for file in files:
+        with psycopg.connect(empty_database_url) as connection:
+            # What `psql -f` does: the file as it stands, without parameters.
+            connection.execute(file.read_text().encode())
+
+    by_us = [line for line in schema_of(owner_url) if "schema_checksums" not in line]
+    assert schema_of(empty_database_url) == by_us
+
+
+def test_every_table_with_an_owner_forces_row_level_security(owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        assert connection.execute(OWNED_TABLES_OPEN).fetchall() == []
+        assert connection.execute(OWNED_WITHOUT_POLICY).fetchall() == []
+
+
+def test_application_login_owns_and_inherits_nothing(owner_url: str, database_url: str) -> None:
+    with psycopg.connect(owner_url) as owner:
+        owned = owner.execute("SELECT count(*) FROM pg_class WHERE relowner = 'snuggles_app'::regrole").fetchone()
+    with psycopg.connect(database_url) as application, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        application.execute("SELECT count(*) FROM users")
+
+    assert owned == (0,)
+
+
+def test_every_file_has_a_rollback_and_a_name_in_order() -> None:
+    files = {f.name for f in FOLDER.glob("*.sql")}
+    forward = {name for name in files if ".rollback." not in name}
+
+    assert files - forward == {name.replace(".sql", ".rollback.sql") for name in forward}
+    assert {"008_create_clip_system.sql", "1761641570_create_subscription_system.sql"} <= forward
