@@ -14,9 +14,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.errors import NO_STREAMS, MediaError
-from pipeline.isobmff import Layout, read_layout
+from pipeline.isobmff import Layout
 from pipeline.source import Media, as_media_error, open_media
 from pipeline.streams import AV_TIME_BASE, find_streams, has_decoder, is_cover, is_usable, zero_s
+from pipeline.times import outer_layout, stated_duration
 from pipeline.types import Probe, Problem, Source, StreamInfo, StreamKind
 
 TRC_PQ = 16
@@ -34,8 +35,6 @@ VFR_SHARE = 0.01
 ROUNDING_S = 0.0015
 QUARTER_TURN = 90
 LATE_START_S = 1.0
-UNRELIABLE_DURATION = frozenset({"aac", "mp3", "ac3", "eac3", "dts", "amr", "h264", "hevc", "m4v", "mpegvideo", "obu"})
-"""Bare streams have no header that tells how long they are: FFmpeg guesses from the bit rate."""
 
 
 def probe(source: Source | str | Path) -> Probe:
@@ -51,7 +50,7 @@ def probe(source: Source | str | Path) -> Probe:
 def probe_media(media: Media) -> Probe:
     """Describe a recording that is already open; moves its read position."""
     container = media.container
-    layout = _layout(media)
+    layout = outer_layout(media)
     selection = find_streams(container)
     if selection is None:
         kinds = sorted({s.type for s in container.streams})
@@ -121,14 +120,6 @@ class _Look:
         if self.frame is None:
             return 0
         return round(-self.frame.rotation / QUARTER_TURN) * QUARTER_TURN % 360
-
-
-def _layout(media: Media) -> Layout:
-    """Read the outer boxes without disturbing the demuxer."""
-    position = media.reader.tell()
-    layout = read_layout(media.reader, media.size_bytes)
-    media.reader.seek(position)
-    return layout
 
 
 def _describe(stream: Stream, look: _Look | None, zero: Fraction) -> StreamInfo:
@@ -213,19 +204,13 @@ def _seconds(stream: Stream, ticks: int | None, zero: Fraction) -> float | None:
 
 def _duration(media: Media, layout: Layout, problems: list[Problem]) -> Fraction:
     """Return the length of the recording; read through it when the header does not tell."""
-    container = media.container
-    stated = container.duration * AV_TIME_BASE if container.duration else Fraction(0)
-    bare = bool(UNRELIABLE_DURATION & set(container.format.name.split(",")))
-    if stated > 0 and not bare and not layout.is_fragmented:
+    stated = stated_duration(media, layout)
+    if stated is not None:
         return stated
-    measured = _measure(media)
-    if measured <= 0:
-        return max(stated, Fraction(0))
-    if not bare and not stated:
-        problems.append(
-            Problem(code="no_duration", message="The header does not tell the length; it was measured by reading on.")
-        )
-    return measured
+    if not media.container.duration:
+        text = "The header does not tell the length; it was measured by reading on."
+        problems.append(_problem("no_duration", text))
+    return max(_measure(media), Fraction(0))
 
 
 def _measure(media: Media) -> Fraction:
@@ -276,7 +261,7 @@ def _file_problems(layout: Layout, duration: Fraction, zero: Fraction) -> list[P
         text = f"The file ends {layout.missing_bytes} bytes early; what is there can be used."
         problems.append(_problem("truncated", text))
     if duration <= 0:
-        problems.append(_problem("no_duration", "The length of the recording is unknown."))
+        problems.append(_problem("unknown_duration", "The length of the recording could not be found."))
     if zero < 0:
         problems.append(_problem("negative_start", "The clock of the recording starts below zero."))
     return problems

@@ -1,0 +1,133 @@
+"""Finds the packets of a stretch of a recording: seeks so that nothing needed is missed, and lists what is there."""
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from math import floor
+from typing import NamedTuple, TypeAlias
+
+import av.error
+from av.packet import Packet
+from av.stream import Discard, Stream
+
+from pipeline.source import Media, as_media_error
+from pipeline.streams import AV_TIME_BASE, Selection, zero_s
+
+AUDIO_PREROLL_S = Fraction(1, 10)
+"""Sound before the cut that a decoder needs to settle: one frame for AAC and MP3, 80 ms for Opus (RFC 7845, 4.6)."""
+INTERLEAVE_S = Fraction(2)
+"""How much later than the pictures their sound may stand in a file."""
+LANDING_PACKETS = 3000
+"""How far to look for the first keyframe after a seek before trying further back."""
+_STEPS_BACK_S = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(6), Fraction(15), Fraction(40), Fraction(120))
+
+
+AnyPacket: TypeAlias = "Packet[Stream]"
+
+
+class Piece(NamedTuple):
+    """A packet with both its times, in ticks of `base` seconds on the container's clock."""
+
+    packet: AnyPacket
+    stream: int
+    pts: int
+    dts: int
+    duration: int
+    base: Fraction
+
+    @property
+    def shown_s(self) -> Fraction:
+        """When it is shown or heard."""
+        return self.pts * self.base
+
+    @property
+    def decoded_s(self) -> Fraction:
+        """When it is due at the decoder; never falls from packet to packet of a stream."""
+        return self.dts * self.base
+
+
+class Demuxer:
+    """Reads packets of the selected streams of an open recording; everything else is skipped."""
+
+    def __init__(self, media: Media, selection: Selection) -> None:
+        self.media = media
+        self.selection = selection
+        self.zero = zero_s(media.container)
+        wanted = {stream.index for stream in selection.all}
+        for stream in media.container.streams:
+            if stream.index not in wanted:
+                stream.discard = Discard.all
+
+    def seek_before(self, time_s: Fraction) -> None:
+        """Move to where decoding must begin to show and sound what is due at `time_s` of the container's clock."""
+        for step in _STEPS_BACK_S:
+            target = time_s - AUDIO_PREROLL_S - step
+            if target <= self.zero:
+                break
+            if self._seek(target) and self._lands_before(time_s) and self._seek(target):
+                return
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Move to the start of the recording."""
+        main = self.selection.main
+        start = main.start_time if main.start_time is not None else 0
+        if not self._seek(min(self.zero, start * _base(main)) - 1):
+            with contextlib.suppress(av.error.FFmpegError):
+                self.media.container.seek(0, unsupported_byte_offset=True)
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the packets from here on in file order; MediaError READ_FAILED, DECODE_FAILED."""
+        try:
+            for packet in self.media.container.demux(self.selection.all):
+                piece = _piece(packet)
+                if piece is not None:
+                    yield piece
+        except av.error.EOFError:
+            return
+        except (av.error.FFmpegError, ValueError) as exc:
+            raise as_media_error(exc) from exc
+
+    def stretch(self, start_s: Fraction, end_s: Fraction) -> Iterator[Piece]:
+        """Yield the packets, in file order, among which are all that are needed to show [start_s, end_s)."""
+        self.seek_before(start_s)
+        waiting = {stream.index for stream in self.selection.all}
+        main = self.selection.main.index
+        for piece in self.pieces():
+            if piece.decoded_s < end_s:
+                yield piece
+                continue
+            waiting.discard(piece.stream)
+            if not waiting or (piece.stream == main and piece.decoded_s >= end_s + INTERLEAVE_S):
+                return
+
+    def _seek(self, time_s: Fraction) -> bool:
+        main = self.selection.main
+        try:
+            self.media.container.seek(floor(time_s / _base(main)), stream=main)
+        except (av.error.FFmpegError, OverflowError):
+            return False
+        return True
+
+    def _lands_before(self, time_s: Fraction) -> bool:
+        """Whether reading from here meets a keyframe shown at or before `time_s`, and no sound was jumped over."""
+        main = self.selection.main.index
+        for number, piece in enumerate(self.pieces()):
+            if piece.stream == main and piece.packet.is_keyframe:
+                return piece.shown_s <= time_s
+            if number > LANDING_PACKETS:
+                break
+        return False
+
+
+def _piece(packet: AnyPacket) -> Piece | None:
+    """Return a packet with its times, one standing in for the other; None for one without any (a flush)."""
+    pts = packet.pts if packet.pts is not None else packet.dts
+    dts = packet.dts if packet.dts is not None else packet.pts
+    if pts is None or dts is None:
+        return None
+    return Piece(packet, packet.stream_index, pts, dts, packet.duration or 0, packet.time_base)
+
+
+def _base(stream: Stream) -> Fraction:
+    return stream.time_base or AV_TIME_BASE

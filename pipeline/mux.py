@@ -1,0 +1,97 @@
+"""Writes finished streams into containers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from pipeline.demux import Piece
+from pipeline.errors import ENCODE_FAILED, UNSUPPORTED_OUTPUT, MediaError
+from pipeline.source import as_media_error
+
+FORMATS = {
+    ".mp4": "mp4",
+    ".m4a": "ipod",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".nut": "nut",
+    ".mp3": "mp3",
+}
+"""Muxers by suffix of the output."""
+_OPTIONS: dict[str, dict[str, str]] = {
+    "mp4": {"movflags": "+faststart"},
+    "ipod": {"movflags": "+faststart"},
+    "mov": {"movflags": "+faststart"},
+}
+WEB_CODECS: dict[str, frozenset[str]] = {
+    "mp4": frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac"}),
+    "webm": frozenset({"vp8", "vp9", "av1", "opus", "vorbis"}),
+    "ipod": frozenset({"aac", "alac"}),
+    "mp3": frozenset({"mp3"}),
+}
+"""What browsers play in each container; other codecs are encoded anew. Matroska and MOV take what they are given."""
+
+ISOBMFF = frozenset({"mp4", "mov", "ipod"})
+HEVC_TAG = "hvc1"
+"""Apple's players refuse the muxer's default, hev1."""
+
+
+def format_of(path: Path) -> str:
+    """Return the muxer for an output path; MediaError UNSUPPORTED_OUTPUT for an unknown suffix."""
+    name = FORMATS.get(path.suffix.lower())
+    if name is None:
+        raise MediaError(UNSUPPORTED_OUTPUT, f"the suffix {path.suffix or '(none)'} is none of {', '.join(FORMATS)}")
+    return name
+
+
+def takes(path: Path, codec: str) -> bool:
+    """Whether a codec may be copied into this kind of output."""
+    allowed = WEB_CODECS.get(format_of(path))
+    return allowed is None or codec in allowed
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[OutputContainer]:
+    """Open a container for writing, by its suffix; a file that was not finished is removed."""
+    name = format_of(path)
+    try:
+        container = av.open(f"file:{path}", mode="w", format=name, container_options=_OPTIONS.get(name, {}))
+    except (av.error.FFmpegError, ValueError) as exc:
+        raise as_media_error(exc, ENCODE_FAILED) from exc
+    try:
+        yield container
+        container.close()
+    except BaseException:
+        with suppress(av.error.FFmpegError, ValueError):
+            container.close()
+        path.unlink(missing_ok=True)
+        raise
+
+
+def copy_stream(container: OutputContainer, template: VideoStream | AudioStream) -> VideoStream | AudioStream:
+    """Add a stream that will carry packets of `template` as they are; keeps rotation, aspect, colours and padding."""
+    stream = container.add_stream_from_template(template, opaque=True)
+    codec = template.codec_context.codec.canonical_name
+    if codec == "hevc" and container.format.name in ISOBMFF:
+        stream.codec_context.codec_tag = HEVC_TAG
+    if template.type == "audio" and template.language:
+        stream.metadata["language"] = template.language
+    return stream
+
+
+def mux(container: OutputContainer, stream: VideoStream | AudioStream, piece: Piece, shift_s: Fraction) -> None:
+    """Write a packet, its times moved back by `shift_s`."""
+    ticks = round(shift_s / piece.base)
+    packet = piece.packet
+    packet.pts = piece.pts - ticks
+    packet.dts = piece.dts - ticks
+    packet.duration = piece.duration
+    packet.stream = stream
+    container.mux_one(packet)
