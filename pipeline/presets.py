@@ -160,7 +160,7 @@ def picture_for(preset: Preset, options: Options, source: StreamInfo) -> Picture
     scale = _within(width, height, MAX_LONG_SIDE, MAX_SHORT_SIDE)
     if preset == "720p":
         scale = min(scale, SHORT_SIDE_720P / min(width, height))
-    return Picture(width=_even(width * scale), height=_even(height * scale))
+    return Picture(width=even(width * scale), height=even(height * scale))
 
 
 def _filled(width: int, height: int, frame_width: int, frame_height: int, *, blurred: bool) -> Picture:
@@ -178,7 +178,7 @@ def _within(width: int, height: int, long_side: int, short_side: int) -> float:
     return min(1.0, long_side / longer, short_side / shorter)
 
 
-def _even(value: float) -> int:
+def even(value: float) -> int:
     """Round to the nearest even number, at least 2: 4:2:0 chroma has half the lines and columns."""
     return max(2, 2 * round(value / 2))
 

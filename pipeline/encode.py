@@ -1,0 +1,141 @@
+"""Encodes clips: MP4 (H.264 + AAC), WebM (VP9 + Opus) and MP3, within a size limit by lowering the bit rate."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from pipeline import ffmpeg as runner
+from pipeline.errors import TOO_LARGE, MediaError
+from pipeline.material import CLOCK
+from pipeline.types import Format
+
+CRF_H264 = 21
+CRF_VP9 = 34
+"""Both look alike at clip sizes and are above what platforms keep after their own transcode."""
+KEYFRAME_EVERY_S = 2
+"""What players and platforms expect for seeking and for thumbnails."""
+AUDIO_BPS: dict[Format, tuple[int, int]] = {
+    "mp4": (96_000, 160_000),
+    "webm": (80_000, 128_000),
+    "mp3": (128_000, 192_000),
+}
+"""Mono and stereo, at the rates where each encoder is taken for transparent on speech and nearly so on music."""
+MIN_VIDEO_BPS = 80_000
+MIN_AUDIO_BPS = 48_000
+"""Below these a clip is not worth publishing: it is refused as too large instead."""
+SIZE_MARGIN = 0.93
+"""Share of the limit aimed at: single-pass rate control and container overhead take the rest."""
+SECOND_TRY = 0.8
+
+
+class Rates(Struct, frozen=True, kw_only=True):
+    """Bits a second. `video_bps` None means constant quality."""
+
+    video_bps: int | None
+    audio_bps: int
+
+
+class Stream(Struct, frozen=True, kw_only=True):
+    """What goes into an encoder: chains that end at time `duration_s`; `clock` is the tick rate of the picture."""
+
+    video: Any | None
+    audio: Any | None
+    duration_s: float
+    channels: int = 2
+    clock: int = CLOCK
+    is_vfr: bool = False
+    title: str = ""
+
+
+def encode(
+    kind: Format, stream: Stream, *, folder: Path, name: str, max_bytes: int, report: Callable[[float], None]
+) -> None:
+    """Write `name` in `folder`; when it turns out larger than `max_bytes`, twice more at a lower bit rate.
+
+    MediaError `output_too_large` when even the least bit rate worth having does not fit.
+    """
+    mono, stereo = AUDIO_BPS[kind]
+    wanted = Rates(video_bps=None, audio_bps=mono if stream.channels == 1 else stereo)
+    budget_bps = max_bytes * 8 * SIZE_MARGIN / max(stream.duration_s, 0.1)
+    attempts: list[Rates | None] = [
+        wanted,
+        fit(wanted, budget_bps, stream),
+        fit(wanted, budget_bps * SECOND_TRY, stream),
+    ]
+    for number, rates in enumerate(attempts):
+        if rates is None:
+            break
+        runner.run(
+            output(kind, stream, name=name, rates=rates),
+            folder=folder,
+            duration_s=stream.duration_s,
+            on_progress=report if number == 0 else None,
+        )
+        if (folder / name).stat().st_size <= max_bytes:
+            report(1.0)
+            return
+    (folder / name).unlink(missing_ok=True)
+    raise MediaError(TOO_LARGE, f"{name} would not fit into {max_bytes} bytes")
+
+
+def fit(wanted: Rates, budget_bps: float, stream: Stream) -> Rates | None:
+    """Return rates whose sum is within the budget: sound first, the picture takes the rest; None when none are sane."""
+    if stream.video is None:
+        audio_bps = min(wanted.audio_bps, int(budget_bps))
+        return Rates(video_bps=None, audio_bps=audio_bps) if audio_bps >= MIN_AUDIO_BPS else None
+    audio_bps = 0 if stream.audio is None else int(min(wanted.audio_bps, max(MIN_AUDIO_BPS, budget_bps * 0.2)))
+    video_bps = int(budget_bps - audio_bps)
+    return Rates(video_bps=video_bps, audio_bps=audio_bps) if video_bps >= MIN_VIDEO_BPS else None
+
+
+def output(kind: Format, stream: Stream, *, name: str, rates: Rates) -> Any:
+    """Return the ffmpeg-python output for one file."""
+    import ffmpeg
+
+    chains = [chain for chain in (stream.video, stream.audio) if chain is not None]
+    options: dict[str, Any] = {"map_metadata": -1, "map_chapters": -1, "threads": runner.thread_count()}
+    if stream.title:
+        options["metadata"] = f"title={stream.title}"
+    if stream.video is not None:
+        options |= _picture_options(kind, stream, rates)
+    if stream.audio is not None:
+        options |= _sound_options(kind, rates)
+    options |= _CONTAINERS[kind]
+    return ffmpeg.output(*chains, f"file:{name}", **options).global_args("-copyts")
+
+
+_CONTAINERS: dict[Format, dict[str, Any]] = {
+    "mp4": {"format": "mp4", "movflags": "+faststart"},
+    "webm": {"format": "webm"},
+    "mp3": {"format": "mp3", "id3v2_version": 3, "write_xing": 1},
+}
+
+
+def _picture_options(kind: Format, stream: Stream, rates: Rates) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "fps_mode": "vfr",
+        "enc_time_base": f"1/{stream.clock}",
+        "force_key_frames": f"expr:gte(t,n_forced*{KEYFRAME_EVERY_S})",
+        "pix_fmt": "yuv420p",
+    }
+    if kind == "mp4":
+        options |= {"c:v": "libx264", "preset": "veryfast", "profile:v": "high", "video_track_timescale": stream.clock}
+        if stream.is_vfr:
+            options["bf"] = 0  # with frames in order of display, MP4 durations are the frames' own to the last one
+        if rates.video_bps is None:
+            return options | {"crf": CRF_H264}
+        return options | {"b:v": rates.video_bps, "maxrate": rates.video_bps, "bufsize": rates.video_bps}
+    options |= {"c:v": "libvpx-vp9", "deadline": "good", "cpu-used": 5, "row-mt": 1, "tile-columns": 2}
+    if rates.video_bps is None:
+        return options | {"crf": CRF_VP9, "b:v": 0}
+    return options | {"b:v": rates.video_bps, "maxrate": rates.video_bps, "bufsize": rates.video_bps}
+
+
+def _sound_options(kind: Format, rates: Rates) -> dict[str, Any]:
+    codec = {"mp4": "aac", "webm": "libopus", "mp3": "libmp3lame"}[kind]
+    options: dict[str, Any] = {"c:a": codec, "b:a": rates.audio_bps}
+    if kind == "webm":
+        options["ar"] = 48_000
+    return options

@@ -1,0 +1,211 @@
+"""Filter graphs: what turns a stretch of a local file into the picture and the sound of a clip. Built with ffmpeg-python.
+
+Every chain starts by moving the clip's first instant to 0, so all later filters and both streams share one clock.
+"""
+
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from pipeline.ffmpeg import open_input
+from pipeline.material import Material
+from pipeline.presets import Options, Picture, display_size, even
+from pipeline.types import StreamInfo
+
+SDR_WHITE_NITS = 100
+"""Nominal peak of linear light for tone mapping (BT.2408 puts HDR reference white at 203; 100 keeps faces bright)."""
+BLUR_SHRINK = 8
+"""Blurred sides are made from a picture this much smaller: the blur hides it, and it costs a sixty-fourth."""
+MAX_SAMPLE_RATE = 48_000
+STEREO = 2
+CEILING = 0.98
+"""Where the limiter after a downmix holds samples: just under full scale."""
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """Everything that decides the picture of a clip beside its material."""
+
+    picture: Picture
+    options: Options
+    subtitles: str | None = None
+    """Name of an ASS script in the scratch folder."""
+    path: str | None = None
+    """Name of a command file that moves the crop window (see `pipeline.motion`)."""
+
+
+def source(material: Material) -> Any:
+    """Return the ffmpeg-python input for a material; timestamps stay the file's own (`copyts` on the output).
+
+    FFmpeg does not turn the picture by itself: `video` does, by what the probe of the recording said.
+    """
+    return open_input(material.name, noautorotate=None)
+
+
+def video(node: Any, material: Material, look: Look) -> Any:
+    """Return the picture of the clip: even size, square pixels, upright, progressive, SDR, 8 bit 4:2:0, from time 0."""
+    stream = material.video
+    if stream is None:
+        raise ValueError("the material has no picture")
+    chain = clipped_video(node, material)
+    if stream.is_interlaced:
+        chain = chain.filter("bwdif", mode="send_frame", deint="all")
+    chain = _framed(chain, stream, material, look)
+    if look.subtitles:
+        chain = chain.filter("ass", filename=look.subtitles)
+    return faded_video(chain, look.options, material.duration_s)
+
+
+def clipped_video(node: Any, material: Material) -> Any:
+    """Return the frames on the screen from start to end, the first at time 0, the last held to the end."""
+    assert material.video is not None  # noqa: S101 - callers check
+    origin = f"{material.start.numerator}/{material.start.denominator}"
+    chain = (
+        node[str(material.video.index)]
+        .filter("trim", start=seconds(material.shown_from), end=seconds(material.end))
+        .filter("settb", expr=f"1/{material.clock}")
+        .filter("setpts", expr=f"if(N,max(0,round(PTS-({origin})/TB)),0)")
+    )
+    if material.held:
+        chain = chain.filter("tpad", stop_mode="clone", stop_duration=seconds(material.held))
+    return chain.filter("sidedata", mode="delete", type="DISPLAYMATRIX")
+
+
+def faded_video(chain: Any, options: Options, duration_s: float) -> Any:
+    """Fade from and to black where the options ask for it."""
+    if options.fade_in_s:
+        chain = chain.filter("fade", type="in", start_time=0, duration=min(options.fade_in_s, duration_s))
+    if options.fade_out_s:
+        length = min(options.fade_out_s, duration_s)
+        chain = chain.filter("fade", type="out", start_time=duration_s - length, duration=length)
+    return chain
+
+
+def audio(
+    node: Any, material: Material, options: Options, *, level: list[tuple[str, dict[str, Any]]] | None = None
+) -> Any:
+    """Return the sound of the clip from time 0 to its end, mono or stereo, gaps filled with silence.
+
+    `level` are the filters of `pipeline.loudness`. More than two channels become stereo as ITU-R BS.775 says, at the
+    dialogue's own loudness: nothing is scaled down to make room, a limiter catches the rare sum that would clip.
+    """
+    chain = sound(node, material)
+    for name, arguments in level or []:
+        chain = chain.filter(name, **arguments)
+    duration_s = material.duration_s
+    if options.fade_in_s:
+        chain = chain.filter("afade", type="in", start_time=0, duration=min(options.fade_in_s, duration_s))
+    if options.fade_out_s:
+        length = min(options.fade_out_s, duration_s)
+        chain = chain.filter("afade", type="out", start_time=duration_s - length, duration=length)
+    return chain
+
+
+def sound(node: Any, material: Material) -> Any:
+    """Return the sound of the clip before its level is changed."""
+    stream = material.audio
+    if stream is None:
+        raise ValueError("the material has no sound")
+    origin = f"{material.start.numerator}/{material.start.denominator}"
+    rate = output_rate(stream)
+    chain = (
+        node[str(stream.index)]
+        .filter("atrim", start=seconds(material.start), end=seconds(material.end))
+        .filter("asetpts", expr=f"PTS-({origin})/TB")
+        .filter("aformat", sample_fmts="fltp")
+        .filter("aresample", rate, **{"async": 1, "first_pts": 0})
+    )
+    if (stream.channels or 1) > STEREO:
+        chain = chain.filter(
+            "aresample", ochl="stereo", clev=0.7071, slev=0.7071, lfe_mix_level=0, rematrix_maxval=1000
+        ).filter("alimiter", limit=CEILING, level="disabled", latency=1)
+    return chain.filter("apad", whole_dur=seconds(material.end - material.start))
+
+
+def output_rate(stream: StreamInfo) -> int:
+    """Return the sample rate of the clip: the source's where every encoder takes it, else 48 kHz."""
+    return stream.sample_rate if stream.sample_rate in {32_000, 44_100} else MAX_SAMPLE_RATE
+
+
+def seconds(value: Fraction | float) -> str:
+    """Write a time the way FFmpeg reads it, to the microsecond (its own resolution for option values)."""
+    return f"{float(value):.6f}"
+
+
+def write_commands(path: Path, lines: list[str]) -> None:
+    """Write a `sendcmd` file."""
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+
+
+def _framed(chain: Any, stream: StreamInfo, material: Material, look: Look) -> Any:
+    """Bring the picture to the frame's size, upright and with square pixels, then to BT.709 SDR."""
+    picture = look.picture
+    if material.unmarked_matrix:
+        chain = chain.filter("setparams", colorspace=material.unmarked_matrix)
+    for name, arguments in _TURNS[stream.rotation]:
+        chain = chain.filter(name, **arguments)
+    if picture.mode == "blur":
+        chain = _blurred(chain, stream, picture)
+    elif picture.mode == "crop":
+        chain = _cropped(chain, stream, picture, look.path)
+    return _to_sdr(_scaled(chain, picture.width, picture.height), stream)
+
+
+_TURNS: dict[int, list[tuple[str, dict[str, Any]]]] = {
+    0: [],
+    90: [("transpose", {"dir": "clock"})],
+    180: [("hflip", {}), ("vflip", {})],
+    270: [("transpose", {"dir": "cclock"})],
+}
+
+
+def _scaled(chain: Any, width: int, height: int, *, flags: str = "bicubic") -> Any:
+    return chain.filter("scale", w=width, h=height, flags=flags).filter("setsar", sar=1)
+
+
+def _cropped(chain: Any, stream: StreamInfo, picture: Picture, path: str | None) -> Any:
+    """Square the pixels, then take the window; a command file moves it, without one it stays in the middle."""
+    chain = _scaled(chain, *display_size(stream))
+    if path is not None:
+        chain = chain.filter("sendcmd", filename=path)
+    return chain.filter("crop", w=picture.crop_width, h=picture.crop_height)
+
+
+def _blurred(chain: Any, stream: StreamInfo, picture: Picture) -> Any:
+    """Lay the whole picture over a blurred copy of itself that fills the frame."""
+    frame_width, frame_height = picture.width, picture.height
+    width, height = display_size(stream)
+    inside = min(frame_width / width, frame_height / height)
+    outside = max(frame_width / width, frame_height / height) / BLUR_SHRINK
+    parts = chain.split()
+    small = _scaled(parts[0], math.ceil(width * outside), math.ceil(height * outside), flags="bilinear")
+    behind = small.filter("crop", w=frame_width // BLUR_SHRINK, h=frame_height // BLUR_SHRINK).filter("gblur", sigma=3)
+    before = _scaled(parts[1], even(width * inside), even(height * inside))
+    return before_over(_scaled(behind, frame_width, frame_height, flags="bilinear"), before)
+
+
+def before_over(behind: Any, before: Any) -> Any:
+    """Lay one picture over the middle of another; timestamps are those of the one behind."""
+    import ffmpeg
+
+    return ffmpeg.filter([behind, before], "overlay", x="(W-w)/2", y="(H-h)/2", format="auto")
+
+
+def _to_sdr(chain: Any, stream: StreamInfo) -> Any:
+    """Tone-map PQ and HLG by Hable's curve in linear light, and mark what comes out as 8-bit BT.709 video range."""
+    if stream.hdr is not None:
+        curve = "smpte2084" if stream.hdr == "pq" else "arib-std-b67"
+        chain = (
+            chain.filter("zscale", tin=curve, min="2020_ncl", pin="2020", rin="limited", t="linear", npl=SDR_WHITE_NITS)
+            .filter("format", pix_fmts="gbrpf32le")
+            .filter("zscale", p="709")
+            .filter("tonemap", tonemap="hable", desat=0)
+            .filter("zscale", t="709", m="709", p="709", r="limited")
+        )
+    else:
+        chain = chain.filter("scale", out_color_matrix="bt709", out_range="tv")
+    return chain.filter("format", pix_fmts="yuv420p").filter(
+        "setparams", color_primaries="bt709", color_trc="bt709", colorspace="bt709", range="tv"
+    )

@@ -1,0 +1,53 @@
+"""Curves for a page to draw: the waveform of a recording and the score of its moments, as small JSON files."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MAX_POINTS = 4_000
+"""More columns than any screen has; a six-hour recording then has a point every 5.4 s and a file of 16 KB."""
+PEAK_STEPS = 255
+
+
+class Waveform(msgspec.Struct, frozen=True, kw_only=True):
+    """Greatest magnitudes, `rate` a second, 0 (silence) to 255 (full scale)."""
+
+    rate: float
+    duration_s: float
+    peaks: list[int]
+
+
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """Values 0 to 1, `rate` a second."""
+
+    rate: float
+    values: list[float]
+
+
+def reduce(values: "NDArray[np.float32]", rate: float) -> tuple["NDArray[np.float32]", float]:
+    """Return at most 4,000 values, each the greatest of the same number of neighbours, and their new rate."""
+    step = max(1, math.ceil(len(values) / MAX_POINTS))
+    if step == 1:
+        return values, rate
+    padded = np.pad(values, (0, -len(values) % step), constant_values=0)
+    return padded.reshape(-1, step).max(axis=1), rate / step
+
+
+def write_waveform(path: Path, peaks: "NDArray[np.float32]", *, rate: float, duration_s: float) -> None:
+    """Write peaks (0 to 1, `rate` a second) as `Waveform`."""
+    points, new_rate = reduce(peaks, rate)
+    steps = np.rint(np.clip(points, 0.0, 1.0) * PEAK_STEPS).astype(int).tolist()
+    path.write_bytes(msgspec.json.encode(Waveform(rate=new_rate, duration_s=duration_s, peaks=steps)))
+
+
+def write_curve(path: Path, values: "NDArray[np.float32]", *, rate: float) -> None:
+    """Write scores (0 to 1, `rate` a second) as `Curve`, to three decimals."""
+    points, new_rate = reduce(values, rate)
+    rounded = np.round(np.clip(points, 0.0, 1.0).astype(np.float64), 3).tolist()
+    path.write_bytes(msgspec.json.encode(Curve(rate=new_rate, values=rounded)))
