@@ -34,7 +34,9 @@ class Program(Struct, frozen=True, kw_only=True):
     """Sent to it by the kernel when we die."""
 
 
-def spawn(program: Program, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
+def spawn(
+    program: Program, *, stdout: int | IO[bytes] | None, stderr: int | IO[bytes] | None
+) -> subprocess.Popen[bytes]:
     """Start the program in a session of its own, so that Ctrl-C reaches only us and the order of stopping is ours.
 
     Call it from the main thread: on Linux the child dies with the thread that started it.

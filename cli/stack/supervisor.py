@@ -1,0 +1,115 @@
+"""Start parts, keep them running, stop them in order. One thread, one loop."""
+
+import select
+import signal
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from cli.errors import BrokenEnvironmentError
+from cli.stack.log import PartLog, Terminal
+from cli.stack.part import Child, Part, describe_death
+
+TICK_S = 0.1
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 10.0
+# A part that ran for this long was well: its next failure is a first one again.
+WELL_AFTER_S = 30.0
+# A part that dies this often while the stack comes up will not come up by trying again.
+HOPELESS_AFTER = 4
+
+
+class Supervisor:
+    """Keeps parts running until it is told to stop. Belongs to the main thread: a child dies with its starter."""
+
+    def __init__(self, *, logs: Path, terminal: Terminal, on_change: Callable[[dict[str, int]], None]) -> None:
+        self._logs = logs
+        self._terminal = terminal
+        self._on_change = on_change
+        self._children: list[Child] = []
+        self.asked_to_stop = False
+        self._in_a_hurry = False
+
+    def listen_to_signals(self) -> None:
+        """Let Ctrl-C, SIGTERM and a closed terminal ask for a clean stop, and a second time for a quick one."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._ask_to_stop)
+
+    def start(self, parts: Sequence[Part], *, ready_s: float) -> None:
+        """Start the parts together and wait until they are ready, or until we are asked to stop.
+
+        BrokenEnvironmentError when one does not come up in time.
+        """
+        children = [Child(part, PartLog(part.name, self._logs, self._terminal)) for part in parts]
+        self._children += children
+        for child in children:
+            self._spawn(child)
+        deadline = time.monotonic() + ready_s
+        waiting = children
+        while waiting and not self.asked_to_stop:
+            self.tick()
+            waiting = [child for child in waiting if not (child.is_alive and child.part.is_ready())]
+            for child in waiting:
+                if child.failures >= HOPELESS_AFTER or time.monotonic() > deadline:
+                    raise BrokenEnvironmentError(self._explain(child))
+
+    def tick(self) -> None:
+        """Pass on what the parts say, notice deaths, start again what is due. Takes `TICK_S` when nothing happens."""
+        self._listen()
+        now = time.monotonic()
+        for child in self._children:
+            if child.process is not None and not child.is_alive:
+                self._plan_restart(child, now)
+            if child.start_again_at is not None and now >= child.start_again_at:
+                self._spawn(child)
+
+    def stop(self, names: Collection[str] | None = None) -> None:
+        """Ask these parts (or all) to stop, together; kill what does not in its time."""
+        children = [child for child in self._children if names is None or child.part.name in names]
+        began_at = time.monotonic()
+        for child in children:
+            child.start_again_at = None
+            child.signal(child.part.stop_signal)
+        while alive := [child for child in children if child.is_alive]:
+            self._listen()
+            for child in alive:
+                if self._in_a_hurry or time.monotonic() - began_at > child.part.stop_s:
+                    child.signal(signal.SIGKILL)
+        for child in children:
+            child.bury()
+            child.log.close()
+        self._children = [child for child in self._children if child not in children]
+        self._changed()
+
+    def _listen(self) -> None:
+        speakers = {child.output: child for child in self._children if child.output is not None}
+        if not speakers:
+            time.sleep(TICK_S)
+            return
+        for output in select.select(list(speakers), [], [], TICK_S)[0]:
+            speakers[output].read()
+
+    def _spawn(self, child: Child) -> None:
+        child.spawn(time.monotonic())
+        self._changed()
+
+    def _plan_restart(self, child: Child, now: float) -> None:
+        child.failures = 1 if now - child.started_at > WELL_AFTER_S else child.failures + 1
+        pause_s = min(FIRST_PAUSE_S * 2 ** (child.failures - 1), LONGEST_PAUSE_S)
+        child.start_again_at = now + pause_s
+        status = child.bury()
+        if not self.asked_to_stop:
+            child.log.say(f"[supervisor] {child.part.name} {describe_death(status)}; starting again in {pause_s:.1f} s")
+
+    def _changed(self) -> None:
+        self._on_change({child.part.name: child.process.pid for child in self._children if child.process is not None})
+
+    def _explain(self, child: Child) -> str:
+        name = child.part.name
+        said = [line for line in child.log.last_lines if not line.startswith("[supervisor]")]
+        last = f": {said[-1].strip()}" if said else ""
+        return f"The part {name} does not come up{last} (see {self._logs / name}.log)"
+
+    def _ask_to_stop(self, _number: int, _frame: object) -> None:
+        self._in_a_hurry = self.asked_to_stop
+        self.asked_to_stop = True

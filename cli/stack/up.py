@@ -1,0 +1,134 @@
+"""`snuggles up`: the whole service from one command, in one folder."""
+
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from cli.embedded import postgres
+from cli.embedded.port import HOST, free_port, is_free
+from cli.embedded.program import Program, spawn
+from cli.errors import BrokenEnvironmentError
+from cli.stack.folder import DataFolder, Running, process_of
+from cli.stack.log import Terminal
+from cli.stack.parts import Blueprint, draw
+from cli.stack.supervisor import Supervisor
+from db.migrate import migrate
+from services import settings
+
+DEFAULT_PORT = 8000
+MAX_PORT = 65535
+SERVERS_READY_S = 120
+SERVICES_READY_S = 90
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What was asked for on the command line."""
+
+    folder: Path
+    port: int | None = None
+    """None takes the usual one, or any free one when that is taken; 0 any free one."""
+    main_job: Callable[[Blueprint], Program] | None = None
+    """What to run once the service is ready; the parts say nothing on the terminal meanwhile."""
+    once: bool = False
+    """Stop when the main job has ended."""
+
+
+def up(options: Options, environment: Mapping[str, str], terminal: Terminal) -> int:
+    """Run the stack until it is asked to stop; return the exit status.
+
+    BrokenEnvironmentError when the folder is in use, a port is taken, or a part does not come up.
+    """
+    folder = DataFolder(options.folder)
+    folder.create()
+    with folder.locked():
+        folder.end_leftovers()
+        shutil.rmtree(folder.scratch, ignore_errors=True)
+        blueprint = draw(folder, folder.secrets(), environment, port=_choose_port(options.port, environment))
+        settings.load(blueprint.environment)
+        with _supervised(folder, blueprint, terminal) as supervisor:
+            _bring_up(supervisor, blueprint)
+            if supervisor.asked_to_stop:
+                return 0
+            terminal.announce(f"ready {blueprint.url}")
+            terminal.announce(f"data in {folder.path}, logs in {folder.logs}; Ctrl-C stops")
+            status = _run_main_job(options, supervisor, blueprint, terminal)
+            while not (options.once or supervisor.asked_to_stop):
+                supervisor.tick()
+            return status
+
+
+def _choose_port(wanted: int | None, environment: Mapping[str, str]) -> int:
+    named = wanted if wanted is not None else _named_port(environment)
+    if named == 0:
+        return free_port()
+    host = environment.get("HOST") or HOST
+    port = DEFAULT_PORT if named is None else named
+    if is_free(port, host):
+        return port
+    if named is None:
+        return free_port()
+    raise BrokenEnvironmentError(f"Port {port} is taken by another program; choose another with --port (0 finds one)")
+
+
+def _named_port(environment: Mapping[str, str]) -> int | None:
+    value = environment.get("PORT")
+    if not value:
+        return None
+    if not value.isascii() or not value.isdigit() or int(value) > MAX_PORT:
+        raise BrokenEnvironmentError(f"PORT is {value!r}; it must be a whole number up to {MAX_PORT}")
+    return int(value)
+
+
+@contextmanager
+def _supervised(folder: DataFolder, blueprint: Blueprint, terminal: Terminal) -> Iterator[Supervisor]:
+    """Offer a supervisor; however the block ends, our processes stop first and the servers that they use after them."""
+
+    def remember(pids: dict[str, int]) -> None:
+        processes = {name: process_of(pid) for name, pid in pids.items()}
+        folder.write_running(
+            Running(url=blueprint.url, environment=blueprint.environment, processes=processes),
+        )
+
+    supervisor = Supervisor(logs=folder.logs, terminal=terminal, on_change=remember)
+    supervisor.listen_to_signals()
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop([part.name for part in blueprint.services])
+        supervisor.stop([part.name for part in blueprint.servers])
+
+
+def _bring_up(supervisor: Supervisor, blueprint: Blueprint) -> None:
+    supervisor.start(blueprint.servers, ready_s=SERVERS_READY_S)
+    if supervisor.asked_to_stop:
+        return
+    if blueprint.application_password is not None:
+        prepare_database(blueprint.migration_url, application_password=blueprint.application_password)
+    else:
+        migrate(blueprint.migration_url)
+    supervisor.start(blueprint.services, ready_s=SERVICES_READY_S)
+
+
+def prepare_database(owner_url: str, *, application_password: str) -> None:
+    """Make the embedded database, bring its schema up to date and let the application in; `owner_url` names it."""
+    server_url, name = owner_url.rsplit("/", 1)
+    postgres.ensure_database(f"{server_url}/postgres", name)
+    migrate(owner_url)
+    postgres.let_application_in(owner_url, password=application_password)
+
+
+def _run_main_job(options: Options, supervisor: Supervisor, blueprint: Blueprint, terminal: Terminal) -> int:
+    if options.main_job is None:
+        return 0
+    terminal.quiet = True
+    job = spawn(options.main_job(blueprint), stdout=None, stderr=None)
+    while job.poll() is None and not supervisor.asked_to_stop:
+        supervisor.tick()
+    if job.poll() is None:
+        job.send_signal(signal.SIGINT)
+    terminal.quiet = False
+    return job.wait()
