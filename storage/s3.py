@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final, cast
 
 import urllib3
 from minio import Minio
+from minio.datatypes import ListMultipartUploadsResult
 from minio.datatypes import Part as MinioPart
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
@@ -38,10 +39,11 @@ PUT_PARALLEL: Final = 2  # one part travels while the next is read and hashed
 
 
 class S3Store:
-    """One bucket of an S3-compatible service."""
+    """One bucket of an S3-compatible service. `page_size` is how many parts or uploads one listing request asks for."""
 
-    def __init__(self, access: S3Access, *, bucket: str) -> None:
+    def __init__(self, access: S3Access, *, bucket: str, page_size: int = 1000) -> None:
         self.bucket = bucket
+        self._page_size = page_size
         self._client = connect(access, endpoint=access.endpoint, secure=access.secure)
         self._public_client = self._client
         if access.public_endpoint:
@@ -208,7 +210,7 @@ class S3Store:
         while True:
             with wrapped_errors(f"Upload {upload_id!r}"):
                 page = self._client._list_parts(  # noqa: SLF001 - see the module's docstring
-                    self.bucket, check_key(key), upload_id, part_number_marker=marker
+                    self.bucket, check_key(key), upload_id, self._page_size, part_number_marker=marker
                 )
             parts += [_part(part) for part in page.parts]
             marker = page.next_part_number_marker
@@ -253,22 +255,37 @@ class S3Store:
 
     def list_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         """List multipart uploads that are still open."""
-        key_marker: str | None = None
-        id_marker: str | None = None
+        markers: dict[str, str] = {}
         while True:
-            with wrapped_errors("Open uploads"):
-                page = self._client._list_multipart_uploads(  # noqa: SLF001 - see the module's docstring
-                    self.bucket, prefix=prefix, key_marker=key_marker, upload_id_marker=id_marker
-                )
+            page = self._list_uploads_page(prefix, markers)
             for upload in page.uploads:
                 yield OpenUpload(
                     key=upload.object_name,
                     upload_id=upload.upload_id or "",
                     initiated_at=upload.initiated_time or datetime.now(UTC),
                 )
-            key_marker, id_marker = page.next_key_marker, page.next_upload_id_marker
-            if not page.is_truncated or not key_marker:
+            if not page.is_truncated or not page.next_key_marker:
                 return
+            markers = {"key-marker": page.next_key_marker}
+            # minio-py 7.2.20 stores this marker under a name with a stray "self._".
+            upload_id_marker = page.next_upload_id_marker or getattr(page, "self._next_upload_id_marker", None)
+            if upload_id_marker:
+                markers["upload-id-marker"] = upload_id_marker
+
+    def _list_uploads_page(self, prefix: str, markers: dict[str, str]) -> ListMultipartUploadsResult:
+        # Not the client's own `_list_multipart_uploads`: it always sends an empty delimiter, which Swift takes for one.
+        query = {
+            "uploads": "",
+            "prefix": prefix,
+            "max-uploads": str(self._page_size),
+            "encoding-type": "url",
+            **markers,
+        }
+        with wrapped_errors("Open uploads"):
+            response = self._client._execute(  # noqa: SLF001 - see the module's docstring
+                "GET", self.bucket, query_params={**query}
+            )
+            return ListMultipartUploadsResult(response)
 
     def ping(self) -> None:
         """Raise StorageError unless the bucket answers."""

@@ -27,7 +27,8 @@ NewStore = Callable[[], Store]
 
 def s3_stores(server: SwiftServer) -> NewStore:
     def new_store() -> Store:
-        store = S3Store(server.access, bucket=f"test-{secrets.token_hex(8)}")
+        # Pages of two, so that the suite turns pages.
+        store = S3Store(server.access, bucket=f"test-{secrets.token_hex(8)}", page_size=2)
         store.ensure_bucket()
         return store
 
@@ -266,10 +267,11 @@ def test_changed_url_is_refused(store: Store, http: httpx.Client) -> None:
         with_query(url, lambda q: q | {"response-content-disposition": 'attachment; filename="b.exe"'}),
         with_query(url, lambda q: q | {"response-content-type": "text/html"}),
         with_query(url, lambda q: {k: v for k, v in q.items() if k != signature}),
-        urlunsplit(urlsplit(url)._replace(query="")),
     ]
     assert [http.get(each).status_code for each in changed] == [403] * len(changed)
-    assert b"secret" not in b"".join(http.get(each).content for each in changed)
+    bare = http.get(urlunsplit(urlsplit(url)._replace(query="")))
+    assert bare.status_code in {400, 401, 403}
+    assert b"secret" not in b"".join([bare.content, *(http.get(each).content for each in changed)])
 
 
 def test_url_for_one_method_is_refused_for_another(store: Store, http: httpx.Client) -> None:
@@ -378,8 +380,9 @@ def test_completion_repeated_after_a_lost_answer_returns_the_object(store: Store
     tags = [upload_part(http, store, (KEY, upload_id), 1, b"all")]
     first = store.complete_multipart(KEY, upload_id, tags)
     assert store.complete_multipart(KEY, upload_id, tags).etag == first.etag
-    with pytest.raises(ObjectNotFoundError):
+    with pytest.raises((ObjectNotFoundError, InvalidPartError)):
         store.complete_multipart(KEY, upload_id, [PartTag(number=1, etag=md5(b"else"))])
+    assert store.get_range(KEY, 0, 10) == b"all"
 
 
 def test_aborted_upload_is_gone(store: Store, http: httpx.Client) -> None:

@@ -47,7 +47,7 @@ PROXY_CONF = """
 swift_dir = {folder}/etc
 log_level = WARNING
 [pipeline:main]
-pipeline = catch_errors gatekeeper listing_formats s3api tempauth bulk copy slo dlo versioned_writes proxy-server
+pipeline = catch_errors gatekeeper listing_formats s3api tempauth bulk copy slo dlo proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
@@ -63,9 +63,6 @@ user_media_app = {secret} .admin
 [filter:slo]
 use = egg:swift#slo
 max_manifest_segments = 10000
-[filter:versioned_writes]
-use = egg:swift#versioned_writes
-allow_object_versioning = true
 """
 PLAIN_FILTERS = ("catch_errors", "gatekeeper", "listing_formats", "bulk", "copy", "dlo")
 
