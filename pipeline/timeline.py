@@ -1,0 +1,248 @@
+"""Listening to a recording once: one decode pass from any media into a `Timeline`."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import av
+import numpy as np
+from av.audio.fifo import AudioFifo
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from pipeline.errors import DECODE_FAILED, NO_AUDIO, NOT_MEDIA, UNSUPPORTED, MediaError
+from pipeline.source import ALLOWED_FORMATS, as_media_error, open_container
+from pipeline.streams import find_streams, has_decoder, zero_s
+from pipeline.timeline_builder import TOLERANCE_S, TimelineBuilder
+from pipeline.timeline_file import Timeline, TimelineFormatError
+from pipeline.types import Problem, Source
+
+__all__ = ["Timeline", "TimelineBuilder", "TimelineFormatError", "build_timeline", "listen"]
+
+CHUNK_S: Final = 4
+"""Seconds handed to analysis at once: long calls that run beside the decoder, short enough to keep memory small."""
+MAX_WAITING: Final = 3
+"""Chunks decoded ahead of analysis: 12 s of stereo at 192 kHz are 18 MB."""
+MAX_GAP_S: Final = 3600.0
+"""A timestamp further ahead than this is a broken clock, not a gap: sound goes on where it was."""
+OVERRUN_S: Final = 10.0
+"""How far sound may run past the container's own duration before its timestamps are disbelieved."""
+_SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
+"""Full scale of the integer sample formats, by numpy's name."""
+
+
+def build_timeline(
+    location: Source | str | Path | BinaryIO,
+    *,
+    stream_index: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Timeline:
+    """Decode one audio stream of a recording (a path, a URL, or a binary file object) once; return its timeline.
+
+    `stream_index` is the container's index of the stream; None takes the one that players take. `on_progress` is called
+    with 0..1. Memory stays constant but for the timeline itself (6 MB an hour). Damaged places become silence and are
+    named in `problems`. Raises MediaError: NO_AUDIO, UNSUPPORTED, NOT_MEDIA, READ_FAILED and what else `open_container`
+    knows, or DECODE_FAILED when nothing at all could be decoded.
+    """
+    with _open(location) as container:
+        return listen(container, stream_index=stream_index, on_progress=on_progress)
+
+
+def listen(
+    container: InputContainer,
+    *,
+    stream_index: int | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Timeline:
+    """Do as `build_timeline` on a container that is already open, from its start. The other streams are discarded."""
+    stream = _choose_stream(container, stream_index)
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = av.stream.Discard.all
+    return _Listener(container, stream, on_progress).run()
+
+
+@contextmanager
+def _open(location: Source | str | Path | BinaryIO) -> Iterator[InputContainer]:
+    if isinstance(location, Source | str | Path):
+        with open_container(location) as container:
+            yield container
+        return
+    try:
+        opened = av.open(
+            location,
+            mode="r",
+            container_options={"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist": ""},
+            metadata_errors="replace",
+        )
+    except (FFmpegError, ValueError) as error:
+        raise MediaError(NOT_MEDIA) from error
+    with opened:
+        yield opened
+
+
+def _choose_stream(container: InputContainer, index: int | None) -> AudioStream:
+    if index is None:
+        selection = find_streams(container)
+        if selection is not None and selection.audio is not None:
+            return selection.audio
+    for stream in container.streams.audio:
+        if index is not None and stream.index != index:
+            continue
+        if not has_decoder(stream):
+            raise MediaError(UNSUPPORTED, stream=stream.index)
+        return stream
+    raise MediaError(NO_AUDIO, "" if index is None else f"stream {index} is not a sound stream")
+
+
+class _Listener:
+    """One decode pass. Frames are gathered for seconds at a time, then analysed in a thread beside the decoder."""
+
+    def __init__(
+        self, container: InputContainer, stream: AudioStream, on_progress: Callable[[float], None] | None
+    ) -> None:
+        self._container = container
+        self._stream = stream
+        self._on_progress = on_progress
+        self._zero_s = float(zero_s(container))
+        self._tick_s = float(stream.time_base or 1 / av.time_base)
+        self._length_s = container.duration / av.time_base if container.duration else None
+        self._builder = TimelineBuilder(start_s=self._zero_s)
+        self._analyses: deque[Future[None]] = deque()
+        self._fifo = AudioFifo()
+        self._layout: tuple[str, str, int] | None = None
+        self._chunk_start_s = 0.0
+        self._chunk_samples = 0
+        self._shift_s = 0.0
+        self._frames = 0
+        self._problems = _ProblemLog(stream.index)
+
+    def run(self) -> Timeline:
+        """Decode everything; return the timeline."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="listen") as analysis:
+            for packet in self._packets():
+                for frame in self._decode(packet):
+                    self._gather(frame, analysis)
+            self._hand_over(analysis)
+            self._settle(leaving=0)
+        if not self._frames:
+            raise MediaError(DECODE_FAILED, "no sound came out of it", stream=self._stream.index)
+        for problem in self._problems.all():
+            self._builder.report(problem)
+        return self._builder.finish()
+
+    def _packets(self) -> "Iterator[Packet[AudioStream]]":
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.stream_index == self._stream.index:  # a discarded stream may leak one
+                    yield packet
+        except av.error.EOFError:
+            return
+        except (FFmpegError, ValueError) as error:
+            failure = as_media_error(error, stream=self._stream.index, time_s=self._position_s())
+            if failure.retryable or not self._frames:
+                raise failure from error
+            self._problems.note("audio_ends_early", "What follows could not be read", self._position_s())
+
+    def _decode(self, packet: "Packet[AudioStream]") -> list[AudioFrame]:
+        """Decode a packet; damage is noted, and the timestamps of what follows show how long it lasted."""
+        try:
+            return packet.decode()
+        except av.error.EOFError:
+            return []
+        except (FFmpegError, ValueError):
+            self._problems.note("audio_damaged", "The sound could not be decoded", self._position_s())
+            return []
+
+    def _gather(self, frame: AudioFrame, analysis: ThreadPoolExecutor) -> None:
+        """Put a frame behind what is gathered, unless its format or its time begins something new."""
+        layout = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if layout != self._layout:
+            self._hand_over(analysis)
+            self._layout, self._fifo = layout, AudioFifo()
+        if frame.pts is not None:
+            time_s = frame.pts * self._tick_s - self._zero_s + self._shift_s
+            expected_s = self._position_s()
+            if abs(time_s - expected_s) > TOLERANCE_S:
+                self._hand_over(analysis)
+                self._chunk_start_s = self._believe(time_s, expected_s)
+            frame.pts = None  # the FIFO would insist on sample-exact timestamps
+        self._frames += 1
+        self._fifo.write(frame)
+        self._chunk_samples += frame.samples
+        if self._chunk_samples >= CHUNK_S * frame.sample_rate:
+            self._hand_over(analysis)
+
+    def _position_s(self) -> float:
+        """Where the next sample belongs if nothing is missing."""
+        return self._chunk_start_s + (self._chunk_samples / self._layout[2] if self._layout else 0.0)
+
+    def _believe(self, time_s: float, expected_s: float) -> float:
+        """Return where sound goes on when its timestamp is not the expected one."""
+        end_s = expected_s + MAX_GAP_S if self._length_s is None else self._length_s + OVERRUN_S
+        if expected_s - OVERRUN_S <= time_s <= min(end_s, expected_s + MAX_GAP_S):
+            if time_s > expected_s and self._frames:
+                self._problems.note("audio_gap", f"{time_s - expected_s:.1f} s of sound are missing", expected_s)
+            return time_s
+        self._problems.note("audio_clock_jumps", f"The clock jumps by {time_s - expected_s:.1f} s", expected_s)
+        self._shift_s += expected_s - time_s
+        return expected_s
+
+    def _hand_over(self, analysis: ThreadPoolExecutor) -> None:
+        """Have what is gathered analysed, and wait when analysis has fallen behind."""
+        frame = self._fifo.read()
+        if frame is None:
+            return
+        start_s, rate = self._chunk_start_s, frame.sample_rate
+        self._chunk_start_s, self._chunk_samples = self._position_s(), 0
+        self._analyses.append(analysis.submit(self._analyse, frame, rate, start_s))
+        self._settle(leaving=MAX_WAITING)
+        if self._on_progress is not None and self._length_s:
+            self._on_progress(min(1.0, max(0.0, start_s / self._length_s)))
+
+    def _analyse(self, frame: AudioFrame, rate: int, start_s: float) -> None:
+        self._builder.push(_channels(frame), rate=rate, time_s=start_s)
+
+    def _settle(self, *, leaving: int) -> None:
+        while len(self._analyses) > leaving:
+            self._analyses.popleft().result()
+
+
+class _ProblemLog:
+    """Problems by code: the first of each with its time, and how often it came again."""
+
+    def __init__(self, stream: int) -> None:
+        self._stream = stream
+        self._first: dict[str, tuple[str, float]] = {}
+        self._count: dict[str, int] = {}
+
+    def note(self, code: str, message: str, time_s: float) -> None:
+        """Add one occurrence."""
+        self._first.setdefault(code, (message, time_s))
+        self._count[code] = self._count.get(code, 0) + 1
+
+    def all(self) -> Iterator[Problem]:
+        """Yield one problem a code."""
+        for code, (message, time_s) in self._first.items():
+            again = self._count[code] - 1
+            text = f"{message} at {time_s:.1f} s" + (f", and in {again} more places" if again else "")
+            yield Problem(code=code, message=text, stream=self._stream, time_s=time_s)
+
+
+def _channels(frame: AudioFrame) -> NDArray[np.float32]:
+    """Return a frame's samples as float32 [channels, n] with full scale at 1."""
+    raw = frame.to_ndarray()
+    if not frame.format.is_planar:
+        raw = raw.reshape(-1, frame.layout.nb_channels).T
+    scale = _SCALES.get(raw.dtype.str[1:])
+    if scale is None:
+        return np.asarray(raw, dtype=np.float32)
+    centred = raw.astype(np.float32) - np.float32(scale if raw.dtype.kind == "u" else 0.0)
+    return np.asarray(centred / np.float32(scale))
