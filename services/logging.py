@@ -13,6 +13,8 @@ from services.settings import Settings
 REDACTED = "[redacted]"
 TELLTALE_WORDS = "password|passwd|secret|token|authorization|cookie|signature|api_key|jwt|credential"
 SECRET_NAMES = re.compile(rf"(?:^|[_-])(?:{TELLTALE_WORDS})s?(?:$|[_-])", re.IGNORECASE)
+# Fields that are logged to be used, by whoever reads the log: without a mail server, the link of a mail.
+DELIBERATE = {"link"}
 # A query string may be a signature (presigned URLs), and user information in an address is a password.
 QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@")
@@ -65,7 +67,7 @@ def configure(settings: Settings, *, part: str, stream: TextIO | None = None) ->
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Take out of an event what must not be written down."""
-    return {name: _redacted(name, value) for name, value in event.items()}
+    return {name: value if name in DELIBERATE else _redacted(name, value) for name, value in event.items()}
 
 
 def _naming(part: str) -> Processor:

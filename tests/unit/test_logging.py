@@ -73,3 +73,10 @@ def test_less_than_the_level_is_not_written() -> None:
     structlog.get_logger().info("quiet")
     logging.getLogger("library").info("quiet")
     assert output.getvalue() == ""
+
+
+def test_link_of_a_mail_that_cannot_be_sent_is_written_whole() -> None:
+    output = io.StringIO()
+    configure(settings(), part="api", stream=output)
+    structlog.get_logger().info("mail", link="http://127.0.0.1/verify?token=once")
+    assert "token=once" in output.getvalue()

@@ -1,0 +1,191 @@
+"""Find moments in a recording and cut them, in this process, with files on this machine."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from cli.errors import CommandError, UsageError
+from cli.progress import Begin, Emit
+from pipeline.task import run_task
+from pipeline.types import (
+    Accuracy,
+    DetectOptions,
+    DetectResult,
+    DetectTask,
+    Format,
+    Highlight,
+    IngestResult,
+    IngestTask,
+    Output,
+    Preset,
+    Probe,
+    RenderResult,
+    RenderTask,
+    Source,
+)
+
+MEDIA_SUFFIX = {"mp4": "mp4", "webm": "webm", "mp3": "mp3", "jpeg": "jpg"}
+# Long enough to tell recordings apart, short enough for any file system with what comes after it.
+MAX_STEM = 80
+
+
+class Analysis(Struct, frozen=True, kw_only=True):
+    """A recording that has been listened to once."""
+
+    source: Source
+    probe: Probe
+    highlights: list[Highlight]
+
+
+class Style(Struct, frozen=True, kw_only=True):
+    """How clips are made."""
+
+    formats: list[Format]
+    preset: Preset = "original"
+    accuracy: Accuracy = "exact"
+
+
+class Clip(Struct, frozen=True, kw_only=True):
+    """A file that was made."""
+
+    path: str
+    start_s: float
+    end_s: float
+    format: str
+    size_bytes: int
+    duration_s: float | None
+    copied_s: float
+    encoded_s: float
+
+
+def open_source(location: str) -> Source:
+    """Return the source of a file or an http(s) address; CommandError when there is no such file."""
+    if urlsplit(location).scheme in {"http", "https"}:
+        return Source(location=location)
+    path = Path(location)
+    try:
+        if not path.is_file():
+            raise CommandError(f"{location} is no file" if path.exists() else f"There is no file {location}")
+        return Source(location=str(path.absolute()), size_bytes=path.stat().st_size)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{location!r} cannot be read: {error}") from error
+
+
+def analyse(source: Source, options: DetectOptions, scratch: Path, emit: Emit) -> Analysis:
+    """Listen to a recording and find its moments; MediaError says what is wrong with it."""
+    ingested = run_task(IngestTask(source=source), scratch, emit)
+    if not isinstance(ingested, IngestResult):
+        raise TypeError(ingested)
+    detected = run_task(DetectTask(timeline=ingested.timeline, options=options), scratch, emit)
+    if not isinstance(detected, DetectResult):
+        raise TypeError(detected)
+    index = str(scratch / ingested.index) if ingested.index else None
+    indexed = Source(location=source.location, size_bytes=source.size_bytes, index=index)
+    return Analysis(source=indexed, probe=ingested.probe, highlights=detected.highlights)
+
+
+def render(task: RenderTask, scratch: Path, emit: Emit) -> RenderResult:
+    """Make the files of one clip in `scratch`."""
+    made = run_task(task, scratch, emit)
+    if not isinstance(made, RenderResult):
+        raise TypeError(made)
+    return made
+
+
+def make_clips(analysis: Analysis, style: Style, folder: Path, begin: Begin) -> list[Clip]:
+    """Cut every highlight into `folder`. A clip appears there whole or not at all."""
+    clips = []
+    stem = stem_of(analysis.source.location)
+    for number, highlight in enumerate(analysis.highlights, 1):
+        emit = begin(f"clip {number} of {len(analysis.highlights)}")
+        name = f"{stem}-{number:02d}-{highlight.kind}-{_stamp(highlight.start_s)}"
+        task = RenderTask(
+            source=analysis.source,
+            start_s=highlight.start_s,
+            end_s=highlight.end_s,
+            formats=style.formats,
+            preset=style.preset,
+            accuracy=style.accuracy,
+            title=stem,
+        )
+        with scratch_in(folder) as scratch:
+            made = render(task, scratch, emit)
+            clips += [_place(output, task, scratch, folder / name) for output in _wanted(made.outputs)]
+    return [clip for clip in clips if clip.format in get_args(Format)]
+
+
+def default_formats(probe: Probe, preset: Preset) -> list[Format]:
+    """Return what suits the recording: sound alone makes sound, unless a picture is drawn to it."""
+    return ["mp3"] if probe.video is None and preset != "audiogram" else ["mp4"]
+
+
+def parse_formats(text: str) -> list[Format]:
+    """Read a list such as `mp4,webm`; UsageError names what is not known."""
+    known: dict[str, Format] = {name: name for name in get_args(Format)}
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{name!r} is no format; --formats takes {', '.join(known)}, separated by commas")
+    if not names:
+        raise UsageError(f"--formats is empty; it takes {', '.join(known)}, separated by commas")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+@contextmanager
+def scratch_in(folder: Path) -> Iterator[Path]:
+    """Offer a folder inside `folder`, made if need be, from which files move without being copied.
+
+    CommandError when nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = TemporaryDirectory(prefix=".snuggles-", dir=folder)
+    except OSError as error:
+        raise CommandError(f"Nothing can be written to {folder}: {error.strerror}") from error
+    with scratch as path:
+        yield Path(path)
+
+
+def stem_of(location: str) -> str:
+    """Name clips after their recording, in a way that is safe in a file name."""
+    is_url = urlsplit(location).scheme in {"http", "https"}
+    name = unquote(urlsplit(location).path) if is_url else location
+    stem = re.sub(r"[^\w.()\[\] -]+", "_", Path(name).stem).strip(" .-_")
+    return stem[:MAX_STEM] or "clip"
+
+
+def _wanted(outputs: Sequence[Output]) -> list[Output]:
+    return [output for output in outputs if output.format in MEDIA_SUFFIX]
+
+
+def _place(output: Output, task: RenderTask, scratch: Path, target: Path) -> Clip:
+    """Move a finished file to where it belongs; `target` has no suffix yet."""
+    path = target.with_name(f"{target.name}.{MEDIA_SUFFIX[output.format]}")
+    (scratch / output.path).replace(path)
+    return describe(output, task, path)
+
+
+def describe(output: Output, task: RenderTask, path: Path) -> Clip:
+    """Say what a finished file is."""
+    return Clip(
+        path=str(path),
+        start_s=task.start_s,
+        end_s=task.end_s,
+        format=output.format,
+        size_bytes=output.size_bytes,
+        duration_s=output.duration_s,
+        copied_s=output.copied_s,
+        encoded_s=output.encoded_s,
+    )
+
+
+def _stamp(time_s: float) -> str:
+    minutes, seconds = divmod(int(time_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:d}h{minutes:02d}m{seconds:02d}s" if hours else f"{minutes:02d}m{seconds:02d}s"

@@ -1,0 +1,167 @@
+"""The commands that need no server: `clip`, `highlights`, `cut`, `probe`."""
+
+import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from cli.errors import CommandError, UsageError
+from cli.output import answers, interruptible, print_json
+from pipeline.types import Accuracy, DetectOptions, Preset, Probe, RenderTask
+
+Input = Annotated[str, typer.Argument(metavar="INPUT", help="A recording: a file, or an http(s) address.")]
+Top = Annotated[int | None, typer.Option(min=1, max=500, help="At most so many moments, the best ones.")]
+Sensitivity = Annotated[
+    float, typer.Option(min=0, max=1, help="The least score that counts: 0.5 most moments, 0.7 balanced, 0.9 peaks.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for scripts.")]
+Look = Annotated[Preset, typer.Option(help="Shape and size of the picture.")]
+Precision = Annotated[
+    Accuracy, typer.Option(help="exact: to the frame, copying what it can; fast: at keyframes; encode: all anew.")
+]
+CUT_FORMATS = {".mp4": "mp4", ".webm": "webm", ".mp3": "mp3"}
+
+
+def clip(  # noqa: PLR0913 - one parameter for each option
+    source: Input,
+    *,
+    top: Top = None,
+    sensitivity: Sensitivity = 0.7,
+    out: Annotated[Path, typer.Option(help="Folder for the clips.")] = Path("clips"),
+    formats: Annotated[str | None, typer.Option(help="mp4, webm, mp3, separated by commas.")] = None,
+    preset: Look = "original",
+    accuracy: Precision = "exact",
+    json: AsJson = False,
+) -> None:
+    """Find the moments worth sharing in a recording and cut them into clips."""
+    from cli.clipping import Style, analyse, default_formats, make_clips, open_source, parse_formats
+    from cli.progress import progress_bars
+    from cli.table import show_clips, show_highlights
+
+    chosen = parse_formats(formats) if formats is not None else None
+    opened = open_source(source)
+    options = DetectOptions(sensitivity=_number("--sensitivity", sensitivity), top=top)
+    with interruptible(), TemporaryDirectory(prefix="snuggles-") as scratch, progress_bars(enabled=not json) as begin:
+        analysis = analyse(opened, options, Path(scratch), begin("listening"))
+        style = Style(
+            formats=chosen or default_formats(analysis.probe, preset),
+            preset=preset,
+            accuracy=accuracy,
+        )
+        clips = make_clips(analysis, style, out, begin)
+    if json:
+        print_json(_findings(source, analysis.probe, analysis.highlights) | {"clips": clips})
+        return
+    show_highlights(answers(), analysis.highlights)
+    show_clips(answers(), clips)
+
+
+def highlights(
+    source: Input,
+    *,
+    top: Top = None,
+    sensitivity: Sensitivity = 0.7,
+    json: AsJson = False,
+) -> None:
+    """Find the moments worth sharing in a recording, and say why."""
+    from cli.clipping import analyse, open_source
+    from cli.progress import progress_bars
+    from cli.table import show_highlights
+
+    opened = open_source(source)
+    options = DetectOptions(sensitivity=_number("--sensitivity", sensitivity), top=top)
+    with interruptible(), TemporaryDirectory(prefix="snuggles-") as scratch, progress_bars(enabled=not json) as begin:
+        analysis = analyse(opened, options, Path(scratch), begin("listening"))
+    if json:
+        print_json(_findings(source, analysis.probe, analysis.highlights))
+        return
+    show_highlights(answers(), analysis.highlights)
+
+
+def cut(  # noqa: PLR0913 - one parameter for each option
+    source: Input,
+    *,
+    start: Annotated[float, typer.Option(help="Where the clip begins, in seconds.")],
+    end: Annotated[float, typer.Option(help="Where it ends, in seconds.")],
+    out: Annotated[Path, typer.Option(help="The file to write: .mp4, .webm or .mp3.")],
+    accuracy: Precision = "exact",
+    preset: Look = "original",
+    json: AsJson = False,
+) -> None:
+    """Cut one clip out of a recording."""
+    from cli.clipping import describe, open_source, render, scratch_in, stem_of
+    from cli.progress import progress_bars
+
+    wanted = CUT_FORMATS.get(out.suffix.lower())
+    if wanted is None:
+        raise UsageError(f"--out {out} must end in .mp4, .webm or .mp3: that chooses the format")
+    opened = open_source(source)
+    if not _number("--start", start) < _number("--end", end):
+        raise CommandError(f"The clip starts at {start:g} s and ends at {end:g} s; the end must come after the start")
+    task = msgspec.convert(
+        {
+            "task": "render",
+            "source": msgspec.to_builtins(opened),
+            "start_s": start,
+            "end_s": end,
+            "formats": [wanted],
+            "preset": preset,
+            "accuracy": accuracy,
+            "title": stem_of(source),
+        },
+        RenderTask,
+    )
+    with interruptible(), progress_bars(enabled=not json) as begin, scratch_in(out.parent) as scratch:
+        made = render(task, scratch, begin("cutting"))
+        output = next(output for output in made.outputs if output.format == wanted)
+        (scratch / output.path).replace(out)
+    result = describe(output, task, out)
+    if json:
+        facts = {"bytes_read": made.bytes_read, "accuracy": made.accuracy, "notes": made.notes}
+        print_json(msgspec.to_builtins(result) | facts)
+        return
+    answers().print(
+        f"{out}: {output.duration_s or 0:.2f} s, {output.size_bytes / 1e6:.1f} MB; "
+        f"copied {output.copied_s:.2f} s, encoded {output.encoded_s:.2f} s, read {made.bytes_read / 1e6:.1f} MB"
+    )
+    for note in made.notes:
+        answers().print(note.message)
+
+
+def probe(
+    source: Input,
+    *,
+    json: AsJson = False,
+) -> None:
+    """Say what a recording holds: streams, durations, problems."""
+    from cli.clipping import open_source
+    from cli.table import show_probe
+    from pipeline.probe import probe as look_into
+
+    found = look_into(open_source(source))
+    if json:
+        print_json({"path": source} | msgspec.to_builtins(found))
+        return
+    show_probe(answers(), found)
+
+
+def _findings(path: str, found: Probe, moments: list[Any]) -> dict[str, Any]:
+    source = {
+        "path": path,
+        "duration_s": found.duration_s,
+        "container": found.container,
+        "size_bytes": found.size_bytes,
+        "has_audio": found.audio is not None,
+        "has_video": found.video is not None,
+        "problems": found.problems,
+    }
+    return {"source": source, "highlights": moments}
+
+
+def _number(name: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise CommandError(f"{name} is {value}; it must be a number")
+    return value

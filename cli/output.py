@@ -1,0 +1,47 @@
+"""Where commands write: answers to standard output, everything else to standard error."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document, for scripts. Floats that are no number become null, as JSON has none."""
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def complain(sentence: str) -> None:
+    """Say in one line why the command ends."""
+    print(" ".join(sentence.split()), file=sys.stderr)  # noqa: T201 - this is a command's output
+
+
+def answers() -> Console:
+    """Return the console for a command's answer."""
+    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False)
+
+
+def clock(seconds: float) -> str:
+    """Write a time of a recording as people read it: 1:02:03.4 or 2:03.4."""
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, so that it clears up after itself."""
+    import signal
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

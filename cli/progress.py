@@ -1,0 +1,41 @@
+"""Progress bars for media work, where somebody is watching."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich import progress
+from rich.console import Console
+
+from pipeline.types import Event, Progress
+
+Emit = Callable[[Event], None]
+Begin = Callable[[str], Emit]
+"""Begins a line with this label and returns what draws its events."""
+
+
+@contextmanager
+def progress_bars(*, enabled: bool = True) -> Iterator[Begin]:
+    """Offer one bar for each task on standard error; nothing is drawn when that is no terminal."""
+    bars = progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TextColumn("{task.fields[stage]}"),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not (enabled and sys.stderr.isatty()),
+        transient=True,
+    )
+
+    def begin(label: str) -> Emit:
+        task = bars.add_task(label, total=1.0, stage="")
+
+        def draw(event: Event) -> None:
+            if isinstance(event, Progress):
+                bars.update(task, completed=event.fraction, stage=event.stage)
+
+        return draw
+
+    with bars:
+        yield begin

@@ -1,0 +1,71 @@
+"""What people read in the terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.clipping import Clip
+from cli.output import clock
+from pipeline.types import Highlight, Probe, Reason, StreamInfo
+
+# The strongest parts of a score explain it; the rest of them are in the JSON.
+REASONS_SHOWN = 3
+
+
+def show_highlights(console: Console, highlights: Sequence[Highlight]) -> None:
+    """List moments, best first, each with its strongest reasons."""
+    if not highlights:
+        console.print("No moment reaches this sensitivity; try a lower one, such as --sensitivity 0.5.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("#", "from", "to", "peak", "score"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("why")
+    for number, moment in enumerate(highlights, 1):
+        times = (clock(moment.start_s), clock(moment.end_s), clock(moment.peak_s))
+        table.add_row(str(number), *times, f"{moment.score:.2f}", moment.kind, why(moment.reasons))
+    console.print(table)
+
+
+def why(reasons: Sequence[Reason]) -> str:
+    """Name the parts that contribute most."""
+    strongest = sorted(reasons, key=lambda reason: -abs(reason.contribution))[:REASONS_SHOWN]
+    return ", ".join(f"{reason.signal.replace('_', ' ')} {reason.contribution:+.2f}" for reason in strongest)
+
+
+def show_clips(console: Console, clips: Sequence[Clip]) -> None:
+    """List files that were made."""
+    for clip in clips:
+        how = f"copied {clip.copied_s:.1f} s, encoded {clip.encoded_s:.1f} s"
+        console.print(f"{clip.path}  {clip.size_bytes / 1e6:.1f} MB  {how}")
+
+
+def show_probe(console: Console, found: Probe) -> None:
+    """Describe a file and its streams."""
+    size = "" if found.size_bytes is None else f", {found.size_bytes / 1e6:.1f} MB"
+    console.print(f"{found.container}, {clock(found.duration_s)}{size}")
+    for stream in found.streams:
+        marks = [name for name, index in (("picture", found.video), ("sound", found.audio)) if index == stream.index]
+        used = f"  (the {marks[0]} of clips)" if marks else ""
+        console.print(f"  {stream.index}: {stream.kind} {stream.codec} {_detail(stream)}{used}")
+    for problem in found.problems:
+        console.print(f"  note: {problem.message}")
+
+
+def _detail(stream: StreamInfo) -> str:
+    parts = []
+    if stream.width and stream.height:
+        parts.append(f"{stream.width}x{stream.height}")
+    if stream.frame_rate:
+        parts.append(f"{stream.frame_rate:.3g} fps{' (variable)' if stream.is_vfr else ''}")
+    if stream.rotation:
+        parts.append(f"rotated by {stream.rotation} degrees")
+    if stream.hdr:
+        parts.append(stream.hdr.upper())
+    if stream.sample_rate:
+        parts.append(f"{stream.sample_rate} Hz {stream.layout or f'{stream.channels} channels'}")
+    if stream.language:
+        parts.append(stream.language)
+    return ", ".join(parts)

@@ -1,0 +1,35 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from db.connection import SERVICE, Database
+from services import accounts, provisioning
+from services.errors import InvalidFieldError, NotFoundError
+
+NOW = datetime.now(UTC)
+
+
+def test_created_user_has_the_tier_and_may_log_in(database: Database) -> None:
+    with database.transaction(SERVICE) as tx:
+        made = provisioning.create_user(
+            tx, email="Ada@Example.com", password="correct horse", tier="pro", is_admin=True, now=NOW
+        )
+        again = accounts.login(tx, email="ada@example.com", password="correct horse")
+        found = provisioning.find_user_id(tx, email="ADA@example.com")
+    assert again.id == made.id == found
+    assert made.tier == "pro"
+    assert made.is_admin
+    assert made.email_verified_at is not None
+
+
+def test_unknown_tier_is_refused(database: Database) -> None:
+    with (
+        database.transaction(SERVICE) as tx,
+        pytest.raises(InvalidFieldError, match="one of free, premium, pro"),
+    ):
+        provisioning.create_user(tx, email="a@b.example", password=None, tier="gold", is_admin=False, now=NOW)
+
+
+def test_unknown_address_is_not_found(database: Database) -> None:
+    with database.transaction(SERVICE) as tx, pytest.raises(NotFoundError, match="nobody@example"):
+        provisioning.find_user_id(tx, email="nobody@example.com")
