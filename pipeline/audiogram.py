@@ -1,4 +1,4 @@
-"""Audiograms: a moving waveform, a title and a progress bar for recordings that have no picture; and a still waveform."""
+"""Audiograms: a moving waveform, a title and a progress bar where there is no picture; and a still of the waveform."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ STILL_SIZE = (1280, 720)
 STILL_RATE = 10
 """Frames a second of a video that is one picture: seeking stays smooth, and repeats cost next to nothing."""
 LISTENING_RATE = 8_000
-"""Sample rate for drawing: the waveform has about a thousand columns a second at most."""
+"""Sample rate for drawing a still: far more than a picture has columns."""
 
 
 def frame_size(options: Options) -> tuple[int, int]:
@@ -36,7 +36,9 @@ def video(sound: Any, material: Material, look: Look, *, size: tuple[int, int]) 
     width, height = size
     wave_width, wave_height = int(width * WAVE_WIDTH) // 2 * 2, int(height * WAVE_SHARE) // 2 * 2
     wave = (
-        sound.filter("aformat", sample_rates=LISTENING_RATE, channel_layouts="mono")
+        sound.filter(
+            "aformat", sample_rates=FRAME_RATE * wave_width, channel_layouts="mono"
+        )  # a sample for each column
         .filter(
             "showwaves",
             size=f"{wave_width}x{wave_height}",
@@ -75,17 +77,17 @@ def marked(chain: Any) -> Any:
     )
 
 
-def write_text(folder: Path, name: str, *, size: tuple[int, int], options: Options, title: str, cues: list[subtitle.Cue],
-               duration_s: float) -> None:
-    """Write the ASS script with the title and the captions of an audiogram."""
+def text_style(options: Options, size: tuple[int, int]) -> subtitle.Style:
+    """Return how the title and the captions of an audiogram look."""
     theme = theme_of(options) if isinstance(options, AudiogramOptions) else THEMES["dark"]
-    style = subtitle.Style(
+    return subtitle.Style(
         width=size[0], height=size[1], colour=theme.text, outline=theme.background, title_colour=theme.text
     )
-    subtitle.write_ass(folder / name, style, cues, title=title, duration_s=duration_s)
 
 
-def write_waveform_picture(folder: Path, material: Material, name: str, theme: Theme = THEMES["dark"]) -> tuple[int, int]:
+def write_waveform_picture(
+    folder: Path, material: Material, name: str, theme: Theme = THEMES["dark"]
+) -> tuple[int, int]:
     """Write the waveform of the whole clip as a JPEG of 1280x720; return its width and height."""
     import ffmpeg
 

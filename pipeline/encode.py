@@ -49,10 +49,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     title: str = ""
 
 
-def encode(
-    kind: Format, stream: Stream, *, folder: Path, name: str, max_bytes: int, report: Callable[[float], None]
-) -> None:
-    """Write `name` in `folder`; when it turns out larger than `max_bytes`, twice more at a lower bit rate.
+def encode(kind: Format, stream: Stream, *, out: Path, max_bytes: int, report: Callable[[float], None]) -> None:
+    """Write `out`; when it turns out larger than `max_bytes`, twice more at a lower bit rate.
 
     MediaError `output_too_large` when even the least bit rate worth having does not fit.
     """
@@ -68,16 +66,16 @@ def encode(
         if rates is None:
             break
         runner.run(
-            output(kind, stream, name=name, rates=rates),
-            folder=folder,
+            output(kind, stream, name=out.name, rates=rates),
+            folder=out.parent,
             duration_s=stream.duration_s,
             on_progress=report if number == 0 else None,
         )
-        if (folder / name).stat().st_size <= max_bytes:
+        if out.stat().st_size <= max_bytes:
             report(1.0)
             return
-    (folder / name).unlink(missing_ok=True)
-    raise MediaError(TOO_LARGE, f"{name} would not fit into {max_bytes} bytes")
+    out.unlink(missing_ok=True)
+    raise MediaError(TOO_LARGE, f"{out.name} would not fit into {max_bytes} bytes")
 
 
 def fit(wanted: Rates, budget_bps: float, stream: Stream) -> Rates | None:

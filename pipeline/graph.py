@@ -1,4 +1,4 @@
-"""Filter graphs: what turns a stretch of a local file into the picture and the sound of a clip. Built with ffmpeg-python.
+"""Filter graphs, built with ffmpeg-python: what turns a stretch of a local file into the picture and sound of a clip.
 
 Every chain starts by moving the clip's first instant to 0, so all later filters and both streams share one clock.
 """

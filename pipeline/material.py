@@ -1,17 +1,25 @@
 """What a clip is made from: a local file, the streams in it that count, and which of its timestamps are the clip."""
 
 from bisect import bisect_right
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from msgspec import Struct
+from msgspec.structs import replace
 
+from pipeline.cut import extract_segment
 from pipeline.errors import OUT_OF_RANGE, MediaError
-from pipeline.types import StreamInfo
+from pipeline.segment import TIME_SLACK_S
+from pipeline.source import open_container
+from pipeline.streams import zero_s
+from pipeline.types import Probe, Source, StreamInfo
 
 HD_LINES = 720
 """Colours of unmarked video are BT.709 from this height on and BT.601 below, as players assume."""
+ROUNDING_S = Fraction(1, 1000)
+"""Times come from people and JSON rounded to milliseconds; a frame this little after the start is the one meant."""
 HELD_FRAMES = Fraction(3, 2)
 """A last frame that should show for more than this many of its durations is held by repeating it."""
 CLOCK = 90_000
@@ -59,6 +67,42 @@ class Material(Struct, frozen=True, kw_only=True):
         return float(self.end - self.start)
 
 
+class Recording(Struct, frozen=True, kw_only=True):
+    """Where a recording is and what it holds."""
+
+    source: Source
+    probe: Probe
+
+
+def fetch(
+    recording: Recording,
+    *,
+    out: Path,
+    start_s: float,
+    end_s: float,
+    on_progress: Callable[[float], None] | None = None,
+) -> tuple[Material, int]:
+    """Copy the packets of a stretch of a recording into `out` (.nut); return them as material, and the bytes read.
+
+    MediaError `out_of_range` and those of opening a recording.
+    """
+    segment = extract_segment(recording.source, start_s=start_s, end_s=end_s, out=out, on_progress=on_progress)
+    with open_container(out) as container:
+        zero = zero_s(container)
+    # The report stays a millisecond before the start, for containers that round; NUT does not.
+    offset = Fraction(segment.offset_s) + (TIME_SLACK_S if segment.offset_s > 0 else 0)
+    start = zero + offset.limit_denominator(1_000_000)
+    found = recording.probe
+    streams = _moved(found, found.video, segment.video), _moved(found, found.audio, segment.audio)
+    end = start + Fraction(segment.duration_s).limit_denominator(1_000_000)
+    return look_at(out.parent, out.name, start=start, end=end, streams=streams), segment.bytes_read
+
+
+def _moved(found: Probe, index: int | None, to: int | None) -> StreamInfo | None:
+    """Return a stream of the source under its number in the segment."""
+    return None if index is None or to is None else replace(found.stream(index), index=to)
+
+
 def look_at(
     folder: Path, name: str, *, start: Fraction, end: Fraction, streams: tuple[StreamInfo | None, StreamInfo | None]
 ) -> Material:
@@ -78,7 +122,7 @@ def look_at(
         matrix = _assumed_matrix(stream, video)
         times = _frame_times(container, stream)
     shown = _shown_at(times, start)
-    if shown is not None and not video.is_vfr and 0 < start - shown < 1 / _rate(video):
+    if shown is not None and not video.is_vfr and abs(start - shown) < 1 / _rate(video):
         # An even rhythm from the first frame on: picture and sound move together, by less than a frame.
         start, end = shown, end - (start - shown)
     inside = [(time, length) for time, length in times if time < end]
@@ -103,7 +147,7 @@ def look_at(
 
 def _shown_at(times: list[tuple[Fraction, Fraction]], start: Fraction) -> Fraction | None:
     """Return the time of the frame on the screen at `start`, None before the first one."""
-    at = bisect_right(times, start, key=lambda pair: pair[0])
+    at = bisect_right(times, start + ROUNDING_S, key=lambda pair: pair[0])
     return times[at - 1][0] if at else None
 
 

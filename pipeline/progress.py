@@ -1,4 +1,4 @@
-"""Progress of a task: the shares of its parts become one fraction that never falls, sent four times a second at most."""
+"""Progress of a task: the shares of its parts become one fraction that never falls, sent four times a second."""
 
 import time
 from collections.abc import Callable

@@ -16,6 +16,7 @@ from pipeline.errors import BAD_OPTION, CRASHED, MediaError
 from pipeline.ffmpeg import FONTS_CONF
 
 FONT = "Noto Sans"
+FONT_CACHE = "fontcache"
 MAX_CUES = 5_000
 """Two hours of dense captions have some 2,500."""
 MAX_CUE_CHARS = 400
@@ -86,7 +87,7 @@ def shift(cues: Sequence[Cue], by_s: float, end_s: float) -> list[Cue]:
 
 
 def write_ass(path: Path, style: Style, cues: Sequence[Cue], *, title: str = "", duration_s: float = 0.0) -> None:
-    """Write an ASS script with the cues at the bottom and a title at the top, and the font configuration beside it."""
+    """Write an ASS script: cues at the bottom, a title at the top; and the font configuration beside it."""
     events = [_event("Caption", cue.start_s, cue.end_s, cue.text) for cue in cues]
     if title.strip():
         events.append(_event("Title", 0.0, duration_s, _shortened(title, MAX_TITLE_CHARS)))
@@ -95,12 +96,12 @@ def write_ass(path: Path, style: Style, cues: Sequence[Cue], *, title: str = "",
 
 
 def write_fonts_conf(folder: Path) -> None:
-    """Write the configuration that lets FFmpeg find our font anywhere, and the machine's own fonts where it has some."""
+    """Write the configuration by which FFmpeg finds our font on any machine, and the machine's own where it has some."""
     spec = importlib.util.find_spec("fontpkg_noto_sans")
     if spec is None or not spec.submodule_search_locations:
         raise MediaError(CRASHED, "the font package `fontpkg-noto-sans` is not installed")
     fonts = html.escape(str(Path(spec.submodule_search_locations[0], "files")))
-    cache = html.escape(str(folder.absolute() / "fontcache"))
+    cache = html.escape(str(folder.absolute() / FONT_CACHE))
     (folder / FONTS_CONF).write_text(
         f'<?xml version="1.0"?>\n<fontconfig><dir>{fonts}</dir><cachedir>{cache}</cachedir>'
         '<include ignore_missing="yes">/etc/fonts/fonts.conf</include></fontconfig>\n',

@@ -1,4 +1,4 @@
-"""Pictures of a clip: the most telling frame, an animated preview, a storyboard; and the poster of a whole recording."""
+"""Pictures of a clip: the most telling frame, an animated preview, a storyboard."""
 
 import math
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ DARK, BRIGHT = 20.0, 235.0
 
 
 def telling_score(luma: "NDArray[np.uint8]") -> float:
-    """Return how much a frame shows, 0 to 1: spread of tones times contrast times sharpness, nothing for black or white.
+    """Return how much a frame shows, 0 to 1: spread of tones times contrast times sharpness, little for black or white.
 
     `luma` is a small picture (rows, columns) of 0 to 255.
     """
@@ -176,4 +176,4 @@ def small_luma(frame: "av.VideoFrame") -> "NDArray[np.uint8]":
     """Return the brightness of a frame as a small picture (rows, columns)."""
     height = max(3, round(frame.height * LOOK_WIDTH / max(1, frame.width)))
     small = frame.reformat(width=LOOK_WIDTH, height=min(height, 4 * LOOK_WIDTH), format="gray")
-    return small.to_ndarray()
+    return np.asarray(small.to_ndarray(), dtype=np.uint8)

@@ -1,0 +1,66 @@
+"""What is done with a recording once: probe, timeline, waveform, packet index, poster; and scoring a kept timeline."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from pipeline.errors import BAD_TASK, MediaError
+from pipeline.material import Recording
+from pipeline.poster import write_poster
+from pipeline.probe import probe
+from pipeline.progress import Meter
+from pipeline.timeline import Timeline, TimelineFormatError, build_timeline
+from pipeline.types import DetectResult, DetectTask, IngestResult, IngestTask, Probe, Source
+from pipeline.waveform import write_curve, write_waveform
+
+TIMELINE = "timeline.bin"
+WAVEFORM = "waveform.json"
+INDEX = "index.bin"
+POSTER = "poster.jpg"
+CURVE = "curve.json"
+
+
+def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
+    """Look at a recording once and leave what later work reads instead of it.
+
+    MediaError for files that cannot be used. No sound is no error: the timeline is silent and the probe says so.
+    """
+    report = meter.stage("probe", 0.0, 0.02)
+    found = probe(task.source)
+    report(1.0)
+    timeline = _listen(task.source, found, meter.stage("listen", 0.02, 0.85))
+    timeline.save(scratch / TIMELINE)
+    write_waveform(scratch / WAVEFORM, timeline.peaks, rate=timeline.rate, duration_s=found.duration_s)
+    report = meter.stage("poster", 0.95, 1.0)
+    has_poster = write_poster(Recording(source=task.source, probe=found), scratch / POSTER)
+    report(1.0)
+    return IngestResult(
+        probe=replace(found, problems=[*found.problems, *timeline.problems]),
+        timeline=TIMELINE,
+        waveform=WAVEFORM,
+        index=None,
+        poster=POSTER if has_poster else None,
+    )
+
+
+def _listen(source: Source, found: Probe, report: Callable[[float], None]) -> Timeline:
+    if found.audio is None:
+        return Timeline.silent(found.duration_s)
+    return build_timeline(source, stream_index=found.audio, on_progress=report)
+
+
+def detect(task: DetectTask, scratch: Path, meter: Meter) -> DetectResult:
+    """Score a stored timeline: highlights best first, and the score curve as a file."""
+    from pipeline import highlights
+
+    report = meter.stage("score", 0.0, 1.0)
+    try:
+        timeline = Timeline.load(scratch / task.timeline)
+    except (TimelineFormatError, OSError) as exc:
+        raise MediaError(BAD_TASK, f"the stored timeline cannot be read: {exc}") from exc
+    found = highlights.detect(timeline, task.options, task.activity)
+    report(0.7)
+    write_curve(scratch / CURVE, highlights.score_curve(timeline, task.options, task.activity), rate=timeline.rate)
+    report(1.0)
+    return DetectResult(highlights=found, curve=CURVE)
