@@ -1,0 +1,291 @@
+"""Clips: what was asked for, and the objects that the published attempt made."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from db.connection import Transaction
+
+
+class Clip(Struct, frozen=True, kw_only=True):
+    """A row of `clips`."""
+
+    id: UUID
+    user_id: UUID
+    recording_id: UUID
+    highlight_id: UUID | None
+    job_id: UUID | None
+    title: str
+    description: str
+    start_s: float
+    end_s: float
+    preset: str
+    formats: list[str]
+    accuracy: str
+    loudness: float | None
+    options: dict[str, Any]
+    status: str
+    objects: dict[str, dict[str, Any]]
+    is_preview: bool
+    notes: list[Any]
+    error: dict[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    expires_at: datetime | None
+
+
+class RenderSubject(Struct, frozen=True, kw_only=True):
+    """What a render needs to know of a clip and its recording."""
+
+    id: UUID
+    user_id: UUID
+    recording_id: UUID
+    job_id: UUID | None
+    title: str
+    start_s: float
+    end_s: float
+    preset: str
+    formats: list[str]
+    accuracy: str
+    loudness: float | None
+    options: dict[str, Any]
+    status: str
+    recording_status: str
+    source_key: str
+    index_key: str | None
+    timeline_key: str | None
+    size_bytes: int | None
+    duration_s: float | None
+
+
+class ClipSpec(Struct, frozen=True, kw_only=True):
+    """A clip that was asked for and checked."""
+
+    start_s: float
+    end_s: float
+    title: str = ""
+    description: str = ""
+    preset: str = "original"
+    formats: list[str] = ["mp4"]
+    accuracy: str = "exact"
+    loudness: float | None = None
+    options: dict[str, Any] = {}
+    highlight_id: UUID | None = None
+
+
+COLUMNS = """id, user_id, recording_id, highlight_id, job_id, title, description, start_s, end_s, preset, formats,
+accuracy, loudness, options, status, objects, is_preview, notes, error, created_at, updated_at, completed_at,
+expires_at"""
+
+INSERT_CLIP = f"""
+INSERT INTO clips (user_id, recording_id, highlight_id, title, description, start_s, end_s, preset, formats, accuracy,
+                   loudness, options)
+VALUES (%(user_id)s, %(recording_id)s, %(highlight_id)s, %(title)s, %(description)s, %(start_s)s, %(end_s)s,
+        %(preset)s, %(formats)s::text[], %(accuracy)s, %(loudness)s, %(options)s)
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+SET_JOB = f"""
+UPDATE clips SET job_id = %(job_id)s, updated_at = now() WHERE id = %(clip_id)s RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+FIND_CLIP = f"SELECT {COLUMNS} FROM clips WHERE id = %(clip_id)s AND user_id = %(user_id)s"  # noqa: S608 - the same
+LOCK_CLIP = f"""
+SELECT {COLUMNS} FROM clips WHERE id = %(clip_id)s AND user_id = %(user_id)s FOR UPDATE
+"""  # noqa: S608 - the columns are a constant
+LIST_CLIPS = f"""
+SELECT {COLUMNS} FROM clips
+WHERE user_id = %(user_id)s
+  AND (%(status)s::text IS NULL OR status = %(status)s::text)
+  AND (%(recording_id)s::uuid IS NULL OR recording_id = %(recording_id)s::uuid)
+  AND (%(q)s::text IS NULL OR position(lower(%(q)s::text) IN lower(title || ' ' || description)) > 0)
+  AND (%(before_at)s::timestamptz IS NULL OR (created_at, id) < (%(before_at)s, %(before_id)s::uuid))
+ORDER BY created_at DESC, id DESC LIMIT %(limit)s
+"""  # noqa: S608 - the columns are a constant
+UPDATE_TEXT = f"""
+UPDATE clips SET title = COALESCE(%(title)s::text, title), description = COALESCE(%(description)s::text, description),
+       updated_at = now()
+WHERE id = %(clip_id)s AND user_id = %(user_id)s
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+DELETE_CLIP = f"""
+DELETE FROM clips WHERE id = %(clip_id)s AND user_id = %(user_id)s RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+GET_FOR_RENDER = """
+SELECT c.id, c.user_id, c.recording_id, c.job_id, c.title, c.start_s, c.end_s, c.preset, c.formats, c.accuracy,
+       c.loudness, c.options, c.status, r.status AS recording_status, r.source_key, r.index_key, r.timeline_key,
+       r.size_bytes, r.duration_s
+FROM clips c JOIN recordings r ON r.id = c.recording_id
+WHERE c.id = %(clip_id)s
+"""
+MARK_PROCESSING = f"""
+UPDATE clips SET status = 'processing', updated_at = now()
+WHERE id = %(clip_id)s AND status IN ('queued', 'processing')
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+PUBLISH_PREVIEW = f"""
+UPDATE clips SET objects = %(objects)s, is_preview = true, updated_at = now()
+WHERE id = %(clip_id)s AND status = 'processing'
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+PUBLISH = f"""
+UPDATE clips SET status = 'completed', objects = %(objects)s, is_preview = false, notes = %(notes)s,
+       completed_at = now(), expires_at = now() + make_interval(days => %(keep_days)s), updated_at = now()
+WHERE id = %(clip_id)s AND status = 'processing'
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+MARK_FAILED = f"""
+UPDATE clips SET status = 'failed', error = %(error)s, updated_at = now()
+WHERE id = %(clip_id)s AND status IN ('queued', 'processing')
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+MARK_CANCELLED = f"""
+UPDATE clips SET status = 'cancelled', updated_at = now()
+WHERE id = %(clip_id)s AND status IN ('queued', 'processing')
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+# The service's alone: what an earlier attempt left is forgotten with it.
+REQUEUE = f"""
+UPDATE clips SET status = 'queued', objects = '{{}}', is_preview = false, notes = '[]', error = NULL,
+       completed_at = NULL, expires_at = NULL, updated_at = now()
+WHERE id = %(clip_id)s AND status IN ('failed', 'cancelled', 'expired')
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+OPEN_JOBS = """
+SELECT id FROM jobs WHERE clip_id = %(clip_id)s AND state IN ('queued', 'running') ORDER BY created_at
+"""
+OPEN_CLIPS = """
+SELECT id FROM clips WHERE recording_id = %(recording_id)s AND status IN ('queued', 'processing')
+"""
+
+
+def _one(tx: Transaction, query: str, values: dict[str, Any]) -> Clip | None:
+    with tx.cursor(row_factory=class_row(Clip)) as cursor:
+        return cursor.execute(query, values).fetchone()
+
+
+def insert_clip(tx: Transaction, *, user_id: UUID, recording_id: UUID, spec: ClipSpec) -> Clip:
+    """Add a clip in state `queued`."""
+    values = {
+        "user_id": user_id,
+        "recording_id": recording_id,
+        "highlight_id": spec.highlight_id,
+        "title": spec.title,
+        "description": spec.description,
+        "start_s": spec.start_s,
+        "end_s": spec.end_s,
+        "preset": spec.preset,
+        "formats": spec.formats,
+        "accuracy": spec.accuracy,
+        "loudness": spec.loudness,
+        "options": Jsonb(spec.options),
+    }
+    row = _one(tx, INSERT_CLIP, values)
+    if row is None:
+        raise RuntimeError("INSERT … RETURNING returned no row")
+    return row
+
+
+def set_job(tx: Transaction, *, clip_id: UUID, job_id: UUID) -> Clip | None:
+    """Note which job makes the clip."""
+    return _one(tx, SET_JOB, {"clip_id": clip_id, "job_id": job_id})
+
+
+def find_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None:
+    """Return a clip, or None."""
+    return _one(tx, FIND_CLIP, {"user_id": user_id, "clip_id": clip_id})
+
+
+def lock_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None:
+    """Return a clip and keep others from changing it until the transaction ends."""
+    return _one(tx, LOCK_CLIP, {"user_id": user_id, "clip_id": clip_id})
+
+
+def list_clips(
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    limit: int,
+    before: tuple[datetime, UUID] | None = None,
+    status: str | None = None,
+    recording_id: UUID | None = None,
+    q: str | None = None,
+) -> list[Clip]:
+    """List clips newest first, from after `before`; `q` is a part of title or description in any case."""
+    before_at, before_id = before or (None, None)
+    values = {
+        "user_id": user_id,
+        "limit": limit,
+        "before_at": before_at,
+        "before_id": before_id,
+        "status": status,
+        "recording_id": recording_id,
+        "q": q,
+    }
+    with tx.cursor(row_factory=class_row(Clip)) as cursor:
+        return cursor.execute(LIST_CLIPS, values).fetchall()
+
+
+def update_text(
+    tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None, description: str | None
+) -> Clip | None:
+    """Change title and description where given; None when there is no such clip."""
+    values = {"user_id": user_id, "clip_id": clip_id, "title": title, "description": description}
+    return _one(tx, UPDATE_TEXT, values)
+
+
+def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None:
+    """Delete the row with its shares and jobs; None when there is no such clip."""
+    return _one(tx, DELETE_CLIP, {"user_id": user_id, "clip_id": clip_id})
+
+
+def find_for_render(tx: Transaction, *, clip_id: UUID) -> RenderSubject | None:
+    """Return a clip with what is needed of its recording, or None."""
+    with tx.cursor(row_factory=class_row(RenderSubject)) as cursor:
+        return cursor.execute(GET_FOR_RENDER, {"clip_id": clip_id}).fetchone()
+
+
+def mark_processing(tx: Transaction, *, clip_id: UUID) -> Clip | None:
+    """queued → processing; None from an end state."""
+    return _one(tx, MARK_PROCESSING, {"clip_id": clip_id})
+
+
+def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> Clip | None:
+    """Show an early version; None unless processing."""
+    return _one(tx, PUBLISH_PREVIEW, {"clip_id": clip_id, "objects": Jsonb(objects)})
+
+
+def publish(
+    tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], keep_days: int
+) -> Clip | None:
+    """processing → completed; None from any other state."""
+    values = {"clip_id": clip_id, "objects": Jsonb(objects), "notes": Jsonb(notes), "keep_days": keep_days}
+    return _one(tx, PUBLISH, values)
+
+
+def mark_failed(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> Clip | None:
+    """queued | processing → failed; None from any other state."""
+    return _one(tx, MARK_FAILED, {"clip_id": clip_id, "error": Jsonb(error)})
+
+
+def mark_cancelled(tx: Transaction, *, clip_id: UUID) -> Clip | None:
+    """queued | processing → cancelled; None from any other state."""
+    return _one(tx, MARK_CANCELLED, {"clip_id": clip_id})
+
+
+def requeue(tx: Transaction, *, clip_id: UUID) -> Clip | None:
+    """failed | cancelled | expired → queued; None from any other state."""
+    return _one(tx, REQUEUE, {"clip_id": clip_id})
+
+
+def list_open_jobs(tx: Transaction, *, clip_id: UUID) -> list[UUID]:
+    """List the jobs of a clip that have not ended."""
+    return [row["id"] for row in tx.execute(OPEN_JOBS, {"clip_id": clip_id})]
+
+
+def list_open_clips(tx: Transaction, *, recording_id: UUID) -> list[UUID]:
+    """List the clips of a recording that are still to be made."""
+    return [row["id"] for row in tx.execute(OPEN_CLIPS, {"recording_id": recording_id})]

@@ -1,0 +1,432 @@
+"""Clips: asked for, queued, made, kept for a while. And what workers write to them."""
+
+import math
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from db import clips as rows
+from db.clips import Clip, ClipSpec, RenderSubject
+from db.connection import Transaction, as_service
+from db.highlights import HighlightRow
+from db.recordings import Recording
+from services import highlights, jobs, quotas, recordings
+from services.errors import ConflictError, InvalidFieldError, NotFoundError, QuotaExceededError
+from services.jobs import Job
+from services.paging import Page, TimeCursor, page_of
+from services.quotas import Tier
+
+__all__ = ["Clip", "ClipSpec", "GeneratedClips", "RenderSubject"]
+
+MIN_CLIP_S = 5.0
+MAX_CLIP_S = 300.0
+MAX_CLIP_FREE_S = 120.0
+# Times come as decimal seconds, and a clip of 4.9999 s is one of 5 s to whoever asked for it.
+TOLERANCE_S = 0.001
+# A client that asks for everything up to the end rounds the duration: up to half a frame at 25 a second.
+END_TOLERANCE_S = 0.05
+KEEP_DAYS = 30
+DEFAULT_TOP = 10  # clips of one auto-generate that names no number
+OPEN_STATES = ("queued", "processing")
+RETRY_STATES = ("failed", "cancelled", "expired")
+VIDEO_PRESETS = ("720p", "vertical", "square")
+
+
+class ClipStyle(Struct, frozen=True, kw_only=True):
+    """How a clip shall look and sound; `preset` None lets the recording decide."""
+
+    preset: str | None = None
+    formats: list[str] | None = None
+    accuracy: str = "exact"
+    loudness: float | None = None
+    options: dict[str, Any] = {}
+
+
+class GeneratedClips(Struct, frozen=True, kw_only=True):
+    """Clips that were made from highlights, their jobs, and how many the allowance had no room for."""
+
+    clips: list[Clip]
+    jobs: list[Job]
+    skipped: int = 0
+
+
+class ClipProgress(Struct, frozen=True, kw_only=True):
+    """How far a clip is: progress in percent, eta in seconds when known."""
+
+    clip: Clip
+    progress: float
+    stage: str | None
+    eta_s: float | None
+
+
+def create(
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    tier: Tier,
+    recording_id: UUID,
+    start_s: float,
+    end_s: float,
+    style: ClipStyle | None = None,
+    title: str | None = None,
+    description: str = "",
+    highlight_id: UUID | None = None,
+    trace_id: str | None = None,
+) -> tuple[Clip, Job]:
+    """Accept a clip: a row, its render job, and a part of the month's allowance, together or not at all.
+
+    InvalidFieldError names what is wrong with the request; NotFoundError, ConflictError for the recording;
+    QuotaExceededError.
+    """
+    recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
+    duration_s = require_probed(recording)
+    end_s = check_times(start_s, end_s, duration_s=duration_s, tier=tier)
+    if highlight_id is not None:
+        highlights.get(tx, user_id=user_id, recording_id=recording_id, highlight_id=highlight_id)
+    spec = _spec(recording, style or ClipStyle(), start_s=start_s, end_s=end_s)
+    spec = replace(
+        spec,
+        title=recordings.clean_title(title) if title and title.strip() else recording.title,
+        description=description,
+        highlight_id=highlight_id,
+    )
+    return _queue(tx, recording, spec, tier=tier, trace_id=trace_id)
+
+
+def auto_generate(
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    tier: Tier,
+    recording_id: UUID,
+    sensitivity: float | None,
+    top: int | None,
+    style: ClipStyle,
+    trace_id: str | None = None,
+) -> GeneratedClips | Job:
+    """Make a clip of each highlight: at once where the recording is scored already, else by a detection job."""
+    recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
+    highlights.require_listened(recording)
+    _spec(recording, style, start_s=0, end_s=MIN_CLIP_S)  # what cannot be made is refused before anything is queued
+    if recording.curve_key is None:
+        return jobs.enqueue(
+            tx,
+            kind="detect",
+            user_id=user_id,
+            recording_id=recording_id,
+            payload={"options": {}, "store": True, "auto_clips": _auto_payload(sensitivity, top, style)},
+            trace_id=trace_id,
+        )
+    return create_from_highlights(
+        tx,
+        user_id=user_id,
+        recording_id=recording_id,
+        sensitivity=sensitivity,
+        top=top,
+        style=style,
+        tier=tier,
+        trace_id=trace_id,
+    )
+
+
+def create_from_highlights(
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    recording_id: UUID,
+    sensitivity: float | None = None,
+    top: int | None = None,
+    style: ClipStyle | None = None,
+    tier: Tier | None = None,
+    trace_id: str | None = None,
+) -> GeneratedClips:
+    """Make clips of the stored highlights, best first, as far as the allowance reaches.
+
+    QuotaExceededError when it does not reach for one.
+    """
+    recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
+    tier = tier or quotas.tier_of(tx, user_id=user_id)
+    picked = highlights.list_highlights(
+        tx, user_id=user_id, recording_id=recording_id, sensitivity=sensitivity, top=top or DEFAULT_TOP
+    )
+    made: list[tuple[Clip, Job]] = []
+    for number, highlight in enumerate(picked.items, start=1):
+        spec = _spec_of_highlight(recording, style or ClipStyle(), highlight, number=number, tier=tier)
+        try:
+            with tx.transaction():  # a clip that the allowance has no room for leaves nothing behind
+                made.append(_queue(tx, recording, spec, tier=tier, trace_id=trace_id))
+        except QuotaExceededError:
+            if not made:
+                raise
+            break
+    return GeneratedClips(
+        clips=[clip for clip, _ in made],
+        jobs=[job for _, job in made],
+        skipped=len(picked.items) - len(made),
+    )
+
+
+def get(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip:
+    """Return a clip; NotFoundError when there is none of that id, or it is another's."""
+    return _found(rows.find_clip(tx, user_id=user_id, clip_id=clip_id))
+
+
+def list_clips(
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    limit: int,
+    cursor: TimeCursor | None = None,
+    status: str | None = None,
+    recording_id: UUID | None = None,
+    q: str | None = None,
+) -> Page[Clip]:
+    """List clips newest first; `q` is a part of title or description in any case."""
+    found = rows.list_clips(
+        tx, user_id=user_id, limit=limit + 1, before=cursor, status=status, recording_id=recording_id, q=q
+    )
+    return page_of(found, limit, [(row.created_at, row.id) for row in found])
+
+
+def describe(
+    tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None, description: str | None
+) -> Clip:
+    """Change title and description where given."""
+    if title is not None:
+        title = recordings.clean_title(title)
+    return _found(rows.update_text(tx, user_id=user_id, clip_id=clip_id, title=title, description=description))
+
+
+def progress(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> ClipProgress:
+    """Say how far a clip is, from its own state and its job's."""
+    clip = get(tx, user_id=user_id, clip_id=clip_id)
+    if clip.status == "completed":
+        return ClipProgress(clip=clip, progress=100, stage=None, eta_s=0)
+    job = jobs.get(tx, user_id=user_id, job_id=clip.job_id) if clip.job_id else None
+    if job is None or clip.status not in OPEN_STATES:
+        return ClipProgress(clip=clip, progress=job.progress if job else 0, stage=None, eta_s=None)
+    return ClipProgress(clip=clip, progress=job.progress, stage=job.stage or "queued", eta_s=job.eta_s)
+
+
+def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the format and the stored object to download; NotFoundError says why there is none.
+
+    Without a format: the first that was asked for. While only the preview exists, it is the MP4.
+    """
+    if clip.status == "expired":
+        raise NotFoundError(f"This clip was kept for {KEEP_DAYS} days and has expired; retry it to make it again.")
+    name = wanted or next((format_ for format_ in clip.formats if format_ in clip.objects), "mp4")
+    if name in clip.objects:
+        return name, clip.objects[name]
+    if clip.status in OPEN_STATES:
+        raise NotFoundError(f"The {name} of this clip is not ready yet; ask for its status and try again.")
+    made = ", ".join(sorted(clip.objects)) or "nothing"
+    raise NotFoundError(f"This clip was not made as {name}; there is {made}.", status=clip.status)
+
+
+def retry(tx: Transaction, *, user_id: UUID, clip_id: UUID, tier: Tier, trace_id: str | None = None) -> tuple[Clip, Job]:
+    """Make a clip that failed, was cancelled or has expired again, with a job and an allowance of its own."""
+    clip = _found(rows.lock_clip(tx, user_id=user_id, clip_id=clip_id))
+    if clip.status not in RETRY_STATES:
+        raise ConflictError(f"This clip is {clip.status}; only a failed, cancelled or expired one can be made again.")
+    recording = recordings.get(tx, user_id=user_id, recording_id=clip.recording_id)
+    require_probed(recording)
+    requeue(tx, clip_id=clip_id)
+    return _start(tx, clip, tier=tier, trace_id=trace_id)
+
+
+# What workers and the life of a job write
+
+
+def get_for_render(tx: Transaction, *, clip_id: UUID) -> RenderSubject:
+    """Return a clip with what a render needs of its recording; NotFoundError when either is gone."""
+    subject = rows.find_for_render(tx, clip_id=clip_id)
+    if subject is None or subject.recording_status == "deleted":
+        raise NotFoundError("The clip or its recording was deleted")
+    return subject
+
+
+def mark_processing(tx: Transaction, *, clip_id: UUID) -> Clip:
+    """queued → processing; ConflictError from an end state."""
+    return _changed(rows.mark_processing(tx, clip_id=clip_id))
+
+
+def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> Clip:
+    """Show an early version under the address that the finished one will have; ConflictError unless processing."""
+    return _changed(rows.publish_preview(tx, clip_id=clip_id, objects=objects))
+
+
+def publish(
+    tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], accuracy: str | None = None
+) -> Clip:
+    """processing → completed; ConflictError from any other state.
+
+    When something else was done than asked (`accuracy`), the notes say why.
+    """
+    clip = _changed(rows.publish(tx, clip_id=clip_id, objects=objects, notes=notes, keep_days=KEEP_DAYS))
+    if accuracy is not None and accuracy != clip.accuracy and not notes:
+        raise ValueError("A clip made with another accuracy than asked for needs a note that says why")
+    return clip
+
+
+def fail(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> Clip | None:
+    """Fail a clip that is on its way; None when it has ended otherwise already."""
+    return rows.mark_failed(tx, clip_id=clip_id, error=error)
+
+
+def cancel(tx: Transaction, *, clip_id: UUID) -> Clip | None:
+    """queued | processing → cancelled; None when it has ended already."""
+    return rows.mark_cancelled(tx, clip_id=clip_id)
+
+
+def requeue(tx: Transaction, *, clip_id: UUID) -> Clip:
+    """failed | cancelled | expired → queued, forgetting what the earlier attempt left; ConflictError otherwise."""
+    with as_service(tx):
+        return _changed(rows.requeue(tx, clip_id=clip_id))
+
+
+# Rules
+
+
+def check_times(start_s: float, end_s: float, *, duration_s: float, tier: Tier) -> float:
+    """Return the end, pulled to the recording's when it is a hair beyond; InvalidFieldError names what is wrong."""
+    for field, value in (("start_s", start_s), ("end_s", end_s)):
+        if not math.isfinite(value) or value < 0:
+            raise InvalidFieldError(field, f"{field} must be a number of seconds from the start, 0 or more.")
+    if end_s <= start_s:
+        raise InvalidFieldError("end_s", "end_s must be after start_s.")
+    if start_s >= duration_s:
+        raise InvalidFieldError(
+            "start_s", f"start_s lies after the end of the recording, which has {duration_s:.3f} s.", duration_s=duration_s
+        )
+    if end_s > duration_s + END_TOLERANCE_S:
+        raise InvalidFieldError(
+            "end_s", f"end_s lies after the end of the recording, which has {duration_s:.3f} s.", duration_s=duration_s
+        )
+    end_s = min(end_s, duration_s)
+    _check_length(end_s - start_s, tier)
+    return end_s
+
+
+def longest_clip_s(tier: Tier) -> float:
+    """Return the longest clip that a tier may make."""
+    return MAX_CLIP_FREE_S if tier.name == "free" else MAX_CLIP_S
+
+
+def require_probed(recording: Recording) -> float:
+    """Return the recording's duration; ConflictError until it has been read, or when that failed."""
+    if recording.status == "failed":
+        reason = (recording.error or {}).get("message", "it could not be read")
+        raise ConflictError(f"This recording failed: {reason}", status=recording.status)
+    if recording.status not in ("processing", "ready") or recording.duration_s is None:
+        raise ConflictError(
+            f"The recording is {recording.status}; wait until it has been read and ask again.", status=recording.status
+        )
+    return recording.duration_s
+
+
+def _check_length(length_s: float, tier: Tier) -> None:
+    longest_s = longest_clip_s(tier)
+    if length_s < MIN_CLIP_S - TOLERANCE_S:
+        raise InvalidFieldError("end_s", f"A clip has at least {MIN_CLIP_S:g} s; this one has {length_s:.3f} s.")
+    if length_s > longest_s + TOLERANCE_S:
+        raise InvalidFieldError(
+            "end_s",
+            f"A clip has at most {longest_s:g} s on the {tier.display_name} tier; this one has {length_s:.3f} s.",
+            max_s=longest_s,
+        )
+
+
+def _spec(recording: Recording, style: ClipStyle, *, start_s: float, end_s: float) -> ClipSpec:
+    """Return what will be made, with the defaults that fit the recording; InvalidFieldError for what cannot be."""
+    has_video, has_audio = recording.has_video is not False, recording.has_audio is not False
+    formats = list(dict.fromkeys(style.formats if style.formats is not None else ["mp4"]))
+    if not formats:
+        raise InvalidFieldError("formats", "Name at least one format of mp4, webm and mp3.")
+    if "mp3" in formats and not has_audio:
+        raise InvalidFieldError("formats", "This recording has no sound, so there is nothing to put into an mp3.")
+    preset = style.preset or ("original" if has_video else "audiogram")
+    if preset in VIDEO_PRESETS and not has_video:
+        raise InvalidFieldError("preset", f"This recording has no picture for {preset}; use audiogram, or only mp3.")
+    if preset == "audiogram" and not has_audio:
+        raise InvalidFieldError("preset", "This recording has no sound to draw an audiogram from.")
+    return ClipSpec(
+        start_s=start_s,
+        end_s=end_s,
+        preset=preset,
+        formats=formats,
+        accuracy=style.accuracy,
+        loudness=style.loudness,
+        options=style.options,
+    )
+
+
+def _spec_of_highlight(
+    recording: Recording, style: ClipStyle, highlight: HighlightRow, *, number: int, tier: Tier
+) -> ClipSpec:
+    start_s, end_s = _fit(highlight, duration_s=require_probed(recording), longest_s=longest_clip_s(tier))
+    _check_length(end_s - start_s, tier)
+    title = f"{recording.title} – {highlight.kind} {number}"
+    if len(title) > recordings.MAX_TITLE_LENGTH:
+        title = recording.title
+    return replace(
+        _spec(recording, style, start_s=start_s, end_s=end_s), title=title, highlight_id=highlight.id
+    )
+
+
+def _fit(highlight: HighlightRow, *, duration_s: float, longest_s: float) -> tuple[float, float]:
+    """Return a highlight's bounds within what a clip may be: grown to the least length, or cut around the peak."""
+    start_s, end_s = highlight.start_s, min(highlight.end_s, duration_s)
+    if end_s - start_s > longest_s:
+        start_s = max(start_s, min(highlight.peak_s - longest_s / 2, end_s - longest_s))
+        end_s = start_s + longest_s
+    if end_s - start_s < MIN_CLIP_S:
+        start_s = max(0.0, min(start_s - (MIN_CLIP_S - (end_s - start_s)) / 2, duration_s - MIN_CLIP_S))
+        end_s = min(duration_s, start_s + MIN_CLIP_S)
+    return start_s, end_s
+
+
+def _queue(
+    tx: Transaction, recording: Recording, spec: ClipSpec, *, tier: Tier, trace_id: str | None
+) -> tuple[Clip, Job]:
+    clip = rows.insert_clip(tx, user_id=recording.user_id, recording_id=recording.id, spec=spec)
+    return _start(tx, clip, tier=tier, trace_id=trace_id)
+
+
+def _start(tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None) -> tuple[Clip, Job]:
+    job = jobs.enqueue(
+        tx,
+        kind="render",
+        user_id=clip.user_id,
+        recording_id=clip.recording_id,
+        clip_id=clip.id,
+        trace_id=trace_id,
+    )
+    quotas.reserve(tx, user_id=clip.user_id, tier=tier, feature=quotas.CLIPS, job_id=job.id)
+    return _found(rows.set_job(tx, clip_id=clip.id, job_id=job.id)), job
+
+
+def _auto_payload(sensitivity: float | None, top: int | None, style: ClipStyle) -> dict[str, Any]:
+    return {
+        "sensitivity": sensitivity,
+        "top": top,
+        "preset": style.preset,
+        "formats": style.formats,
+        "accuracy": style.accuracy,
+        "loudness": style.loudness,
+        "options": style.options,
+    }
+
+
+def _found(clip: Clip | None) -> Clip:
+    if clip is None:
+        raise NotFoundError("There is no such clip")
+    return clip
+
+
+def _changed(clip: Clip | None) -> Clip:
+    if clip is None:
+        raise ConflictError("The clip is no longer in a state that allows this")
+    return clip

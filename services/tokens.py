@@ -1,0 +1,163 @@
+"""Tokens that say who is asking: our own JWTs (HS256), Supabase's (its published keys), one-time links, API keys."""
+
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import jwt
+from jwt import PyJWK
+from msgspec import Struct
+
+from services.errors import UnauthenticatedError
+
+AUDIENCE = "authenticated"
+ROLE = "authenticated"
+SESSION_S = 24 * 3600
+CLOCK_SKEW_S = 10  # clocks of two machines differ by this much when something is wrong, but not badly wrong
+FOREIGN_ALGORITHMS = ["ES256", "RS256", "EdDSA"]  # what Supabase signs with; never a symmetric one beside a public key
+API_KEY_START = "snk_"
+API_KEY_PREFIX_LENGTH = len(API_KEY_START) + 6
+LINK_TOKEN_BYTES = 32
+
+
+class Claims(Struct, frozen=True, kw_only=True):
+    """What a token that we believe says."""
+
+    user_id: UUID
+    expires_at: datetime
+    issued_at: datetime | None
+    """None when the token does not say: then it is older than any moment that matters."""
+    token_hash: bytes
+    """Names the session: SHA-256 of the signed part, which cannot be written in two ways."""
+    is_foreign: bool = False
+    email: str | None = None
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A new token."""
+
+    token: str
+    expires_at: datetime
+
+
+FindKey = Callable[[str | None], PyJWK | None]
+"""Returns a published key by its id, None when there is none; UnavailableError when the keys cannot be fetched."""
+
+
+class Tokens:
+    """Issues and checks session tokens."""
+
+    def __init__(
+        self,
+        secret: str,
+        *,
+        find_key: FindKey | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        session_s: int = SESSION_S,
+    ) -> None:
+        self._secret = secret
+        self._find_key = find_key
+        self._clock = clock
+        self._session_s = session_s
+
+    def issue(self, user_id: UUID, *, email: str | None = None) -> Session:
+        """Sign a token for a user."""
+        now = self._clock()
+        expires_at = (now + timedelta(seconds=self._session_s)).replace(microsecond=0)
+        claims: dict[str, Any] = {
+            "sub": str(user_id),
+            "role": ROLE,
+            "aud": AUDIENCE,
+            # With its fraction: a token issued right after "log out everywhere" must be told from one right before.
+            "iat": now.timestamp(),
+            "exp": int(expires_at.timestamp()),
+            "jti": secrets.token_hex(8),
+        }
+        if email:
+            claims["email"] = email
+        return Session(token=jwt.encode(claims, self._secret, algorithm="HS256"), expires_at=expires_at)
+
+    def check(self, token: str) -> Claims:
+        """Return what a token says; UnauthenticatedError says what is wrong with it."""
+        try:
+            header = jwt.get_unverified_header(token)
+            claims = self._decode(token, header)
+            return self._claims(token, claims, is_foreign=header.get("alg") != "HS256")
+        except jwt.ExpiredSignatureError as error:
+            raise UnauthenticatedError("The token has expired; log in again.") from error
+        except jwt.InvalidAudienceError as error:
+            raise UnauthenticatedError("The token is for another audience; log in here for one.") from error
+        except jwt.ImmatureSignatureError as error:
+            raise UnauthenticatedError("The token is not valid yet; check the clock of its issuer.") from error
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+            raise UnauthenticatedError("The token is not one that we can believe; log in again.") from error
+
+    def _decode(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
+        key: str | PyJWK = self._secret
+        algorithms = ["HS256"]
+        if header.get("alg") in FOREIGN_ALGORITHMS and self._find_key:
+            found = self._find_key(header.get("kid"))
+            if found is None:
+                raise UnauthenticatedError("The token is signed with a key that is not published; log in again.")
+            key, algorithms = found, FOREIGN_ALGORITHMS
+        decoded: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=algorithms,
+            audience=AUDIENCE,
+            leeway=CLOCK_SKEW_S,
+            # Expiry is checked below against our clock, exactly; `iat` decides nothing but what was logged out.
+            options={"require": ["sub", "exp", "aud"], "verify_exp": False, "verify_iat": False},
+        )
+        if float(decoded["exp"]) <= self._clock().timestamp():
+            raise jwt.ExpiredSignatureError
+        return decoded
+
+    @staticmethod
+    def _claims(token: str, claims: dict[str, Any], *, is_foreign: bool) -> Claims:
+        if claims.get("role") != ROLE:
+            raise UnauthenticatedError("The token is for another role; log in as a user.")
+        issued = claims.get("iat")
+        # A whole second may lie up to one second before the true moment.
+        issued_s = None if issued is None else float(issued) + (1 if isinstance(issued, int) else 0)
+        return Claims(
+            user_id=UUID(str(claims["sub"])),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            issued_at=None if issued_s is None else datetime.fromtimestamp(issued_s, UTC),
+            token_hash=sha256(token.rsplit(".", 1)[0].encode()).digest(),
+            is_foreign=is_foreign,
+            email=claims.get("email") or None,
+        )
+
+
+def new_link_token() -> str:
+    """Return a token for a link that works once."""
+    return secrets.token_urlsafe(LINK_TOKEN_BYTES)
+
+
+def new_api_key() -> str:
+    """Return an API key; it is shown once and only its hash is kept."""
+    return API_KEY_START + secrets.token_urlsafe(LINK_TOKEN_BYTES)
+
+
+def derived_api_key(secret: str, *, user_id: UUID, request_hash: bytes, idempotency_key: str) -> str:
+    """Return the API key that belongs to one request with an Idempotency-Key.
+
+    The same request gets the same key again, so the first answer can be repeated without keeping the key anywhere.
+    """
+    message = b"\n".join((b"api-key", user_id.bytes, request_hash, idempotency_key.encode()))
+    return API_KEY_START + hmac.digest(secret.encode(), message, sha256).hex()
+
+
+def secret_hash(secret: str) -> bytes:
+    """Return what is stored of a link's token or an API key: both are random, so a plain hash cannot be guessed."""
+    return sha256(secret.encode()).digest()
+
+
+def is_same_secret(given: str, expected: str) -> bool:
+    """Compare in a time that says nothing about how much of it is right."""
+    return hmac.compare_digest(sha256(given.encode()).digest(), sha256(expected.encode()).digest())
