@@ -145,9 +145,12 @@ def run(
     return list(log)
 
 
-def capture(args: Sequence[str], *, folder: Path) -> bytes:
-    """Run FFmpeg with an output on `pipe:1` and return those bytes (small ones: pixels or samples to look at)."""
-    command = [executable(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning", *args]
+def capture(output: Any, *, folder: Path) -> bytes:
+    """Run an ffmpeg-python output on `pipe:1` and return those bytes (few: pixels or samples to look at)."""
+    import ffmpeg
+
+    quiet = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning")
+    command = [executable(), *quiet, *ffmpeg.get_args(output)]
     done = subprocess.run(  # noqa: S603 - our own binary, no shell, arguments are separate strings
         command,
         cwd=folder,

@@ -5,7 +5,6 @@ Every chain starts by moving the clip's first instant to 0, so all later filters
 
 import math
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -73,6 +72,13 @@ def clipped_video(node: Any, material: Material) -> Any:
     return chain.filter("sidedata", mode="delete", type="DISPLAYMATRIX")
 
 
+def upright(chain: Any, material: Material) -> Any:
+    """Turn the picture the way a person sees it."""
+    for name, arguments in _TURNS[material.video.rotation if material.video else 0]:
+        chain = chain.filter(name, **arguments)
+    return chain
+
+
 def faded_video(chain: Any, options: Options, duration_s: float) -> Any:
     """Fade from and to black where the options ask for it."""
     if options.fade_in_s:
@@ -134,18 +140,12 @@ def seconds(value: Fraction | float) -> str:
     return f"{float(value):.6f}"
 
 
-def write_commands(path: Path, lines: list[str]) -> None:
-    """Write a `sendcmd` file."""
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-
-
 def _framed(chain: Any, stream: StreamInfo, material: Material, look: Look) -> Any:
     """Bring the picture to the frame's size, upright and with square pixels, then to BT.709 SDR."""
     picture = look.picture
     if material.unmarked_matrix:
         chain = chain.filter("setparams", colorspace=material.unmarked_matrix)
-    for name, arguments in _TURNS[stream.rotation]:
-        chain = chain.filter(name, **arguments)
+    chain = upright(chain, material)
     if picture.mode == "blur":
         chain = _blurred(chain, stream, picture)
     elif picture.mode == "crop":

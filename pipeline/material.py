@@ -3,15 +3,17 @@
 from bisect import bisect_right
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import av
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.cut import extract_segment
 from pipeline.errors import OUT_OF_RANGE, MediaError
-from pipeline.segment import TIME_SLACK_S
+from pipeline.plan import STANDSTILL_STEPS
+from pipeline.segment import TIME_SLACK_S, extract_segment
 from pipeline.source import open_container
 from pipeline.streams import zero_s
 from pipeline.types import Probe, Source, StreamInfo
@@ -108,7 +110,7 @@ def look_at(
 ) -> Material:
     """Read the packet times of a local file and return the material of a clip from `start` to `end`.
 
-    At a constant frame rate the clip begins with the frame on the screen at `start`, so up to one frame early.
+    The clip begins with the frame on the screen at `start`, at that frame's own time unless it has long been standing.
 
     `streams` are its video and audio stream, as they are in that file. MediaError `out_of_range` when neither the
     picture nor the sound reaches into the clip.
@@ -122,7 +124,7 @@ def look_at(
         matrix = _assumed_matrix(stream, video)
         times = _frame_times(container, stream)
     shown = _shown_at(times, start)
-    if shown is not None and not video.is_vfr and abs(start - shown) < 1 / _rate(video):
+    if shown is not None and abs(start - shown) < Fraction(STANDSTILL_STEPS) * _usual_step(times):
         # An even rhythm from the first frame on: picture and sound move together, by less than a frame.
         start, end = shown, end - (start - shown)
     inside = [(time, length) for time, length in times if time < end]
@@ -151,8 +153,9 @@ def _shown_at(times: list[tuple[Fraction, Fraction]], start: Fraction) -> Fracti
     return times[at - 1][0] if at else None
 
 
-def _rate(video: StreamInfo) -> Fraction:
-    return Fraction(video.frame_rate).limit_denominator(1001) if video.frame_rate else 1 / FALLBACK_FRAME
+def _usual_step(times: list[tuple[Fraction, Fraction]]) -> Fraction:
+    steps = [later - time for (time, _), (later, _) in pairwise(times) if later > time]
+    return median(steps) if steps else FALLBACK_FRAME
 
 
 def _frame_times(container: av.container.InputContainer, stream: av.VideoStream) -> list[tuple[Fraction, Fraction]]:

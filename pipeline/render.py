@@ -6,11 +6,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from pipeline import audiogram, encode, graph, presets, subtitle, thumbnail
-from pipeline.errors import UNSUPPORTED_OUTPUT, MediaError
+from pipeline import audiogram, encode, graph, loudness, presets, subtitle, thumbnail
+from pipeline.errors import BAD_OPTION, UNSUPPORTED_OUTPUT, MediaError
 from pipeline.ffmpeg import FONTS_CONF
 from pipeline.graph import Look
 from pipeline.material import Material, Recording, fetch, look_at
+from pipeline.motion import Move
 from pipeline.probe import probe
 from pipeline.progress import Emit, Meter, split
 from pipeline.types import Accuracy, Format, Output, Problem, RenderResult, RenderTask
@@ -18,10 +19,13 @@ from pipeline.types import Accuracy, Format, Output, Problem, RenderResult, Rend
 SEGMENT = "segment.nut"
 """NUT keeps any codec's packets with their exact times."""
 SCRIPT = "text.ass"
+PATH = "window.cmd"
 THUMBNAIL, PREVIEW, STORYBOARD = "thumbnail.jpg", "preview.webp", "storyboard.jpg"
 NAMES: dict[Format, str] = {"mp4": "clip.mp4", "webm": "clip.webm", "mp3": "clip.mp3"}
 TYPES: dict[Format, str] = {"mp4": "video/mp4", "webm": "video/webm", "mp3": "audio/mpeg"}
-LEFTOVERS = (SEGMENT, SCRIPT, FONTS_CONF)
+MIN_LUFS, MAX_LUFS = -40.0, -9.0
+"""Outside of this range a target is a slip of the pen: broadcast asks for -24 to -23, platforms for -19 to -14."""
+LEFTOVERS = (SEGMENT, SCRIPT, PATH, FONTS_CONF)
 COST: dict[Format, float] = {"mp4": 3.0, "webm": 8.0, "mp3": 0.3}
 """How long the formats take beside each other, for an honest progress bar."""
 
@@ -55,6 +59,8 @@ class _Rendering:
         self.outputs: list[Output] = []
         self.bytes_read = 0
         self.accuracy: Accuracy = "encode"
+        self._moves: list[Move] | None = None
+        self._level: loudness.Filters = []
 
     def run(self) -> RenderResult:
         report = self.meter.stage("open", 0.0, 0.03)
@@ -64,6 +70,7 @@ class _Rendering:
         material = self._fetch(self.meter.stage("fetch", 0.03, 0.1))
         if material.video is None:
             self._draw_waveform(material)
+        self._find_level(material)
         self._encode(material, self.formats, self.meter.stage("encode", 0.1, 0.9))
         self._draw(material, self.meter.stage("pictures", 0.9, 1.0))
         return RenderResult(outputs=self.outputs, bytes_read=self.bytes_read, accuracy=self.accuracy, notes=self.notes)
@@ -93,6 +100,17 @@ class _Rendering:
         self.bytes_read += bytes_read
         return material
 
+    def _find_level(self, material: Material) -> None:
+        """Measure the sound and decide the filters that bring it to the loudness asked for."""
+        target = self.task.loudness
+        if target is None or material.audio is None:
+            return
+        if not MIN_LUFS <= target <= MAX_LUFS:
+            raise MediaError(BAD_OPTION, f"loudness must be between {MIN_LUFS:g} and {MAX_LUFS:g} LUFS")
+        self._level = loudness.level(self.scratch, material, target)
+        if not self._level:
+            self._note("silence", "The clip is silent: its level was left alone.")
+
     def _encode(self, material: Material, formats: list[Format], report: Callable[[float], None]) -> None:
         reports = split(report, [COST[kind] for kind in formats])
         for kind, part in zip(formats, reports, strict=True):
@@ -104,7 +122,7 @@ class _Rendering:
     def _stream(self, material: Material, kind: Format) -> encode.Stream:
         """Put together the chains for one format."""
         node = graph.source(material)
-        sound = graph.audio(node, material, self.options) if material.audio is not None else None
+        sound = graph.audio(node, material, self.options, level=self._level) if material.audio else None
         picture: Any = None
         if kind != "mp3":
             sound, picture = self._with_picture(node, material, sound)
@@ -130,7 +148,22 @@ class _Rendering:
             return sound, audiogram.still_video(THUMBNAIL, material.duration_s)
         picture = presets.picture_for(self.task.preset, self.options, material.video)
         captions = self._write_text(material, (picture.width, picture.height), titled=False) if self.cues else None
-        return sound, graph.video(node, material, Look(picture=picture, options=self.options, subtitles=captions))
+        path = self._follow(material, picture)
+        look = Look(picture=picture, options=self.options, subtitles=captions, path=path)
+        return sound, graph.video(node, material, look)
+
+    def _follow(self, material: Material, picture: presets.Picture) -> str | None:
+        """Write the path of the crop window, once; None where it stays in the middle."""
+        if picture.mode != "crop" or getattr(self.options, "follow", "centre") != "motion":
+            return None
+        from pipeline import motion
+
+        if self._moves is None:
+            self._moves = motion.follow(self.scratch, material, picture)
+        if not self._moves or material.video is None:
+            return None
+        motion.write_commands(self.scratch / PATH, self._moves, picture, presets.display_size(material.video))
+        return PATH
 
     def _write_text(self, material: Material, size: tuple[int, int], *, titled: bool) -> str:
         by_s = -self.task.start_s if self.options.subtitles_origin == "recording" else 0.0

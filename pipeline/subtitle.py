@@ -96,7 +96,7 @@ def write_ass(path: Path, style: Style, cues: Sequence[Cue], *, title: str = "",
 
 
 def write_fonts_conf(folder: Path) -> None:
-    """Write the configuration by which FFmpeg finds our font on any machine, and the machine's own where it has some."""
+    """Write the configuration by which FFmpeg finds our font on any machine, and the machine's own if it has some."""
     spec = importlib.util.find_spec("fontpkg_noto_sans")
     if spec is None or not spec.submodule_search_locations:
         raise MediaError(CRASHED, "the font package `fontpkg-noto-sans` is not installed")
