@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from db.connection import Transaction
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-Queue = Literal["ingest", "detect", "render", "housekeeping"]
+Queue = Literal["ingest", "detect", "render", "housekeeping", "webhook"]
 Cursor = tuple[datetime, UUID]
 """Where a page ended: created_at and id of its last row."""
 
@@ -77,9 +77,11 @@ def logged(change: str) -> str:
 
 
 INSERT_JOB = """
-INSERT INTO jobs (user_id, kind, queue, priority, recording_id, clip_id, payload, run_at, max_attempts, trace_id)
+INSERT INTO jobs (user_id, kind, queue, priority, recording_id, clip_id, payload, run_at, max_attempts, trace_id,
+                  attempt)
 VALUES (%(user_id)s, %(kind)s, %(queue)s, %(priority)s, %(recording_id)s, %(clip_id)s, %(payload)s,
-        coalesce(%(run_at)s::timestamptz, now()), %(max_attempts)s, %(trace_id)s)
+        coalesce(%(run_at)s::timestamptz, now()), %(max_attempts)s, %(trace_id)s,
+        %(attempt)s)
 RETURNING *
 """
 INSERT_EVENT = """
@@ -111,13 +113,15 @@ UPDATE jobs SET state = 'queued', finished_at = NULL, charged = 0, setbacks = 0,
 WHERE id = ANY(%(job_ids)s) AND state = 'failed' RETURNING *
 """)
 DISCARD_FAILED = "DELETE FROM jobs WHERE id = ANY(%(job_ids)s) AND state = 'failed' RETURNING *"
-SET_PRIORITY = logged("UPDATE jobs SET priority = %(priority)s WHERE id = ANY(%(job_ids)s) AND state = 'queued' RETURNING *")
+SET_PRIORITY = logged(
+    "UPDATE jobs SET priority = %(priority)s WHERE id = ANY(%(job_ids)s) AND state = 'queued' RETURNING *"
+)
 
 FIRST_PAGE: Cursor = (datetime.max, UUID(int=2**128 - 1))  # noqa: DTZ901 - compared by PostgreSQL, later than any row
 EVENTS_LIMIT = 500  # a job that was retried for days has some hundred
 
 
-def insert_job(
+def insert_job(  # noqa: PLR0913 - keyword-only, one a column
     tx: Transaction,
     *,
     kind: str,
@@ -130,6 +134,7 @@ def insert_job(
     run_at: datetime | None,
     max_attempts: int,
     trace_id: str | None,
+    attempt: int,
 ) -> Job:
     """Insert a queued job and its first event."""
     row = tx.execute(
@@ -145,6 +150,7 @@ def insert_job(
             "run_at": run_at,
             "max_attempts": max_attempts,
             "trace_id": trace_id,
+            "attempt": attempt,
         },
     ).fetchone()
     job = Job(**row) if row else _impossible()
@@ -163,7 +169,7 @@ def find_job(tx: Transaction, job_id: UUID, *, user_id: UUID | None = None) -> J
     return Job(**row) if row else None
 
 
-def list_jobs(
+def list_jobs(  # noqa: PLR0913 - keyword-only, one a filter
     tx: Transaction, *, user_id: UUID, limit: int, cursor: Cursor | None, state: str | None, kind: str | None
 ) -> list[Job]:
     """List a user's jobs, newest first, from after the cursor."""

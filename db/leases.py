@@ -126,7 +126,7 @@ def cancel(tx: Transaction, lease: Lease) -> Job | None:
     return _one(change(tx, CANCEL, event="cancelled", **_keys(lease)))
 
 
-def requeue(
+def requeue(  # noqa: PLR0913 - keyword-only, one a column
     tx: Transaction,
     lease: Lease,
     *,
@@ -167,7 +167,7 @@ def lease_of(job: Job) -> Lease:
     return Lease(job.id, job.lease_token)
 
 
-def _keys(lease: Lease) -> dict[str, UUID]:
+def _keys(lease: Lease) -> dict[str, Any]:
     return {"job_id": lease.job_id, "token": lease.token}
 
 

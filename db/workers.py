@@ -41,7 +41,7 @@ UPDATE workers SET drain_requested_at = coalesce(drain_requested_at, now()) WHER
 NOTIFY_DISPATCHER = "SELECT pg_notify('jobs_queued', '')"
 
 
-def beat(
+def beat(  # noqa: PLR0913 - keyword-only, one a column
     tx: Transaction,
     *,
     worker_id: UUID,

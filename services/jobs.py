@@ -12,7 +12,7 @@ from uuid import UUID
 from db import jobs as rows
 from db import leases
 from db.connection import Transaction
-from db.jobs import Cursor, Job, JobEvent, JobState
+from db.jobs import Cursor, Job, JobEvent, JobState, Queue
 from db.leases import Lease, Renewal, lease_of
 from services.errors import ConflictError, NotFoundError
 from services.retry import MAX_SETBACKS, backoff_s
@@ -44,7 +44,7 @@ TRANSITIONS: frozenset[tuple[JobState, JobState]] = frozenset(
     }
 )
 
-KINDS: Mapping[str, str] = {
+KINDS: Mapping[str, Queue] = {
     "ingest": "ingest",
     "import": "ingest",
     "detect": "detect",
@@ -52,13 +52,15 @@ KINDS: Mapping[str, str] = {
     "delete_objects": "housekeeping",
     "expire_clips": "housekeeping",
     "sweep_uploads": "housekeeping",
-    "sweep_objects": "housekeeping",
+    "tidy_clip": "housekeeping",
     "purge_idempotency_keys": "housekeeping",
     "prune_jobs": "housekeeping",
+    "sweep_webhooks": "housekeeping",
+    "deliver_webhook": "webhook",
 }
 """Kind → queue."""
 
-QUEUES = ("ingest", "detect", "render", "housekeeping")
+QUEUES: tuple[Queue, ...] = ("ingest", "detect", "render", "housekeeping", "webhook")
 
 LEASE_S = 15.0
 """A worker renews every second, so a lease that ran out means a process that is dead, frozen or cut off. Longer would
@@ -69,7 +71,7 @@ class LeaseLostError(Exception):
     """The job is no longer this worker's: it was given to another, cancelled, or ended. Nothing may be written."""
 
 
-def enqueue(
+def enqueue(  # noqa: PLR0913 - keyword-only, one a column
     tx: Transaction,
     *,
     kind: str,
@@ -81,8 +83,13 @@ def enqueue(
     run_at: datetime | None = None,
     max_attempts: int = 3,
     trace_id: str | None = None,
+    attempt: int = 0,
 ) -> Job:
-    """Queue a job in the caller's transaction: once that commits, the job is accepted and will reach an end."""
+    """Queue a job in the caller's transaction: once that commits, the job is accepted and will reach an end.
+
+    A clip that is made again goes on counting from the `attempt` of its earlier job: outputs lie under that number, and
+    an older job that still runs somewhere must not replace newer ones.
+    """
     return rows.insert_job(
         tx,
         kind=kind,
@@ -95,6 +102,7 @@ def enqueue(
         run_at=run_at,
         max_attempts=max_attempts,
         trace_id=trace_id,
+        attempt=attempt,
     )
 
 
@@ -106,7 +114,7 @@ def get(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
     return job
 
 
-def list_jobs(
+def list_jobs(  # noqa: PLR0913 - keyword-only, one a filter
     tx: Transaction,
     *,
     user_id: UUID,
@@ -193,8 +201,8 @@ def cancel(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
 
     NotFoundError, or ConflictError when it has ended already. Asking twice is no error.
     """
-    cancelled = rows.cancel_queued(tx, [job_id]) if get(tx, user_id=user_id, job_id=job_id) else []
-    changed = cancelled or rows.request_cancel(tx, [job_id])
+    get(tx, user_id=user_id, job_id=job_id)
+    changed = rows.cancel_queued(tx, [job_id]) or rows.request_cancel(tx, [job_id])
     job = changed[0] if changed else get(tx, user_id=user_id, job_id=job_id)
     if job.state in ("succeeded", "failed"):
         raise ConflictError(f"The job has already {job.state}; there is nothing to cancel")

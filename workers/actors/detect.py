@@ -1,0 +1,93 @@
+"""Scores a stored timeline: highlights, the score curve, and clips of them when they were asked for in advance."""
+
+from typing import Any
+
+import msgspec
+
+from db.connection import Transaction
+from db.recordings import Recording
+from pipeline.types import DetectOptions, DetectResult, DetectTask
+from services import clips, highlights, recordings
+from services.clips import ClipStyle
+from services.errors import ConflictError, QuotaExceededError
+from storage import keys
+from workers.actors import media
+from workers.actors.ingest import get_recording
+from workers.attempt import Attempt
+from workers.child import run_child
+from workers.execution import Publish
+from workers.runtime import Runtime
+
+EVERYTHING = 0.0
+"""All candidates are stored, with their scores: the least score that counts is applied when they are read."""
+
+
+def detect(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Run the child on the timeline and store the curve."""
+    recording = get_recording(runtime, attempt)
+    if recording.timeline_key is None:
+        raise ConflictError("The recording has no timeline yet; wait until it is ready and ask again")
+    wanted = {name: value for name, value in attempt.job.payload.get("options", {}).items() if value is not None}
+    options = msgspec.convert({**wanted, "sensitivity": EVERYTHING, "top": None}, DetectOptions)
+    with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
+        runtime.stores.recordings.get_file(recording.timeline_key, scratch / "timeline")
+        result = run_child(
+            DetectTask(timeline="timeline", options=options),
+            attempt=attempt,
+            scratch=scratch,
+            policy=media.policy("detect", runtime.threads),
+        )
+        assert isinstance(result, DetectResult)  # noqa: S101 - the child answers its own kind of task
+        curve_key = keys.detect_key(
+            recording.user_id, recording.id, attempt.job.id, attempt=attempt.job.attempt, name="curve.json"
+        )
+        media.put(attempt, runtime.stores.recordings, curve_key, scratch / result.curve, "application/json")
+    items = msgspec.to_builtins(result.highlights)
+    return lambda tx: _publish(tx, attempt, recording, items, curve_key)
+
+
+def _publish(
+    tx: Transaction, attempt: Attempt, recording: Recording, items: list[dict[str, Any]], curve_key: str
+) -> dict[str, Any]:
+    payload = attempt.job.payload
+    result: dict[str, Any] = {"found": len(items)}
+    if payload.get("store", True):
+        highlights.replace(tx, recording_id=recording.id, user_id=recording.user_id, items=items)
+        recordings.mark_ready(tx, recording_id=recording.id, curve_key=curve_key)
+    options = payload.get("options", {})
+    if options:
+        result["items"] = _picked(items, options)
+    if payload.get("auto_clips"):
+        result |= _make_clips(tx, attempt, recording, payload["auto_clips"])
+    return result
+
+
+def _picked(items: list[dict[str, Any]], options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the candidates that the request's own sensitivity and number let through, best first."""
+    least = options.get("sensitivity")
+    least = highlights.DEFAULT_SENSITIVITY if least is None else least
+    return [item for item in items if item["score"] >= least][: options.get("top")]
+
+
+def _make_clips(tx: Transaction, attempt: Attempt, recording: Recording, wanted: dict[str, Any]) -> dict[str, Any]:
+    style = ClipStyle(
+        preset=wanted.get("preset"),
+        formats=wanted.get("formats"),
+        accuracy=wanted.get("accuracy") or "exact",
+        loudness=wanted.get("loudness"),
+        options=wanted.get("options") or {},
+    )
+    try:
+        with tx.transaction():
+            made = clips.create_from_highlights(
+                tx,
+                user_id=recording.user_id,
+                recording_id=recording.id,
+                sensitivity=wanted.get("sensitivity"),
+                top=wanted.get("top"),
+                style=style,
+                trace_id=attempt.job.trace_id,
+            )
+    except QuotaExceededError as error:
+        return {"clip_ids": [], "refused": {"code": error.code, "message": error.message}}
+    return {"clip_ids": [str(clip.id) for clip in made.clips], "skipped": made.skipped}

@@ -1,0 +1,87 @@
+"""The system's own jobs: short, repeatable, and each the same whoever runs it and however often."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from db.connection import SERVICE, Transaction
+from services import maintenance
+from storage import keys
+from storage.store import Store
+from storage.sweep import sweep_uploads
+from workers.attempt import Attempt
+from workers.execution import Publish, Work
+from workers.runtime import Runtime
+
+DELETE_BATCH = 1000  # what S3 takes in one request
+
+
+def delete_objects(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Delete all objects under a prefix."""
+    store = _bucket(runtime, attempt.job.payload["bucket"])
+    deleted = _delete(attempt, store, [stat.key for stat in store.list_objects(attempt.job.payload["prefix"])])
+    return _result({"deleted": deleted})
+
+
+def tidy_clip(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Delete what earlier attempts and early versions left beside a clip's published objects."""
+    with runtime.database.transaction(SERVICE) as tx:
+        clip = maintenance.find_published(tx, clip_id=UUID(attempt.job.payload["clip_id"]))
+    if clip is None:
+        return _result({"deleted": 0})
+    store = runtime.stores.clips
+    stored = [stat.key for stat in store.list_objects(keys.clip_prefix(clip.user_id, clip.clip_id))]
+    return _result({"deleted": _delete(attempt, store, [key for key in stored if key not in clip.keys])})
+
+
+def sweep_abandoned_uploads(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Close uploads that nobody has finished within a day, in the rows and in storage."""
+    now = datetime.now(UTC)
+    closed = sweep_uploads(runtime.stores.recordings, now=now)
+
+    def publish(tx: Transaction) -> dict[str, Any]:
+        return {"uploads_closed": closed, "recordings_failed": maintenance.fail_abandoned_uploads(tx)}
+
+    attempt.check()
+    return publish
+
+
+def expire_clips(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    """Expire clips that have been kept long enough; their objects are deleted by a job each."""
+    return lambda tx: {"expired": maintenance.expire_clips(tx)}
+
+
+def purge_idempotency_keys(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    """Forget idempotency keys after a day."""
+    return lambda tx: {"purged": maintenance.purge_idempotency_keys(tx)}
+
+
+def prune_jobs(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    """Forget finished jobs in batches."""
+    return lambda tx: {"pruned": maintenance.prune_jobs(tx)}
+
+
+HOUSEKEEPING: Mapping[str, Work] = {
+    "delete_objects": delete_objects,
+    "tidy_clip": tidy_clip,
+    "sweep_uploads": sweep_abandoned_uploads,
+    "expire_clips": expire_clips,
+    "purge_idempotency_keys": purge_idempotency_keys,
+    "prune_jobs": prune_jobs,
+}
+
+
+def _bucket(runtime: Runtime, name: str) -> Store:
+    return {"recordings": runtime.stores.recordings, "clips": runtime.stores.clips}[name]
+
+
+def _delete(attempt: Attempt, store: Store, names: list[str]) -> int:
+    for begin in range(0, len(names), DELETE_BATCH):
+        attempt.check()
+        store.delete(names[begin : begin + DELETE_BATCH])
+    return len(names)
+
+
+def _result(result: dict[str, Any]) -> Publish:
+    return lambda _tx: result

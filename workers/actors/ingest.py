@@ -1,0 +1,92 @@
+"""Looks at a new recording once: probe, timeline, packet index, waveform, poster."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from db.connection import SERVICE, Transaction
+from db.recordings import Recording
+from pipeline.types import IngestResult, IngestTask
+from services import jobs, recordings
+from services.errors import NotFoundError
+from storage import keys
+from workers.actors import media
+from workers.attempt import Attempt
+from workers.child import run_child
+from workers.execution import Publish
+from workers.runtime import Runtime
+
+CONTENT_TYPES = {".json": "application/json", ".jpg": "image/jpeg"}
+
+
+def ingest(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Run the child and store what it made; publishing queues the first detection."""
+    recording = get_recording(runtime, attempt)
+    with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
+        source = media.source(
+            runtime,
+            "ingest",
+            key=recording.source_key,
+            size_bytes=recording.size_bytes,
+            index_key=None,
+            scratch=scratch,
+        )
+        result = run_child(
+            IngestTask(source=source), attempt=attempt, scratch=scratch, policy=media.policy("ingest", runtime.threads)
+        )
+        assert isinstance(result, IngestResult)  # noqa: S101 - the child answers its own kind of task
+        stored = {
+            name: _put(runtime, attempt, recording, scratch, getattr(result, name))
+            for name in ("timeline", "index", "waveform", "poster")
+        }
+    return _publication(attempt, recording, result, stored)
+
+
+def get_recording(runtime: Runtime, attempt: Attempt) -> Recording:
+    """Return the recording that a job is for; NotFoundError when it was deleted."""
+    if attempt.job.recording_id is None:
+        raise NotFoundError("The recording was deleted")
+    with runtime.database.transaction(SERVICE) as tx:
+        return recordings.get_source(tx, recording_id=attempt.job.recording_id)
+
+
+def _put(runtime: Runtime, attempt: Attempt, recording: Recording, scratch: Path, name: str | None) -> str | None:
+    if name is None:
+        return None
+    key = keys.ingest_key(recording.user_id, recording.id, attempt.job.attempt, name)
+    content_type = CONTENT_TYPES.get(Path(name).suffix, "application/octet-stream")
+    media.put(attempt, runtime.stores.recordings, key, scratch / name, content_type)
+    return key
+
+
+def _publication(
+    attempt: Attempt, recording: Recording, result: IngestResult, stored: dict[str, str | None]
+) -> Publish:
+    probe = result.probe
+
+    def publish(tx: Transaction) -> dict[str, Any]:
+        recordings.publish_ingest(
+            tx,
+            recording_id=recording.id,
+            probe=msgspec.to_builtins(probe),
+            duration_s=probe.duration_s,
+            has_audio=probe.audio is not None,
+            has_video=probe.video is not None,
+            size_bytes=probe.size_bytes or recording.size_bytes or 0,
+            timeline_key=stored["timeline"] or "",
+            index_key=stored["index"],
+            waveform_key=stored["waveform"] or "",
+            poster_key=stored["poster"],
+        )
+        detect = jobs.enqueue(
+            tx,
+            kind="detect",
+            user_id=recording.user_id,
+            recording_id=recording.id,
+            payload={"options": {}, "store": True, "auto_clips": None},
+            trace_id=attempt.job.trace_id,
+        )
+        return {"duration_s": probe.duration_s, "detect_job_id": str(detect.id)}
+
+    return publish

@@ -1,0 +1,48 @@
+"""What the actors of media work share: limits by kind, where the child reads, and where its files go."""
+
+import os
+from pathlib import Path
+
+from pipeline.limits import Limits
+from pipeline.types import Source
+from storage.store import Store
+from workers.attempt import Attempt
+from workers.child import Policy
+from workers.runtime import Runtime
+
+GIB = 2**30
+URL_MARGIN_S = 600
+"""A source's URL outlives the child that reads it."""
+WALL_S = {"ingest": 3 * 3600.0, "detect": 600.0, "render": 1800.0}
+"""Six hours of 4K are listened to in some twenty minutes; the longest clip is encoded in some ten."""
+MEMORY_BYTES = {"ingest": 1 * GIB, "detect": 1 * GIB, "render": 3 * GIB}
+FILE_BYTES = 2 * GIB
+FILES = 256
+
+
+def policy(kind: str, threads: int) -> Policy:
+    """Return what one child of this kind may use in a process with so many slots."""
+    cores = max(1, (os.cpu_count() or 1) // threads)
+    wall_s = WALL_S[kind]
+    limits = Limits(memory_bytes=MEMORY_BYTES[kind], cpu_s=int(wall_s * cores), file_bytes=FILE_BYTES, files=FILES)
+    return Policy(wall_s=wall_s, limits=limits, threads=cores)
+
+
+def source(  # noqa: PLR0913 - keyword-only
+    runtime: Runtime, kind: str, *, key: str, size_bytes: int | None, index_key: str | None, scratch: Path
+) -> Source:
+    """Return what a child opens: a short-lived URL or a local path, with the stored packet index beside it."""
+    store = runtime.stores.recordings
+    index = None
+    if index_key is not None:
+        index = "source.index"
+        store.get_file(index_key, scratch / index)
+    location = store.child_source(key, expires_s=int(WALL_S[kind]) + URL_MARGIN_S)
+    return Source(location=location, size_bytes=size_bytes, index=index)
+
+
+def put(attempt: Attempt, store: Store, key: str, path: Path, content_type: str) -> int:
+    """Store a file of this attempt and return its size in bytes; it is deleted again unless it gets published."""
+    attempt.check()
+    attempt.written.append((store, key))
+    return store.put_file(key, path, content_type=content_type).size_bytes

@@ -1,0 +1,120 @@
+"""Makes one clip: the fast version is shown as soon as it is there, the finished one takes its place."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from db.clips import RenderSubject
+from db.connection import SERVICE, DatabaseUnavailableError, Transaction
+from pipeline.types import Output, Partial, RenderResult, RenderTask
+from services import clips, jobs
+from services.errors import ConflictError, NotFoundError
+from storage import keys
+from workers.actors import media
+from workers.attempt import Attempt
+from workers.child import run_child
+from workers.execution import Publish
+from workers.runtime import Runtime
+
+EARLY = "early-"
+"""The early version has keys of its own: a player may be reading it while the finished one is stored."""
+COPIED = ("start_s", "end_s", "formats", "preset", "accuracy", "title", "loudness", "options")
+
+log = structlog.get_logger(__name__)
+
+
+def render(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Run the child and store its outputs under this attempt's prefix."""
+    subject = _get_subject(runtime, attempt)
+    with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
+        shelf = _Shelf(runtime, attempt, subject, scratch)
+        result = run_child(
+            _task(runtime, subject, scratch),
+            attempt=attempt,
+            scratch=scratch,
+            policy=media.policy("render", runtime.threads),
+            on_partial=shelf.show_early,
+        )
+        assert isinstance(result, RenderResult)  # noqa: S101 - the child answers its own kind of task
+        objects = shelf.put(result.outputs)
+    notes = msgspec.to_builtins(result.notes)
+
+    def publish(tx: Transaction) -> dict[str, Any]:
+        clips.publish(tx, clip_id=subject.id, objects=objects, notes=notes, accuracy=result.accuracy)
+        if attempt.job.attempt > 1 or shelf.has_shown:
+            jobs.enqueue(tx, kind="tidy_clip", user_id=None, payload={"clip_id": str(subject.id)})
+        return {"bytes_read": result.bytes_read, "accuracy": result.accuracy}
+
+    return publish
+
+
+def _get_subject(runtime: Runtime, attempt: Attempt) -> RenderSubject:
+    if attempt.job.clip_id is None:
+        raise NotFoundError("The clip was deleted")
+    with runtime.database.transaction(SERVICE) as tx:
+        subject = clips.get_for_render(tx, clip_id=attempt.job.clip_id)
+    if subject.status != "processing":
+        raise ConflictError(f"The clip is {subject.status}; there is nothing to make")
+    return subject
+
+
+def _task(runtime: Runtime, subject: RenderSubject, scratch: Path) -> RenderTask:
+    source = media.source(
+        runtime,
+        "render",
+        key=subject.source_key,
+        size_bytes=subject.size_bytes,
+        index_key=subject.index_key,
+        scratch=scratch,
+    )
+    wanted = {name: getattr(subject, name) for name in COPIED}
+    return msgspec.convert({"task": "render", "source": msgspec.to_builtins(source), **wanted}, RenderTask)
+
+
+class _Shelf:
+    """Where the files of one attempt go."""
+
+    def __init__(self, runtime: Runtime, attempt: Attempt, subject: RenderSubject, scratch: Path) -> None:
+        self.has_shown = False
+        self._runtime = runtime
+        self._attempt = attempt
+        self._subject = subject
+        self._scratch = scratch
+
+    def put(self, outputs: list[Output], prefix: str = "") -> dict[str, dict[str, Any]]:
+        """Store files and return what the clip's row says of them, by format."""
+        return {output.format: self._put_one(output, prefix) for output in outputs}
+
+    def show_early(self, partial: Partial) -> None:
+        """Publish an early version, fenced; a clip can wait for the finished one when that does not work."""
+        objects = self.put(partial.outputs, EARLY)
+        try:
+            with self._runtime.database.transaction(SERVICE) as tx:
+                jobs.hold(tx, self._attempt.lease)
+                clips.publish_preview(tx, clip_id=self._subject.id, objects=objects)
+        except (DatabaseUnavailableError, ConflictError) as error:
+            log.warning("preview_not_shown", error=str(error))
+            return
+        self.has_shown = True
+        shown = {entry["key"] for entry in objects.values()}
+        self._attempt.written = [(store, key) for store, key in self._attempt.written if key not in shown]
+
+    def _put_one(self, output: Output, prefix: str) -> dict[str, Any]:
+        subject = self._subject
+        name = prefix + keys.CLIP_FILE_NAMES[output.format]
+        key = keys.clip_key(subject.user_id, subject.id, self._attempt.job.attempt, name)
+        size_bytes = media.put(
+            self._attempt, self._runtime.stores.clips, key, self._scratch / output.path, output.content_type
+        )
+        return {
+            "key": key,
+            "content_type": output.content_type,
+            "size_bytes": size_bytes,
+            "duration_s": output.duration_s,
+            "width": output.width,
+            "height": output.height,
+            "copied_s": output.copied_s,
+            "encoded_s": output.encoded_s,
+        }

@@ -1,0 +1,155 @@
+"""The dispatcher process: sends waiting jobs to the workers and takes back what died. Any number run, one is active."""
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dramatiq
+import psycopg
+import redis
+import structlog
+from dramatiq.errors import ConnectionError as BrokerConnectionError
+from psycopg.rows import dict_row
+
+from db import dispatch as rows
+from db.connection import CONNECT_TIMEOUT_S, SERVICE, SET_IDENTITY, Transaction
+from db.dispatch import Sent
+from services.dispatch import Dispatch
+from services.settings import Settings
+from workers.broker import declare_queues, message, open_broker
+from workers.gate import Gate
+from workers.reconciler import Reconciler
+
+LOCK_NAME = "big-snuggles/dispatcher"
+TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS is_ours"
+SLOW_POLL_S = 1.0
+"""How late a job that was put off, or whose bell was lost, may be seen."""
+STANDBY_POLL_S = 1.0
+BROKER_PAUSE_S = 1.0
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+# A dispatcher whose machine vanished must not hold the lock for the two hours of a default TCP time-out.
+KEEPALIVE: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+SERVICE_CLAIMS = '{"role": "service_role"}'
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Dispatch until SIGTERM or SIGINT. Neither PostgreSQL nor Redis going away ends it."""
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    broker = open_broker(settings.broker_url, gate=Gate(0))
+    try:
+        Dispatcher(settings.database_url, broker, stopped=stopped).run()
+    finally:
+        broker.close()
+
+
+class Dispatcher:
+    """Holds one connection: the lock, the bell and every transaction are on it, so that losing it ends all three."""
+
+    def __init__(
+        self,
+        database_url: str,
+        broker: dramatiq.Broker,
+        *,
+        stopped: threading.Event,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._url = database_url
+        self._broker = broker
+        self._stopped = stopped
+        self._random = random
+        self._broker_away_until_s = 0.0
+        declare_queues(broker)
+
+    def run(self) -> None:
+        """Stand by or dispatch until told to stop."""
+        pause_s = FIRST_PAUSE_S
+        while not self._stopped.is_set():
+            began_s = time.monotonic()
+            try:
+                self._serve()
+            except (psycopg.Error, redis.RedisError, BrokerConnectionError) as error:
+                log.warning("dispatcher_interrupted", error=str(error).strip() or type(error).__name__)
+            except Exception:  # the edge of a process: what we did not foresee must not stop every queue
+                log.exception("dispatcher_failed")
+            pause_s = (
+                FIRST_PAUSE_S if time.monotonic() - began_s > LONGEST_PAUSE_S else min(LONGEST_PAUSE_S, pause_s * 2)
+            )
+            self._stopped.wait(pause_s * (0.5 + self._random()))
+
+    def _serve(self) -> None:
+        with self._connect() as connection:
+            if not self._lead(connection):
+                return
+            log.info("dispatcher_active")
+            connection.execute("LISTEN jobs_queued")
+            reconciler, dispatch = Reconciler(random=self._random), Dispatch()
+            while not self._stopped.is_set():
+                reconciler.run_if_due(lambda: _transaction(connection))
+                self._dispatch(connection, dispatch)
+                _wait_for_bell(connection)
+
+    def _connect(self) -> Transaction:
+        return psycopg.connect(
+            self._url,
+            autocommit=True,
+            row_factory=dict_row,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name="snuggles-dispatcher",
+            **KEEPALIVE,
+        )
+
+    def _lead(self, connection: Transaction) -> bool:
+        """Wait until the lock is ours; False when told to stop before."""
+        while not self._stopped.is_set():
+            row = connection.execute(TRY_LOCK, (LOCK_NAME,)).fetchone()
+            if row and row["is_ours"]:
+                return True
+            self._stopped.wait(STANDBY_POLL_S)
+        return False
+
+    def _dispatch(self, connection: Transaction, dispatch: Dispatch) -> None:
+        """Send until nothing more may be sent now; leave it for a moment when the broker is away."""
+        if time.monotonic() < self._broker_away_until_s:
+            return
+        while not self._stopped.is_set():
+            with _transaction(connection) as tx:
+                batch = dispatch.next_batch(tx)
+            if not batch:
+                return
+            unsent = self._send(batch)
+            if unsent:
+                with _transaction(connection) as tx:
+                    rows.unmark(tx, [(sent.job_id, sent.dispatch_no) for sent in unsent])
+                self._broker_away_until_s = time.monotonic() + BROKER_PAUSE_S
+                return
+
+    def _send(self, batch: list[Sent]) -> list[Sent]:
+        """Ring for each row of a committed batch; return those that could not be sent."""
+        for place, sent in enumerate(batch):
+            try:
+                self._broker.enqueue(message(queue=sent.queue, job_id=sent.job_id, dispatch_no=sent.dispatch_no))
+            except (redis.RedisError, BrokerConnectionError) as error:
+                log.warning("broker_away", error=str(error), unsent=len(batch) - place)
+                return batch[place:]
+        return []
+
+
+@contextmanager
+def _transaction(connection: Transaction) -> Iterator[Transaction]:
+    with connection.transaction():
+        connection.execute(SET_IDENTITY, (SERVICE.role, SERVICE_CLAIMS))
+        yield connection
+
+
+def _wait_for_bell(connection: Transaction) -> None:
+    for _ in connection.notifies(timeout=SLOW_POLL_S, stop_after=1):
+        pass

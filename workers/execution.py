@@ -1,0 +1,159 @@
+"""One message, one attempt: claim, work with no transaction open, publish in one fenced transaction."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from db import dispatch
+from db.connection import SERVICE, DatabaseUnavailableError, Transaction
+from db.jobs import find_job
+from services import lifecycle
+from services.jobs import Job, LeaseLostError
+from storage.store import StorageError
+from workers.attempt import Attempt, Stop, StoppedError
+from workers.failure import describe
+from workers.runtime import Runtime
+
+Publish = Callable[[Transaction], dict[str, Any] | None]
+"""Writes what an attempt has made, beside the end of its job, and returns the job's result."""
+Work = Callable[[Runtime, Attempt], Publish]
+"""Does the work of an attempt, with no transaction open, and returns what publishes it."""
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+def execute(runtime: Runtime, job_id: UUID, dispatch_no: int, works: Mapping[str, Work]) -> None:
+    """Answer one message with the work of its job's kind.
+
+    Never raises: a message is acknowledged whatever happens, because the row knows better.
+    """
+    try:
+        job = _claim(runtime, job_id, dispatch_no)
+    except DatabaseUnavailableError as error:
+        # The row stays sent and unclaimed; the dispatcher finds it there and sends it again.
+        log.warning("claim_failed", job_id=str(job_id), error=str(error))
+        return
+    if job is None:
+        return
+    attempt = Attempt(job)
+    runtime.keeper.add(attempt)
+    try:
+        with structlog.contextvars.bound_contextvars(**_fields(job)):
+            job = _attempt(runtime, attempt, works[job.kind])
+            if job is None or job.state != "succeeded":
+                _discard(attempt)
+    finally:
+        runtime.keeper.remove(attempt)
+
+
+def _claim(runtime: Runtime, job_id: UUID, dispatch_no: int) -> Job | None:
+    with runtime.database.transaction(SERVICE) as tx:
+        if runtime.gate.is_closed:
+            dispatch.unmark(tx, [(job_id, dispatch_no)])
+            return None
+        return lifecycle.claim(tx, job_id=job_id, dispatch_no=dispatch_no, worker_id=runtime.worker_id)
+
+
+def _attempt(runtime: Runtime, attempt: Attempt, work: Work) -> Job | None:
+    """Work, and write how it ended; None when the job is no longer ours."""
+    started_s = time.monotonic()
+    log.info("job_started")
+    job: Job | None
+    try:
+        publish = work(runtime, attempt)
+        job = _settle(runtime, attempt, lambda tx: lifecycle.succeed(tx, attempt.lease, publish=publish))
+    except LeaseLostError:
+        log.warning("lease_lost")
+        return None
+    except StoppedError as stopped:
+        job = _stop(runtime, attempt, stopped.reason)
+    except Exception as exc:  # noqa: BLE001 - the edge of an actor: every failure ends in the row
+        job = _fail(runtime, attempt, exc)
+    if job is not None:
+        log.info("job_ended", state=job.state, run_s=round(time.monotonic() - started_s, 3))
+    return job
+
+
+def _stop(runtime: Runtime, attempt: Attempt, reason: Stop) -> Job | None:
+    if reason is Stop.LEASE_LOST:
+        log.warning("lease_lost")
+        return None
+    end = lifecycle.end_cancelled if reason is Stop.CANCELLED else lifecycle.hand_back
+    try:
+        return _settle(runtime, attempt, lambda tx: end(tx, attempt.lease))
+    except LeaseLostError:
+        return None
+
+
+def _fail(runtime: Runtime, attempt: Attempt, exc: Exception) -> Job | None:
+    failure = describe(exc)
+    if failure.is_bug:
+        log.error("job_crashed", exc_info=exc)
+    else:
+        log.warning(
+            "job_failed", code=failure.error["code"], error=failure.error["message"], is_setback=failure.is_setback
+        )
+    try:
+        return _settle(
+            runtime,
+            attempt,
+            lambda tx: lifecycle.fail(
+                tx, attempt.lease, error=failure.error, is_setback=failure.is_setback, random=runtime.random()
+            ),
+        )
+    except LeaseLostError:
+        return None
+
+
+def _settle(runtime: Runtime, attempt: Attempt, end: Callable[[Transaction], Job]) -> Job:
+    """Write the end of an attempt, waiting for the database for as long as the job is still ours.
+
+    LeaseLostError when it no longer is.
+    """
+    pause_s = FIRST_PAUSE_S
+    is_ambiguous = False
+    while True:
+        try:
+            with runtime.database.transaction(SERVICE) as tx:
+                if is_ambiguous:
+                    ended = _already_ended(tx, attempt)
+                    if ended is not None:
+                        return ended
+                return end(tx)
+        except DatabaseUnavailableError as error:
+            # A connection that breaks during COMMIT leaves open whether it happened.
+            is_ambiguous = True
+            if attempt.stop_reason is Stop.LEASE_LOST:
+                raise LeaseLostError from error
+            log.warning("end_not_written", error=str(error))
+        time.sleep(pause_s)
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+
+def _already_ended(tx: Transaction, attempt: Attempt) -> Job | None:
+    """Return the job when this very attempt has ended it: nobody else can have, without another claim."""
+    job = find_job(tx, attempt.job.id)
+    if job is None or job.attempt != attempt.job.attempt or job.state == "running":
+        return None
+    return job
+
+
+def _discard(attempt: Attempt) -> None:
+    """Delete what an attempt stored in vain; what stays behind is found by the sweep of objects."""
+    try:
+        for store, key in attempt.written:
+            store.delete([key])
+    except StorageError as error:
+        log.warning("objects_not_discarded", error=str(error))
+
+
+def _fields(job: Job) -> dict[str, str | int]:
+    fields = {"job_id": job.id, "clip_id": job.clip_id, "recording_id": job.recording_id, "owner": job.user_id}
+    named = {name: str(value) for name, value in fields.items() if value is not None}
+    return {**named, "kind": job.kind, "attempt": job.attempt, **({"trace_id": job.trace_id} if job.trace_id else {})}

@@ -1,0 +1,60 @@
+"""What went wrong, as the row keeps it: code, message, remedy, and whether trying again can help."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from db.connection import DatabaseUnavailableError
+from pipeline import errors
+from pipeline.errors import MediaError
+from services.errors import DomainError
+from storage.store import ObjectNotFoundError, StorageError
+from workers.child import ChildFailedError
+
+SETBACKS = frozenset({errors.READ_FAILED.code, errors.NO_SPACE.code})
+"""Failures of what is around a job: it is not charged for them."""
+INTERNAL_REMEDY = "It is tried again by itself; if it keeps failing, the operator finds the cause in the log."
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """How an attempt failed. `error` goes into the row; a setback is not charged as an attempt."""
+
+    error: dict[str, Any]
+    is_setback: bool = False
+    is_bug: bool = False
+    """Nobody foresaw this: it is logged with its traceback."""
+
+
+def describe(exc: Exception) -> Failure:
+    """Describe any exception of an attempt, by its class."""
+    if isinstance(exc, ChildFailedError):
+        said = exc.failed
+        error = _error(said.code, said.message, said.remedy, retryable=said.retryable)
+        return Failure(error={**error, "stream": said.stream, "time_s": said.time_s}, is_setback=said.code in SETBACKS)
+    if isinstance(exc, MediaError):
+        error = _error(exc.code, exc.message, exc.remedy, retryable=exc.retryable)
+        return Failure(error={**error, "stream": exc.stream, "time_s": exc.time_s}, is_setback=exc.code in SETBACKS)
+    if isinstance(exc, DomainError):
+        return Failure(error=_error(exc.code, exc.message, "", retryable=exc.retryable), is_setback=exc.retryable)
+    if isinstance(exc, ObjectNotFoundError):
+        return Failure(
+            error=_error("source_missing", "The file is no longer in storage.", "Upload it again.", retryable=False)
+        )
+    if isinstance(exc, StorageError | DatabaseUnavailableError):
+        message = "The storage or the database did not answer."
+        return Failure(
+            error=_error("unavailable", message, "It is tried again by itself.", retryable=True), is_setback=True
+        )
+    message = f"The service made a mistake ({type(exc).__name__})."
+    return Failure(error=_error("internal", message, INTERNAL_REMEDY, retryable=True), is_bug=True)
+
+
+def _error(code: str, message: str, remedy: str, *, retryable: bool) -> dict[str, Any]:
+    return {
+        "code": code,
+        "message": message,
+        "remedy": remedy,
+        "retryable": retryable,
+        "stream": None,
+        "time_s": None,
+    }

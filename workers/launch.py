@@ -1,0 +1,27 @@
+"""Runs as the media child: asks the kernel to kill it when the worker dies, then becomes `pipeline.task`.
+
+Started by its path as `python -I launch.py PARENT_PID`. A script rather than a hook between fork and exec: such hooks
+are unsafe in a process with threads.
+"""
+
+import ctypes
+import os
+import runpy
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main(parent: int) -> None:
+    """Tie this process to its parent and run the task."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        return  # the worker died before the wish was made
+    sys.argv = ["pipeline.task"]
+    runpy.run_module("pipeline.task", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

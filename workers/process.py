@@ -1,0 +1,118 @@
+"""A child process with its own group and session: lines out of it, and no survivor after it."""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+TICK_S = 0.5
+"""How late a deadline, or the death of a child whose pipes somebody else holds open, may be noticed."""
+LINE_BYTES = 16 * 2**20
+"""The longest line a child may write: five hundred highlights with their reasons are a tenth of this."""
+READ_BYTES = 64 * 1024
+STDERR_BYTES = 16 * 1024
+"""The tail that is kept for the log."""
+GRACE_AFTER_EXIT_S = 1.0
+
+
+class LineTooLongError(Exception):
+    """The child wrote more than LINE_BYTES without ending the line."""
+
+
+class ChildProcess:
+    """Starts `command` in `folder`; its whole environment is `environment`."""
+
+    def __init__(
+        self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], wall_s: float | None = None
+    ) -> None:
+        self.timed_out = False
+        self._deadline_s = None if wall_s is None else time.monotonic() + wall_s
+        self._lock = threading.Lock()
+        self._is_reaped = False
+        self._ended_s: float | None = None
+        self._stderr = bytearray()
+        self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
+            list(command),
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    @property
+    def stderr(self) -> str:
+        """The end of what the child said on standard error."""
+        return self._stderr.decode(errors="replace")
+
+    def kill(self) -> None:
+        """Kill the child and all it has started; from any thread, at any time."""
+        with self._lock:
+            if not self._is_reaped:  # afterwards the number may be somebody else's
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+
+    def lines(self, request: bytes) -> Iterator[bytes]:
+        """Write `request` to the child's standard input and yield its lines until it has ended, or is killed.
+
+        Kills it at its deadline. LineTooLongError when a line does not end.
+        """
+        stdin, stdout, stderr = self._pipes()
+        with contextlib.suppress(BrokenPipeError):  # a child that died at once shows in its status
+            stdin.write(request)
+            stdin.close()
+        buffer = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            selector.register(stderr, selectors.EVENT_READ)
+            while selector.get_map() and not self._is_over():
+                for key, _ in selector.select(TICK_S):
+                    chunk = os.read(key.fd, READ_BYTES)
+                    if not chunk:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is stderr:
+                        self._stderr = (self._stderr + chunk)[-STDERR_BYTES:]
+                    else:
+                        *lines, buffer = (buffer + chunk).split(b"\n")
+                        yield from filter(None, lines)
+                        if len(buffer) > LINE_BYTES:
+                            raise LineTooLongError
+                if self._deadline_s is not None and time.monotonic() > self._deadline_s:
+                    self.timed_out = True
+                    self.kill()
+
+    def end(self) -> int:
+        """Kill what is left of the group and return the child's status (negative: the signal it died of)."""
+        self.kill()
+        for pipe in self._pipes():
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        with self._lock:
+            # Killed above, so this does not take long; the lock keeps `kill` from a number that is no longer ours.
+            status = self._process.wait()
+            self._is_reaped = True
+        return status
+
+    def _is_over(self) -> bool:
+        """Whether the child has ended long enough ago: somebody else may hold its pipes open for ever."""
+        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return False
+        now = time.monotonic()
+        if self._ended_s is None:
+            self._ended_s = now
+        return now - self._ended_s > GRACE_AFTER_EXIT_S
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+        process = self._process
+        assert process.stdin is not None  # noqa: S101 - PIPE was asked for
+        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+        assert process.stderr is not None  # noqa: S101 - PIPE was asked for
+        return process.stdin, process.stdout, process.stderr

@@ -1,0 +1,28 @@
+"""What the actors of one process share."""
+
+import random
+from collections.abc import Callable
+from uuid import UUID
+
+from msgspec import Struct
+
+from db.connection import Database
+from services.fetch import SafeFetcher
+from storage.factory import Stores
+from workers.gate import Gate
+from workers.keeper import Keeper
+from workers.scratch import Scratch
+
+
+class Runtime(Struct, frozen=True, kw_only=True):
+    """The connections and corners of a worker process; made once, in `workers.main`."""
+
+    worker_id: UUID
+    database: Database
+    stores: Stores
+    fetcher: SafeFetcher
+    scratch: Scratch
+    keeper: Keeper
+    gate: Gate
+    threads: int
+    random: Callable[[], float] = random.random
