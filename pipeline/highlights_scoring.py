@@ -1,0 +1,152 @@
+"""Scoring one timeline: cues, the row curve, candidate cores, their scores and what speaks for them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.features import ROWS_PER_S, SILENCE_DB
+from pipeline.highlights_audience import hear_audience
+from pipeline.highlights_candidates import MAX_ROWS, MEASURES, Intervals, measure, pick, propose, runs
+from pipeline.highlights_cues import CUES, extract_cues, smoothed_level_db
+from pipeline.highlights_kinds import Kinds, tell_kinds
+from pipeline.highlights_model import Additive, load_model, shares, sigmoid
+from pipeline.timeline_file import Timeline
+from pipeline.types import ActivityEvent, DetectOptions, Reason
+
+AUDIENCE: Final = "audience"
+BASE: Final = "base"
+"""The reason that stands for no evidence at all: how rare highlights are."""
+UNHEARD_DB: Final = SILENCE_DB + 10.0
+"""Where there is no sound (-90 dBFS), the sound gives no evidence; only the audience speaks there."""
+AUDIENCE_LEAST: Final = 0.5
+AUDIENCE_SHARE: Final = 0.5
+"""A stretch of audience activity is a candidate itself where it has half of the greatest near it, and half a unit of
+log-odds."""
+AUDIENCE_NEAR_ROWS: Final = 10 * ROWS_PER_S
+ENGAGEMENT_SCORE: Final = 0.3
+"""A moment that the sound alone would score under this is there because of the audience."""
+
+
+class OptionsError(ValueError):
+    """Detection was asked for something that it does not have: the message says what and lists what there is."""
+
+
+@dataclass(frozen=True)
+class Core:
+    """A moment as it was found: rows [start, stop), its score and the reasons, which sum to it."""
+
+    rows: tuple[int, int]
+    peak_row: int
+    score: float
+    kind: Kinds
+    reasons: list[Reason]
+
+
+def signal_names() -> list[str]:
+    """Return the signals that can be weighted; they are the names in `reasons`, beside `base`."""
+    return [*load_model().intervals.signals(), AUDIENCE]
+
+
+class Hearing:
+    """What is heard in one recording, under one set of options. OptionsError for weights that make no sense."""
+
+    def __init__(self, timeline: Timeline, options: DetectOptions, activity: Sequence[ActivityEvent]) -> None:
+        self._weights = _checked_weights(options.weights)
+        self._model = load_model()
+        self._cues = extract_cues(timeline)
+        self.level_db = smoothed_level_db(timeline)
+        heard = self.level_db > UNHEARD_DB
+        rows = self._model.rows
+        self._log_odds = rows.bias + (rows.parts(self._cues, CUES) * self._scales(rows)).sum(axis=1)
+        self._log_odds[~heard] = rows.bias
+        self._audience = hear_audience(activity, sigmoid(self._log_odds)).evidence * self._weights.get(AUDIENCE, 1.0)
+
+    def curve(self) -> NDArray[np.float64]:
+        """Return how likely each row belongs to a highlight, 0..1."""
+        return sigmoid(self._log_odds + self._audience)
+
+    def cores(self, least: float) -> list[Core]:
+        """Return cores that score at least `least`, best first, none overlapping another."""
+        intervals = self._propose()
+        if len(intervals) == 0:
+            return []
+        measures = measure(intervals, self._cues, self._log_odds, self.level_db)
+        model = self._model.intervals
+        parts = model.parts(measures, MEASURES) * self._scales(model)
+        parts[self._unheard(intervals)] = 0.0
+        sound_score = sigmoid(model.bias + parts.sum(axis=1))
+        parts = np.column_stack((parts, self._audience_parts(intervals)))
+        scores, given = shares(parts, model.bias)
+        chosen = [i for i in pick(intervals, scores) if scores[i] >= least]
+        kinds = tell_kinds(self._model.kinds, measures[chosen])
+        return [
+            Core(
+                rows=(int(intervals[i, 0]), int(intervals[i, 1])),
+                peak_row=self._peak(intervals[i]),
+                score=float(scores[i]),
+                kind=self._kind(kind, sound_score[i], parts[i]),
+                reasons=self._reasons(given[i]),
+            )
+            for i, kind in zip(chosen, kinds, strict=True)
+        ]
+
+    def _propose(self) -> Intervals:
+        found = [propose(self._log_odds)]
+        if self._audience.any():
+            found.append(
+                runs(self._audience > np.maximum(AUDIENCE_LEAST, AUDIENCE_SHARE * _near_maximum(self._audience)))
+            )
+        every = np.unique(np.concatenate(found), axis=0)
+        return every[every[:, 1] - every[:, 0] <= MAX_ROWS]
+
+    def _unheard(self, intervals: Intervals) -> NDArray[np.bool_]:
+        """Return which intervals hold no sound at all."""
+        sums = np.concatenate(([0], np.cumsum(self.level_db > UNHEARD_DB)))
+        return np.asarray(sums[intervals[:, 1]] == sums[intervals[:, 0]])
+
+    def _audience_parts(self, intervals: Intervals) -> NDArray[np.float64]:
+        """Return the audience's strongest word within each interval."""
+        return np.maximum.reduceat(np.append(self._audience, -np.inf), intervals.ravel())[::2]
+
+    def _scales(self, model: Additive) -> NDArray[np.float64]:
+        return np.array([self._weights.get(signal, 1.0) for signal in model.signals()])
+
+    def _peak(self, interval: NDArray[np.intp]) -> int:
+        start, stop = interval
+        return int(start + np.argmax((self._log_odds + self._audience)[start:stop]))
+
+    def _kind(self, from_sound: Kinds, sound_score: float, parts: NDArray[np.float64]) -> Kinds:
+        audience = parts[-1]
+        if audience <= 0.0 or sound_score >= ENGAGEMENT_SCORE:
+            return from_sound
+        return "engagement", float(audience / (audience + max(0.0, parts[:-1].sum())))
+
+    def _reasons(self, given: NDArray[np.float64]) -> list[Reason]:
+        """Return what gave the score, the greatest first; what gave nothing is left out."""
+        names = [BASE, *signal_names()]
+        order = sorted(range(len(names)), key=lambda i: (-abs(given[i]), i))
+        return [
+            Reason(signal=names[i], weight=self._weights.get(names[i], 1.0), contribution=float(given[i]))
+            for i in order
+            if given[i] != 0.0
+        ]
+
+
+def _near_maximum(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the greatest value within AUDIENCE_NEAR_ROWS of each row."""
+    padded = np.pad(values, AUDIENCE_NEAR_ROWS, mode="edge")
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * AUDIENCE_NEAR_ROWS + 1).max(axis=-1))
+
+
+def _checked_weights(weights: dict[str, float]) -> dict[str, float]:
+    known = signal_names()
+    for name, weight in weights.items():
+        if name not in known:
+            raise OptionsError(f"There is no signal named {name[:40]!r}. Signals are: {', '.join(known)}.")
+        if not isfinite(weight) or weight < 0.0:
+            raise OptionsError(f"The weight of {name!r} must be a number from 0 (silent) up, not {weight}.")
+    return weights
