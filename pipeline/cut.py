@@ -1,5 +1,184 @@
-"""Cuts clips out of recordings."""
+"""Cuts clips out of recordings: copies what can be copied, encodes what must be encoded, and says which was which."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from msgspec import Struct
+
+from pipeline.assemble import Draft, assemble
+from pipeline.demux import Demuxer
+from pipeline.errors import NO_STREAMS, OUT_OF_RANGE, UNSUPPORTED_OUTPUT, MediaError
+from pipeline.mux import SOUND_ONLY, format_of, takes
+from pipeline.plan import REASONS, CutPlan, plan_cut
+from pipeline.reencode import reencode
 from pipeline.segment import SegmentReport, extract_segment
+from pipeline.source import Media, open_media
+from pipeline.splice import Splicer
+from pipeline.streams import Selection, select_streams
+from pipeline.survey import Survey, survey, ticks
+from pipeline.times import check_range, outer_layout, stated_duration
+from pipeline.types import Accuracy, Problem, Source
 
-__all__ = ["SegmentReport", "extract_segment"]
+__all__ = ["CutReport", "SegmentReport", "cut", "extract_segment"]
+
+ROUNDING_S = Fraction(1, 1000)
+"""People and JSON round to milliseconds; a picture this little after the start is the one meant."""
+CLIP_FORMATS = frozenset({"mp4", "ipod", "mov", "matroska", "webm", "mp3"})
+
+
+class CutReport(Struct, frozen=True, kw_only=True):
+    """What `cut` did. `start_s` and `end_s` are where the clip really lies in the recording.
+
+    `accuracy` is what was done; where it differs from what was asked, `notes` says why.
+    """
+
+    accuracy: Accuracy
+    start_s: float
+    end_s: float
+    copied_s: float
+    encoded_s: float
+    bytes_read: int
+    notes: list[Problem]
+
+
+def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a cut
+    source: Source | str | Path,
+    *,
+    start_s: float,
+    end_s: float,
+    out: Path,
+    accuracy: Accuracy = "exact",
+    on_progress: Callable[[float], None] | None = None,
+) -> CutReport:
+    """Cut [start_s, end_s) of a recording into `out` (.mp4, .m4a, .mov, .mkv, .webm, .mp3 by its suffix).
+
+    `exact` copies what it can and encodes the few pictures between the cut and the next keyframe; `fast` copies whole
+    groups, so it may start earlier by up to one; `encode` encodes everything (H.264 and AAC, VP9 and Opus, or MP3).
+    What the recording does not allow is done by `encode` instead. `on_progress` gets the share done and may raise.
+
+    MediaError: OUT_OF_RANGE, UNSUPPORTED_OUTPUT, DECODE_FAILED, ENCODE_FAILED, and those of `open_media`.
+    """
+    if format_of(out) not in CLIP_FORMATS:
+        raise MediaError(UNSUPPORTED_OUTPUT, f"the suffix {out.suffix} is not for clips")
+    report = on_progress or _ignore
+    with open_media(source) as media:
+        begin, end = check_range(media, start_s, end_s, stated_duration(media, outer_layout(media)))
+        found = _Cut(media, _selection(media, out), begin, end, out, accuracy).prepare()
+        if isinstance(found, Draft):
+            assemble(found, out, report)
+            report(1.0)
+            return _report(found, accuracy)
+        bytes_read = media.bytes_read
+    done = reencode(source, start_s=start_s, end_s=end_s, out=out, on_progress=report)
+    return CutReport(
+        accuracy="encode",
+        start_s=start_s,
+        end_s=end_s,
+        copied_s=0.0,
+        encoded_s=end_s - start_s,
+        bytes_read=bytes_read + done.bytes_read,
+        notes=[] if accuracy == "encode" else [found],
+    )
+
+
+def _ignore(_share: float) -> None:
+    """Take progress that nobody asked for."""
+
+
+@dataclass
+class _Cut:
+    """One cut in the making."""
+
+    media: Media
+    selection: Selection
+    begin: Fraction
+    end: Fraction
+    out: Path
+    accuracy: Accuracy
+
+    def __post_init__(self) -> None:
+        video = self.selection.video
+        self.demuxer = Demuxer(self.media, self.selection)
+        self.splicer = Splicer(video) if video is not None else None
+
+    def prepare(self) -> "Draft | Problem":
+        """Survey and plan; return what the clip is made of, or why everything must be encoded."""
+        refusal = self._refusal()
+        if refusal is not None:
+            return refusal
+        found = survey(self.demuxer, self.begin, self.end, self.splicer)
+        plan = self._plan(found)
+        if plan.reason is not None:
+            return Problem(code=plan.reason, message=REASONS[plan.reason])
+        if not found.sounds and not plan.segments:
+            raise MediaError(OUT_OF_RANGE, "nothing is recorded between these times")
+        return self._draft(found, plan)
+
+    def _refusal(self) -> Problem | None:
+        if self.accuracy == "encode":
+            return Problem(code="asked", message="Encoding was asked for.")
+        if self.splicer is None:
+            return None
+        stream = self.splicer.stream.index
+        if not takes(self.out, self.splicer.codec):
+            message = f"{self.splicer.codec} video cannot be kept in {self.out.suffix}."
+            return Problem(code="codec_not_allowed", message=message, stream=stream)
+        why = self.splicer.why_not() if self.accuracy == "exact" else None
+        return None if why is None else Problem(code="cannot_join", message=why, stream=stream)
+
+    def _plan(self, found: Survey) -> CutPlan:
+        video = self.selection.video
+        if video is None:
+            return CutPlan(0, 0, ())
+        start, stop = ticks(self.begin, video.time_base), ticks(self.end, video.time_base)
+        meant = start + ticks(ROUNDING_S, video.time_base)
+        start = min((u.pts for u in found.pictures if start <= u.pts <= meant), default=start)
+        return plan_cut(found.pictures, start, stop, self.accuracy)
+
+    def _draft(self, found: Survey, plan: CutPlan) -> "Draft":
+        """Fix the times of the clip: those of its pictures, where it has any."""
+        start, end = self.begin, self.end
+        if plan.segments and self.selection.video is not None:
+            base = self.selection.video.time_base or Fraction(1)
+            start = plan.start * base
+            moved = max(Fraction(0), self.begin - start) if self.accuracy == "exact" else Fraction(0)
+            end = max(plan.end * base, self.end - moved)
+        return Draft(
+            demuxer=self.demuxer,
+            splicer=self.splicer,
+            survey=found,
+            plan=plan,
+            asked=(self.begin, self.end),
+            start=start,
+            end=end,
+            is_exact=self.accuracy == "exact",
+        )
+
+
+def _report(draft: Draft, accuracy: Accuracy) -> CutReport:
+    video = draft.demuxer.selection.video
+    copied, encoded = draft.end - draft.start, Fraction(0)
+    if draft.plan.segments and video is not None:
+        base = video.time_base or Fraction(1)
+        copied, encoded = draft.plan.copied_ticks * base, draft.plan.encoded_ticks * base
+    zero = draft.demuxer.zero
+    return CutReport(
+        accuracy=accuracy,
+        start_s=float(draft.start - zero),
+        end_s=float(draft.end - zero),
+        copied_s=float(copied),
+        encoded_s=float(encoded),
+        bytes_read=draft.demuxer.media.bytes_read,
+        notes=[],
+    )
+
+
+def _selection(media: Media, out: Path) -> Selection:
+    selection = select_streams(media.container)
+    if format_of(out) not in SOUND_ONLY:
+        return selection
+    if selection.audio is None:
+        raise MediaError(NO_STREAMS, "a sound file was asked for, and this recording has no sound")
+    return Selection(video=None, audio=selection.audio)

@@ -13,7 +13,8 @@ from av.video.stream import VideoStream
 
 from pipeline.demux import Piece
 from pipeline.errors import ENCODE_FAILED, UNSUPPORTED_OUTPUT, MediaError
-from pipeline.source import as_media_error
+from pipeline.source import as_media_error, open_media
+from pipeline.streams import select_streams
 
 FORMATS = {
     ".mp4": "mp4",
@@ -30,6 +31,8 @@ _OPTIONS: dict[str, dict[str, str]] = {
     "ipod": {"movflags": "+faststart"},
     "mov": {"movflags": "+faststart"},
 }
+MUX_OPTIONS = {"max_interleave_delta": "0"}
+"""Wait for every stream however far apart they are, so that pictures and sound always stand side by side."""
 WEB_CODECS: dict[str, frozenset[str]] = {
     "mp4": frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac"}),
     "webm": frozenset({"vp8", "vp9", "av1", "opus", "vorbis"}),
@@ -38,6 +41,8 @@ WEB_CODECS: dict[str, frozenset[str]] = {
 }
 """What browsers play in each container; other codecs are encoded anew. Matroska and MOV take what they are given."""
 
+SOUND_ONLY = frozenset({"mp3", "ipod"})
+"""Outputs without pictures."""
 ISOBMFF = frozenset({"mp4", "mov", "ipod"})
 HEVC_TAG = "hvc1"
 """Apple's players refuse the muxer's default, hev1."""
@@ -62,7 +67,9 @@ def open_output(path: Path) -> Iterator[OutputContainer]:
     """Open a container for writing, by its suffix; a file that was not finished is removed."""
     name = format_of(path)
     try:
-        container = av.open(f"file:{path}", mode="w", format=name, container_options=_OPTIONS.get(name, {}))
+        container = av.open(
+            f"file:{path}", mode="w", format=name, container_options=MUX_OPTIONS | _OPTIONS.get(name, {})
+        )
     except (av.error.FFmpegError, ValueError) as exc:
         raise as_media_error(exc, ENCODE_FAILED) from exc
     try:
@@ -95,3 +102,13 @@ def mux(container: OutputContainer, stream: VideoStream | AudioStream, piece: Pi
     packet.duration = piece.duration
     packet.stream = stream
     container.mux_one(packet)
+
+
+def remux(made: Path, out: Path) -> None:
+    """Put the streams of a file of ours into another container."""
+    with open_media(made) as media, open_output(out) as container:
+        streams = {s.index: copy_stream(container, s) for s in select_streams(media.container).all}
+        for packet in media.container.demux():
+            if packet.dts is not None and packet.stream_index in streams:
+                packet.stream = streams[packet.stream_index]
+                container.mux_one(packet)
