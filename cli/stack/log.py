@@ -72,6 +72,13 @@ class Terminal:
         self._stream = sys.stdout if stream is None else stream
         self.quiet = False
 
+    @classmethod
+    def silent(cls) -> "Terminal":
+        """Return one on which the parts are never heard."""
+        terminal = cls()
+        terminal.quiet = True
+        return terminal
+
     def line(self, name: str, text: str) -> None:
         """Show a line of a part."""
         if not self.quiet:

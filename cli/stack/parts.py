@@ -54,8 +54,8 @@ SETTINGS = (
 )
 # Open downloads and streams are cut off after this.
 API_STOP_S = 10.0
-# Running media work is finished or handed back within this; see the worker's own grace.
-WORKER_STOP_S = 30.0
+# Running media work is finished or handed back before this: the worker's own grace is half a minute.
+WORKER_STOP_S = 40.0
 SERVER_STOP_S = 30.0
 
 

@@ -17,6 +17,7 @@ LONGEST_PAUSE_S = 10.0
 WELL_AFTER_S = 30.0
 # A part that dies this often while the stack comes up will not come up by trying again.
 HOPELESS_AFTER = 4
+SIGNALS_TO_KILL = 3
 
 
 class Supervisor:
@@ -27,13 +28,17 @@ class Supervisor:
         self._terminal = terminal
         self._on_change = on_change
         self._children: list[Child] = []
-        self.asked_to_stop = False
-        self._in_a_hurry = False
+        self._signals = 0
 
     def listen_to_signals(self) -> None:
         """Let Ctrl-C, SIGTERM and a closed terminal ask for a clean stop, and a second time for a quick one."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._ask_to_stop)
+            signal.signal(number, self._on_signal)
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether somebody wants the stack to end."""
+        return self._signals > 0
 
     def start(self, parts: Sequence[Part], *, ready_s: float) -> None:
         """Start the parts together and wait until they are ready, or until we are asked to stop.
@@ -64,17 +69,22 @@ class Supervisor:
                 self._spawn(child)
 
     def stop(self, names: Collection[str] | None = None) -> None:
-        """Ask these parts (or all) to stop, together; kill what does not in its time."""
+        """Ask these parts (or all) to stop, together; kill what does not in its time.
+
+        A second Ctrl-C is passed on, which shortens a worker's grace; a third one kills.
+        """
         children = [child for child in self._children if names is None or child.part.name in names]
-        began_at = time.monotonic()
+        began_at, signals = time.monotonic(), 0
         for child in children:
             child.start_again_at = None
-            child.signal(child.part.stop_signal)
         while alive := [child for child in children if child.is_alive]:
-            self._listen()
             for child in alive:
-                if self._in_a_hurry or time.monotonic() - began_at > child.part.stop_s:
+                if self._signals >= SIGNALS_TO_KILL or time.monotonic() - began_at > child.part.stop_s:
                     child.signal(signal.SIGKILL)
+                elif signals < max(1, self._signals):
+                    child.signal(child.part.stop_signal)
+            signals = max(1, self._signals)
+            self._listen()
         for child in children:
             child.bury()
             child.log.close()
@@ -110,6 +120,5 @@ class Supervisor:
         last = f": {said[-1].strip()}" if said else ""
         return f"The part {name} does not come up{last} (see {self._logs / name}.log)"
 
-    def _ask_to_stop(self, _number: int, _frame: object) -> None:
-        self._in_a_hurry = self.asked_to_stop
-        self.asked_to_stop = True
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._signals += 1

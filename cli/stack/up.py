@@ -31,7 +31,7 @@ class Options(Struct, frozen=True, kw_only=True):
     folder: Path
     port: int | None = None
     """None takes the usual one, or any free one when that is taken; 0 any free one."""
-    main_job: Callable[[Blueprint], Program] | None = None
+    main_job: Callable[[Blueprint, DataFolder], Program] | None = None
     """What to run once the service is ready; the parts say nothing on the terminal meanwhile."""
     once: bool = False
     """Stop when the main job has ended."""
@@ -55,9 +55,11 @@ def up(options: Options, environment: Mapping[str, str], terminal: Terminal) -> 
                 return 0
             terminal.announce(f"ready {blueprint.url}")
             terminal.announce(f"data in {folder.path}, logs in {folder.logs}; Ctrl-C stops")
-            status = _run_main_job(options, supervisor, blueprint, terminal)
+            program = options.main_job(blueprint, folder) if options.main_job else None
+            status = _run_beside(program, supervisor, terminal) if program else 0
             while not (options.once or supervisor.asked_to_stop):
                 supervisor.tick()
+            terminal.announce("stopping: running work is finished or handed back; Ctrl-C again hurries")
             return status
 
 
@@ -121,11 +123,10 @@ def prepare_database(owner_url: str, *, application_password: str) -> None:
     postgres.let_application_in(owner_url, password=application_password)
 
 
-def _run_main_job(options: Options, supervisor: Supervisor, blueprint: Blueprint, terminal: Terminal) -> int:
-    if options.main_job is None:
-        return 0
+def _run_beside(program: Program, supervisor: Supervisor, terminal: Terminal) -> int:
+    """Run a program to its end, or until we are asked to stop, while the parts are looked after."""
     terminal.quiet = True
-    job = spawn(options.main_job(blueprint), stdout=None, stderr=None)
+    job = spawn(program, stdout=None, stderr=None)
     while job.poll() is None and not supervisor.asked_to_stop:
         supervisor.tick()
     if job.poll() is None:

@@ -1,0 +1,218 @@
+"""The main job as a client does it: sign in, upload in parts, wait, read why, make clips, download them."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from cli.client import Client
+from cli.embedded.program import Program
+from cli.errors import CommandError
+from cli.output import answers, clock
+from cli.stack.folder import DataFolder
+from cli.stack.parts import Blueprint, own_command
+from cli.table import why
+from pipeline.types import Reason
+
+EMAIL = "demo@example.com"
+TIER = "pro"
+CLIPS = 3
+SENSITIVITY = 0.5
+POLL_S = 0.3
+# A long recording of one's own takes its time; a demo that is stuck should still end.
+LONGEST_WAIT_S = 3600
+CONTENT_TYPES = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".mkv": "video/x-matroska",
+    ".webm": "video/webm",
+    ".ts": "video/mp2t",
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+}
+TERMINAL = ("TERM", "COLUMNS", "COLORTERM", "NO_COLOR")
+
+Report = Callable[[float, str], None]
+
+
+def demo_program(file: Path | None) -> Callable[[Blueprint, DataFolder], Program]:
+    """Return how the demo is started beside a running stack; CommandError when there is no such file."""
+    if file is not None and not file.is_file():
+        raise CommandError(f"There is no file {file}")
+    recording = () if file is None else ("--file", str(file.absolute()))
+
+    def program(blueprint: Blueprint, folder: DataFolder) -> Program:
+        terminal = {name: os.environ[name] for name in TERMINAL if name in os.environ}
+        secret = {"SNUGGLES_DEMO_PASSWORD": folder.secrets().demo_password}
+        return Program(
+            argv=own_command("demo", "--url", blueprint.url, "--out", str(folder.path / "demo"), *recording),
+            environment=terminal | blueprint.environment | secret,
+        )
+
+    return program
+
+
+def run_demo(url: str, *, password: str, out: Path, file: Path | None) -> None:
+    """Do the main job and say what comes of it; CommandError says what went wrong."""
+    out.mkdir(parents=True, exist_ok=True)
+    client = Client(url)
+    console = answers()
+    console.print(f"signing in as {EMAIL} (password {password})")
+    _sign_in(client, password)
+    path = file or _sample(console, out)
+    recording = _upload(client, console, path)
+    highlights = _highlights(client, console, recording["id"])
+    clips = _clips(client, console, recording["id"], highlights[:CLIPS])
+    _fetch(client, console, clips, out)
+    console.print(f"\nThe API's own page: {url}/api/docs")
+
+
+def _sign_in(client: Client, password: str) -> None:
+    """Make the demo's user at first sight, with a tier that does not run out, and log in as anybody would."""
+    from db.connection import SERVICE, Database
+    from services import provisioning
+    from services.accounts import EmailTakenError
+
+    database = Database(os.environ["DATABASE_URL"], max_size=1, name="snuggles-demo")
+    database.open()
+    try:
+        with database.transaction(SERVICE) as tx:
+            provisioning.create_user(
+                tx, email=EMAIL, password=password, tier=TIER, is_admin=False, now=datetime.now(UTC)
+            )
+    except EmailTakenError:
+        pass  # from an earlier demo in this folder
+    finally:
+        database.close()
+    client.token = client.call("POST", "/api/auth/login", {"email": EMAIL, "password": password})["token"]
+
+
+def _sample(console: Console, out: Path) -> Path:
+    path = out / "sample.mp4"
+    if not path.exists():
+        from cli.sample import write_sample
+
+        console.print("making a recording of three minutes: talk, laughter, applause, and noises that mean nothing")
+        write_sample(path)
+    return path
+
+
+def _upload(client: Client, console: Console, path: Path) -> dict[str, Any]:
+    """Send the file in parts and wait until it has been listened to."""
+    size = path.stat().st_size
+    kind = CONTENT_TYPES.get(path.suffix.lower(), "application/octet-stream")
+    made = client.call(
+        "POST",
+        "/api/recordings",
+        {"title": path.stem, "filename": path.name, "size_bytes": size, "content_type": kind},
+    )
+    recording: dict[str, Any] = made["recording"]
+    upload = made["upload"]
+    tags = []
+    with _bar(console, f"uploading {path.name}") as report, path.open("rb") as content:
+        for part in upload["parts"]:
+            etag = client.put(part["url"], content.read(upload["part_size_bytes"]))
+            tags.append({"number": part["number"], "etag": etag})
+            report(len(tags) / len(upload["parts"]), "")
+    place = f"/api/recordings/{recording['id']}"
+    job = client.call("POST", f"{place}/complete", {"parts": tags})["job"]
+    with _bar(console, "listening") as report:
+        for _ in _polls():
+            recording = client.call("GET", place)
+            if recording["status"] == "failed":
+                raise CommandError(f"The recording failed: {_cause(recording)}")
+            if recording["status"] == "ready":
+                return recording
+            now = client.call("GET", f"/api/jobs/{job['id']}")
+            report(now.get("progress", 0) / 100, now.get("stage") or now["status"])
+    raise CommandError("The recording is still being listened to; see the logs")
+
+
+def _highlights(client: Client, console: Console, recording_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.call(
+        "GET", f"/api/recordings/{recording_id}/highlights", query={"sensitivity": str(SENSITIVITY)}
+    )["items"]
+    if not found:
+        raise CommandError("No moment of this recording stands out; try another one")
+    console.print("\nmoments worth sharing, best first:")
+    for moment in found:
+        span = f"{clock(moment['start_s']):>9} - {clock(moment['end_s']):<9}"
+        reasons = msgspec.convert(moment["reasons"], list[Reason])
+        console.print(f"  {span} {moment['score']:.2f} {moment['kind']:<12} {why(reasons)}")
+    console.print()
+    return found
+
+
+def _clips(
+    client: Client, console: Console, recording_id: str, moments: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Ask for a clip of each moment, all at once, and wait for them."""
+    asked = [
+        client.call(
+            "POST",
+            "/api/clips",
+            {
+                "recording_id": recording_id,
+                "start_s": moment["start_s"],
+                "end_s": moment["end_s"],
+                "title": f"{moment['kind']} at {clock(moment['start_s'])}",
+            },
+        )["clip"]
+        for moment in moments
+    ]
+    with _bar(console, f"making {len(asked)} clips") as report:
+        for _ in _polls():
+            states = [client.call("GET", f"/api/clips/{clip['id']}/status") for clip in asked]
+            for state in states:
+                if state["status"] not in {"queued", "processing", "completed"}:
+                    raise CommandError(f"A clip is {state['status']}: {_cause(state)}")
+            if all(state["status"] == "completed" for state in states):
+                return [client.call("GET", f"/api/clips/{clip['id']}") for clip in asked]
+            report(sum(state["progress"] for state in states) / (100 * len(states)), "")
+    raise CommandError("The clips are still being made; see the logs")
+
+
+def _fetch(client: Client, console: Console, clips: Sequence[dict[str, Any]], out: Path) -> None:
+    for number, clip in enumerate(clips, 1):
+        place = f"/api/clips/{clip['id']}/download?format=mp4"
+        target = out / f"clip-{number:02d}.mp4"
+        client.download(place, target)
+        console.print(f"clip {number}: {clip['title']}")
+        console.print(f"  {target}  {target.stat().st_size / 1e6:.1f} MB")
+        console.print(f"  {client.url}{place}")
+
+
+def _polls() -> Iterator[None]:
+    deadline = time.monotonic() + LONGEST_WAIT_S
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(POLL_S)
+
+
+@contextmanager
+def _bar(console: Console, label: str) -> Iterator[Report]:
+    """Show how far something is: a bar in a terminal, one line elsewhere."""
+    if not console.is_terminal:
+        console.print(label)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[stage]}"))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task(label, total=1.0, stage="")
+        yield lambda share, stage: bars.update(task, completed=share, stage=stage)
+        bars.update(task, completed=1.0, stage="")
+
+
+def _cause(thing: dict[str, Any]) -> str:
+    error = thing.get("error") or {}
+    return str(error.get("message") or "for no reason that is known")

@@ -1,0 +1,216 @@
+"""What the service stands on, looked at one by one. Every failure says what to do."""
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+from msgspec import Struct
+
+from cli.stack.folder import DataFolder, default_folder
+from services.settings import Settings, SettingsError, load
+
+MIN_PYTHON = (3, 11)
+GIGABYTE = 10**9
+# A recording of an hour, its parts while it is joined, and a worker's scratch.
+LEAST_FREE_BYTES = 2 * GIGABYTE
+COMFORTABLE_FREE_BYTES = 10 * GIGABYTE
+ANSWER_S = 5
+# The settings that a fleet's processes cannot do without; without any of them there is only the embedded stack.
+FLEET = ("DATABASE_URL", "REDIS_URL", "S3_ENDPOINT")
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that was looked at."""
+
+    name: str
+    status: Literal["ok", "warning", "failed"]
+    detail: str
+    remedy: str = ""
+
+
+class TroubleError(Exception):
+    """What is wrong, and what to do about it."""
+
+    def __init__(self, detail: str, remedy: str, *, is_fatal: bool = True) -> None:
+        self.remedy = remedy
+        self.is_fatal = is_fatal
+        super().__init__(detail)
+
+
+def examine(environment: Mapping[str, str]) -> list[Finding]:
+    """Look at everything; nothing that is wrong keeps the rest from being looked at."""
+    settings, about_settings = _settings(environment)
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("python", _python),
+        ("ffmpeg", _ffmpeg),
+        ("av", _av),
+        ("database", lambda: _database(environment, settings)),
+        ("redis", lambda: _redis(environment)),
+        ("storage", lambda: _storage(settings)),
+        ("disk", lambda: _disk(settings)),
+    ]
+    return [*(_look(name, check) for name, check in checks), about_settings]
+
+
+def _look(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name=name, status="ok", detail=check())
+    except TroubleError as trouble:
+        status: Literal["failed", "warning"] = "failed" if trouble.is_fatal else "warning"
+        return Finding(name=name, status=status, detail=str(trouble), remedy=trouble.remedy)
+
+
+def _settings(environment: Mapping[str, str]) -> tuple[Settings | None, Finding]:
+    if not any(environment.get(name) for name in FLEET):
+        detail = "none given; `snuggles up` brings its own servers and makes its own secrets"
+        return None, Finding(name="settings", status="ok", detail=detail)
+    try:
+        settings = load(environment)
+    except SettingsError as error:
+        remedy = "set it in the environment of every process; `snuggles up` fills in what is missing by itself"
+        return None, Finding(name="settings", status="failed", detail=str(error), remedy=remedy)
+    return settings, Finding(name="settings", status="ok", detail=f"complete, for {settings.app_env}")
+
+
+def _python() -> str:
+    if sys.version_info < MIN_PYTHON:
+        raise TroubleError(
+            f"Python {platform.python_version()}", "install Python 3.11 or newer and run `make setup` again"
+        )
+    return f"Python {platform.python_version()} in {sys.prefix}"
+
+
+def _ffmpeg() -> str:
+    remedy = "reinstall it with `pip install --force-reinstall imageio-ffmpeg`"
+    try:
+        import imageio_ffmpeg
+
+        return f"FFmpeg {imageio_ffmpeg.get_ffmpeg_version()}"
+    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+        raise TroubleError(f"FFmpeg cannot be run: {error}", remedy) from error
+
+
+def _av() -> str:
+    try:
+        import av
+
+        codecs = av.codecs_available
+    except ImportError as error:
+        raise TroubleError(
+            f"PyAV cannot be loaded: {error}", "reinstall it with `pip install --force-reinstall av`"
+        ) from error
+    missing = sorted({"h264", "aac", "libx264", "vp9", "opus"} - codecs)
+    if missing:
+        raise TroubleError(
+            f"PyAV lacks {', '.join(missing)}", "install the wheel from the package index, not a build of your own"
+        )
+    return f"PyAV {av.__version__}"
+
+
+def _database(environment: Mapping[str, str], settings: Settings | None) -> str:
+    url = environment.get("DATABASE_URL")
+    if not url:
+        return _embedded_database()
+    import psycopg
+
+    try:
+        with psycopg.connect(url, connect_timeout=ANSWER_S) as connection:
+            version = connection.info.server_version // 10_000
+    except psycopg.Error as error:
+        raise TroubleError(
+            f"PostgreSQL does not answer: {error}".strip(), "check DATABASE_URL and that it runs"
+        ) from error
+    if settings is not None:
+        _schema(settings.migration_database_url)
+    return f"PostgreSQL {version}"
+
+
+def _schema(url: str) -> None:
+    from db.migrate import MigrationError, pending
+
+    try:
+        missing = pending(url)
+    except MigrationError as error:
+        raise TroubleError(str(error), "see `snuggles migrate`") from error
+    if missing:
+        raise TroubleError(f"the schema lacks {', '.join(missing)}", "run `snuggles migrate`")
+
+
+def _embedded_database() -> str:
+    from cli.embedded.errors import EmbeddedError
+    from cli.embedded.installation import find_binaries, unprivileged_account
+
+    try:
+        account = unprivileged_account()
+        find_binaries(DataFolder(default_folder()).postgres, account)
+    except EmbeddedError as error:
+        raise TroubleError(str(error), "or set DATABASE_URL to a server of your own") from error
+    return "the embedded PostgreSQL can run" + (" (as nobody, since we are root)" if account else "")
+
+
+def _redis(environment: Mapping[str, str]) -> str:
+    url = environment.get("REDIS_URL")
+    if not url:
+        from cli.embedded.errors import EmbeddedError
+        from cli.embedded.valkey import find_binary
+
+        try:
+            find_binary()
+        except EmbeddedError as error:
+            raise TroubleError(str(error), "or set REDIS_URL to a server of your own") from error
+        return "the embedded Valkey can run"
+    import redis
+
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=ANSWER_S, socket_timeout=ANSWER_S) as client:
+            server = client.info("server")
+    except (redis.RedisError, ValueError) as error:
+        raise TroubleError(f"Redis does not answer: {error}", "check REDIS_URL and that it runs") from error
+    return f"Redis {server.get('redis_version', '')}".strip()
+
+
+def _storage(settings: Settings | None) -> str:
+    if settings is None:
+        return f"a folder, {DataFolder(default_folder()).storage}"
+    from storage.factory import open_stores
+    from storage.store import StorageError
+
+    key = f"doctor/{uuid4().hex}"
+    try:
+        stores = open_stores(
+            s3_endpoint=settings.s3_endpoint,
+            s3_region=settings.s3_region,
+            s3_access_key=settings.s3_access_key or "",
+            s3_secret_key=settings.s3_secret_key or "",
+            recordings_bucket=settings.s3_bucket_recordings,
+            clips_bucket=settings.s3_bucket_clips,
+            local_root=settings.storage_dir or Path(),
+            base_url=settings.public_url,
+            secret=settings.jwt_secret.encode(),
+        )
+        for store in (stores.recordings, stores.clips):
+            store.put_bytes(key, b"doctor", content_type="text/plain")
+            store.delete([key])
+    except (StorageError, OSError) as error:
+        remedy = (
+            "check S3_ENDPOINT, the keys and that both buckets exist" if settings.s3_endpoint else "check STORAGE_DIR"
+        )
+        raise TroubleError(f"Objects cannot be kept: {error}", remedy) from error
+    return settings.s3_endpoint or f"the folder {settings.storage_dir}"
+
+
+def _disk(settings: Settings | None) -> str:
+    place = (settings.scratch_dir if settings else None) or default_folder().absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    detail = f"{free / GIGABYTE:.1f} GB free at {place}"
+    if free < COMFORTABLE_FREE_BYTES:
+        remedy = "make room, or choose another place with --data, STORAGE_DIR or SCRATCH_DIR"
+        raise TroubleError(detail, remedy, is_fatal=free < LEAST_FREE_BYTES)
+    return detail

@@ -1,0 +1,31 @@
+"""Settings and connections for commands, with failures that say what is broken."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cli.errors import BrokenEnvironmentError, CommandError
+from services.errors import DomainError, UnavailableError
+from services.settings import Settings, SettingsError, load
+
+
+def read_settings() -> Settings:
+    """Read the environment; BrokenEnvironmentError names what is missing or wrong."""
+    try:
+        return load()
+    except SettingsError as error:
+        raise BrokenEnvironmentError(str(error)) from error
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn failures of what a command stands on into a sentence and an exit status."""
+    from db.connection import DatabaseUnavailableError
+    from db.migrate import MigrationError
+    from storage.store import StorageError
+
+    try:
+        yield
+    except (SettingsError, MigrationError, DatabaseUnavailableError, StorageError, UnavailableError) as error:
+        raise BrokenEnvironmentError(str(error)) from error
+    except DomainError as error:
+        raise CommandError(error.message) from error

@@ -1,0 +1,128 @@
+"""The commands that run the service: all of it (`up`), or one process of a fleet."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.environment import explained, read_settings
+from cli.errors import BrokenEnvironmentError
+from cli.output import print_json
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for scripts.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the stack [default: $SNUGGLES_DATA, or .snuggles].")]
+
+
+def up(
+    *,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the service; 0 finds a free one.")] = None,
+    data: Data = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Make clips of a sample, through the API.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Stop when the demo has ended.")] = False,
+    file: Annotated[Path | None, typer.Option(help="A recording of your own for the demo.")] = None,
+) -> None:
+    """Run the whole service on this machine: database, queue, API, dispatcher, one worker."""
+    from cli.demo import demo_program
+    from cli.stack.folder import default_folder
+    from cli.stack.log import Terminal
+    from cli.stack.up import Options
+    from cli.stack.up import up as run_stack
+
+    options = Options(
+        folder=data or default_folder(),
+        port=port,
+        main_job=demo_program(file) if demo or file else None,
+        once=once,
+    )
+    with explained():
+        status = run_stack(options, os.environ, Terminal())
+    raise typer.Exit(status)
+
+
+def api() -> None:
+    """Serve the API."""
+    from api.main import run
+
+    from services.logging import configure
+
+    settings = read_settings()
+    configure(settings, part="api")
+    with explained():
+        run(settings)
+
+
+def worker(
+    *,
+    queues: Annotated[str | None, typer.Option(help="Work on these queues only, separated by commas.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=64, help="Jobs at once [default: $WORKER_THREADS].")] = None,
+) -> None:
+    """Work on jobs."""
+    from services.jobs import QUEUES
+    from services.logging import configure
+    from workers.main import run
+
+    settings = read_settings()
+    configure(settings, part="worker")
+    wanted = tuple(name.strip() for name in queues.split(",") if name.strip()) if queues else QUEUES
+    with explained():
+        run(settings, queues=wanted, threads=threads)
+
+
+def dispatcher() -> None:
+    """Hand waiting jobs to workers, fairly; one is active, others stand by."""
+    from services.logging import configure
+    from workers.dispatcher import run
+
+    settings = read_settings()
+    configure(settings, part="dispatcher")
+    with explained():
+        run(settings)
+
+
+def migrate(
+    *, rollback: Annotated[int | None, typer.Option(min=1, help="Undo so many migrations instead.")] = None
+) -> None:
+    """Bring the database's schema up to date (MIGRATION_DATABASE_URL, or DATABASE_URL)."""
+    from db import migrate as migrations
+
+    url = os.environ.get("MIGRATION_DATABASE_URL") or os.environ.get("DATABASE_URL")
+    if not url:
+        raise BrokenEnvironmentError("DATABASE_URL is missing; set it to postgresql://user:password@host:5432/name")
+    with explained():
+        names = migrations.rollback(url, rollback) if rollback else migrations.migrate(url)
+    verb = "undone" if rollback else "applied"
+    for name in names:
+        typer.echo(f"{verb} {name}")
+    if not names:
+        typer.echo("nothing to undo" if rollback else "up to date")
+
+
+def doctor(*, json: AsJson = False) -> None:
+    """Check everything that the service stands on, and say what to do about what is wrong."""
+    from cli.doctor import examine
+
+    findings = examine(os.environ)
+    broken = [finding for finding in findings if finding.status == "failed"]
+    if json:
+        print_json({"ok": not broken, "checks": findings})
+    else:
+        for finding in findings:
+            advice = f" - {finding.remedy}" if finding.remedy else ""
+            typer.echo(f"{finding.status:<8} {finding.name:<9} {finding.detail}{advice}")
+    if broken:
+        raise typer.Exit(BrokenEnvironmentError.exit_status)
+
+
+def demo(
+    *,
+    url: Annotated[str, typer.Option(help="Where the service is.")],
+    password: Annotated[str, typer.Option(envvar="SNUGGLES_DEMO_PASSWORD", help="Of the demo's user.")],
+    out: Annotated[Path, typer.Option(help="Folder for downloaded clips.")],
+    file: Annotated[Path | None, typer.Option(help="A recording; without one a sample is made.")] = None,
+) -> None:
+    """Do the main job through the API, as a client would."""
+    from cli.demo import run_demo
+
+    with explained():
+        run_demo(url, password=password, out=out, file=file)

@@ -1,0 +1,74 @@
+"""The `snuggles` command: what there is, and how a failure ends."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from cli import accounts, fleet, media
+from cli.errors import CommandError
+from cli.output import complain
+from pipeline import errors
+from pipeline.errors import MediaError
+
+BAD_INPUT, BROKEN_ENVIRONMENT, INTERRUPTED = 1, 3, 130
+# Failures of media work that have nothing to do with the media.
+ENVIRONMENTAL = {errors.NO_SPACE.code, errors.OUT_OF_MEMORY.code}
+
+app = typer.Typer(
+    help="Find the moments worth sharing in a recording, and make clips of them.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+user = typer.Typer(help="Accounts.", rich_markup_mode=None)
+for command in (
+    fleet.up,
+    media.clip,
+    media.highlights,
+    media.cut,
+    media.probe,
+    fleet.api,
+    fleet.worker,
+    fleet.dispatcher,
+    fleet.migrate,
+    fleet.doctor,
+    accounts.token,
+):
+    app.command()(command)
+app.command(hidden=True)(fleet.demo)
+user.command()(accounts.create)
+app.add_typer(user, name="user")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status: 1 for bad input, 2 for bad usage, 3 for a broken environment."""
+    try:
+        status = app(list(arguments), standalone_mode=False, prog_name="snuggles")
+    except TyperException as error:
+        complain(f"{error.format_message().rstrip('.')}; see `snuggles --help`.")
+        return error.exit_code
+    except CommandError as error:
+        complain(str(error))
+        return error.exit_status
+    except MediaError as error:
+        complain(error.message)
+        return BROKEN_ENVIRONMENT if error.code in ENVIRONMENTAL else BAD_INPUT
+    except (Abort, KeyboardInterrupt):
+        status = INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us is gone: nothing is left to say, nor anybody to hear it
+        return BAD_INPUT
+    if status == INTERRUPTED:
+        complain("Interrupted.")
+    return status if isinstance(status, int) else 0
+
+
+def main() -> None:
+    """Be the command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
