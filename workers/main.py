@@ -16,6 +16,7 @@ import structlog
 from db.connection import Database
 from services.fetch import SafeFetcher
 from services.jobs import QUEUES
+from services.mail import open_mailer
 from services.settings import Settings, SettingsError
 from services.stores import open_from
 from workers import actors, scratch
@@ -80,6 +81,8 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
         keeper=Keeper(database, identity),
         gate=Gate(slots),
         threads=slots,
+        mailer=open_mailer(settings.smtp_url, settings.mail_from),
+        public_url=settings.public_url,
     )
 
 

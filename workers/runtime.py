@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from db.connection import Database
 from services.fetch import SafeFetcher
+from services.mail import LogMailer, Mailer
 from storage.factory import Stores
 from workers.gate import Gate
 from workers.keeper import Keeper
@@ -25,4 +26,6 @@ class Runtime(Struct, frozen=True, kw_only=True):
     keeper: Keeper
     gate: Gate
     threads: int
+    mailer: Mailer = LogMailer()
+    public_url: str = ""
     random: Callable[[], float] = random.random

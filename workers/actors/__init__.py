@@ -11,6 +11,7 @@ from workers.actors.housekeeping import HOUSEKEEPING
 from workers.actors.import_url import import_url
 from workers.actors.ingest import ingest
 from workers.actors.render import render
+from workers.actors.webhook import WEBHOOK
 from workers.execution import Work, execute
 from workers.runtime import Runtime
 
@@ -20,6 +21,7 @@ WORKS: Mapping[str, Work] = {
     "detect": detect,
     "render": render,
     **HOUSEKEEPING,
+    **WEBHOOK,
 }
 PRIORITIES: Mapping[str, int] = {"webhook": 0, "housekeeping": 1, "detect": 2, "ingest": 3, "render": 4}
 """Which of the messages that a process has at hand it takes first: short work before long."""

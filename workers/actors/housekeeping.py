@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from db.connection import SERVICE, Transaction
-from services import maintenance
+from services import maintenance, webhooks
 from storage import keys
 from storage.store import Store
 from storage.sweep import sweep_uploads
@@ -62,6 +62,11 @@ def prune_jobs(_runtime: Runtime, _attempt: Attempt) -> Publish:
     return lambda tx: {"pruned": maintenance.prune_jobs(tx)}
 
 
+def sweep_webhooks(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    """Give deliveries that lost their job a new one, and forget old events."""
+    return lambda tx: webhooks.sweep(tx, now=datetime.now(UTC))
+
+
 HOUSEKEEPING: Mapping[str, Work] = {
     "delete_objects": delete_objects,
     "tidy_clip": tidy_clip,
@@ -69,6 +74,7 @@ HOUSEKEEPING: Mapping[str, Work] = {
     "expire_clips": expire_clips,
     "purge_idempotency_keys": purge_idempotency_keys,
     "prune_jobs": prune_jobs,
+    "sweep_webhooks": sweep_webhooks,
 }
 
 

@@ -40,6 +40,8 @@ def render(runtime: Runtime, attempt: Attempt) -> Publish:
         assert isinstance(result, RenderResult)  # noqa: S101 - the child answers its own kind of task
         objects = shelf.put(result.outputs)
     notes = msgspec.to_builtins(result.notes)
+    if result.accuracy != subject.accuracy and not notes:
+        notes = [{"code": "accuracy_changed", "message": f"Made with accuracy `{result.accuracy}`."}]
 
     def publish(tx: Transaction) -> dict[str, Any]:
         clips.publish(tx, clip_id=subject.id, objects=objects, notes=notes, accuracy=result.accuracy)

@@ -1,0 +1,84 @@
+"""Tells an owner's receiver what happened: one request an attempt, the next attempt is another job."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+
+from db.connection import SERVICE
+from services import mail, webhooks
+from services.errors import DomainError, UnavailableError
+from services.mail import MailError
+from services.webhooks import Outcome, Outgoing
+from workers.attempt import Attempt
+from workers.execution import Publish, Work
+from workers.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+
+def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Send one delivery once. A receiver that fails does not fail the job: the next attempt is queued with its end."""
+    delivery_id = UUID(attempt.job.payload["delivery_id"])
+    with runtime.database.transaction(SERVICE) as tx:
+        outgoing = webhooks.begin(tx, delivery_id=delivery_id, now=datetime.now(UTC))
+    if outgoing is None:
+        return lambda _tx: {"status": "ended"}
+    outcome = _send(runtime, outgoing)
+    delivery = outgoing.delivery
+    log.info(
+        "webhook_sent",
+        delivery_id=str(delivery.id),
+        webhook_id=str(delivery.webhook_id),
+        event_type=delivery.event_type,
+        clip_id=str(delivery.clip_id) if delivery.clip_id else None,
+        delivery_attempt=outgoing.attempt,
+        status=outcome.status,
+        error=outcome.error and outcome.error["code"],
+        duration_ms=outcome.duration_ms,
+    )
+    return lambda tx: {
+        "status": webhooks.finish(
+            tx, outgoing=outgoing, outcome=outcome, now=datetime.now(UTC), random=runtime.random()
+        ),
+        "response_status": outcome.status,
+        "attempt": outgoing.attempt,
+    }
+
+
+def mail_webhook_disabled(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Mail the owner of a webhook that was disabled, unless it is enabled again by now."""
+    with runtime.database.transaction(SERVICE) as tx:
+        notice = webhooks.find_notice(tx, webhook_id=UUID(attempt.job.payload["webhook_id"]))
+    if notice is None:
+        return lambda _tx: {"sent": False}
+    try:
+        runtime.mailer.send(
+            mail.webhook_disabled(runtime.public_url, to=notice.email, url=notice.url, reason=notice.reason)
+        )
+    except MailError as error:
+        raise UnavailableError(str(error)) from error
+    return lambda _tx: {"sent": True}
+
+
+WEBHOOK: Mapping[str, Work] = {
+    "deliver_webhook": deliver_webhook,
+    "mail_webhook_disabled": mail_webhook_disabled,
+}
+
+
+def _send(runtime: Runtime, outgoing: Outgoing) -> Outcome:
+    """Send it; an address that may not be reached, or does not answer, is an outcome like any other."""
+    began_s = time.monotonic()
+    try:
+        answer = runtime.fetcher.post(outgoing.url, outgoing.body, outgoing.headers(now=datetime.now(UTC)))
+    except DomainError as error:
+        failure = {"code": "unreachable" if error.retryable else "address_refused", "message": error.message}
+        return Outcome(duration_ms=_elapsed_ms(began_s), error=failure)
+    return Outcome(duration_ms=_elapsed_ms(began_s), status=answer.status, excerpt=answer.excerpt)
+
+
+def _elapsed_ms(began_s: float) -> int:
+    return round((time.monotonic() - began_s) * 1000)
