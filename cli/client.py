@@ -24,7 +24,7 @@ class Client:
             timeout=urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S), retries=urllib3.Retry(3, other=0)
         )
 
-    def call(self, method: str, path: str, body: Any = None, *, query: dict[str, str] | None = None) -> Any:
+    def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request and return the answer's `data`.
 
         CommandError with the service's own sentence when it refuses; BrokenEnvironmentError when it does not answer.
@@ -36,9 +36,7 @@ class Client:
             headers["Content-Type"] = "application/json"
         content = None if body is None else msgspec.json.encode(body)
         try:
-            answer = self._pool.request_encode_url(
-                method, self.url + path, fields=query, headers=headers, body=content, redirect=False
-            )
+            answer = self._pool.request(method, self.url + path, headers=headers, body=content, redirect=False)
         except HTTPError as error:
             raise BrokenEnvironmentError(f"The service at {self.url} does not answer: {error}") from error
         try:

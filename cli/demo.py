@@ -142,7 +142,7 @@ def _upload(client: Client, console: Console, path: Path) -> dict[str, Any]:
 
 def _highlights(client: Client, console: Console, recording_id: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = client.call(
-        "GET", f"/api/recordings/{recording_id}/highlights", query={"sensitivity": str(SENSITIVITY)}
+        "GET", f"/api/recordings/{recording_id}/highlights?sensitivity={SENSITIVITY}"
     )["items"]
     if not found:
         raise CommandError("No moment of this recording stands out; try another one")

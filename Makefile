@@ -1,0 +1,77 @@
+# Everything a fresh machine needs: Python 3.11 or newer, make, git. `make run` is the place to begin.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SHELLFLAGS := -eu -c
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough; name another with PYTHON=.
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+PROCESSES ?= logical
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --quiet \
+	--custom-compile-command "make lock"
+
+.PHONY: help run setup test check bench chaos lock clean develop
+
+help: ## What there is
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: setup ## Make clips of a sample (or FILE=talk.mp4), then serve at http://127.0.0.1:8000 until Ctrl-C
+	@$(BIN)/snuggles up --demo $(if $(FILE),--file '$(FILE)') $(ARGS)
+
+setup: $(VENV)/.installed ## Only what is needed to run: leaves .venv/bin/snuggles
+
+develop: $(VENV)/.installed-dev ## And what is needed to change it
+
+test: develop ## All tests; ARGS= for pytest
+	@tests/swift/setup.sh
+	@$(BIN)/pytest -n $(PROCESSES) $(ARGS)
+
+check: develop ## Lint, format, types, imports
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+# A benchmark is a script; what only scripts import has no main.
+bench: $(patsubst bench/%.py,bench-%,$(shell grep -l '^if __name__ ==' bench/*.py)) ## All benchmarks, each beside a peer; bench-NAME for one
+
+bench-%: develop
+	@$(BIN)/python bench/$(subst -,_,$*).py $(ARGS)
+
+chaos: develop ## The long form of the tests that kill things
+	@tests/swift/setup.sh
+	@CHAOS=long $(BIN)/pytest -n 0 -m chaos tests/chaos $(ARGS)
+
+lock: develop ## Choose the newest versions that fit pyproject.toml
+	@$(COMPILE) --upgrade --group build -o requirements.lock
+	@$(COMPILE) --group build --group dev --constraints requirements.lock -o requirements-dev.lock
+
+clean: ## Remove what can be made again; data in .snuggles stays
+	@rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: each step runs again only when what it is made from has changed.
+$(VENV)/.made:
+	@if [ -z '$(PYTHON)' ]; then echo 'Python 3.11 or newer is missing; install it, or name one with PYTHON=.' >&2; exit 3; fi
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y python3-venv >/dev/null; \
+		else \
+			echo 'The module venv of Python is missing; on Debian and Ubuntu: sudo apt-get install python3-venv' >&2; exit 3; \
+		fi; \
+	fi
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.made
+	@echo 'installing into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@echo 'installing development tools into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
