@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, field
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
@@ -71,7 +71,7 @@ class ClipSpec(Struct, frozen=True, kw_only=True):
     title: str = ""
     description: str = ""
     preset: str = "original"
-    formats: list[str] = ["mp4"]
+    formats: list[str] = field(default_factory=lambda: ["mp4"])
     accuracy: str = "exact"
     loudness: float | None = None
     options: dict[str, Any] = {}
@@ -151,7 +151,7 @@ RETURNING {COLUMNS}
 REQUEUE = f"""
 UPDATE clips SET status = 'queued', objects = '{{}}', is_preview = false, notes = '[]', error = NULL,
        completed_at = NULL, expires_at = NULL, updated_at = now()
-WHERE id = %(clip_id)s AND status IN ('failed', 'cancelled', 'expired')
+WHERE id = %(clip_id)s AND status <> 'completed'
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 OPEN_JOBS = """
@@ -277,7 +277,7 @@ def mark_cancelled(tx: Transaction, *, clip_id: UUID) -> Clip | None:
 
 
 def requeue(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """failed | cancelled | expired → queued; None from any other state."""
+    """Any state but completed → queued; None when it is completed or gone."""
     return _one(tx, REQUEUE, {"clip_id": clip_id})
 
 

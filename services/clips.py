@@ -12,7 +12,7 @@ from db.clips import Clip, ClipSpec, RenderSubject
 from db.connection import Transaction, as_service
 from db.highlights import HighlightRow
 from db.recordings import Recording
-from services import highlights, jobs, quotas, recordings
+from services import events, highlights, jobs, quotas, recordings
 from services.errors import ConflictError, InvalidFieldError, NotFoundError, QuotaExceededError
 from services.jobs import Job
 from services.paging import Page, TimeCursor, page_of
@@ -234,7 +234,8 @@ def retry(tx: Transaction, *, user_id: UUID, clip_id: UUID, tier: Tier, trace_id
     recording = recordings.get(tx, user_id=user_id, recording_id=clip.recording_id)
     require_probed(recording)
     requeue(tx, clip_id=clip_id)
-    return _start(tx, clip, tier=tier, trace_id=trace_id)
+    earlier = jobs.get(tx, user_id=user_id, job_id=clip.job_id).attempt if clip.job_id else 0
+    return _start(tx, clip, tier=tier, trace_id=trace_id, attempt=earlier)
 
 
 # What workers and the life of a job write
@@ -268,12 +269,16 @@ def publish(
     clip = _changed(rows.publish(tx, clip_id=clip_id, objects=objects, notes=notes, keep_days=KEEP_DAYS))
     if accuracy is not None and accuracy != clip.accuracy and not notes:
         raise ValueError("A clip made with another accuracy than asked for needs a note that says why")
+    events.clip_completed(tx, clip)
     return clip
 
 
 def fail(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> Clip | None:
     """Fail a clip that is on its way; None when it has ended otherwise already."""
-    return rows.mark_failed(tx, clip_id=clip_id, error=error)
+    clip = rows.mark_failed(tx, clip_id=clip_id, error=error)
+    if clip is not None:
+        events.clip_failed(tx, clip)
+    return clip
 
 
 def cancel(tx: Transaction, *, clip_id: UUID) -> Clip | None:
@@ -282,7 +287,7 @@ def cancel(tx: Transaction, *, clip_id: UUID) -> Clip | None:
 
 
 def requeue(tx: Transaction, *, clip_id: UUID) -> Clip:
-    """failed | cancelled | expired → queued, forgetting what the earlier attempt left; ConflictError otherwise."""
+    """Any state but completed → queued, forgetting what the earlier attempt left; ConflictError when completed."""
     with as_service(tx):
         return _changed(rows.requeue(tx, clip_id=clip_id))
 
@@ -395,7 +400,9 @@ def _queue(
     return _start(tx, clip, tier=tier, trace_id=trace_id)
 
 
-def _start(tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None) -> tuple[Clip, Job]:
+def _start(
+    tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None, attempt: int = 0
+) -> tuple[Clip, Job]:
     job = jobs.enqueue(
         tx,
         kind="render",
@@ -403,6 +410,7 @@ def _start(tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None) -> 
         recording_id=clip.recording_id,
         clip_id=clip.id,
         trace_id=trace_id,
+        attempt=attempt,
     )
     quotas.reserve(tx, user_id=clip.user_id, tier=tier, feature=quotas.CLIPS, job_id=job.id)
     return _found(rows.set_job(tx, clip_id=clip.id, job_id=job.id)), job
