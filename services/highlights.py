@@ -9,7 +9,7 @@ from db import highlights as rows
 from db.connection import Transaction
 from db.highlights import HighlightRow
 from db.recordings import Recording
-from services import jobs, recordings
+from services import events, jobs, recordings
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
 from services.jobs import Job
 from services.paging import Page, ScoreCursor, page_of
@@ -49,6 +49,7 @@ def replace(tx: Transaction, *, recording_id: UUID, user_id: UUID, items: list[d
     """
     stored = [{name: item[name] for name in FIELDS} for item in items]
     rows.replace_highlights(tx, recording_id=recording_id, user_id=user_id, items=stored)
+    events.highlights_ready(tx, recordings.get_source(tx, recording_id=recording_id), count=len(stored))
 
 
 def list_highlights(

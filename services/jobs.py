@@ -57,6 +57,7 @@ KINDS: Mapping[str, Queue] = {
     "prune_jobs": "housekeeping",
     "sweep_webhooks": "housekeeping",
     "deliver_webhook": "webhook",
+    "mail_webhook_disabled": "webhook",
 }
 """Kind → queue."""
 

@@ -70,6 +70,13 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {name: value if name in DELIBERATE else _redacted(name, value) for name, value in event.items()}
 
 
+def redact_text(text: str) -> str:
+    """Take credentials, and the query strings and user names of addresses, out of a text."""
+    text = BEARER.sub(rf"\1 {REDACTED}", text)
+    text = QUERY.sub(rf"\1?{REDACTED}", text)
+    return USER_INFO.sub(rf"\1{REDACTED}@", text)
+
+
 def _naming(part: str) -> Processor:
     def name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["part"] = part
@@ -82,9 +89,7 @@ def _redacted(name: str, value: object) -> object:
     if value is not None and SECRET_NAMES.search(name):
         return REDACTED
     if isinstance(value, str):
-        value = BEARER.sub(rf"\1 {REDACTED}", value)
-        value = QUERY.sub(rf"\1?{REDACTED}", value)
-        return USER_INFO.sub(rf"\1{REDACTED}@", value)
+        return redact_text(value)
     if isinstance(value, dict):
         return {key: _redacted(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -117,6 +117,17 @@ def password_reset(public_url: str, *, to: str, token: str) -> Mail:
     )
 
 
+def webhook_disabled(public_url: str, *, to: str, url: str, reason: str) -> Mail:
+    """Return the mail that tells an owner that a webhook is not called any more."""
+    return Mail(
+        to=to,
+        subject="A webhook was disabled",
+        text=f"The webhook for {urlsplit(url).netloc} was disabled. {reason} "
+        "What it missed is kept in its delivery log for a month and can be sent again from there.",
+        link=f"{public_url}/webhooks",
+    )
+
+
 def deliver(mailer: Mailer, mail: Mail) -> None:
     """Send without failing the request that it belongs to; what cannot be delivered is logged."""
     try:

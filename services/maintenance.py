@@ -5,7 +5,7 @@ from uuid import UUID
 from db import maintenance as rows
 from db.connection import Transaction
 from db.maintenance import PublishedClip
-from services import jobs
+from services import clips, events, jobs, recordings
 
 BATCH = 500
 """Rows a transaction: short enough to be in nobody's way; what is left over waits for the next tick."""
@@ -35,12 +35,16 @@ def expire_clips(tx: Transaction) -> int:
         jobs.enqueue(
             tx, kind="delete_objects", user_id=None, payload={"bucket": "clips", "prefix": f"{user_id}/{clip_id}/"}
         )
+        events.clip_expired(tx, clips.get(tx, user_id=user_id, clip_id=clip_id))
     return len(expired)
 
 
 def fail_abandoned_uploads(tx: Transaction) -> int:
     """Fail recordings whose upload was not finished within a day; return how many."""
-    return len(rows.fail_abandoned_uploads(tx, hours=UPLOAD_HOURS, error=ABANDONED_ERROR, limit=BATCH))
+    failed = rows.fail_abandoned_uploads(tx, hours=UPLOAD_HOURS, error=ABANDONED_ERROR, limit=BATCH)
+    for recording_id in failed:
+        events.recording_failed(tx, recordings.get_source(tx, recording_id=recording_id))
+    return len(failed)
 
 
 def purge_idempotency_keys(tx: Transaction) -> int:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from db import recordings as rows
 from db.connection import Transaction
 from db.recordings import Ingested, Recording
-from services import jobs
+from services import events, jobs
 from services.errors import (
     ConflictError,
     InvalidFieldError,
@@ -255,12 +255,18 @@ def publish_ingest(
 
 def mark_ready(tx: Transaction, *, recording_id: UUID, curve_key: str | None = None) -> Recording:
     """Processing → ready, or a newer score curve for a ready one; ConflictError from any other state."""
-    return _changed(rows.mark_ready(tx, recording_id=recording_id, curve_key=curve_key))
+    recording = _changed(rows.mark_ready(tx, recording_id=recording_id, curve_key=curve_key))
+    if recording.ready_at == recording.updated_at:  # both are this transaction's time when it became ready just now
+        events.recording_ready(tx, recording)
+    return recording
 
 
 def fail(tx: Transaction, *, recording_id: UUID, error: dict[str, Any]) -> Recording | None:
     """Fail a recording that is on its way in; None when it has ended otherwise already."""
-    return rows.mark_failed(tx, recording_id=recording_id, error=error)
+    recording = rows.mark_failed(tx, recording_id=recording_id, error=error)
+    if recording is not None:
+        events.recording_failed(tx, recording)
+    return recording
 
 
 # Rules
