@@ -1,0 +1,60 @@
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from storage.factory import open_stores, split_endpoint
+from storage.local import LocalStore
+from storage.s3 import S3Store
+from storage.store import StorageError
+
+SECRET = b"a secret of thirty-two bytes, yes"
+
+
+def test_without_an_endpoint_the_folder_is_used(tmp_path: Path) -> None:
+    stores = open_stores(s3_endpoint=None, local_root=tmp_path / "data", base_url="http://x", secret=SECRET)
+    assert isinstance(stores.recordings, LocalStore)
+    assert stores.local == {"recordings": stores.recordings, "clips": stores.clips}
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["clips", "recordings"]
+
+
+def test_with_an_endpoint_signing_needs_no_network(tmp_path: Path) -> None:
+    stores = open_stores(
+        s3_endpoint="https://s3.invalid:9000",
+        s3_public_endpoint="https://media.example",
+        s3_region="eu-west-1",
+        s3_access_key="access",
+        s3_secret_key="secret",
+        recordings_bucket="my-recordings",
+        local_root=tmp_path / "unused",
+        base_url="http://x",
+        secret=SECRET,
+    )
+    assert isinstance(stores.clips, S3Store)
+    assert stores.local == {}
+    assert not (tmp_path / "unused").exists()
+    assert urlsplit(stores.recordings.presign_get("a/b", expires_s=60)).netloc == "media.example"
+    inner = urlsplit(stores.recordings.child_source("a/b", expires_s=60))
+    assert (inner.scheme, inner.netloc, inner.path) == ("https", "s3.invalid:9000", "/my-recordings/a/b")
+    assert "eu-west-1" in inner.query
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        ("https://s3.example", ("s3.example", True)),
+        ("http://127.0.0.1:9000/", ("127.0.0.1:9000", False)),
+        ("s3.example:443", ("s3.example:443", True)),
+    ],
+)
+def test_endpoint_is_split_into_host_and_security(endpoint: str, expected: tuple[str, bool]) -> None:
+    assert split_endpoint(endpoint) == expected
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["", "ftp://s3.example", "https://", "https://u:p@s3.example", "https://s3.example/a/path", "https://x?y=1"],
+)
+def test_endpoint_that_cannot_be_signed_for_is_refused(endpoint: str) -> None:
+    with pytest.raises(StorageError, match="must look like https://host:port"):
+        split_endpoint(endpoint)
