@@ -93,6 +93,8 @@ FIND_JOB_OF_USER = "SELECT * FROM jobs WHERE id = %(job_id)s AND user_id = %(use
 LIST_JOBS = """
 SELECT * FROM jobs
 WHERE user_id = %(user_id)s AND (created_at, id) < (%(before)s, %(before_id)s)
+  -- Attempts at webhooks are the system's errands; their log is the webhook's own.
+  AND (queue <> 'webhook' OR kind = %(kind)s::text)
   AND (%(state)s::text IS NULL OR state = %(state)s)
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
 ORDER BY created_at DESC, id DESC
