@@ -47,10 +47,11 @@ RETURNING jobs.id, jobs.cancel_requested_at IS NOT NULL AS is_cancelled
 """
 HOLD = "SELECT * FROM jobs WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' FOR UPDATE"
 SUCCEED = logged("""
-UPDATE jobs SET state = 'succeeded', finished_at = now(), result = %(result)s, progress = 100, stage = NULL,
-    eta_s = NULL, error = NULL, lease_token = NULL, lease_expires_at = NULL
+UPDATE jobs SET state = 'succeeded', finished_at = now(), progress = 100, stage = NULL, eta_s = NULL,
+    error = NULL, lease_token = NULL, lease_expires_at = NULL
 WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' RETURNING *
 """)
+SET_RESULT = "UPDATE jobs SET result = %(result)s WHERE id = %(job_id)s"
 FAIL = logged("""
 UPDATE jobs SET state = 'failed', finished_at = now(), error = %(error)s, eta_s = NULL,
     lease_token = NULL, lease_expires_at = NULL
@@ -110,9 +111,14 @@ def hold_job(tx: Transaction, lease: Lease) -> Job | None:
     return Job(**row) if row else None
 
 
-def succeed(tx: Transaction, lease: Lease, result: dict[str, Any] | None) -> Job | None:
+def succeed(tx: Transaction, lease: Lease) -> Job | None:
     """End the job well; None when the lease is lost."""
-    return _one(change(tx, SUCCEED, event="succeeded", result=_json(result), **_keys(lease)))
+    return _one(change(tx, SUCCEED, event="succeeded", **_keys(lease)))
+
+
+def set_result(tx: Transaction, job_id: UUID, result: dict[str, Any]) -> None:
+    """Write what the job has made."""
+    tx.execute(SET_RESULT, {"job_id": job_id, "result": Jsonb(result)})
 
 
 def fail(tx: Transaction, lease: Lease, error: dict[str, Any]) -> Job | None:

@@ -151,9 +151,14 @@ def hold(tx: Transaction, lease: Lease) -> Job:
     return _held(leases.hold_job(tx, lease))
 
 
-def succeed(tx: Transaction, lease: Lease, *, result: dict[str, Any] | None = None) -> Job:
-    """End the job well; LeaseLostError when the lease is no longer ours."""
-    return _held(leases.succeed(tx, lease, result))
+def succeed(tx: Transaction, lease: Lease) -> Job:
+    """End the job well, which fences all that follows in this transaction; LeaseLostError when it is no longer ours."""
+    return _held(leases.succeed(tx, lease))
+
+
+def set_result(tx: Transaction, *, job_id: UUID, result: dict[str, Any]) -> None:
+    """Write what a job has made, in the transaction that ends it."""
+    leases.set_result(tx, job_id, result)
 
 
 def fail(

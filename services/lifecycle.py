@@ -38,9 +38,12 @@ def claim(tx: Transaction, *, job_id: UUID, dispatch_no: int, worker_id: UUID) -
 
 def succeed(tx: Transaction, lease: Lease, *, publish: Callable[[Transaction], dict[str, Any] | None]) -> Job:
     """Write what the attempt has made and end the job well; LeaseLostError when it is no longer ours."""
-    jobs.hold(tx, lease)
-    job = jobs.succeed(tx, lease, result=publish(tx))
-    quotas.settle(tx, job_id=job.id)
+    job = jobs.succeed(tx, lease)
+    result = publish(tx)
+    if result is not None:
+        jobs.set_result(tx, job_id=job.id, result=result)
+    if job.clip_id is not None:
+        quotas.settle(tx, job_id=job.id)
     return job
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import dramatiq
 import redis
 from dramatiq import Broker, Message
-from dramatiq.broker import Consumer
+from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 
 from services.jobs import QUEUES
@@ -23,13 +23,25 @@ REDIS_TIMEOUT_S = 5.0
 
 
 class _GatedConsumer(_RedisConsumer):
-    """Fetches only what the whole process has room for."""
+    """Fetches only what the whole process has room for, and as soon as there is room."""
 
     @property
     def outstanding_message_count(self) -> int:
         held: int = super().outstanding_message_count
-        room: int = self.broker.gate.room(self.queue_name, held)
-        return int(self.prefetch) - room
+        self.broker.gate.hold(self.queue_name, held)
+        return int(self.prefetch) - int(self.broker.gate.room)
+
+    def ack(self, message: MessageProxy) -> None:
+        try:
+            super().ack(message)  # type: ignore[no-untyped-call]
+        finally:
+            self.broker.gate.hold(self.queue_name, super().outstanding_message_count)
+
+    def __next__(self) -> MessageProxy | None:
+        if not self.message_cache and not self.broker.gate.wait_for_room(self.timeout / 1000):
+            return None
+        fetched: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
+        return fetched
 
 
 class BellBroker(RedisBroker):

@@ -1,0 +1,232 @@
+"""The queue: how soon an idle system starts a job, and how many it gets through, beside bare Dramatiq.
+
+    python bench/bench_queue.py [--jobs 2000] [--threads 8] [--probes 100]
+
+Starts its own PostgreSQL and Valkey. "Bare" is Dramatiq's own RedisBroker and Worker with its defaults, no database.
+"""
+
+import argparse
+import contextlib
+import multiprocessing
+import secrets
+import signal
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import dramatiq
+import redis
+from dramatiq.brokers.redis import RedisBroker
+
+from cli.embedded import postgres, valkey
+from cli.embedded.port import free_port
+from cli.embedded.program import spawn
+from db.connection import SERVICE, Database
+from db.migrate import migrate
+from services import jobs
+from services.logging import configure
+from services.settings import Settings, load
+from workers import actors, dispatcher
+from workers import main as worker_main
+from workers.attempt import Attempt
+from workers.execution import Publish
+from workers.runtime import Runtime
+
+KIND = "purge_idempotency_keys"
+"""Any kind of the housekeeping queue: its work is replaced by none."""
+PROBE_PAUSE_S = 0.15
+"""Between two probes, so that each meets an idle system."""
+
+
+def main() -> None:
+    """Run both measurements and print them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2000)
+    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--probes", type=int, default=100)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, servers(Path(name)) as settings:
+        bare_rate = measure_bare(settings, options.jobs, options.threads)
+        with fleet(settings, options.threads), database(settings) as pool:
+            user_id = add_user(pool)
+            waits_ms = measure_start(pool, user_id, options.probes)
+            rate = measure_rate(pool, user_id, options.jobs)
+    print(f"idle request to actor start, {options.probes} jobs: {describe(waits_ms)}")
+    print(f"no-op jobs, {options.jobs} at once, 1 process x {options.threads} threads:")
+    print(f"  Dramatiq alone {bare_rate:7.0f}/s")
+    print(f"  whole machinery {rate:6.0f}/s   ratio {rate / bare_rate:.2f} (at least 0.25)")
+
+
+def measure_start(pool: Database, user_id: UUID, probes: int) -> list[float]:
+    """Return the milliseconds from before the request's transaction to the claim, by PostgreSQL's clock."""
+    waits_ms = []
+    for _ in range(probes):
+        time.sleep(PROBE_PAUSE_S)
+        with pool.transaction(SERVICE) as tx:
+            job = jobs.enqueue(tx, kind=KIND, user_id=user_id)
+        waits_ms.append((_started_s(pool, job.id) - job.created_at.timestamp()) * 1000)
+    return sorted(waits_ms)
+
+
+def _started_s(pool: Database, job_id: UUID) -> float:
+    while True:
+        time.sleep(0.05)
+        with pool.transaction(SERVICE) as tx:
+            row = tx.execute("SELECT started_at FROM jobs WHERE id = %s", (job_id,)).fetchone()
+        if row and row["started_at"]:
+            return float(row["started_at"].timestamp())
+
+
+def measure_rate(pool: Database, user_id: UUID, count: int) -> float:
+    """Return jobs a second from the first claim to the last end, with all of them waiting from the start."""
+    with pool.transaction(SERVICE) as tx:
+        tx.execute("INSERT INTO queue_controls (queue, is_paused) VALUES ('housekeeping', true)")
+    for _ in range(0, count, 500):
+        with pool.transaction(SERVICE) as tx:
+            for _ in range(min(500, count)):
+                jobs.enqueue(tx, kind=KIND, user_id=user_id)
+    began = time.monotonic()
+    with pool.transaction(SERVICE) as tx:
+        tx.execute("UPDATE queue_controls SET is_paused = false")
+        tx.execute("SELECT pg_notify('jobs_queued', '')")
+    while True:
+        time.sleep(0.02)
+        with pool.transaction(SERVICE) as tx:
+            row = tx.execute("SELECT 1 FROM jobs WHERE state IN ('queued', 'running') LIMIT 1").fetchone()
+        if row is None:
+            return count / (time.monotonic() - began)
+
+
+def measure_bare(settings: Settings, count: int, threads: int) -> float:
+    """Return jobs a second of Dramatiq's own broker, worker and default middleware in a process of its own."""
+    broker = RedisBroker(url=settings.redis_url, namespace="bare")
+    actor = dramatiq.actor(_nothing, broker=broker, actor_name="nothing", queue_name="bare")
+    for _ in range(count):
+        actor.send()
+    stopped = multiprocessing.Event()
+    process = multiprocessing.Process(target=_run_bare, args=(settings.redis_url, threads, stopped))
+    process.start()
+    client: redis.Redis = redis.Redis.from_url(settings.redis_url)
+    while client.hlen("bare:bare.msgs") == count:
+        time.sleep(0.001)
+    began = time.monotonic()
+    while client.hlen("bare:bare.msgs") > 0:
+        time.sleep(0.005)
+    rate = count / (time.monotonic() - began)
+    stopped.set()
+    process.join()
+    return rate
+
+
+def _nothing() -> None:
+    pass
+
+
+def _run_bare(url: str, threads: int, stopped: Event) -> None:
+    broker = RedisBroker(url=url, namespace="bare")
+    dramatiq.actor(_nothing, broker=broker, actor_name="nothing", queue_name="bare")
+    worker = dramatiq.Worker(broker, worker_threads=threads)
+    worker.start()
+    stopped.wait()
+    worker.stop()
+
+
+def _no_work(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    return lambda _tx: None
+
+
+def _run_dispatcher(settings: Settings) -> None:
+    configure(settings, part="dispatcher")
+    dispatcher.run(settings)
+
+
+def _run_worker(settings: Settings, threads: int) -> None:
+    configure(settings, part="worker")
+    actors.WORKS = dict.fromkeys(jobs.KINDS, _no_work)
+    worker_main.run(settings, threads=threads)
+
+
+@contextlib.contextmanager
+def fleet(settings: Settings, threads: int) -> Iterator[None]:
+    """Run one dispatcher and one worker process."""
+    parts = [
+        multiprocessing.Process(target=_run_dispatcher, args=(settings,)),
+        multiprocessing.Process(target=_run_worker, args=(settings, threads)),
+    ]
+    for part in parts:
+        part.start()
+    try:
+        time.sleep(3)
+        yield
+    finally:
+        for part in parts:
+            part.terminate()
+        for part in parts:
+            part.join()
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Iterator[Database]:
+    """Open a pool of one's own."""
+    pool = Database(settings.database_url)
+    pool.open(wait_s=10)
+    yield pool
+    pool.close()
+
+
+def add_user(pool: Database) -> UUID:
+    """Insert the owner of all jobs; pro, so that no cap is in the way."""
+    user_id = uuid4()
+    with pool.transaction(SERVICE) as tx:
+        tx.execute("INSERT INTO users (id, email) VALUES (%s, %s)", (user_id, f"{user_id.hex}@example.org"))
+        tx.execute("INSERT INTO subscriptions (user_id, tier, status) VALUES (%s, 'pro', 'active')", (user_id,))
+    return user_id
+
+
+@contextlib.contextmanager
+def servers(folder: Path) -> Iterator[Settings]:
+    """Run PostgreSQL and Valkey as the embedded stack does, durable."""
+    password = secrets.token_urlsafe()
+    database_server = postgres.PostgresServer(folder / "postgres", port=free_port(), password=password)
+    bell = valkey.ValkeyServer(folder / "valkey", port=free_port(), password=password)
+    running = []
+    try:
+        for server in (database_server, bell):
+            server.prepare()
+        with database_server.program() as program, (folder / "log").open("wb") as log:
+            running = [spawn(program, stdout=log, stderr=log), spawn(bell.program(), stdout=log, stderr=log)]
+            while not (postgres.is_ready(database_server.url("postgres")) and valkey.is_ready(bell.url())):
+                time.sleep(0.05)
+        postgres.ensure_database(database_server.url("postgres"))
+        migrate(database_server.url())
+        postgres.let_application_in(database_server.url(), password=password)
+        application = postgres.database_url(postgres.APPLICATION, password, database_server.port, postgres.DATABASE)
+        yield load(
+            {
+                "DATABASE_URL": application,
+                "REDIS_URL": bell.url(),
+                "STORAGE_DIR": str(folder / "storage"),
+                "SCRATCH_DIR": str(folder / "scratch"),
+                "LOG_LEVEL": "warning",
+                "JWT_SECRET": secrets.token_hex(32),
+            }
+        )
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGINT)
+        for process in running:
+            process.wait()
+
+
+def describe(waits_ms: list[float]) -> str:
+    """Return the median and the 99th percentile."""
+    p99 = waits_ms[min(len(waits_ms) - 1, int(len(waits_ms) * 0.99))]
+    return f"p50 {statistics.median(waits_ms):.1f} ms, p99 {p99:.1f} ms (at most 20 and 100)"
+
+
+if __name__ == "__main__":
+    main()
