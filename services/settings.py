@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+MAX_OBJECT_BYTES = 5 * 1024**4  # S3's limit for one object
 MIN_SECRET_BYTES = 32  # HS256 wants a key at least as long as its digest (RFC 7518 §3.2)
 
 
@@ -46,6 +47,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str
     scratch_dir: Path | None
     worker_threads: int
+    recording_max_bytes: int
+    """The largest recording that is accepted (RECORDING_MAX_BYTES)."""
     import_allow_hosts: tuple[str, ...]
     """host:port pairs on private addresses that URL imports and webhooks may reach (IMPORT_ALLOW_HOSTS)."""
 
@@ -60,6 +63,7 @@ DEFAULTS = {
     "APP_ENV": "development",
     "LOG_LEVEL": "info",
     "WORKER_THREADS": "2",
+    "RECORDING_MAX_BYTES": str(50 * 1024**3),
 }
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -99,6 +103,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         log_level=env["LOG_LEVEL"].lower(),
         scratch_dir=_path(env, "SCRATCH_DIR"),
         worker_threads=_integer(env, "WORKER_THREADS", 1, 64),
+        recording_max_bytes=_integer(env, "RECORDING_MAX_BYTES", 1, MAX_OBJECT_BYTES),
         import_allow_hosts=_words(env, "IMPORT_ALLOW_HOSTS"),
     )
     _check(settings)
