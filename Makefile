@@ -35,7 +35,7 @@ check: develop ## Lint, format, types, imports
 	@$(BIN)/lint-imports
 
 # A benchmark is a script; what only scripts import has no main.
-bench: $(patsubst bench/%.py,bench-%,$(shell grep -l '^if __name__ ==' bench/*.py)) ## All benchmarks, each beside a peer; bench-NAME for one
+bench: $(patsubst bench/%.py,bench-%,$(shell grep -l '^if __name__ ==' bench/*.py 2>/dev/null)) ## All benchmarks, each beside a peer; bench-NAME for one
 
 bench-%: develop
 	@$(BIN)/python bench/$(subst -,_,$*).py $(ARGS)

@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
+# Of a table in a file or a pipe, where nobody says how wide it may be.
+PLAIN_WIDTH = 140
+
 
 def print_json(document: Any) -> None:
     """Print one JSON document, for scripts. Floats that are no number become null, as JSON has none."""
@@ -22,7 +25,8 @@ def complain(sentence: str) -> None:
 
 def answers() -> Console:
     """Return the console for a command's answer."""
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False)
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    return Console(width=width, highlight=False, markup=False)
 
 
 def clock(seconds: float) -> str:
