@@ -45,7 +45,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     duration_s: float
     channels: int = 2
     clock: int = CLOCK
-    is_vfr: bool = False
+    is_even: bool = True
+    """Whether frames come at even steps; where they do not, each keeps its own time and length."""
     title: str = ""
 
 
@@ -120,8 +121,9 @@ def _picture_options(kind: Format, stream: Stream, rates: Rates) -> dict[str, An
     }
     if kind == "mp4":
         options |= {"c:v": "libx264", "preset": "veryfast", "profile:v": "high", "video_track_timescale": stream.clock}
-        if stream.is_vfr:
-            options["bf"] = 0  # with frames in order of display, MP4 durations are the frames' own to the last one
+        if not stream.is_even:
+            # In order of display, MP4 keeps each frame's own length, and the last one's can end with the clip.
+            options |= {"bf": 0, "bsf:v": f"setts=duration='min(DURATION,{stream.duration_s:.6f}/TB-PTS)'"}
         if rates.video_bps is None:
             return options | {"crf": CRF_H264}
         return options | {"b:v": rates.video_bps, "maxrate": rates.video_bps, "bufsize": rates.video_bps}

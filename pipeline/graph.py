@@ -14,8 +14,9 @@ from pipeline.material import Material
 from pipeline.presets import Options, Picture, display_size, even
 from pipeline.types import StreamInfo
 
-SDR_WHITE_NITS = 100
-"""Nominal peak of linear light for tone mapping (BT.2408 puts HDR reference white at 203; 100 keeps faces bright)."""
+HDR_WHITE_NITS = 203
+"""HDR reference white (BT.2408): it becomes 84 % of SDR white by the Möbius curve, which leaves mid-greys where they
+were (HLG's 38 % is SDR's 43 %, both 18 % grey) and keeps the rest of the range for highlights."""
 BLUR_SHRINK = 8
 """Blurred sides are made from a picture this much smaller: the blur hides it, and it costs a sixty-fourth."""
 MAX_SAMPLE_RATE = 48_000
@@ -194,14 +195,15 @@ def before_over(behind: Any, before: Any) -> Any:
 
 
 def _to_sdr(chain: Any, stream: StreamInfo) -> Any:
-    """Tone-map PQ and HLG by Hable's curve in linear light, and mark what comes out as 8-bit BT.709 video range."""
+    """Tone-map PQ and HLG in linear light, and mark what comes out as 8-bit BT.709 video range."""
     if stream.hdr is not None:
         curve = "smpte2084" if stream.hdr == "pq" else "arib-std-b67"
         chain = (
-            chain.filter("zscale", tin=curve, min="2020_ncl", pin="2020", rin="limited", t="linear", npl=SDR_WHITE_NITS)
+            chain.filter("setparams", color_primaries="bt2020", color_trc=curve, colorspace="bt2020nc", range="tv")
+            .filter("zscale", t="linear", npl=HDR_WHITE_NITS)
             .filter("format", pix_fmts="gbrpf32le")
             .filter("zscale", p="709")
-            .filter("tonemap", tonemap="hable", desat=0)
+            .filter("tonemap", tonemap="mobius", desat=0)
             .filter("zscale", t="709", m="709", p="709", r="limited")
         )
     else:

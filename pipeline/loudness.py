@@ -25,6 +25,8 @@ TOLERANCE_LU = 0.3
 LIMITER_PASSES = 3
 """Holding peaks takes loudness away; after three corrections the rest is below hearing."""
 OVERSAMPLING = 4
+LAME_LOSS_DB = 0.446
+"""LAME scales what it is given by 0.95 against clipping; a clip that is to land on a target gets that back before."""
 
 Filters = list[tuple[str, dict[str, Any]]]
 

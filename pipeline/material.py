@@ -20,6 +20,8 @@ from pipeline.types import Probe, Source, StreamInfo
 
 HD_LINES = 720
 """Colours of unmarked video are BT.709 from this height on and BT.601 below, as players assume."""
+STANDSTILL_S = Fraction(1, 8)
+"""A picture that has stood for longer than this is held from the start on, however slow the frames are (slides)."""
 ROUNDING_S = Fraction(1, 1000)
 """Times come from people and JSON rounded to milliseconds; a frame this little after the start is the one meant."""
 HELD_FRAMES = Fraction(3, 2)
@@ -55,6 +57,8 @@ class Material(Struct, frozen=True, kw_only=True):
     audio: StreamInfo | None
     shown_from: Fraction = Fraction(0)
     held: Fraction = Fraction(0)
+    is_even: bool = True
+    """Whether the frames follow each other in steps as even as they are short, from the first to the last."""
     unmarked_matrix: str | None = None
     """The colour matrix to assume (`bt709`, `smpte170m`), None where the file says it or colours are RGB."""
 
@@ -124,7 +128,7 @@ def look_at(
         matrix = _assumed_matrix(stream, video)
         times = _frame_times(container, stream)
     shown = _shown_at(times, start)
-    if shown is not None and abs(start - shown) < Fraction(STANDSTILL_STEPS) * _usual_step(times):
+    if shown is not None and abs(start - shown) < min(STANDSTILL_S, Fraction(STANDSTILL_STEPS) * _usual_step(times)):
         # An even rhythm from the first frame on: picture and sound move together, by less than a frame.
         start, end = shown, end - (start - shown)
     inside = [(time, length) for time, length in times if time < end]
@@ -143,6 +147,7 @@ def look_at(
         audio=audio,
         shown_from=inside[0][0] if shown is None else shown,
         held=held,
+        is_even=shown == start and _is_even([time for time, _ in inside if time >= start]),
         unmarked_matrix=matrix,
     )
 
@@ -154,8 +159,16 @@ def _shown_at(times: list[tuple[Fraction, Fraction]], start: Fraction) -> Fracti
 
 
 def _usual_step(times: list[tuple[Fraction, Fraction]]) -> Fraction:
-    steps = [later - time for (time, _), (later, _) in pairwise(times) if later > time]
-    return median(steps) if steps else FALLBACK_FRAME
+    return median(_steps([time for time, _ in times]) or [FALLBACK_FRAME])
+
+
+def _is_even(times: list[Fraction]) -> bool:
+    steps = _steps(times)
+    return not steps or max(steps) < min(STANDSTILL_S, HELD_FRAMES * median(steps))
+
+
+def _steps(times: list[Fraction]) -> list[Fraction]:
+    return [later - time for time, later in pairwise(times) if later > time]
 
 
 def _frame_times(container: av.container.InputContainer, stream: av.VideoStream) -> list[tuple[Fraction, Fraction]]:

@@ -1,5 +1,6 @@
 """Presets: which options each takes, and the picture each makes of a source. Pure: numbers in, numbers out."""
 
+import math
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
@@ -179,8 +180,8 @@ def _within(width: int, height: int, long_side: int, short_side: int) -> float:
 
 
 def even(value: float) -> int:
-    """Round to the nearest even number, at least 2: 4:2:0 chroma has half the lines and columns."""
-    return max(2, 2 * round(value / 2))
+    """Round to the nearest even number (up from between two), at least 2: 4:2:0 chroma has half the lines and columns."""
+    return max(2, 2 * math.floor(value / 2 + 0.5))
 
 
 def _aspect(text: str) -> Fraction:

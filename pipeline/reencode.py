@@ -72,5 +72,5 @@ def _stream(material: Material, *, has_picture: bool) -> encode.Stream:
         duration_s=material.duration_s,
         channels=audio.channels or 2 if audio is not None else 2,
         clock=material.clock,
-        is_vfr=video.is_vfr if video is not None else False,
+        is_even=material.is_even,
     )

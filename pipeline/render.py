@@ -111,6 +111,9 @@ class _Rendering:
         if not self._level:
             self._note("silence", "The clip is silent: its level was left alone.")
 
+    def _level_for(self, kind: Format) -> loudness.Filters:
+        return [*self._level, *loudness.gain(loudness.LAME_LOSS_DB)] if self._level and kind == "mp3" else self._level
+
     def _encode(self, material: Material, formats: list[Format], report: Callable[[float], None]) -> None:
         reports = split(report, [COST[kind] for kind in formats])
         for kind, part in zip(formats, reports, strict=True):
@@ -122,7 +125,7 @@ class _Rendering:
     def _stream(self, material: Material, kind: Format) -> encode.Stream:
         """Put together the chains for one format."""
         node = graph.source(material)
-        sound = graph.audio(node, material, self.options, level=self._level) if material.audio else None
+        sound = graph.audio(node, material, self.options, level=self._level_for(kind)) if material.audio else None
         picture: Any = None
         if kind != "mp3":
             sound, picture = self._with_picture(node, material, sound)
@@ -132,7 +135,7 @@ class _Rendering:
             duration_s=material.duration_s,
             channels=material.audio.channels or 2 if material.audio else 2,
             clock=material.clock,
-            is_vfr=material.video.is_vfr if material.video and picture is not None else False,
+            is_even=material.is_even,
             title=self.task.title,
         )
 
