@@ -257,6 +257,12 @@ def schedule(tx: Transaction, *, webhook_id: UUID, lane: UUID, at: datetime) -> 
     return job
 
 
+def find_secret(tx: Transaction, *, webhook_id: UUID) -> str | None:
+    """Return what signs a webhook's messages (service transaction); None when it is gone."""
+    target = rows.find_target(tx, webhook_id)
+    return None if target is None else target.secret
+
+
 def find_notice(tx: Transaction, *, webhook_id: UUID) -> Notice | None:
     """Return what to tell the owner of a disabled webhook; None when it is enabled again, or gone."""
     return rows.find_notice(tx, webhook_id)

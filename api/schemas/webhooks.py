@@ -1,0 +1,125 @@
+"""Webhooks and their deliveries, as clients see them."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from api.schemas.fields import Id, Time
+from services.webhooks import Delivery, EventType, Webhook
+
+WebhookUrl = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=2000,
+        description="An http(s) address on the public Internet. It gets a POST for each event.",
+        examples=["https://app.example.com/hooks/snuggles"],
+    ),
+]
+WebhookEvents = Annotated[
+    list[EventType],
+    Meta(min_length=1, max_length=20, description="What to be told of.", examples=[["clip.completed", "clip.failed"]]),
+]
+DeliveryStatus = Literal["pending", "delivered", "failed"]
+
+
+class WebhookRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An address that wants to be told of events."""
+
+    url: WebhookUrl
+    events: WebhookEvents
+
+
+class WebhookView(Struct, kw_only=True):
+    """A webhook."""
+
+    id: Id
+    status: Annotated[
+        Literal["enabled", "disabled"], Meta(description="Disabled after three days of nothing but failure.")
+    ]
+    created_at: Time
+    url: WebhookUrl
+    events: WebhookEvents
+    disabled_at: Time | None
+    disabled_reason: Annotated[str | None, Meta(examples=[None])]
+    failing_since: Annotated[Time | None, Meta(description="Since when nothing has got through.")]
+    last_success_at: Time | None
+
+
+class NewWebhookView(WebhookView, kw_only=True):
+    """A webhook that was just made."""
+
+    secret: Annotated[
+        str,
+        Meta(description="Signs what is sent. Keep it: it is never shown again.", examples=["whsec_Zk3v…"]),
+    ]
+
+
+class DeliveryView(Struct, kw_only=True):
+    """One event on its way to one webhook, and what came back."""
+
+    id: Annotated[UUID, Meta(description="Sent as Idempotency-Key; the same at every attempt.")]
+    status: DeliveryStatus
+    created_at: Time
+    webhook_id: UUID
+    event_id: UUID
+    event: Annotated[str, Meta(examples=["clip.completed"])]
+    recording_id: UUID | None
+    clip_id: UUID | None
+    replay_of: Annotated[UUID | None, Meta(description="The delivery that this one repeats.", examples=[None])]
+    attempts: Annotated[int, Meta(examples=[1])]
+    next_attempt_at: Annotated[
+        Time | None, Meta(description="Null while it waits for an earlier event of the same clip.")
+    ]
+    last_attempt_at: Time | None
+    duration_ms: Annotated[int | None, Meta(description="Of the last attempt.", examples=[84])]
+    response_status: Annotated[int | None, Meta(examples=[200])]
+    response_excerpt: Annotated[str | None, Meta(description="The first KiB of the answer.", examples=["ok"])]
+    error: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description="Why the last attempt did not get through.",
+            examples=[{"code": "refused", "message": "The receiver answered 500; it must answer with a 2xx status."}],
+        ),
+    ]
+    finished_at: Time | None
+
+
+def webhook_view(webhook: Webhook) -> WebhookView:
+    """Show a webhook."""
+    return WebhookView(**_fields(webhook))
+
+
+def new_webhook_view(webhook: Webhook, secret: str) -> NewWebhookView:
+    """Show a new webhook with its secret."""
+    return NewWebhookView(**_fields(webhook), secret=secret)
+
+
+def delivery_view(delivery: Delivery) -> DeliveryView:
+    """Show a delivery."""
+    return DeliveryView(
+        id=delivery.id,
+        status=delivery.status,
+        created_at=delivery.created_at,
+        webhook_id=delivery.webhook_id,
+        event_id=delivery.event_id,
+        event=delivery.event_type,
+        recording_id=delivery.recording_id,
+        clip_id=delivery.clip_id,
+        replay_of=delivery.replay_of,
+        attempts=delivery.attempts,
+        next_attempt_at=delivery.next_attempt_at,
+        last_attempt_at=delivery.last_attempt_at,
+        duration_ms=delivery.duration_ms,
+        response_status=delivery.response_status,
+        response_excerpt=delivery.response_excerpt,
+        error=delivery.error,
+        finished_at=delivery.finished_at,
+    )
+
+
+def _fields(webhook: Webhook) -> dict[str, Any]:
+    shown = msgspec.structs.asdict(webhook)
+    return {name: shown[name] for name in WebhookView.__struct_fields__}
