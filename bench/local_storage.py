@@ -96,7 +96,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def copy_hashed(source: Path, target: Path) -> None:
-    """The same, with the MD5 that every S3 answers as ETag."""
+    """Copy like `copy`, with the MD5 that every S3 answers as ETag."""
     digest = hashlib.md5(usedforsecurity=False)
     with source.open("rb") as read, target.open("wb") as write:
         while chunk := read.read(MIB):

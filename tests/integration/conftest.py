@@ -1,5 +1,6 @@
 """Servers that only these tests use."""
 
 from swift_server import swift_server
+from talking_server import serve
 
-__all__ = ["swift_server"]
+__all__ = ["serve", "swift_server"]

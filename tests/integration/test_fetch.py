@@ -6,8 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from http import HTTPStatus
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from talking_server import Server, Talk, answer, raw
 
 from services.errors import DomainError, InvalidFieldError, PayloadTooLargeError, UnavailableError
 from services.exchange import CHUNK_BYTES
@@ -23,86 +23,6 @@ from services.fetch import MAX_REDIRECTS, SafeFetcher
 
 MIB = 1024 * 1024
 NAME = "media.example"  # reserved: no DNS knows it, so whoever reaches it was led by the resolver given
-Talk = Callable[[socket.socket, bytes], None]
-
-
-class Server:
-    """Answers each connection by a function and keeps the heads of the requests that came."""
-
-    def __init__(self, talk: Talk, tls: ssl.SSLContext | None = None) -> None:
-        self.requests: list[bytes] = []
-        self._talk = talk
-        self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        while True:
-            connection, _ = self._listener.accept()
-            if connection.getpeername() == self._stopper:
-                connection.close()
-                return
-            thread = threading.Thread(target=self._answer, args=(connection,))
-            self._threads.append(thread)
-            thread.start()
-
-    _stopper: tuple[str, int] | None = None
-
-    def _answer(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                stream = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
-                with stream:
-                    head = b""
-                    while b"\r\n\r\n" not in head and (data := stream.recv(65536)):
-                        head += data
-                    self.requests.append(head)
-                    self._talk(stream, head)
-            except OSError:
-                return  # the client has left, as it should
-
-    def stop(self) -> None:
-        with socket.socket() as stopper:
-            stopper.bind(("127.0.0.1", 0))
-            self._stopper = stopper.getsockname()
-            stopper.connect(("127.0.0.1", self.port))
-            self._threads[0].join()
-        self._listener.close()
-        for thread in self._threads[1:]:
-            thread.join()
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
-    with ExitStack() as servers:
-
-        def start(talk: Talk, tls: ssl.SSLContext | None = None) -> Server:
-            server = Server(talk, tls)
-            servers.callback(server.stop)
-            return server
-
-        yield start
-
-
-def answer(body: bytes = b"", *, status: int = 200, **headers: str) -> Talk:
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"Content-Length: {len(body)}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    data = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-    def talk(connection: socket.socket, _: bytes) -> None:
-        connection.sendall(data)
-
-    return talk
-
-
-def raw(*pieces: bytes) -> Talk:
-    def talk(connection: socket.socket, _: bytes) -> None:
-        for piece in pieces:
-            connection.sendall(piece)
-
-    return talk
 
 
 def fetcher(*servers: Server, names: dict[str, list[str]] | None = None, **options: Any) -> SafeFetcher:
