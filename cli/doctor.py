@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
@@ -177,22 +176,12 @@ def _redis(environment: Mapping[str, str]) -> str:
 def _storage(settings: Settings | None) -> str:
     if settings is None:
         return f"a folder, {DataFolder(default_folder()).storage}"
-    from storage.factory import open_stores
+    from services.stores import open_from
     from storage.store import StorageError
 
     key = f"doctor/{uuid4().hex}"
     try:
-        stores = open_stores(
-            s3_endpoint=settings.s3_endpoint,
-            s3_region=settings.s3_region,
-            s3_access_key=settings.s3_access_key or "",
-            s3_secret_key=settings.s3_secret_key or "",
-            recordings_bucket=settings.s3_bucket_recordings,
-            clips_bucket=settings.s3_bucket_clips,
-            local_root=settings.storage_dir or Path(),
-            base_url=settings.public_url,
-            secret=settings.jwt_secret.encode(),
-        )
+        stores = open_from(settings)
         for store in (stores.recordings, stores.clips):
             store.put_bytes(key, b"doctor", content_type="text/plain")
             store.delete([key])

@@ -17,7 +17,8 @@ from cli.stack.log import Terminal
 from cli.stack.parts import Blueprint, draw
 from cli.stack.supervisor import Supervisor
 from db.migrate import migrate
-from services import settings
+from services import settings, stores
+from services.settings import Settings
 
 DEFAULT_PORT = 8000
 MAX_PORT = 65535
@@ -48,9 +49,9 @@ def up(options: Options, environment: Mapping[str, str], terminal: Terminal) -> 
         folder.end_leftovers()
         shutil.rmtree(folder.scratch, ignore_errors=True)
         blueprint = draw(folder, folder.secrets(), environment, port=_choose_port(options.port, environment))
-        settings.load(blueprint.environment)
+        known = settings.load(blueprint.environment)
         with _supervised(folder, blueprint, terminal) as supervisor:
-            _bring_up(supervisor, blueprint)
+            _bring_up(supervisor, blueprint, known)
             if supervisor.asked_to_stop:
                 return 0
             terminal.announce(f"ready {blueprint.url}")
@@ -104,7 +105,7 @@ def _supervised(folder: DataFolder, blueprint: Blueprint, terminal: Terminal) ->
         supervisor.stop([part.name for part in blueprint.servers])
 
 
-def _bring_up(supervisor: Supervisor, blueprint: Blueprint) -> None:
+def _bring_up(supervisor: Supervisor, blueprint: Blueprint, known: Settings) -> None:
     supervisor.start(blueprint.servers, ready_s=SERVERS_READY_S)
     if supervisor.asked_to_stop:
         return
@@ -112,6 +113,7 @@ def _bring_up(supervisor: Supervisor, blueprint: Blueprint) -> None:
         prepare_database(blueprint.migration_url, application_password=blueprint.application_password)
     else:
         migrate(blueprint.migration_url)
+    stores.open_from(known, create_buckets=True)
     supervisor.start(blueprint.services, ready_s=SERVICES_READY_S)
 
 
