@@ -217,9 +217,7 @@ def insert_api_key(tx: Transaction, *, user_id: UUID, name: str, key_hash: bytes
     return row
 
 
-def list_api_keys(
-    tx: Transaction, *, user_id: UUID, limit: int, before: tuple[datetime, UUID] | None
-) -> list[ApiKey]:
+def list_api_keys(tx: Transaction, *, user_id: UUID, limit: int, before: tuple[datetime, UUID] | None) -> list[ApiKey]:
     """List keys that work, newest first."""
     before_at, before_id = before or (None, None)
     values = {"user_id": user_id, "limit": limit, "before_at": before_at, "before_id": before_id}

@@ -69,6 +69,12 @@ def get(tx: Transaction, *, user_id: UUID) -> Account:
     return account
 
 
+def find_id(tx: Transaction, *, email: str) -> UUID | None:
+    """Return the id of the account with this address, or None (service transaction)."""
+    found = rows.find_credentials(tx, email=email.strip().lower()[:MAX_EMAIL_LENGTH])
+    return found[0] if found else None
+
+
 def signup(tx: Transaction, *, email: str, password: str, display_name: str, now: datetime) -> NewAccount:
     """Make an account and the token of its verification link (service transaction).
 
@@ -76,15 +82,11 @@ def signup(tx: Transaction, *, email: str, password: str, display_name: str, now
     """
     email = clean_email(email)
     check_password(password)
-    user_id = rows.insert_user(
-        tx, email=email, password_hash=HASHER.hash(password), display_name=display_name.strip()
-    )
+    user_id = rows.insert_user(tx, email=email, password_hash=HASHER.hash(password), display_name=display_name.strip())
     if user_id is None:
         raise EmailTakenError("There is an account with this address already; log in, or reset the password.")
     token = new_link_token()
-    rows.insert_token(
-        tx, token_hash=secret_hash(token), user_id=user_id, purpose="verify", expires_at=now + VERIFY_FOR
-    )
+    rows.insert_token(tx, token_hash=secret_hash(token), user_id=user_id, purpose="verify", expires_at=now + VERIFY_FOR)
     return NewAccount(account=get(tx, user_id=user_id), link_token=token)
 
 
@@ -128,9 +130,7 @@ def forgot(tx: Transaction, *, email: str, now: datetime) -> ResetRequest | None
     if found is None:
         return None
     token = new_link_token()
-    rows.insert_token(
-        tx, token_hash=secret_hash(token), user_id=found[0], purpose="reset", expires_at=now + RESET_FOR
-    )
+    rows.insert_token(tx, token_hash=secret_hash(token), user_id=found[0], purpose="reset", expires_at=now + RESET_FOR)
     return ResetRequest(email=email.strip().lower(), link_token=token)
 
 
@@ -277,5 +277,3 @@ def _meet(tx: Transaction, claims: Claims) -> Account | None:
         if account := rows.find_account(tx, user_id=claims.user_id):
             return account
     return rows.find_account(tx, user_id=claims.user_id)
-
-

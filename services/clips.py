@@ -190,9 +190,7 @@ def list_clips(
     return page_of(found, limit, [(row.created_at, row.id) for row in found])
 
 
-def describe(
-    tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None, description: str | None
-) -> Clip:
+def describe(tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None, description: str | None) -> Clip:
     """Change title and description where given."""
     if title is not None:
         title = recordings.clean_title(title)
@@ -226,7 +224,9 @@ def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:
     raise NotFoundError(f"This clip was not made as {name}; there is {made}.", status=clip.status)
 
 
-def retry(tx: Transaction, *, user_id: UUID, clip_id: UUID, tier: Tier, trace_id: str | None = None) -> tuple[Clip, Job]:
+def retry(
+    tx: Transaction, *, user_id: UUID, clip_id: UUID, tier: Tier, trace_id: str | None = None
+) -> tuple[Clip, Job]:
     """Make a clip that failed, was cancelled or has expired again, with a job and an allowance of its own."""
     clip = _found(rows.lock_clip(tx, user_id=user_id, clip_id=clip_id))
     if clip.status not in RETRY_STATES:
@@ -304,7 +304,9 @@ def check_times(start_s: float, end_s: float, *, duration_s: float, tier: Tier) 
         raise InvalidFieldError("end_s", "end_s must be after start_s.")
     if start_s >= duration_s:
         raise InvalidFieldError(
-            "start_s", f"start_s lies after the end of the recording, which has {duration_s:.3f} s.", duration_s=duration_s
+            "start_s",
+            f"start_s lies after the end of the recording, which has {duration_s:.3f} s.",
+            duration_s=duration_s,
         )
     if end_s > duration_s + END_TOLERANCE_S:
         raise InvalidFieldError(
@@ -376,9 +378,7 @@ def _spec_of_highlight(
     title = f"{recording.title} – {highlight.kind} {number}"
     if len(title) > recordings.MAX_TITLE_LENGTH:
         title = recording.title
-    return replace(
-        _spec(recording, style, start_s=start_s, end_s=end_s), title=title, highlight_id=highlight.id
-    )
+    return replace(_spec(recording, style, start_s=start_s, end_s=end_s), title=title, highlight_id=highlight.id)
 
 
 def _fit(highlight: HighlightRow, *, duration_s: float, longest_s: float) -> tuple[float, float]:
@@ -400,9 +400,7 @@ def _queue(
     return _start(tx, clip, tier=tier, trace_id=trace_id)
 
 
-def _start(
-    tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None, attempt: int = 0
-) -> tuple[Clip, Job]:
+def _start(tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None, attempt: int = 0) -> tuple[Clip, Job]:
     job = jobs.enqueue(
         tx,
         kind="render",

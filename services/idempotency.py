@@ -46,7 +46,9 @@ def begin(tx: Transaction, *, user_id: UUID, key: str, request_hash: bytes) -> S
     too long to wait for, InvalidFieldError when it cannot be a key.
     """
     if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
-        raise InvalidFieldError("Idempotency-Key", f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} printable characters.")
+        raise InvalidFieldError(
+            "Idempotency-Key", f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} printable characters."
+        )
     try:
         rows.lock_key(tx, user_id=user_id, key=key, wait_s=WAIT_S)
     except psycopg.errors.LockNotAvailable as error:
@@ -61,9 +63,7 @@ def begin(tx: Transaction, *, user_id: UUID, key: str, request_hash: bytes) -> S
     return stored
 
 
-def remember(
-    tx: Transaction, *, user_id: UUID, key: str, request_hash: bytes, status: int, response: Any
-) -> None:
+def remember(tx: Transaction, *, user_id: UUID, key: str, request_hash: bytes, status: int, response: Any) -> None:
     """Keep the answer; it commits with the work or not at all. `response` is plain JSON data."""
     rows.insert_answer(
         tx,

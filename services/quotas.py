@@ -55,7 +55,9 @@ def require(tier: Tier, ability: str, what: str) -> None:
     """Raise TierRequiredError unless the tier includes an ability; `what` names it in plain words."""
     if not tier.allows(ability):
         raise TierRequiredError(
-            f"The {tier.display_name} tier does not include {what}; a higher tier does.", feature=ability, tier=tier.name
+            f"The {tier.display_name} tier does not include {what}; a higher tier does.",
+            feature=ability,
+            tier=tier.name,
         )
 
 

@@ -209,9 +209,7 @@ def get_source(tx: Transaction, *, recording_id: UUID) -> Recording:
     return recording
 
 
-def imported(
-    tx: Transaction, *, recording_id: UUID, size_bytes: int, content_type: str, filename: str
-) -> Recording:
+def imported(tx: Transaction, *, recording_id: UUID, size_bytes: int, content_type: str, filename: str) -> Recording:
     """Write what the fetch learnt of the file; ConflictError when the recording is not processing any more."""
     return _changed(
         rows.update_imported(

@@ -1,0 +1,211 @@
+"""The composition root of the API: everything that a handler gets is made and joined here."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import MutableScopeHeaders, State
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler, Message, Receive, Scope, Send
+from prometheus_client import CollectorRegistry
+from redis import BlockingConnectionPool, Redis
+
+from api import docs
+from api.auth import PUBLIC, Authentication
+from api.changes import JobChanges
+from api.deps import Deps
+from api.errors import exception_handlers
+from api.jwks import open_keys
+from api.metrics import RequestMetrics
+from api.rate_limit import RateLimits
+from api.request import ApiRequest
+from api.routes.account import account_router
+from api.routes.auth import auth_router
+from api.routes.clips import clips_router
+from api.routes.events import events_router
+from api.routes.health import health_router
+from api.routes.jobs import jobs_router
+from api.routes.public import public_router
+from api.routes.recordings import recordings_router
+from api.routes.storage import storage_router
+from api.routes.webhooks import webhooks_router
+from db.connection import Database
+from services import stores, tracing
+from services.fetch import SafeFetcher
+from services.mail import open_mailer
+from services.settings import Settings
+from services.tokens import Tokens
+
+logger = structlog.get_logger(__name__)
+
+# Handlers run in threads; each holds a database connection for most of its time, and a few wait for storage.
+THREADS = 32
+DATABASE_CONNECTIONS = 16
+REDIS_CONNECTIONS = 32
+REDIS_TIMEOUT_S = 2.0
+# The largest body that we read whole is the list of 10,000 parts of a completed upload.
+MAX_BODY_BYTES = 2 * 1024 * 1024
+DOCS_PATH = "/api/docs"
+REQUEST_ID = "X-Request-Id"
+QUIET_ROUTES = frozenset({"/health", "/ready", "/metrics"})
+"""Asked every few seconds by machines; only their failures are logged."""
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+HSTS = "max-age=31536000"
+
+
+class Api(Litestar):
+    """A Litestar application that gives each request an id, and each answer its headers, a count and a log event."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        started = time.perf_counter()
+        headers = dict(scope["headers"])
+        trace_id = tracing.trace_id_of(headers.get(b"traceparent", b"").decode("latin-1"))
+        scope.setdefault("state", {})["trace_id"] = trace_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(trace_id=trace_id)
+        status = 499  # the client left before there was an answer (nginx's number for it)
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add_headers(self.state.deps, scope, message, trace_id)
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, send_on)
+        finally:
+            _observe(self.state.deps, scope, status, time.perf_counter() - started)
+
+
+def create_app(deps: Deps, *, route_handlers: Sequence[ControllerRouterHandler] = ()) -> Litestar:
+    """Return the application; `route_handlers` are those of other parts."""
+    handlers: list[ControllerRouterHandler] = [
+        auth_router,
+        account_router,
+        recordings_router,
+        clips_router,
+        jobs_router,
+        events_router,
+        webhooks_router,
+        health_router,
+        public_router,
+        *route_handlers,
+    ]
+    if deps.stores.local:
+        handlers.append(Router("/", route_handlers=[storage_router(deps.stores.local)], opt={PUBLIC: True}))
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        deps.database.open()
+        try:
+            async with deps.changes.listening():
+                yield
+        finally:
+            deps.database.close()
+            deps.redis.close()
+
+    return Api(
+        handlers,
+        dependencies={"deps": Provide(lambda: deps, sync_to_thread=False)},
+        middleware=[_authentication],
+        exception_handlers=exception_handlers(),
+        request_class=ApiRequest,
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=docs.openapi_config(),
+        cors_config=_cors(deps.settings),
+        lifespan=[lifespan],
+        state=State({"deps": deps}),
+        logging_config=None,
+    )
+
+
+def open_deps(settings: Settings) -> Deps:
+    """Return everything outside the process, as the settings describe it; nothing is connected yet."""
+    redis = Redis(
+        connection_pool=BlockingConnectionPool.from_url(
+            settings.redis_url,
+            max_connections=REDIS_CONNECTIONS,
+            timeout=REDIS_TIMEOUT_S,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
+        )
+    )
+    registry = CollectorRegistry()
+    return Deps(
+        settings=settings,
+        database=Database(settings.database_url, max_size=DATABASE_CONNECTIONS, name="snuggles-api"),
+        stores=stores.open_from(settings),
+        redis=redis,
+        tokens=Tokens(settings.jwt_secret, find_key=open_keys(settings.supabase_jwks_url)),
+        mailer=open_mailer(settings.smtp_url, settings.mail_from),
+        fetcher=SafeFetcher(allowed=settings.import_allow_hosts),
+        limits=RateLimits(redis),
+        changes=JobChanges(settings.database_url),
+        registry=registry,
+        metrics=RequestMetrics(registry),
+    )
+
+
+def _authentication(app: Any) -> Authentication:
+    return Authentication(app, exclude=[f"^{DOCS_PATH}"], exclude_from_auth_key=PUBLIC)
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "X-CSRF-Token",
+            "Last-Event-ID",
+            "traceparent",
+        ],
+        expose_headers=[REQUEST_ID, "Retry-After", "Idempotent-Replayed"],
+        # A browser sends cookies to another origin only where that origin is named, never for "*".
+        allow_credentials="*" not in settings.cors_origins,
+        max_age=600,
+    )
+
+
+def _add_headers(deps: Deps, scope: Scope, message: Message, trace_id: str) -> None:
+    headers = MutableScopeHeaders.from_message(message)
+    headers[REQUEST_ID] = trace_id
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    path = scope["path"]
+    is_docs = path.rstrip("/") == DOCS_PATH
+    headers.setdefault("Content-Security-Policy", docs.POLICY if is_docs else API_POLICY)
+    if path.startswith("/api/") and not path.startswith(DOCS_PATH):
+        headers.setdefault("Cache-Control", "no-store")
+    if deps.settings.public_url.startswith("https://"):
+        headers.setdefault("Strict-Transport-Security", HSTS)
+
+
+def _observe(deps: Deps, scope: Scope, status: int, seconds: float) -> None:
+    route = str(scope.get("path_template") or "unknown")
+    method = str(scope.get("method", ""))
+    deps.metrics.observe(method=method, route=route, status=status, seconds=seconds)
+    if route in QUIET_ROUTES and status < 500:  # noqa: PLR2004 - the first of the server's statuses
+        return
+    ids = {name: str(value) for name, value in scope.get("path_params", {}).items() if name.endswith("_id")}
+    logger.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1), **ids)

@@ -1,0 +1,81 @@
+"""One LISTEN connection a process: whoever waits for a job, or for an owner's events, is woken when there is news."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from uuid import UUID
+
+import psycopg
+import structlog
+
+logger = structlog.get_logger(__name__)
+
+# Payloads are ids: of a job that changed, of an owner whose event was recorded.
+LISTEN = "LISTEN jobs_changed; LISTEN events_recorded"
+CONNECT_TIMEOUT_S = 5
+RECONNECT_S = 1.0
+
+
+class JobChanges:
+    """Fans notifications out to those who wait, by the id of a job or of an owner."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self.is_closed = False
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Listen for as long as the block runs; a lost connection is opened again."""
+        task = asyncio.create_task(self._listen())
+        try:
+            yield
+        finally:
+            self.close()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    @contextmanager
+    def subscription(self, subject_id: UUID) -> Iterator[asyncio.Event]:
+        """Yield an event that is set whenever the job may have changed, or the owner may have a new event."""
+        event = asyncio.Event()
+        key = str(subject_id)
+        self._waiting[key].add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[key].discard(event)
+            if not self._waiting[key]:
+                del self._waiting[key]
+
+    def close(self) -> None:
+        """Wake everybody so that streams end; the process is stopping."""
+        self.is_closed = True
+        self._wake_all()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, application_name="snuggles-listen"
+                )
+                async with connection:
+                    await connection.execute(LISTEN)
+                    # Whatever changed while nobody listened.
+                    self._wake_all()
+                    async for notice in connection.notifies():
+                        self._wake(notice.payload)
+            except psycopg.Error as error:
+                logger.warning("listen_lost", error=str(error))
+            await asyncio.sleep(RECONNECT_S)
+
+    def _wake(self, subject_id: str) -> None:
+        for event in self._waiting.get(subject_id, ()):
+            event.set()
+
+    def _wake_all(self) -> None:
+        for events in self._waiting.values():
+            for event in events:
+                event.set()

@@ -1,0 +1,40 @@
+"""What handlers work with, made once by the composition root and handed in."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry
+from redis import Redis
+
+from api.changes import JobChanges
+from api.metrics import RequestMetrics
+from api.rate_limit import RateLimits
+from db.connection import Database
+from services.fetch import SafeFetcher
+from services.mail import Mailer
+from services.settings import Settings
+from services.tokens import Tokens
+from storage.factory import Stores
+
+
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
+
+
+class Deps(Struct, frozen=True, kw_only=True):
+    """Everything outside the process, and what is shared within it."""
+
+    settings: Settings
+    database: Database
+    stores: Stores
+    redis: Redis
+    tokens: Tokens
+    mailer: Mailer
+    fetcher: SafeFetcher
+    limits: RateLimits
+    changes: JobChanges
+    registry: CollectorRegistry
+    metrics: RequestMetrics
+    clock: Callable[[], datetime] = utc_now

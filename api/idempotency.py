@@ -1,0 +1,70 @@
+"""Answer a creating request once: with an Idempotency-Key, a repeat gets the first answer."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import MediaType, Response
+
+from api.deps import Deps
+from api.request import ApiRequest
+from api.schemas.answers import Answer
+from db.connection import Transaction
+from services import idempotency
+
+T = TypeVar("T")
+HEADER = "Idempotency-Key"
+REPLAYED = {"Idempotent-Replayed": "true"}
+
+
+def answer_once(
+    deps: Deps,
+    request: ApiRequest,
+    work: Callable[[Transaction], T],
+    *,
+    status: int | Callable[[T], int] = 201,
+    stored: Callable[[T], T] | None = None,
+    replayed: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> Response[Answer[T]]:
+    """Do the work in one transaction and answer; a repeat with the same key and body does nothing and answers the same.
+
+    `stored` takes out of the answer what must not be kept, and `replayed` puts it back.
+    """
+    key = request.headers.get(HEADER)
+    with deps.database.transaction(request.user.identity) as tx:
+        if key is None:
+            return _answer(work(tx), status)
+        request_hash = fingerprint(deps, request)
+        user_id = request.user.user_id
+        first = idempotency.begin(tx, user_id=user_id, key=key, request_hash=request_hash)
+        if first is not None:
+            return _replay(first, replayed)
+        data = work(tx)
+        answer = _answer(data, status)
+        kept = Answer(data=stored(data) if stored else data)
+        idempotency.remember(
+            tx,
+            user_id=user_id,
+            key=key,
+            request_hash=request_hash,
+            status=answer.status_code or 201,
+            response=msgspec.to_builtins(kept),
+        )
+        return answer
+
+
+def fingerprint(deps: Deps, request: ApiRequest) -> bytes:
+    """Return what tells this request from another one."""
+    path = request.scope["path"]
+    return idempotency.fingerprint(deps.settings.jwt_secret, method=request.method, path=path, body=request.raw_body)
+
+
+def _answer(data: T, status: int | Callable[[T], int]) -> Response[Answer[T]]:
+    return Response(Answer(data=data), status_code=status if isinstance(status, int) else status(data))
+
+
+def _replay(
+    first: idempotency.StoredAnswer, replayed: Callable[[dict[str, Any]], dict[str, Any]] | None
+) -> Response[Any]:
+    response = first.response if replayed is None else {**first.response, "data": replayed(first.response["data"])}
+    return Response(response, status_code=first.status, headers=REPLAYED, media_type=MediaType.JSON)

@@ -1,0 +1,46 @@
+"""Limits on guessing and flooding, counted in Redis so that every API process counts together."""
+
+import time
+
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
+from limits.storage import RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from redis import Redis
+
+from services.errors import RateLimitedError
+
+# Per address, high enough for an office behind one: what they stop is a machine.
+SIGNUP = RateLimitItemPerMinute(120, namespace="signup")
+LOGIN = RateLimitItemPerMinute(300, namespace="login")
+LINKS = RateLimitItemPerMinute(60, namespace="links")
+# Per account and address: only failures count, so nobody is locked out by logging in often.
+WRONG_PASSWORD = RateLimitItemPerMinute(10, 5, namespace="wrong_password")
+# Per mailbox: nobody's is to be filled by others.
+MAIL = RateLimitItemPerHour(5, namespace="mail")
+
+
+class RateLimits:
+    """Counts in sliding windows."""
+
+    def __init__(self, redis: Redis) -> None:
+        storage = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix="snuggles:limit")
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+
+    def hit(self, limit: RateLimitItem, *who: str) -> None:
+        """Count one; RateLimitedError when that is one too many."""
+        if not self._limiter.hit(limit, *who):
+            self._refuse(limit, who)
+
+    def check(self, limit: RateLimitItem, *who: str) -> None:
+        """Raise RateLimitedError when the limit is reached already; counts nothing."""
+        if not self._limiter.test(limit, *who):
+            self._refuse(limit, who)
+
+    def allows(self, limit: RateLimitItem, *who: str) -> bool:
+        """Count one and say whether it was within the limit."""
+        return self._limiter.hit(limit, *who)
+
+    def _refuse(self, limit: RateLimitItem, who: tuple[str, ...]) -> None:
+        reset_at = self._limiter.get_window_stats(limit, *who).reset_time
+        wait_s = max(1, int(reset_at - time.time()) + 1)
+        raise RateLimitedError(f"Too many tries; wait {wait_s} s before the next one.", retry_after_s=wait_s)

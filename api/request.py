@@ -1,0 +1,58 @@
+"""Requests whose bodies are decoded strictly: a number is a number, and what is wrong is said in words."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from api.auth import Asker
+from api.errors import MalformedBodyError
+from api.validation import invalid_body
+from services.errors import InvalidFieldError, UnsupportedMediaTypeError
+
+NUL_ESCAPE = b"\\u0000"
+
+
+class ApiRequest(Request[Asker, Any, State]):
+    """A request to the API."""
+
+    async def json(self) -> Any:
+        """Decode the body into what the handler asks for.
+
+        UnsupportedMediaTypeError, MalformedBodyError, InvalidFieldError.
+        """
+        declared = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        if declared != "application/json" and not declared.endswith("+json"):
+            raise UnsupportedMediaTypeError("Send JSON, with Content-Type: application/json.")
+        body = await self.body()
+        self.scope["state"]["body"] = body
+        field = self.route_handler.parsed_data_field
+        schema = field.annotation if field else Any
+        try:
+            value = msgspec.json.decode(body, type=schema)
+        except msgspec.ValidationError as error:
+            raise invalid_body(error, schema) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedBodyError(f"The body is not JSON: {error}.") from error
+        if NUL_ESCAPE in body and _holds_nul(msgspec.to_builtins(value)):
+            raise InvalidFieldError("body", "Text must not hold the character U+0000.")
+        return value
+
+    @property
+    def trace_id(self) -> str:
+        """The id that follows this request through jobs and logs."""
+        return str(self.scope["state"].get("trace_id", ""))
+
+    @property
+    def raw_body(self) -> bytes:
+        """The body as it came; empty when there was none."""
+        return bytes(self.scope["state"].get("body", b""))
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(_holds_nul, value))

@@ -1,0 +1,283 @@
+"""`/api/clips`: asking for clips, following them, getting them, sharing them."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Response, Router, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from api.deps import Deps
+from api.idempotency import answer_once
+from api.request import ApiRequest
+from api.schemas.answers import Answer, Items
+from api.schemas.clips import (
+    AutoGenerateRequest,
+    ClipJobView,
+    ClipRequest,
+    ClipStatusView,
+    ClipView,
+    DescribeRequest,
+    GeneratedView,
+    RevokedView,
+    ShareRequest,
+    ShareView,
+    clip_view,
+)
+from api.schemas.fields import DEFAULT_LIMIT, ClipStatus, CursorParameter, Limit, Search
+from api.schemas.jobs import job_view
+from db.connection import Transaction
+from db.shares import Share
+from services import cancellation, clips, deletion, downloads, shares
+from services.clips import GeneratedClips
+from services.paging import decode_time_cursor
+
+DownloadFormat = Annotated[
+    str | None, QueryParameter(description="mp4, webm, mp3, jpeg or webp; without it the first that was asked for.")
+]
+
+
+@post("", sync_to_thread=True, status_code=202)
+def create(
+    data: JSONBody[ClipRequest], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Response[Answer[ClipJobView]]:
+    """Ask for a clip: 5 s to 5 min (2 min on the free tier)."""
+
+    def work(tx: Transaction) -> ClipJobView:
+        clip, job = clips.create(
+            tx,
+            user_id=request.user.user_id,
+            tier=request.user.tier,
+            recording_id=data.recording_id,
+            start_s=data.start_s,
+            end_s=data.end_s,
+            style=data.style(),
+            title=data.title,
+            description=data.description,
+            highlight_id=data.highlight_id,
+            trace_id=request.trace_id,
+        )
+        return ClipJobView(clip=clip_view(clip), job=job_view(job))
+
+    return answer_once(deps, request, work, status=202)
+
+
+@post("/auto-generate", sync_to_thread=True, status_code=202)
+def auto_generate(
+    data: JSONBody[AutoGenerateRequest], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Response[Answer[GeneratedView]]:
+    """Make a clip of each highlight, best first."""
+
+    def work(tx: Transaction) -> GeneratedView:
+        made = clips.auto_generate(
+            tx,
+            user_id=request.user.user_id,
+            tier=request.user.tier,
+            recording_id=data.recording_id,
+            sensitivity=data.sensitivity,
+            top=data.top,
+            style=data.style(),
+            trace_id=request.trace_id,
+        )
+        if not isinstance(made, GeneratedClips):
+            return GeneratedView(clips=[], job=job_view(made), jobs=[job_view(made)])
+        jobs = [job_view(job) for job in made.jobs]
+        return GeneratedView(
+            clips=[clip_view(clip) for clip in made.clips],
+            job=jobs[0] if jobs else None,
+            jobs=jobs,
+            skipped=made.skipped,
+        )
+
+    return answer_once(deps, request, work, status=202)
+
+
+@get("", sync_to_thread=True)
+def list_clips(
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorParameter = None,
+    status: Annotated[ClipStatus | None, QueryParameter(description="Only those in this state.")] = None,
+    recording_id: Annotated[UUID | None, QueryParameter(description="Only those of this recording.")] = None,
+    q: Search = None,
+) -> Answer[Items[ClipView]]:
+    """List clips, newest first."""
+    position = decode_time_cursor(cursor)
+    with deps.database.transaction(request.user.identity) as tx:
+        page = clips.list_clips(
+            tx,
+            user_id=request.user.user_id,
+            limit=limit,
+            cursor=position,
+            status=status,
+            recording_id=recording_id,
+            q=q,
+        )
+    return Answer(data=Items(items=[clip_view(row) for row in page.items], next_cursor=page.next_cursor))
+
+
+@get("/{clip_id:uuid}", sync_to_thread=True)
+def get_clip(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ClipView]:
+    """Show one clip."""
+    with deps.database.transaction(request.user.identity) as tx:
+        return Answer(data=clip_view(clips.get(tx, user_id=request.user.user_id, clip_id=clip_id)))
+
+
+@patch("/{clip_id:uuid}", sync_to_thread=True)
+def describe(
+    clip_id: FromPath[UUID],
+    data: JSONBody[DescribeRequest],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+) -> Answer[ClipView]:
+    """Change title and description."""
+    with deps.database.transaction(request.user.identity) as tx:
+        clip = clips.describe(
+            tx,
+            user_id=request.user.user_id,
+            clip_id=clip_id,
+            title=data.title,
+            description=data.description,
+        )
+    return Answer(data=clip_view(clip))
+
+
+@delete("/{clip_id:uuid}", sync_to_thread=True, status_code=200)
+def delete_clip(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, Any]]:
+    """Delete a clip with its files and links; one that is being made is cancelled."""
+    with deps.database.transaction(request.user.identity) as tx:
+        deletion.delete_clip(tx, user_id=request.user.user_id, clip_id=clip_id, now=deps.clock())
+    return Answer(data={"id": clip_id, "status": "deleted"})
+
+
+@get("/{clip_id:uuid}/status", sync_to_thread=True)
+def get_status(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ClipStatusView]:
+    """Say how far a clip is."""
+    with deps.database.transaction(request.user.identity) as tx:
+        progress = clips.progress(tx, user_id=request.user.user_id, clip_id=clip_id)
+    clip = clip_view(progress.clip)
+    return Answer(
+        data=ClipStatusView(
+            id=clip.id,
+            status=clip.status,
+            created_at=clip.created_at,
+            progress=progress.progress,
+            stage=progress.stage,
+            eta_s=progress.eta_s,
+            is_preview=clip.is_preview,
+            error=clip.error,
+        )
+    )
+
+
+@get("/{clip_id:uuid}/download", sync_to_thread=True, status_code=302)
+def download(
+    clip_id: FromPath[UUID],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+    format: DownloadFormat = None,  # noqa: A002 - the name of the query parameter
+) -> Response[None]:
+    """Send the browser to the file. While only the fast version exists, that is the MP4."""
+    with deps.database.transaction(request.user.identity) as tx:
+        clip = clips.get(tx, user_id=request.user.user_id, clip_id=clip_id)
+    url = downloads.signed_url(clip, deps.stores.clips, wanted=format)
+    return Response(None, status_code=302, headers={"Location": url})
+
+
+@post("/{clip_id:uuid}/cancel", sync_to_thread=True, status_code=200)
+def cancel(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ClipJobView]:
+    """Stop a clip that is waiting (at once) or being made (within two seconds)."""
+    with deps.database.transaction(request.user.identity) as tx:
+        clip, job = cancellation.cancel_clip(tx, user_id=request.user.user_id, clip_id=clip_id)
+    return Answer(data=ClipJobView(clip=clip_view(clip), job=job_view(job)))
+
+
+@post("/{clip_id:uuid}/retry", sync_to_thread=True, status_code=202)
+def retry(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[Answer[ClipJobView]]:
+    """Make a clip that failed, was cancelled or has expired again."""
+
+    def work(tx: Transaction) -> ClipJobView:
+        clip, job = clips.retry(
+            tx,
+            user_id=request.user.user_id,
+            clip_id=clip_id,
+            tier=request.user.tier,
+            trace_id=request.trace_id,
+        )
+        return ClipJobView(clip=clip_view(clip), job=job_view(job))
+
+    return answer_once(deps, request, work, status=202)
+
+
+@post("/{clip_id:uuid}/share", sync_to_thread=True, status_code=201)
+def share(
+    clip_id: FromPath[UUID],
+    data: JSONBody[ShareRequest],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+) -> Response[Answer[ShareView]]:
+    """Make a public link to a finished clip."""
+
+    def work(tx: Transaction) -> ShareView:
+        user_id = request.user.user_id
+        made = shares.share(
+            tx,
+            user_id=user_id,
+            clip_id=clip_id,
+            platform=data.platform,
+            expires_at=data.expires_at,
+            now=deps.clock(),
+        )
+        title = clips.get(tx, user_id=user_id, clip_id=clip_id).title
+        return _share_view(made, title, deps.settings.public_url)
+
+    return answer_once(deps, request, work)
+
+
+@delete("/{clip_id:uuid}/share", sync_to_thread=True, status_code=200)
+def revoke(
+    clip_id: FromPath[UUID],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+    slug: Annotated[str | None, QueryParameter(description="Only this link; without it all of the clip's.")] = None,
+) -> Answer[RevokedView]:
+    """Close the public links of a clip, at once."""
+    with deps.database.transaction(request.user.identity) as tx:
+        revoked = shares.revoke(tx, user_id=request.user.user_id, clip_id=clip_id, slug=slug)
+    return Answer(data=RevokedView(revoked=revoked))
+
+
+def _share_view(made: Share, title: str, public_url: str) -> ShareView:
+    return ShareView(
+        id=made.id,
+        status="active",
+        created_at=made.created_at,
+        clip_id=made.clip_id,
+        slug=made.slug,
+        platform=made.platform,  # type: ignore[arg-type]  # the column's CHECK lists the same platforms
+        url=shares.page_url(public_url, made.slug),
+        embed_url=shares.embed_url(public_url, made.slug),
+        share_url=shares.intent_url(public_url, made, title),
+        expires_at=made.expires_at,
+    )
+
+
+clips_router = Router(
+    "/api/clips",
+    route_handlers=[
+        create,
+        auto_generate,
+        list_clips,
+        get_clip,
+        describe,
+        delete_clip,
+        get_status,
+        download,
+        cancel,
+        retry,
+        share,
+        revoke,
+    ],
+    tags=["Clips"],
+)

@@ -1,0 +1,62 @@
+"""Is the process serving, is everything behind it there, and how busy is it."""
+
+import asyncio
+from collections.abc import Callable
+
+from litestar import Response, Router, get
+from litestar.concurrency import sync_to_thread
+from litestar.di import NamedDependency
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from api.auth import PUBLIC
+from api.deps import Deps
+from api.schemas.answers import Answer, Done
+from db.connection import SERVICE
+from services.errors import UnavailableError
+
+# A part that takes longer is not one to send requests to; a balancer asks again soon.
+CHECK_TIMEOUT_S = 2.5
+
+
+@get("/health", sync_to_thread=False)
+def health() -> Answer[Done]:
+    """Say that the process serves."""
+    return Answer(data=Done(status="ok"))
+
+
+@get("/ready")
+async def ready(deps: NamedDependency[Deps]) -> Answer[dict[str, str]]:
+    """Say whether database, Redis and storage answer; 503 names the part that does not."""
+    checks = {"database": _ask_database(deps), "redis": deps.redis.ping, "storage": deps.stores.recordings.ping}
+    states = dict(zip(checks, await asyncio.gather(*map(_state, checks.values())), strict=True))
+    down = [name for name, state in states.items() if state != "ok"]
+    if down:
+        raise UnavailableError(f"Not ready: {', '.join(down)} does not answer.", **states)
+    return Answer(data={"status": "ready", **states})
+
+
+@get("/metrics", sync_to_thread=True, include_in_schema=False)
+def metrics(deps: NamedDependency[Deps]) -> Response[bytes]:
+    """Hand out what Prometheus counts."""
+    return Response(generate_latest(deps.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _ask_database(deps: Deps) -> Callable[[], object]:
+    def ask() -> None:
+        with deps.database.transaction(SERVICE) as tx:
+            tx.execute("SELECT 1")
+
+    return ask
+
+
+async def _state(check: Callable[[], object]) -> str:
+    try:
+        await asyncio.wait_for(sync_to_thread(check), CHECK_TIMEOUT_S)
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT_S:g} s"
+    except Exception as error:  # noqa: BLE001 - whatever stops the part from answering is the answer
+        return type(error).__name__
+    return "ok"
+
+
+health_router = Router("/", route_handlers=[health, ready, metrics], opt={PUBLIC: True}, tags=["Operation"])

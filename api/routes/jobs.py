@@ -1,0 +1,106 @@
+"""`/api/jobs`: what was accepted, how far it is, and how it ended."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.concurrency import sync_to_thread
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from api.deps import Deps
+from api.request import ApiRequest
+from api.schemas.answers import Answer, Items
+from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
+from api.schemas.jobs import JobDetailView, JobView, job_detail_view, job_view
+from db.connection import Identity
+from services import jobs, lifecycle
+from services.jobs import Job
+from services.paging import decode_time_cursor, page_of
+
+# Proxies close what is silent for 30 to 60 s.
+HEARTBEAT_S = 15.0
+RECONNECT_MS = 2000
+END_STATES = ("succeeded", "failed", "cancelled")
+KINDS = Annotated[str | None, QueryParameter(max_length=50, description="Only jobs of this kind, such as render.")]
+
+
+@get("", sync_to_thread=True)
+def list_jobs(
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorParameter = None,
+    status: Annotated[JobStatus | None, QueryParameter(description="Only those in this state.")] = None,
+    kind: KINDS = None,
+) -> Answer[Items[JobView]]:
+    """List jobs, newest first."""
+    position = decode_time_cursor(cursor)
+    with deps.database.transaction(request.user.identity) as tx:
+        found = jobs.list_jobs(
+            tx, user_id=request.user.user_id, limit=limit + 1, cursor=position, state=status, kind=kind
+        )
+    page = page_of(found, limit, [(job.created_at, job.id) for job in found])
+    return Answer(data=Items(items=[job_view(job) for job in page.items], next_cursor=page.next_cursor))
+
+
+@get("/{job_id:uuid}", sync_to_thread=True)
+def get_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[JobDetailView]:
+    """Show a job with everything that happened to it."""
+    with deps.database.transaction(request.user.identity) as tx:
+        job = jobs.get(tx, user_id=request.user.user_id, job_id=job_id)
+        return Answer(data=job_detail_view(job, jobs.events(tx, job_id=job_id)))
+
+
+@post("/{job_id:uuid}/cancel", sync_to_thread=True, status_code=200)
+def cancel_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[JobView]:
+    """Stop a job that is waiting (at once) or running (within two seconds)."""
+    with deps.database.transaction(request.user.identity) as tx:
+        return Answer(data=job_view(lifecycle.cancel(tx, user_id=request.user.user_id, job_id=job_id)))
+
+
+@get("/{job_id:uuid}/events", media_type="text/event-stream")
+async def follow_job(
+    job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Response[AsyncIterator[bytes]]:
+    """Follow a job by server-sent events: `progress` whenever it changes, `end` once it has ended.
+
+    Each event's data is the job. The first comes at once, so a client that reconnects misses nothing.
+    """
+    identity, user_id = request.user.identity, request.user.user_id
+    # Before the stream begins, so that a job that is not there is a plain 404.
+    await sync_to_thread(_read, deps, identity, user_id, job_id)
+    return ServerSentEvent(_events(deps, identity, user_id, job_id), retry_duration=RECONNECT_MS)
+
+
+def _read(deps: Deps, identity: Identity, user_id: UUID, job_id: UUID) -> Job:
+    with deps.database.transaction(identity) as tx:
+        return jobs.get(tx, user_id=user_id, job_id=job_id)
+
+
+async def _events(deps: Deps, identity: Identity, user_id: UUID, job_id: UUID) -> AsyncIterator[ServerSentEventMessage]:
+    number = 0
+    shown = b""
+    with deps.changes.subscription(job_id) as changed:
+        while not deps.changes.is_closed:
+            changed.clear()
+            job = await sync_to_thread(_read, deps, identity, user_id, job_id)
+            data = msgspec.json.encode(job_view(job))
+            if job.state in END_STATES:
+                yield ServerSentEventMessage(data=data, event="end", id=number)
+                return
+            if data != shown:
+                shown = data
+                yield ServerSentEventMessage(data=data, event="progress", id=number)
+                number += 1
+            try:
+                await asyncio.wait_for(changed.wait(), HEARTBEAT_S)
+            except TimeoutError:
+                yield ServerSentEventMessage(data=None, comment="still here")
+
+
+jobs_router = Router("/api/jobs", route_handlers=[list_jobs, get_job, cancel_job, follow_job], tags=["Jobs"])

@@ -1,0 +1,202 @@
+"""What anybody may open: shared clips, their player, oEmbed, and the links sent by mail."""
+
+import re
+from typing import Annotated
+from urllib.parse import quote, urlsplit
+
+from litestar import MediaType, Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, FromPath, QueryParameter
+
+from api import pages, rate_limit
+from api.auth import PUBLIC
+from api.deps import Deps
+from api.errors import status_of
+from api.pages import AUDIO_HEIGHT, DEFAULT_HEIGHT, DEFAULT_WIDTH, Page, Player
+from api.request import ApiRequest
+from api.schemas.clips import OEmbedView
+from db.connection import SERVICE
+from services import accounts, downloads, shares
+from services.errors import DomainError, NotFoundError
+from services.shares import PublicClip
+
+SLUG = re.compile(r"[A-Za-z0-9_-]{10,64}")
+CACHE_S = 60  # a link that was closed is gone from caches a minute later
+MAX_SIDE = 10_000
+Side = Annotated[int | None, QueryParameter(ge=1, le=MAX_SIDE)]
+
+
+@get("/", sync_to_thread=False, include_in_schema=False)
+def home() -> Response[None]:
+    """Lead to the documentation."""
+    return Response(None, status_code=302, headers={"Location": "/api/docs"})
+
+
+@get("/c/{slug:str}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+def show_clip(slug: FromPath[str], deps: NamedDependency[Deps]) -> Response[str]:
+    """Show a shared clip."""
+    try:
+        return _html(pages.clip_page(_player(deps, _visit(deps, slug))))
+    except NotFoundError as error:
+        return _html(pages.message_page("Nothing here", error.message), status=404)
+
+
+@get("/embed/{slug:str}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+def embed_clip(slug: FromPath[str], deps: NamedDependency[Deps]) -> Response[str]:
+    """Show the player alone, for frames."""
+    try:
+        return _html(pages.embed_page(_player(deps, _visit(deps, slug))))
+    except NotFoundError as error:
+        return _html(pages.message_page("Nothing here", error.message), status=404)
+
+
+@get("/c/{slug:str}/media/{name:str}", sync_to_thread=True, include_in_schema=False)
+def media(
+    slug: FromPath[str],
+    name: FromPath[str],
+    deps: NamedDependency[Deps],
+    download: Annotated[bool, QueryParameter()] = False,  # noqa: FBT002 - a query parameter
+) -> Response[None]:
+    """Lead to a file of a shared clip; the address stays the same when the signed one behind it expires."""
+    clip = _visit(deps, slug)
+    if name not in clip.objects:
+        raise NotFoundError(f"This clip was not made as {name[:10]}.")
+    stored = clip.objects[name]
+    url = (
+        downloads.download_url(stored, deps.stores.clips, title=clip.title, name=name)
+        if download
+        else downloads.playback_url(stored, deps.stores.clips, public_base_url=deps.settings.clips_public_base_url)
+    )
+    return Response(None, status_code=302, headers={"Location": url, "Cache-Control": "no-store"})
+
+
+@get("/oembed", sync_to_thread=True, tags=["Clips"])
+def oembed(
+    url: Annotated[str, QueryParameter(max_length=2000, description="The address of a shared clip.")],
+    deps: NamedDependency[Deps],
+    format: Annotated[str, QueryParameter(description="json.")] = "json",  # noqa: A002 - oEmbed's name
+    maxwidth: Side = None,
+    maxheight: Side = None,
+) -> Response[OEmbedView]:
+    """Describe a shared clip to sites that embed it (oembed.com). The answer is oEmbed's own, without an envelope."""
+    if format != "json":
+        # oEmbed §2.3.4: the status of a format that is not provided.
+        return Response(None, status_code=501)  # type: ignore[arg-type]  # there is no body
+    player = _player(deps, _visit(deps, _slug_of(url, deps.settings.public_url)))
+    width, height = _fit(player, maxwidth, maxheight)
+    has_poster = player.poster_url is not None
+    return Response(
+        OEmbedView(
+            type="video" if player.is_video else "rich",
+            provider_url=deps.settings.public_url,
+            title=player.title,
+            html=pages.iframe(player, width=width, height=height),
+            width=width,
+            height=height,
+            thumbnail_url=player.poster_url,
+            thumbnail_width=player.width if has_poster else None,
+            thumbnail_height=player.height if has_poster else None,
+        ),
+        headers={"Cache-Control": f"public, max-age={CACHE_S}"},
+    )
+
+
+@get("/verify/{token:str}", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
+def ask_to_verify(token: FromPath[str]) -> Response[str]:
+    """Ask for a press of the button."""
+    return _html(pages.verify_page(token))
+
+
+@post("/verify/{token:str}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False, status_code=200)
+def verify(token: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[str]:
+    """Confirm the address."""
+    try:
+        _limit(deps, request)
+        with deps.database.transaction(SERVICE) as tx:
+            account = accounts.verify(tx, token=token)
+    except DomainError as error:
+        return _html(pages.message_page("That did not work", error.message), status=status_of(error))
+    return _html(pages.message_page("Confirmed", f"{account.email} is confirmed. You can close this page."))
+
+
+@get("/reset/{token:str}", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
+def ask_for_password(token: FromPath[str]) -> Response[str]:
+    """Ask for a new password."""
+    return _html(pages.reset_page(token))
+
+
+@post("/reset/{token:str}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False, status_code=200)
+def reset(
+    token: FromPath[str],
+    data: Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+) -> Response[str]:
+    """Set the new password."""
+    try:
+        _limit(deps, request)
+        with deps.database.transaction(SERVICE) as tx:
+            accounts.reset(tx, token=token, password=data.get("password", ""), now=deps.clock())
+    except DomainError as error:
+        return _html(pages.reset_page(token, problem=error.message), status=status_of(error))
+    return _html(pages.message_page("Saved", "The new password is set, and every session has ended. Log in again."))
+
+
+def _limit(deps: Deps, request: ApiRequest) -> None:
+    deps.limits.hit(rate_limit.LINKS, request.client.host if request.client else "unknown")
+
+
+def _html(page: Page, *, status: int = 200) -> Response[str]:
+    headers = {"Content-Security-Policy": page.policy, "Cache-Control": "no-store"}
+    return Response(page.html, status_code=status, media_type=MediaType.HTML, headers=headers)
+
+
+def _visit(deps: Deps, slug: str) -> PublicClip:
+    if not SLUG.fullmatch(slug):
+        raise NotFoundError("This link does not work: it may have ended, or its owner closed it")
+    with deps.database.transaction(SERVICE) as tx:
+        return shares.visit(tx, slug=slug)
+
+
+def _slug_of(url: str, public_url: str) -> str:
+    for kind in ("/c/", "/embed/"):
+        if url.startswith(public_url + kind):
+            return urlsplit(url).path.rpartition("/")[2]
+    raise NotFoundError("This address is not one of a shared clip here")
+
+
+def _player(deps: Deps, clip: PublicClip) -> Player:
+    page_url = shares.page_url(deps.settings.public_url, clip.slug)
+    playable = next((clip.objects[name] for name in ("mp4", "webm", "mp3") if name in clip.objects), None)
+    if playable is None:
+        raise NotFoundError("This link does not work: it may have ended, or its owner closed it")
+    stored_url = downloads.playback_url(
+        playable, deps.stores.clips, public_base_url=deps.settings.clips_public_base_url
+    )
+    return Player(
+        title=clip.title,
+        description=clip.description,
+        page_url=page_url,
+        embed_url=shares.embed_url(deps.settings.public_url, clip.slug),
+        oembed_url=f"{deps.settings.public_url}/oembed?url={quote(page_url, safe='')}",
+        sources={name: f"{page_url}/media/{name}" for name in ("mp4", "webm", "mp3") if name in clip.objects},
+        poster_url=f"{page_url}/media/jpeg" if "jpeg" in clip.objects else None,
+        width=playable.get("width") or DEFAULT_WIDTH,
+        height=playable.get("height") or DEFAULT_HEIGHT,
+        storage_origin=pages.origin_of(stored_url),
+    )
+
+
+def _fit(player: Player, maxwidth: int | None, maxheight: int | None) -> tuple[int, int]:
+    """Return the largest size of the player's shape within the limits."""
+    height = player.height if player.is_video else AUDIO_HEIGHT
+    scale = min(1.0, (maxwidth or MAX_SIDE) / player.width, (maxheight or MAX_SIDE) / height)
+    return max(1, int(player.width * scale)), max(1, int(height * scale))
+
+
+public_router = Router(
+    "/",
+    route_handlers=[home, show_clip, embed_clip, media, oembed, ask_to_verify, verify, ask_for_password, reset],
+    opt={PUBLIC: True},
+)

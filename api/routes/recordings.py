@@ -1,0 +1,296 @@
+"""`/api/recordings`: bringing recordings in, looking at them, and what is worth sharing in them."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, Router, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import Body, FromPath, JSONBody, QueryParameter
+
+from api.deps import Deps
+from api.idempotency import answer_once
+from api.request import ApiRequest
+from api.schemas.answers import Answer, Items
+from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit, RecordingStatus, Search
+from api.schemas.jobs import job_view
+from api.schemas.recordings import (
+    CompleteRequest,
+    HighlightsView,
+    ImportRequest,
+    NewRecordingView,
+    PartsView,
+    RecordingJobView,
+    RecordingRequest,
+    RecordingView,
+    RenameRequest,
+    ScoredView,
+    ScoreRequest,
+    TimelineView,
+    UploadPartView,
+    highlight_view,
+    parts_view,
+    recording_view,
+    upload_part_view,
+    upload_view,
+)
+from db.connection import Transaction
+from db.recordings import Recording
+from services import deletion, highlights, recordings, timeline
+from services.highlights import Selection
+from services.paging import decode_score_cursor, decode_time_cursor
+from storage.store import PartTag
+
+
+@post("", sync_to_thread=True, status_code=201)
+def create(
+    data: JSONBody[RecordingRequest], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Response[Answer[NewRecordingView]]:
+    """Announce a recording. PUT each part to its address, keep the ETag of each answer, then complete."""
+
+    def work(tx: Transaction) -> NewRecordingView:
+        recording, upload = recordings.create(
+            tx,
+            user_id=request.user.user_id,
+            store=deps.stores.recordings,
+            filename=data.filename,
+            size_bytes=data.size_bytes,
+            content_type=data.content_type,
+            title=data.title,
+            max_bytes=deps.settings.recording_max_bytes,
+            now=deps.clock(),
+        )
+        return NewRecordingView(recording=recording_view(recording), upload=upload_view(upload))
+
+    return answer_once(deps, request, work)
+
+
+@post("/import", sync_to_thread=True, status_code=202)
+def import_url(
+    data: JSONBody[ImportRequest], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Response[Answer[RecordingJobView]]:
+    """Let the service fetch a recording. Only addresses on the public Internet are reached."""
+    deps.fetcher.check(data.url)
+
+    def work(tx: Transaction) -> RecordingJobView:
+        recording, job = recordings.import_url(
+            tx, user_id=request.user.user_id, url=data.url, title=data.title, trace_id=request.trace_id
+        )
+        return RecordingJobView(recording=recording_view(recording), job=job_view(job))
+
+    return answer_once(deps, request, work, status=202)
+
+
+@get("", sync_to_thread=True)
+def list_recordings(
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorParameter = None,
+    q: Search = None,
+    status: Annotated[RecordingStatus | None, QueryParameter(description="Only those in this state.")] = None,
+) -> Answer[Items[RecordingView]]:
+    """List recordings, newest first."""
+    position = decode_time_cursor(cursor)
+    with deps.database.transaction(request.user.identity) as tx:
+        page = recordings.list_recordings(
+            tx, user_id=request.user.user_id, limit=limit, cursor=position, q=q, status=status
+        )
+    return Answer(data=Items(items=[recording_view(row) for row in page.items], next_cursor=page.next_cursor))
+
+
+@get("/{recording_id:uuid}", sync_to_thread=True)
+def get_recording(
+    recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Answer[RecordingView]:
+    """Show one recording."""
+    return Answer(data=recording_view(_recording(deps, request, recording_id)))
+
+
+@patch("/{recording_id:uuid}", sync_to_thread=True)
+def rename(
+    recording_id: FromPath[UUID],
+    data: JSONBody[RenameRequest],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+) -> Answer[RecordingView]:
+    """Change a recording's title."""
+    with deps.database.transaction(request.user.identity) as tx:
+        recording = recordings.rename(tx, user_id=request.user.user_id, recording_id=recording_id, title=data.title)
+    return Answer(data=recording_view(recording))
+
+
+@delete("/{recording_id:uuid}", sync_to_thread=True, status_code=200)
+def delete_recording(
+    recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Answer[dict[str, Any]]:
+    """Delete a recording with its files, and cancel all work on it. Clips that are finished stay."""
+    with deps.database.transaction(request.user.identity) as tx:
+        deleted = deletion.delete_recording(
+            tx,
+            user_id=request.user.user_id,
+            recording_id=recording_id,
+            store=deps.stores.recordings,
+            now=deps.clock(),
+        )
+    return Answer(data={"id": deleted.id, "status": "deleted", "created_at": deleted.created_at})
+
+
+@get("/{recording_id:uuid}/parts", sync_to_thread=True)
+def list_parts(recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[PartsView]:
+    """Say which parts of an upload are stored, with fresh addresses for the others."""
+    with deps.database.transaction(request.user.identity) as tx:
+        stored = recordings.parts(
+            tx,
+            user_id=request.user.user_id,
+            recording_id=recording_id,
+            store=deps.stores.recordings,
+            now=deps.clock(),
+        )
+    return Answer(data=parts_view(stored))
+
+
+@post("/{recording_id:uuid}/parts/{number:int}/sign", sync_to_thread=True, status_code=200)
+def sign_part(
+    recording_id: FromPath[UUID],
+    number: FromPath[int],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+) -> Answer[UploadPartView]:
+    """Give a fresh address for one part."""
+    with deps.database.transaction(request.user.identity) as tx:
+        part = recordings.sign_part(
+            tx,
+            user_id=request.user.user_id,
+            recording_id=recording_id,
+            number=number,
+            store=deps.stores.recordings,
+            now=deps.clock(),
+        )
+    return Answer(data=upload_part_view(part))
+
+
+@post("/{recording_id:uuid}/complete", sync_to_thread=True, status_code=202)
+def complete(
+    recording_id: FromPath[UUID],
+    data: JSONBody[CompleteRequest],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+) -> Response[Answer[RecordingJobView]]:
+    """Close the upload; the recording is then listened to. Doing it again changes nothing."""
+    tags = [PartTag(number=part.number, etag=part.etag) for part in data.parts]
+
+    def work(tx: Transaction) -> RecordingJobView:
+        recording, job = recordings.complete(
+            tx,
+            user_id=request.user.user_id,
+            recording_id=recording_id,
+            tags=tags,
+            store=deps.stores.recordings,
+            trace_id=request.trace_id,
+        )
+        return RecordingJobView(recording=recording_view(recording), job=job_view(job))
+
+    return answer_once(deps, request, work, status=202)
+
+
+@get("/{recording_id:uuid}/timeline", sync_to_thread=True)
+def get_timeline(
+    recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Answer[TimelineView]:
+    """Give what a page needs to draw the recording: waveform, score curve, keyframes."""
+    recording = _recording(deps, request, recording_id)
+    drawn = timeline.read(recording, deps.stores.recordings)
+    return Answer(
+        data=TimelineView(
+            recording_id=recording.id,
+            duration_s=drawn.duration_s,
+            waveform=drawn.waveform,
+            curve=drawn.curve,
+            keyframes_s=drawn.keyframes_s,
+        )
+    )
+
+
+@get("/{recording_id:uuid}/highlights", sync_to_thread=True)
+def list_highlights(
+    recording_id: FromPath[UUID],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorParameter = None,
+    sensitivity: Annotated[
+        float | None,
+        QueryParameter(
+            ge=0,
+            le=1,
+            description="The least score that counts. Without it: 0.7, or when nothing reaches that the best three "
+            "above 0.5; the answer says which.",
+        ),
+    ] = None,
+) -> Answer[HighlightsView]:
+    """List the moments worth sharing, best first, each with its reasons."""
+    position = decode_score_cursor(cursor)
+    with deps.database.transaction(request.user.identity) as tx:
+        page, least = highlights.page(
+            tx,
+            user_id=request.user.user_id,
+            recording_id=recording_id,
+            limit=limit,
+            cursor=position,
+            sensitivity=sensitivity,
+        )
+    items = [highlight_view(row) for row in page.items]
+    return Answer(data=HighlightsView(items=items, next_cursor=page.next_cursor, sensitivity=least))
+
+
+@post("/{recording_id:uuid}/highlights", sync_to_thread=True, status_code=202)
+def score(
+    recording_id: FromPath[UUID],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+    data: Annotated[ScoreRequest | None, Body()] = None,
+) -> Response[Answer[ScoredView]]:
+    """Pick highlights: 200 with items where the stored scores answer, 202 with a job where they do not."""
+    wanted = msgspec.to_builtins(data or ScoreRequest())
+    options = {name: value for name, value in wanted.items() if value is not None}
+
+    def work(tx: Transaction) -> ScoredView:
+        found = highlights.score(
+            tx,
+            user_id=request.user.user_id,
+            recording_id=recording_id,
+            options=options,
+            trace_id=request.trace_id,
+        )
+        if isinstance(found, Selection):
+            items = [highlight_view(row) for row in found.items]
+            return ScoredView(items=items, sensitivity=found.sensitivity)
+        return ScoredView(job=job_view(found))
+
+    return answer_once(deps, request, work, status=lambda view: 200 if view.job is None else 202)
+
+
+def _recording(deps: Deps, request: ApiRequest, recording_id: UUID) -> Recording:
+    with deps.database.transaction(request.user.identity) as tx:
+        return recordings.get(tx, user_id=request.user.user_id, recording_id=recording_id)
+
+
+recordings_router = Router(
+    "/api/recordings",
+    route_handlers=[
+        create,
+        import_url,
+        list_recordings,
+        get_recording,
+        rename,
+        delete_recording,
+        list_parts,
+        sign_part,
+        complete,
+        get_timeline,
+        list_highlights,
+        score,
+    ],
+    tags=["Recordings"],
+)

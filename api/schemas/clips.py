@@ -1,0 +1,245 @@
+"""Clips and share links, as clients see them."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from api.schemas.fields import (
+    Accuracy,
+    ClipStatus,
+    Description,
+    ErrorDetails,
+    Format,
+    Id,
+    Loudness,
+    Platform,
+    Preset,
+    Seconds,
+    Sensitivity,
+    Time,
+    Title,
+    Top,
+)
+from api.schemas.jobs import Eta, JobView, Percent, Stage
+from services.clips import Clip, ClipStyle
+
+Formats = Annotated[list[Format], Meta(min_length=1, max_length=10, examples=[["mp4"]])]
+Options = Annotated[
+    dict[str, Any],
+    Meta(
+        max_length=30,
+        description="Preset options: fade_in_s, fade_out_s, blurred_sides, subtitles, theme.",
+        examples=[{"fade_in_s": 0.5}],
+    ),
+]
+
+
+class StyleRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How clips shall look and sound."""
+
+    preset: Preset | None = None
+    formats: Formats | None = None
+    accuracy: Accuracy = "exact"
+    loudness: Loudness | None = None
+    options: Options = {}
+
+    def style(self) -> ClipStyle:
+        """Return it as the service takes it."""
+        return ClipStyle(
+            preset=self.preset,
+            formats=None if self.formats is None else list(self.formats),
+            accuracy=self.accuracy,
+            loudness=self.loudness,
+            options=self.options,
+        )
+
+
+class ClipRequest(StyleRequest, kw_only=True, forbid_unknown_fields=True):
+    """A clip of a recording."""
+
+    recording_id: Id
+    start_s: Seconds
+    end_s: Seconds
+    title: Annotated[str, Meta(max_length=300, examples=["The demo works"])] | None = None
+    description: Description = ""
+    highlight_id: Id | None = None
+
+
+class AutoGenerateRequest(StyleRequest, kw_only=True, forbid_unknown_fields=True):
+    """A clip of each highlight of a recording."""
+
+    recording_id: Id
+    sensitivity: Sensitivity | None = None
+    top: Top | None = None
+
+
+class DescribeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What shall change."""
+
+    title: Title | None = None
+    description: Description | None = None
+
+
+class ShareRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where a clip shall be shared, and until when."""
+
+    platform: Platform
+    expires_at: Annotated[datetime, Meta(tz=True, examples=["2026-12-31T00:00:00Z"])] | None = None
+
+
+class OutputView(Struct, kw_only=True):
+    """A file of a clip."""
+
+    content_type: Annotated[str, Meta(examples=["video/mp4"])]
+    size_bytes: Annotated[int, Meta(examples=[2411724])]
+    duration_s: Annotated[float | None, Meta(examples=[21.48])] = None
+    width: Annotated[int | None, Meta(examples=[1280])] = None
+    height: Annotated[int | None, Meta(examples=[720])] = None
+    copied_s: Annotated[float, Meta(description="Seconds taken over without encoding.", examples=[18.0])] = 0.0
+    encoded_s: Annotated[float, Meta(examples=[3.48])] = 0.0
+
+
+class ClipView(Struct, kw_only=True):
+    """A clip."""
+
+    id: Id
+    status: ClipStatus
+    created_at: Time
+    recording_id: UUID
+    highlight_id: UUID | None
+    job_id: UUID | None
+    title: Annotated[str, Meta(examples=["The demo works"])]
+    description: Description
+    start_s: Seconds
+    end_s: Seconds
+    duration_s: Annotated[float, Meta(examples=[21.48])]
+    preset: Preset
+    formats: Formats
+    accuracy: Accuracy
+    loudness: Loudness | None
+    options: Options
+    outputs: Annotated[dict[str, OutputView], Meta(description="What can be downloaded, by format.")]
+    is_preview: Annotated[bool, Meta(description="Only the fast version is there so far.", examples=[False])]
+    notes: Annotated[list[Any], Meta(description="What the render had to say.", examples=[[]])]
+    error: ErrorDetails | None
+    updated_at: Time
+    completed_at: Time | None
+    expires_at: Time | None
+
+
+class ClipJobView(Struct, kw_only=True):
+    """A clip and the job that makes it."""
+
+    clip: ClipView
+    job: JobView
+
+
+class GeneratedView(Struct, kw_only=True):
+    """Clips that are being made, or the detection that makes them."""
+
+    clips: list[ClipView]
+    job: Annotated[
+        JobView | None, Meta(description="The first clip's job, or the detection; null when nothing stood out.")
+    ]
+    jobs: list[JobView]
+    skipped: Annotated[
+        int, Meta(description="Highlights that the month's allowance had no room for.", examples=[0])
+    ] = 0
+
+
+class ClipStatusView(Struct, kw_only=True):
+    """How far a clip is."""
+
+    id: Id
+    status: ClipStatus
+    created_at: Time
+    progress: Percent
+    stage: Stage
+    eta_s: Eta
+    is_preview: Annotated[bool, Meta(examples=[False])]
+    error: ErrorDetails | None
+
+
+class ShareView(Struct, kw_only=True):
+    """A share link."""
+
+    id: Id
+    status: Annotated[str, Meta(examples=["active"])]
+    created_at: Time
+    clip_id: UUID
+    slug: Annotated[str, Meta(examples=["Zk3vXo2yBqT0mN8aLr4w"])]
+    platform: Platform
+    url: Annotated[
+        str, Meta(description="The public page.", examples=["https://clips.example.com/c/Zk3vXo2yBqT0mN8aLr4w"])
+    ]
+    embed_url: Annotated[str, Meta(examples=["https://clips.example.com/embed/Zk3vXo2yBqT0mN8aLr4w"])]
+    share_url: Annotated[
+        str, Meta(description="What to open for the platform.", examples=["https://twitter.com/intent/tweet?url=…"])
+    ]
+    expires_at: Time | None
+
+
+class RevokedView(Struct, kw_only=True):
+    """How many links were closed."""
+
+    revoked: Annotated[int, Meta(examples=[1])]
+    status: Annotated[str, Meta(examples=["revoked"])] = "revoked"
+
+
+class OEmbedView(Struct, kw_only=True):
+    """What oEmbed (oembed.com) wants to know of a video."""
+
+    version: Annotated[str, Meta(examples=["1.0"])] = "1.0"
+    type: Annotated[str, Meta(examples=["video"])] = "video"
+    provider_name: Annotated[str, Meta(examples=["Big Snuggles"])] = "Big Snuggles"
+    provider_url: Annotated[str, Meta(examples=["https://clips.example.com"])]
+    title: Annotated[str, Meta(examples=["The demo works"])]
+    html: Annotated[str, Meta(examples=["<iframe …></iframe>"])]
+    width: Annotated[int, Meta(examples=[1280])]
+    height: Annotated[int, Meta(examples=[720])]
+    thumbnail_url: Annotated[str | None, Meta(examples=["https://clips.example.com/c/…/media/jpeg"])] = None
+    thumbnail_width: Annotated[int | None, Meta(examples=[1280])] = None
+    thumbnail_height: Annotated[int | None, Meta(examples=[720])] = None
+
+
+def clip_view(clip: Clip) -> ClipView:
+    """Show a clip, without the keys of its objects."""
+    return ClipView(
+        id=clip.id,
+        status=clip.status,  # type: ignore[arg-type]  # the column's CHECK lists the same states
+        created_at=clip.created_at,
+        recording_id=clip.recording_id,
+        highlight_id=clip.highlight_id,
+        job_id=clip.job_id,
+        title=clip.title,
+        description=clip.description,
+        start_s=clip.start_s,
+        end_s=clip.end_s,
+        duration_s=round(clip.end_s - clip.start_s, 6),
+        preset=clip.preset,  # type: ignore[arg-type]  # the same
+        formats=clip.formats,  # type: ignore[arg-type]  # the same
+        accuracy=clip.accuracy,  # type: ignore[arg-type]  # the same
+        loudness=clip.loudness,
+        options=clip.options,
+        outputs={name: _output_view(stored) for name, stored in clip.objects.items()},
+        is_preview=clip.is_preview,
+        notes=clip.notes,
+        error=clip.error,
+        updated_at=clip.updated_at,
+        completed_at=clip.completed_at,
+        expires_at=clip.expires_at,
+    )
+
+
+def _output_view(stored: dict[str, Any]) -> OutputView:
+    return OutputView(
+        content_type=stored["content_type"],
+        size_bytes=stored["size_bytes"],
+        duration_s=stored.get("duration_s"),
+        width=stored.get("width"),
+        height=stored.get("height"),
+        copied_s=stored.get("copied_s", 0.0),
+        encoded_s=stored.get("encoded_s", 0.0),
+    )

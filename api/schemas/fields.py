@@ -1,0 +1,59 @@
+"""Fields that many schemas share, each with its bounds, its meaning and an example."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from litestar.params import QueryParameter
+from msgspec import Meta
+
+Id = Annotated[UUID, Meta(description="Stays the same for good.", examples=["0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e"])]
+Time = Annotated[datetime, Meta(description="UTC.", examples=["2026-01-31T12:00:00Z"])]
+Title = Annotated[str, Meta(min_length=1, max_length=300, examples=["Friday talk"])]
+Description = Annotated[str, Meta(max_length=5000, examples=["The moment when the demo worked."])]
+Seconds = Annotated[float, Meta(ge=0, description="Seconds from the start of the recording.", examples=[12.5])]
+Score = Annotated[float, Meta(ge=0, le=1, examples=[0.82])]
+Sensitivity = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=1,
+        description="The least score that counts: 0.5 takes most moments, 0.7 is balanced, 0.9 takes only peaks.",
+        examples=[0.7],
+    ),
+]
+Top = Annotated[int, Meta(ge=1, le=500, description="At most so many, best first.", examples=[5])]
+Loudness = Annotated[float, Meta(ge=-70, le=-5, description="Target in LUFS (EBU R128).", examples=[-14.0])]
+Email = Annotated[str, Meta(min_length=3, max_length=254, examples=["ada@example.com"])]
+Password = Annotated[
+    str,
+    Meta(min_length=8, max_length=200, description="8 to 200 characters.", examples=["correct horse battery staple"]),
+]
+ErrorDetails = Annotated[
+    dict[str, Any],
+    Meta(
+        description="What happened, in plain words, and what to do.",
+        examples=[
+            {
+                "code": "not_media",
+                "message": "This is not a media file that can be read. Send a video or audio file such as MP4.",
+                "remedy": "Send a video or audio file such as MP4.",
+                "retryable": False,
+            }
+        ],
+    ),
+]
+
+Format = Literal["mp4", "webm", "mp3"]
+Accuracy = Literal["exact", "fast", "encode"]
+Preset = Literal["original", "720p", "vertical", "square", "audiogram"]
+Kind = Literal["humor", "celebration", "surprise", "emotional", "engagement"]
+RecordingStatus = Literal["uploading", "live", "processing", "ready", "failed"]
+ClipStatus = Literal["queued", "processing", "completed", "failed", "cancelled", "expired"]
+JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Platform = Literal["twitter", "facebook", "whatsapp", "reddit", "direct_link", "embed", "download"]
+
+Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many a page holds.")]
+CursorParameter = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
+Search = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="A part of it, in any case.")]
+DEFAULT_LIMIT = 50

@@ -1,0 +1,88 @@
+"""Jobs, as clients see them."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from api.schemas.fields import ErrorDetails, Id, JobStatus, Time
+from services.jobs import Job, JobEvent
+
+Percent = Annotated[float, Meta(ge=0, le=100, description="Percent.", examples=[42.0])]
+Stage = Annotated[str | None, Meta(description="What is being done now.", examples=["encoding"])]
+Eta = Annotated[float | None, Meta(description="Seconds until it ends, as far as can be said.", examples=[3.5])]
+
+
+class JobView(Struct, kw_only=True):
+    """Work that was accepted: it will reach an end."""
+
+    id: Id
+    kind: Annotated[str, Meta(description="import, ingest, detect or render.", examples=["render"])]
+    status: JobStatus
+    state: Annotated[JobStatus, Meta(description="The same as status.")]
+    created_at: Time
+    recording_id: UUID | None
+    clip_id: UUID | None
+    progress: Percent
+    stage: Stage
+    eta_s: Eta
+    attempt: Annotated[int, Meta(description="How often it was begun.", examples=[1])]
+    max_attempts: Annotated[int, Meta(examples=[3])]
+    cancel_requested: Annotated[bool, Meta(examples=[False])]
+    result: Annotated[dict[str, Any] | None, Meta(examples=[None])]
+    error: ErrorDetails | None
+    trace_id: Annotated[
+        str | None, Meta(description="X-Request-Id of the request that asked for it.", examples=["6f1d…"])
+    ]
+    started_at: Time | None
+    finished_at: Time | None
+
+
+class JobEventView(Struct, kw_only=True):
+    """Something that happened to a job."""
+
+    at: Time
+    status: JobStatus
+    event: Annotated[str, Meta(examples=["claimed"])]
+    attempt: Annotated[int, Meta(examples=[1])]
+    details: Annotated[dict[str, Any], Meta(examples=[{}])]
+
+
+class JobDetailView(JobView, kw_only=True):
+    """A job with everything that happened to it, oldest first."""
+
+    timeline: list[JobEventView]
+
+
+def job_view(job: Job) -> JobView:
+    """Show a job, without what only workers need."""
+    return JobView(
+        id=job.id,
+        kind=job.kind,
+        status=job.state,
+        state=job.state,
+        created_at=job.created_at,
+        recording_id=job.recording_id,
+        clip_id=job.clip_id,
+        progress=100.0 if job.state == "succeeded" else job.progress,
+        stage=job.stage if job.state == "running" else None,
+        eta_s=job.eta_s if job.state == "running" else None,
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        cancel_requested=job.cancel_requested_at is not None,
+        result=job.result,
+        error=job.error,
+        trace_id=job.trace_id,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+    )
+
+
+def job_detail_view(job: Job, events: list[JobEvent]) -> JobDetailView:
+    """Show a job with its timeline."""
+    timeline = [
+        JobEventView(at=event.at, status=event.state, event=event.event, attempt=event.attempt, details=event.details)
+        for event in events
+    ]
+    return JobDetailView(**msgspec.structs.asdict(job_view(job)), timeline=timeline)

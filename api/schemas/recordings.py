@@ -1,0 +1,263 @@
+"""Recordings, uploads and highlights, as clients see them."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta, Raw, Struct
+
+from api.schemas.fields import (
+    ErrorDetails,
+    Id,
+    Kind,
+    RecordingStatus,
+    Score,
+    Seconds,
+    Sensitivity,
+    Time,
+    Title,
+    Top,
+)
+from api.schemas.jobs import JobView
+from services.highlights import HighlightRow
+from services.recordings import Recording, StoredParts, Upload, UploadPart
+
+Filename = Annotated[str, Meta(min_length=1, max_length=1000, examples=["talk.mp4"])]
+Etag = Annotated[
+    str,
+    Meta(min_length=1, max_length=200, description="As the PUT answered it.", examples=['"9b2cf535f27731c974343645"']),
+]
+PartNumber = Annotated[int, Meta(ge=1, le=10_000, examples=[1])]
+ClipLength = Annotated[float, Meta(ge=1, le=300, examples=[8.0])]
+
+
+class RecordingRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A recording that is about to be uploaded."""
+
+    filename: Filename
+    size_bytes: Annotated[int, Meta(ge=1, description="The true size of the file.", examples=[52428800])]
+    content_type: Annotated[str, Meta(min_length=1, max_length=200, examples=["video/mp4"])]
+    title: Title | None = None
+
+
+class ImportRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A recording that the service fetches."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=2048, examples=["https://media.example.com/talk.mp4"])]
+    title: Title | None = None
+
+
+class RenameRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A new title."""
+
+    title: Title
+
+
+class PartTagRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One stored part."""
+
+    number: PartNumber
+    etag: Etag
+
+
+class CompleteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Every part of the upload."""
+
+    parts: Annotated[list[PartTagRequest], Meta(min_length=1, max_length=10_000)]
+
+
+class ScoreRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How to pick highlights; with lengths or weights the recording is scored anew."""
+
+    sensitivity: Sensitivity | None = None
+    top: Top | None = None
+    min_s: ClipLength | None = None
+    max_s: ClipLength | None = None
+    weights: (
+        Annotated[
+            dict[str, Annotated[float, Meta(ge=0, le=10)]],
+            Meta(
+                max_length=50,
+                description="Factor by signal: 0 silences it, 2 doubles it.",
+                examples=[{"laughter": 2.0, "level": 0.5}],
+            ),
+        ]
+        | None
+    ) = None
+
+
+class RecordingView(Struct, kw_only=True):
+    """A recording."""
+
+    id: Id
+    status: RecordingStatus
+    created_at: Time
+    title: Title
+    filename: Filename
+    content_type: Annotated[str, Meta(examples=["video/mp4"])]
+    size_bytes: Annotated[int | None, Meta(examples=[52428800])]
+    duration_s: Annotated[float | None, Meta(examples=[183.4])]
+    has_audio: Annotated[bool | None, Meta(examples=[True])]
+    has_video: Annotated[bool | None, Meta(examples=[True])]
+    source_url: Annotated[str | None, Meta(description="Where an import came from.", examples=[None])]
+    probe: Annotated[
+        dict[str, Any] | None, Meta(description="Container and streams; null until it was read.", examples=[None])
+    ]
+    error: ErrorDetails | None
+    updated_at: Time
+    ready_at: Time | None
+
+
+class UploadPartView(Struct, kw_only=True):
+    """Where one part goes: PUT its bytes there, without any other header."""
+
+    number: PartNumber
+    url: Annotated[str, Meta(examples=["https://storage.example.com/recordings/…?partNumber=1&…"])]
+    expires_at: Time
+
+
+class UploadView(Struct, kw_only=True):
+    """Where a recording's bytes go."""
+
+    part_size_bytes: Annotated[int, Meta(description="Of every part but the last.", examples=[16777216])]
+    parts: list[UploadPartView]
+
+
+class StoredPartView(Struct, kw_only=True):
+    """A part that storage has."""
+
+    number: PartNumber
+    etag: Etag
+    size_bytes: Annotated[int, Meta(examples=[16777216])]
+
+
+class PartsView(Struct, kw_only=True):
+    """How far an upload is."""
+
+    part_size_bytes: Annotated[int, Meta(examples=[16777216])]
+    parts: Annotated[list[StoredPartView], Meta(description="Stored already.")]
+    missing: Annotated[list[UploadPartView], Meta(description="Still to be sent, with fresh addresses.")]
+
+
+class NewRecordingView(Struct, kw_only=True):
+    """A recording and where its bytes go."""
+
+    recording: RecordingView
+    upload: UploadView
+
+
+class RecordingJobView(Struct, kw_only=True):
+    """A recording and the job that works on it."""
+
+    recording: RecordingView
+    job: JobView
+
+
+class ReasonView(Struct, kw_only=True):
+    """A named part of a score; the contributions of all of them sum to it."""
+
+    signal: Annotated[str, Meta(examples=["steadiness"])]
+    weight: Annotated[float, Meta(examples=[1.4])]
+    contribution: Annotated[float, Meta(examples=[0.31])]
+
+
+class HighlightView(Struct, kw_only=True):
+    """A moment worth sharing. The core is the moment itself; start and end are padded to pauses."""
+
+    id: Id
+    start_s: Seconds
+    end_s: Seconds
+    core_start_s: Seconds
+    core_end_s: Seconds
+    peak_s: Seconds
+    score: Score
+    kind: Kind
+    kind_confidence: Score
+    reasons: list[ReasonView]
+
+
+class HighlightsView(Struct, kw_only=True):
+    """Highlights, best first, and the least score that counted."""
+
+    items: list[HighlightView]
+    next_cursor: Annotated[str | None, Meta(examples=[None])] = None
+    sensitivity: Sensitivity
+
+
+class ScoredView(Struct, kw_only=True, omit_defaults=True):
+    """Highlights from the stored scores, or the job that scores anew."""
+
+    items: list[HighlightView] | None = None
+    next_cursor: Annotated[str | None, Meta(examples=[None])] = None
+    sensitivity: Sensitivity | None = None
+    job: JobView | None = None
+
+
+class TimelineView(Struct, kw_only=True):
+    """What a page needs to draw a recording."""
+
+    recording_id: UUID
+    duration_s: Annotated[float, Meta(examples=[183.4])]
+    waveform: Annotated[Raw | None, Meta(description="Peaks, as ingest stored them.")]
+    curve: Annotated[Raw | None, Meta(description="Score over time, as detection stored it.")]
+    keyframes_s: Annotated[list[float], Meta(description="Where a cut costs nothing.", examples=[[0.0, 2.0, 4.0]])]
+
+
+def recording_view(recording: Recording) -> RecordingView:
+    """Show a recording, without the keys of its objects."""
+    return RecordingView(
+        id=recording.id,
+        status=recording.status,  # type: ignore[arg-type]  # the column's CHECK lists the same states, but for deleted
+        created_at=recording.created_at,
+        title=recording.title,
+        filename=recording.filename,
+        content_type=recording.content_type,
+        size_bytes=recording.size_bytes,
+        duration_s=recording.duration_s,
+        has_audio=recording.has_audio,
+        has_video=recording.has_video,
+        source_url=recording.source_url,
+        probe=recording.probe,
+        error=recording.error,
+        updated_at=recording.updated_at,
+        ready_at=recording.ready_at,
+    )
+
+
+def upload_part_view(part: UploadPart) -> UploadPartView:
+    """Show where one part goes."""
+    return UploadPartView(number=part.number, url=part.url, expires_at=part.expires_at)
+
+
+def upload_view(upload: Upload) -> UploadView:
+    """Show where the bytes go."""
+    return UploadView(part_size_bytes=upload.part_size_bytes, parts=[upload_part_view(part) for part in upload.parts])
+
+
+def parts_view(stored: StoredParts) -> PartsView:
+    """Show how far an upload is."""
+    return PartsView(
+        part_size_bytes=stored.part_size_bytes,
+        parts=[
+            StoredPartView(number=part.number, etag=part.etag, size_bytes=part.size_bytes) for part in stored.stored
+        ],
+        missing=[upload_part_view(part) for part in stored.missing],
+    )
+
+
+def highlight_view(row: HighlightRow) -> HighlightView:
+    """Show a highlight."""
+    return HighlightView(
+        id=row.id,
+        start_s=row.start_s,
+        end_s=row.end_s,
+        core_start_s=row.core_start_s,
+        core_end_s=row.core_end_s,
+        peak_s=row.peak_s,
+        score=row.score,
+        kind=row.kind,  # type: ignore[arg-type]  # the column's CHECK lists the same kinds
+        kind_confidence=row.kind_confidence,
+        reasons=[
+            ReasonView(signal=reason["signal"], weight=reason["weight"], contribution=reason["contribution"])
+            for reason in row.reasons
+        ],
+    )
