@@ -13,7 +13,7 @@ from storage.keys import check_key
 from storage.store import ObjectNotFoundError, StorageError
 
 CHUNK_BYTES: Final = 1024 * 1024  # large enough that system calls do not count, small enough to hold many at once
-_PRUNE_TRIES: Final = 5  # a folder may be pruned between mkdir and rename; each try means another deletion just won
+_PRUNE_TRIES: Final = 50  # a folder may be pruned between mkdir and rename; each try means another deletion just won
 _PRIVATE_DIR = 0o700
 _PRIVATE_FILE = 0o600
 
@@ -107,8 +107,8 @@ class Draft:
 
     def _rename(self, target: Path) -> None:
         for _ in range(_PRUNE_TRIES):
-            make_folder(target.parent)
             with contextlib.suppress(FileNotFoundError):
+                make_folder(target.parent)
                 self.path.replace(target)
                 return
         self.path.replace(target)

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -18,6 +19,7 @@ from storage.local import LocalStore
 from storage.multipart import MIN_PART_BYTES
 from storage.s3 import S3Store
 from storage.store import InvalidKeyError, InvalidPartError, ObjectNotFoundError, PartTag, StorageError, Store
+from storage.sweep import sweep_uploads
 
 MIB = 1024 * 1024
 EXPIRY_PATIENCE_S = 20
@@ -439,3 +441,14 @@ def test_list_uploads_gives_the_open_ones_below_a_prefix(store: Store) -> None:
     }
     assert all(abs(upload.initiated_at.timestamp() - time.time()) < 600 for upload in listed)
     assert {upload.upload_id for upload in store.list_uploads("one/")} == {first, second}
+
+
+def test_sweep_aborts_old_uploads_and_keeps_young_ones(store: Store, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+    upload_part(http, store, (KEY, upload_id), 1, b"begun")
+    assert sweep_uploads(store, now=datetime.now(UTC), older_than=timedelta(hours=1)) == 0
+    assert len(list(store.list_uploads())) == 1
+    assert sweep_uploads(store, now=datetime.now(UTC) + timedelta(hours=2), older_than=timedelta(hours=1)) == 1
+    assert list(store.list_uploads()) == []
+    with pytest.raises(ObjectNotFoundError):
+        store.list_parts(KEY, upload_id)
