@@ -7,7 +7,7 @@ from storage.local import LocalStore
 from storage.store import Store
 
 ABANDONED_AFTER: Final = timedelta(hours=24)
-"""Longer than any signed part URL lives, so no client can still be sending."""
+"""Part URLs are signed for hours: who has not finished after a day has gone."""
 
 
 def sweep_uploads(store: Store, *, now: datetime, older_than: timedelta = ABANDONED_AFTER) -> int:

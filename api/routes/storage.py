@@ -24,6 +24,7 @@ from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Scope, Send
 
 from api.byte_range import UnsatisfiableRangeError, choose_range, is_unchanged
+from api.errors import failure
 from storage.files import Draft
 from storage.local import DEFAULT_CONTENT_TYPE, LocalStore
 from storage.multipart import MAX_PUT_BYTES
@@ -108,13 +109,9 @@ def _refusal_of(error: StorageError) -> _Refused:
 
 
 def _failure(refused: _Refused, *, is_head: bool = False) -> ASGIResponse:
-    error = {
-        "code": refused.code,
-        "message": refused.message,
-        "retryable": refused.status >= 500,  # noqa: PLR2004 - the class of HTTP statuses that are the server's fault
-        "details": {},
-    }
-    body = b"" if is_head else msgspec.json.encode({"success": False, "error": error})
+    is_ours = refused.status >= 500  # noqa: PLR2004 - the class of HTTP statuses that are the server's fault
+    envelope = failure(refused.code, refused.message, retryable=is_ours, details={})
+    body = b"" if is_head else msgspec.json.encode(envelope)
     return ASGIResponse(
         status_code=refused.status,
         body=body,
