@@ -6,7 +6,6 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pipeline.errors import BAD_TASK, MediaError
-from pipeline.material import Recording
 from pipeline.poster import write_poster
 from pipeline.probe import probe
 from pipeline.progress import Meter
@@ -33,7 +32,7 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
     timeline.save(scratch / TIMELINE)
     write_waveform(scratch / WAVEFORM, timeline.peaks, rate=timeline.rate, duration_s=found.duration_s)
     report = meter.stage("poster", 0.95, 1.0)
-    has_poster = write_poster(Recording(source=task.source, probe=found), scratch / POSTER)
+    has_poster = write_poster(task.source, found, scratch / POSTER)
     report(1.0)
     return IngestResult(
         probe=replace(found, problems=[*found.problems, *timeline.problems]),

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from pipeline.errors import OUT_OF_RANGE, MediaError
 from pipeline.plan import STANDSTILL_STEPS
-from pipeline.segment import TIME_SLACK_S, extract_segment
-from pipeline.source import open_container
+from pipeline.probe import probe_media
+from pipeline.segment import ANY_SUFFIX, TIME_SLACK_S, extract_segment
+from pipeline.source import open_media
 from pipeline.streams import zero_s
 from pipeline.types import Probe, Source, StreamInfo
 
@@ -73,40 +74,67 @@ class Material(Struct, frozen=True, kw_only=True):
         return float(self.end - self.start)
 
 
-class Recording(Struct, frozen=True, kw_only=True):
-    """Where a recording is and what it holds."""
+class Segment(Struct, frozen=True, kw_only=True):
+    """A stretch of a recording as a local file, from the keyframe before it on.
 
-    source: Source
+    `start_s` and `end_s` are what was asked for, counted from the file's own start.
+    """
+
+    path: Path
+    is_faithful: bool
+    """Whether the copy says of its streams all that the source does; if not, only `material` knows their shape."""
+    start_s: float
+    end_s: float
     probe: Probe
+    material: Material
+    bytes_read: int
 
 
 def fetch(
-    recording: Recording,
+    source: Source | str | Path,
     *,
     out: Path,
     start_s: float,
     end_s: float,
     on_progress: Callable[[float], None] | None = None,
-) -> tuple[Material, int]:
-    """Copy the packets of a stretch of a recording into `out` (.nut); return them as material, and the bytes read.
+) -> Segment:
+    """Copy the packets of a stretch of a recording into a local file and return it as material.
 
-    MediaError `out_of_range` and those of opening a recording.
+    `out` has no suffix: the container is the one that keeps most of what the source says. What is known of the streams
+    (rotation, HDR, rhythm) is read from the copy, so the source is read once. MediaError `out_of_range` and those of
+    opening a recording.
     """
-    segment = extract_segment(recording.source, start_s=start_s, end_s=end_s, out=out, on_progress=on_progress)
-    with open_container(out) as container:
-        zero = zero_s(container)
-    # The report stays a millisecond before the start, for containers that round; NUT does not.
-    offset = Fraction(segment.offset_s) + (TIME_SLACK_S if segment.offset_s > 0 else 0)
-    start = zero + offset.limit_denominator(1_000_000)
-    found = recording.probe
-    streams = _moved(found, found.video, segment.video), _moved(found, found.audio, segment.audio)
-    end = start + Fraction(segment.duration_s).limit_denominator(1_000_000)
-    return look_at(out.parent, out.name, start=start, end=end, streams=streams), segment.bytes_read
+    made = extract_segment(
+        source, start_s=start_s, end_s=end_s, out=out.with_suffix(ANY_SUFFIX), on_progress=on_progress
+    )
+    path = Path(made.path)
+    with open_media(path) as media:
+        zero = zero_s(media.container)
+        found = probe_media(media)
+    # The report stays a millisecond before the start, for containers that round.
+    offset = Fraction(made.offset_s) + (TIME_SLACK_S if made.offset_s > 0 else 0)
+    offset = offset.limit_denominator(1_000_000)
+    duration = Fraction(made.duration_s).limit_denominator(1_000_000)
+    video, audio = _stream(found, found.video), _stream(found, found.audio)
+    is_faithful = video is None or video.sample_aspect == made.sample_aspect
+    if video is not None:
+        video = replace(video, sample_aspect=made.sample_aspect)
+    material = look_at(
+        path.parent, path.name, start=zero + offset, end=zero + offset + duration, streams=(video, audio)
+    )
+    return Segment(
+        path=path,
+        start_s=float(offset),
+        end_s=float(offset + duration),
+        probe=found,
+        is_faithful=is_faithful,
+        material=material,
+        bytes_read=made.bytes_read,
+    )
 
 
-def _moved(found: Probe, index: int | None, to: int | None) -> StreamInfo | None:
-    """Return a stream of the source under its number in the segment."""
-    return None if index is None or to is None else replace(found.stream(index), index=to)
+def _stream(found: Probe, index: int | None) -> StreamInfo | None:
+    return None if index is None else found.stream(index)
 
 
 def look_at(

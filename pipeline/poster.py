@@ -7,46 +7,43 @@ import av
 import av.error
 
 from pipeline.errors import MediaError
-from pipeline.material import Material, Recording, fetch
+from pipeline.material import fetch
 from pipeline.source import open_container
 from pipeline.streams import zero_s
 from pipeline.thumbnail import small_luma, telling_score, write_thumbnail
+from pipeline.types import Probe, Source
 
 PLACES = (0.08, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92)
 """Shares of the length that are looked at: title cards and black ends are left out."""
 LENGTH_S = 0.5
-SEGMENT = "poster.nut"
+SEGMENT = "poster-segment"
 
 
-def write_poster(recording: Recording, out: Path) -> bool:
+def write_poster(source: Source, found: Probe, out: Path) -> bool:
     """Write a JPEG (long side 1280 at most) of the recording; False when no picture of it can be decoded."""
-    if recording.probe.video is None:
+    if found.video is None:
         return False
-    for time_s in _times_by_score(recording):
+    for time_s in _times_by_score(source, found):
         try:
-            material = _material(recording, out.parent, time_s)
-            if material.video is None:
-                continue
-            write_thumbnail(out.parent, material, material.shown_from, out.name)
+            end_s = min(time_s + LENGTH_S, max(found.duration_s, time_s + 0.01))
+            segment = fetch(source, out=out.parent / SEGMENT, start_s=time_s, end_s=end_s)
         except MediaError:
             continue  # damaged here; another place will do
-        else:
-            return True
+        try:
+            if segment.material.video is not None:
+                write_thumbnail(out.parent, segment.material, segment.material.shown_from, out.name)
+                return True
+        except MediaError:
+            continue
         finally:
-            (out.parent / SEGMENT).unlink(missing_ok=True)
+            segment.path.unlink(missing_ok=True)
     return False
 
 
-def _material(recording: Recording, folder: Path, time_s: float) -> Material:
-    end_s = min(time_s + LENGTH_S, max(recording.probe.duration_s, time_s + 0.01))
-    return fetch(recording, out=folder / SEGMENT, start_s=time_s, end_s=end_s)[0]
-
-
-def _times_by_score(recording: Recording) -> list[float]:
+def _times_by_score(source: Source, found: Probe) -> list[float]:
     """Return times in the recording, the one whose keyframe shows most first."""
     scored: list[tuple[float, float]] = []
-    found = recording.probe
-    with open_container(recording.source) as container:
+    with open_container(source) as container:
         stream = next(s for s in container.streams.video if s.index == found.video)
         zero = zero_s(container)
         for share in PLACES:

@@ -8,14 +8,12 @@ from msgspec import Struct
 
 from pipeline import encode, graph
 from pipeline.graph import Look
-from pipeline.material import Material, Recording, fetch
+from pipeline.material import Material, fetch
 from pipeline.mux import SOUND_ONLY, format_of, remux
 from pipeline.presets import OriginalOptions, picture_for
-from pipeline.probe import probe
-from pipeline.source import as_source
 from pipeline.types import Format, Source
 
-SEGMENT = "segment.nut"
+SEGMENT = "segment"
 NO_LIMIT_BYTES = 1 << 40
 """A plain cut has no size limit of its own; who publishes it checks."""
 FETCH_SHARE = 0.1
@@ -35,12 +33,11 @@ def reencode(
 
     Upright, progressive, SDR, as the preset `original` makes it. MediaError as for `cut`.
     """
-    recording = Recording(source=as_source(source), probe=probe(source))
     kind = _KINDS.get(format_of(out), "mp4")
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".reencode-") as name:
         folder = Path(name)
-        material, bytes_read = fetch(
-            recording,
+        segment = fetch(
+            source,
             out=folder / SEGMENT,
             start_s=start_s,
             end_s=end_s,
@@ -49,7 +46,7 @@ def reencode(
         made = folder / f"clip.{kind}"
         encode.encode(
             kind,
-            _stream(material, has_picture=format_of(out) not in SOUND_ONLY),
+            _stream(segment.material, has_picture=format_of(out) not in SOUND_ONLY),
             out=made,
             max_bytes=NO_LIMIT_BYTES,
             report=lambda share: on_progress(FETCH_SHARE + (1 - FETCH_SHARE) * share),
@@ -58,7 +55,7 @@ def reencode(
             made.replace(out)
         else:
             remux(made, out)
-    return ReencodeReport(bytes_read=bytes_read)
+    return ReencodeReport(bytes_read=segment.bytes_read)
 
 
 def _stream(material: Material, *, has_picture: bool) -> encode.Stream:

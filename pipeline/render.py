@@ -7,25 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import audiogram, encode, graph, loudness, presets, subtitle, thumbnail
+from pipeline.cut import cut
 from pipeline.errors import BAD_OPTION, UNSUPPORTED_OUTPUT, MediaError
 from pipeline.ffmpeg import FONTS_CONF
 from pipeline.graph import Look
-from pipeline.material import Material, Recording, fetch, look_at
+from pipeline.material import Material, Segment, fetch, look_at
 from pipeline.motion import Move
 from pipeline.probe import probe
 from pipeline.progress import Emit, Meter, split
-from pipeline.types import Accuracy, Format, Output, Problem, RenderResult, RenderTask
+from pipeline.types import Accuracy, Format, Output, Partial, Problem, RenderResult, RenderTask
+from pipeline.verify import Expectation, verify
 
-SEGMENT = "segment.nut"
-"""NUT keeps any codec's packets with their exact times."""
+SEGMENT = "segment"
 SCRIPT = "text.ass"
 PATH = "window.cmd"
+EARLY = "early.mp4"
 THUMBNAIL, PREVIEW, STORYBOARD = "thumbnail.jpg", "preview.webp", "storyboard.jpg"
 NAMES: dict[Format, str] = {"mp4": "clip.mp4", "webm": "clip.webm", "mp3": "clip.mp3"}
 TYPES: dict[Format, str] = {"mp4": "video/mp4", "webm": "video/webm", "mp3": "audio/mpeg"}
+EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
+"""What every browser's H.264 decoder shows; 10 bit and 4:4:4 stay black in most."""
+KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
+"""Sound that a cut would keep in an MP4, which not every player of MP4 decodes; other codecs it makes AAC of."""
 MIN_LUFS, MAX_LUFS = -40.0, -9.0
 """Outside of this range a target is a slip of the pen: broadcast asks for -24 to -23, platforms for -19 to -14."""
-LEFTOVERS = (SEGMENT, SCRIPT, PATH, FONTS_CONF)
+LEFTOVERS = (SCRIPT, PATH, FONTS_CONF)
 COST: dict[Format, float] = {"mp4": 3.0, "webm": 8.0, "mp3": 0.3}
 """How long the formats take beside each other, for an honest progress bar."""
 
@@ -39,8 +45,8 @@ def render(task: RenderTask, scratch: Path, meter: Meter, emit: Emit) -> RenderR
     try:
         return _Rendering(task, scratch, meter, emit).run()
     finally:
-        for name in LEFTOVERS:
-            (scratch / name).unlink(missing_ok=True)
+        for path in [*(scratch / name for name in LEFTOVERS), *scratch.glob(f"{SEGMENT}.*")]:
+            path.unlink(missing_ok=True)
         shutil.rmtree(scratch / subtitle.FONT_CACHE, ignore_errors=True)
 
 
@@ -57,78 +63,136 @@ class _Rendering:
         self.cues = subtitle.parse(self.options.subtitles) if self.options.subtitles else []
         self.notes: list[Problem] = []
         self.outputs: list[Output] = []
-        self.bytes_read = 0
         self.accuracy: Accuracy = "encode"
         self._moves: list[Move] | None = None
         self._level: loudness.Filters = []
 
     def run(self) -> RenderResult:
-        report = self.meter.stage("open", 0.0, 0.03)
-        self.source = probe(self.task.source)
+        self.segment = self._fetch(self.meter.stage("fetch", 0.0, 0.1))
+        self.material = self.segment.material
         self._refuse_impossible()
-        report(1.0)
-        material = self._fetch(self.meter.stage("fetch", 0.03, 0.1))
-        if material.video is None:
-            self._draw_waveform(material)
-        self._find_level(material)
-        self._encode(material, self.formats, self.meter.stage("encode", 0.1, 0.9))
-        self._draw(material, self.meter.stage("pictures", 0.9, 1.0))
-        return RenderResult(outputs=self.outputs, bytes_read=self.bytes_read, accuracy=self.accuracy, notes=self.notes)
+        if self.material.video is None:
+            self._draw_waveform()
+        rest = self.formats
+        if self._may_copy():
+            rest = [kind for kind in rest if kind != "mp4" or not self._copy()]
+        if rest:
+            self._find_level()
+            self._encode(rest, self.meter.stage("encode", 0.3, 0.9))
+        self._draw(self.meter.stage("pictures", 0.9, 1.0))
+        return RenderResult(
+            outputs=self.outputs, bytes_read=self.segment.bytes_read, accuracy=self.accuracy, notes=self.notes
+        )
+
+    def _may_copy(self) -> bool:
+        """Whether an MP4 may be made of the recording's own packets: nothing is changed, and every browser plays it."""
+        if "mp4" not in self.formats or self.task.preset != "original" or self.material.video is None:
+            return False
+        options = self.options
+        if not self.segment.is_faithful:
+            return False
+        if self.task.loudness is not None or self.cues or options.fade_in_s or options.fade_out_s:
+            return False
+        if options.keep_codec:
+            return True
+        video, audio = self.material.video, self.material.audio
+        plays = video.codec == "h264" and video.pix_fmt in EVERYWHERE and not video.is_interlaced
+        return plays and (audio is None or audio.codec not in KEPT_BY_MP4)
+
+    def _copy(self) -> bool:
+        """Make the MP4 by copying, an early version first when the exact one is still to come; False to encode it."""
+        task, name = self.task, NAMES["mp4"]
+        if task.accuracy != "fast":
+            self._show_early(self.meter.stage("preview", 0.03, 0.08))
+        if task.accuracy == "encode":
+            return False
+        out = self.scratch / name
+        report = cut(
+            self.segment.path,
+            start_s=self.segment.start_s,
+            end_s=self.segment.end_s,
+            out=out,
+            accuracy=task.accuracy,
+            on_progress=self.meter.stage("cut", 0.08, 0.25),
+        )
+        self.notes += report.notes
+        if out.stat().st_size > task.max_bytes:
+            self._note(
+                "too_large_to_copy", "The recording's own bit rate makes the clip too large: it was encoded lower."
+            )
+            return False
+        self.accuracy = report.accuracy
+        planned_s = report.end_s - report.start_s
+        self._list("mp4", name, duration_s=planned_s, copied_s=report.copied_s, encoded_s=report.encoded_s)
+        return True
+
+    def _show_early(self, report: Callable[[float], None]) -> None:
+        """Hand out a copy cut at keyframes, which plays while the exact clip is being made; never a reason to fail."""
+        try:
+            done = cut(
+                self.segment.path,
+                start_s=self.segment.start_s,
+                end_s=self.segment.end_s,
+                out=self.scratch / EARLY,
+                accuracy="fast",
+                on_progress=report,
+            )
+            if done.accuracy != "fast":
+                return
+            output = self._checked("mp4", EARLY, duration_s=done.end_s - done.start_s, copied_s=done.copied_s)
+        except MediaError:
+            return
+        self.emit(Partial(outputs=[output]))
 
     def _refuse_impossible(self) -> None:
         """Say what this recording cannot give, before any work is done."""
         pictures = [kind for kind in self.formats if kind != "mp3"]
-        if self.source.audio is None and "mp3" in self.formats:
+        if self.segment.probe.audio is None and "mp3" in self.formats:
             raise MediaError(UNSUPPORTED_OUTPUT, "an MP3 needs sound, and this recording has none")
-        if self.source.audio is None and self.task.preset == "audiogram":
+        if self.segment.probe.audio is None and self.task.preset == "audiogram":
             raise MediaError(UNSUPPORTED_OUTPUT, "an audiogram needs sound, and this recording has none")
-        if self.source.video is None and pictures and self.task.preset in {"720p", "vertical", "square"}:
+        if self.segment.probe.video is None and pictures and self.task.preset in {"720p", "vertical", "square"}:
             raise MediaError(
                 UNSUPPORTED_OUTPUT, f"preset `{self.task.preset}` needs a picture; use `audiogram` for sound alone"
             )
 
-    def _fetch(self, report: Callable[[float], None]) -> Material:
-        """Copy the packets of the clip into the scratch folder and see which of them are the clip."""
+    def _fetch(self, report: Callable[[float], None]) -> Segment:
+        """Copy the packets of the clip into the scratch folder: all that follows works on that copy."""
         task = self.task
-        material, bytes_read = fetch(
-            Recording(source=task.source, probe=self.source),
-            out=self.scratch / SEGMENT,
-            start_s=task.start_s,
-            end_s=task.end_s,
-            on_progress=report,
+        return fetch(
+            task.source, out=self.scratch / SEGMENT, start_s=task.start_s, end_s=task.end_s, on_progress=report
         )
-        self.bytes_read += bytes_read
-        return material
 
-    def _find_level(self, material: Material) -> None:
+    def _find_level(self) -> None:
         """Measure the sound and decide the filters that bring it to the loudness asked for."""
         target = self.task.loudness
-        if target is None or material.audio is None:
+        if target is None or self.material.audio is None:
             return
         if not MIN_LUFS <= target <= MAX_LUFS:
             raise MediaError(BAD_OPTION, f"loudness must be between {MIN_LUFS:g} and {MAX_LUFS:g} LUFS")
-        self._level = loudness.level(self.scratch, material, target)
+        self._level = loudness.level(self.scratch, self.material, target)
         if not self._level:
             self._note("silence", "The clip is silent: its level was left alone.")
 
     def _level_for(self, kind: Format) -> loudness.Filters:
         return [*self._level, *loudness.gain(loudness.LAME_LOSS_DB)] if self._level and kind == "mp3" else self._level
 
-    def _encode(self, material: Material, formats: list[Format], report: Callable[[float], None]) -> None:
+    def _encode(self, formats: list[Format], report: Callable[[float], None]) -> None:
         reports = split(report, [COST[kind] for kind in formats])
         for kind, part in zip(formats, reports, strict=True):
             name = NAMES[kind]
-            stream = self._stream(material, kind)
+            stream = self._stream(kind)
             encode.encode(kind, stream, out=self.scratch / name, max_bytes=self.task.max_bytes, report=part)
-            self._list(kind, name, encoded_s=material.duration_s)
+            self._list(kind, name, duration_s=self.material.duration_s, encoded_s=self.material.duration_s)
 
-    def _stream(self, material: Material, kind: Format) -> encode.Stream:
+    def _stream(self, kind: Format) -> encode.Stream:
         """Put together the chains for one format."""
+        material = self.material
         node = graph.source(material)
         sound = graph.audio(node, material, self.options, level=self._level_for(kind)) if material.audio else None
         picture: Any = None
         if kind != "mp3":
-            sound, picture = self._with_picture(node, material, sound)
+            sound, picture = self._with_picture(node, sound)
         return encode.Stream(
             video=picture,
             audio=sound,
@@ -139,28 +203,30 @@ class _Rendering:
             title=self.task.title,
         )
 
-    def _with_picture(self, node: Any, material: Material, sound: Any) -> tuple[Any, Any]:
+    def _with_picture(self, node: Any, sound: Any) -> tuple[Any, Any]:
         """Return the sound, which drawing may have to share, and the picture of this preset."""
+        material = self.material
         if self.task.preset == "audiogram":
             size = audiogram.frame_size(self.options)
-            script = self._write_text(material, size, titled=True)
+            script = self._write_text(size, titled=True)
             look = Look(picture=presets.Picture(width=size[0], height=size[1]), options=self.options, subtitles=script)
             parts = sound.asplit()
             return parts[0], audiogram.video(parts[1], material, look, size=size)
         if material.video is None:
             return sound, audiogram.still_video(THUMBNAIL, material.duration_s)
         picture = presets.picture_for(self.task.preset, self.options, material.video)
-        captions = self._write_text(material, (picture.width, picture.height), titled=False) if self.cues else None
-        path = self._follow(material, picture)
+        captions = self._write_text((picture.width, picture.height), titled=False) if self.cues else None
+        path = self._follow(picture)
         look = Look(picture=picture, options=self.options, subtitles=captions, path=path)
         return sound, graph.video(node, material, look)
 
-    def _follow(self, material: Material, picture: presets.Picture) -> str | None:
+    def _follow(self, picture: presets.Picture) -> str | None:
         """Write the path of the crop window, once; None where it stays in the middle."""
         if picture.mode != "crop" or getattr(self.options, "follow", "centre") != "motion":
             return None
         from pipeline import motion
 
+        material = self.material
         if self._moves is None:
             self._moves = motion.follow(self.scratch, material, picture)
         if not self._moves or material.video is None:
@@ -168,24 +234,24 @@ class _Rendering:
         motion.write_commands(self.scratch / PATH, self._moves, picture, presets.display_size(material.video))
         return PATH
 
-    def _write_text(self, material: Material, size: tuple[int, int], *, titled: bool) -> str:
+    def _write_text(self, size: tuple[int, int], *, titled: bool) -> str:
         by_s = -self.task.start_s if self.options.subtitles_origin == "recording" else 0.0
-        cues = subtitle.shift(self.cues, by_s, material.duration_s)
+        cues = subtitle.shift(self.cues, by_s, self.material.duration_s)
         style = audiogram.text_style(self.options, size) if titled else subtitle.Style(width=size[0], height=size[1])
         title = self.task.title if titled else ""
-        subtitle.write_ass(self.scratch / SCRIPT, style, cues, title=title, duration_s=material.duration_s)
+        subtitle.write_ass(self.scratch / SCRIPT, style, cues, title=title, duration_s=self.material.duration_s)
         return SCRIPT
 
-    def _draw_waveform(self, material: Material) -> None:
+    def _draw_waveform(self) -> None:
         """Without moving images the waveform is the thumbnail, and the picture of a video that must have one."""
-        width, height = audiogram.write_waveform_picture(self.scratch, material, THUMBNAIL)
+        width, height = audiogram.write_waveform_picture(self.scratch, self.material, THUMBNAIL)
         self._list_picture(THUMBNAIL, width, height)
         if self.task.preset == "original" and {"mp4", "webm"} & set(self.formats):
             self._note("still_picture", "There are no moving images: the video shows the waveform as a still picture.")
 
-    def _draw(self, material: Material, report: Callable[[float], None]) -> None:
+    def _draw(self, report: Callable[[float], None]) -> None:
         """Make thumbnail, preview and storyboard from what the clip shows."""
-        shown = self._shown(material)
+        shown = self._shown()
         if shown is None:
             return
         reports = split(report, [1.0, 2.0, 3.0])
@@ -198,35 +264,43 @@ class _Rendering:
             self._list_picture(STORYBOARD, *thumbnail.write_storyboard(self.scratch, shown, STORYBOARD))
         reports[2](1.0)
 
-    def _shown(self, material: Material) -> Material | None:
+    def _shown(self) -> Material | None:
         """Return the finished video, or the source where only sound was made of it; None where nothing moves."""
         made = next((o for o in self.outputs if o.format in {"mp4", "webm"}), None)
-        if material.video is None and (made is None or self.task.preset != "audiogram"):
+        if self.material.video is None and (made is None or self.task.preset != "audiogram"):
             return None
         if made is None:
-            return material
+            return self.material
         found = probe(self.scratch / made.path)
         start = Fraction(found.start_s)
         video = found.stream(found.video) if found.video is not None else None
         end = start + Fraction(found.duration_s).limit_denominator(1_000_000)
         return look_at(self.scratch, made.path, start=start, end=end, streams=(video, None))
 
-    def _list(self, kind: Format, name: str, *, encoded_s: float, copied_s: float = 0.0) -> None:
-        """Check a finished file and add it to the outputs."""
-        found = probe(self.scratch / name)
+    def _list(
+        self, kind: Format, name: str, *, duration_s: float, copied_s: float = 0.0, encoded_s: float = 0.0
+    ) -> None:
+        self.outputs.append(self._checked(kind, name, duration_s=duration_s, copied_s=copied_s, encoded_s=encoded_s))
+
+    def _checked(
+        self, kind: Format, name: str, *, duration_s: float, copied_s: float = 0.0, encoded_s: float = 0.0
+    ) -> Output:
+        """Decode a finished file, compare it with what was planned, and describe it."""
+        path = self.scratch / name
+        report = verify(path, Expectation(duration_s=duration_s, video=kind != "mp3", max_bytes=self.task.max_bytes))
+        found = probe(path)
         video = found.stream(found.video) if found.video is not None else None
-        self.outputs.append(
-            Output(
-                path=name,
-                format=kind,
-                content_type=TYPES[kind],
-                size_bytes=(self.scratch / name).stat().st_size,
-                duration_s=found.duration_s,
-                width=video.width if video else None,
-                height=video.height if video else None,
-                copied_s=copied_s,
-                encoded_s=encoded_s,
-            )
+        size = presets.display_size(video) if video is not None else (None, None)
+        return Output(
+            path=name,
+            format=kind,
+            content_type=TYPES[kind],
+            size_bytes=report.size_bytes,
+            duration_s=report.duration_s,
+            width=size[0],
+            height=size[1],
+            copied_s=copied_s,
+            encoded_s=encoded_s,
         )
 
     def _list_picture(self, name: str, width: int, height: int) -> None:
