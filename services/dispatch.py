@@ -9,6 +9,8 @@ from db.dispatch import Sent, Waiting
 from services.fairness import Round, Turn, choose, share_of
 from services.jobs import QUEUES
 
+DISPATCHER_LOCK = "big-snuggles/dispatcher"
+"""The advisory lock of the one dispatcher that is active."""
 WORKER_SILENT_S = 20.0
 """A worker writes every five seconds; one that has missed four is not counted on."""
 WORKER_DEAD_S = 120.0

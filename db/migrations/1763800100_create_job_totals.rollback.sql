@@ -1,0 +1,1 @@
+DROP TABLE total_marks, job_event_totals, job_totals;

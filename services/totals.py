@@ -1,0 +1,89 @@
+"""Counts what has happened to jobs into totals that only grow, over restarts, pruned rows and many processes."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from db import totals as rows
+from db.connection import Transaction
+from db.totals import EndedJob, EventTotal, JobTotal
+
+__all__ = ["EventTotal", "JobTotal"]
+
+BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)
+"""Upper bounds of waiting and running times: from an idle system's 20 ms to a long recording behind a full queue.
+Stored counts follow them by place: a changed list needs a migration that empties `job_totals`."""
+SETTLE_S = 10.0
+"""Longer than any transaction that ends a job: an event that has not appeared by then never will."""
+BATCH = 5000
+MAX_BATCHES = 20
+"""A hundred thousand events a look; a longer backlog is caught up with by the next ones."""
+OUTCOMES = ("succeeded", "failed", "cancelled")
+COUNTED_EVENTS = ("retry_scheduled", "handed_back", "failed")
+CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+OTHER_CODE = "other"
+LOST_LEASE_CODE = "worker_lost"
+
+
+def count(tx: Transaction, *, settle_s: float = SETTLE_S) -> int:
+    """Count what is new (service transaction) and return how many events that was; 0 while another is counting."""
+    if not rows.try_lock(tx):
+        return 0
+    counted = 0
+    for _ in range(MAX_BATCHES):
+        batch = rows.list_uncounted(tx, limit=BATCH, settle_s=settle_s)
+        if batch:
+            rows.add(tx, jobs=job_totals(batch), events=event_totals(batch), last_id=batch[-1].event_id)
+        counted += len(batch)
+        if len(batch) < BATCH:
+            break
+    return counted
+
+
+def job_totals(batch: Iterable[EndedJob]) -> list[JobTotal]:
+    """Add up the ends of jobs. Pure."""
+    groups: dict[tuple[str, str, str, str], list[EndedJob]] = {}
+    for job in batch:
+        if job.event in OUTCOMES:
+            groups.setdefault((job.queue, job.kind, job.event, label_code(job.code)), []).append(job)
+    return [
+        JobTotal(
+            queue=queue,
+            kind=kind,
+            outcome=outcome,
+            code=code,
+            jobs=len(jobs),
+            media_s=sum(job.media_s for job in jobs),
+            wait_s=sum(job.wait_s or 0.0 for job in jobs),
+            run_s=sum(job.run_s or 0.0 for job in jobs),
+            wait_counts=_counts(job.wait_s for job in jobs),
+            run_counts=_counts(job.run_s for job in jobs),
+        )
+        for (queue, kind, outcome, code), jobs in sorted(groups.items())
+    ]
+
+
+def event_totals(batch: Iterable[EndedJob]) -> list[EventTotal]:
+    """Add up what else happened to jobs. Pure."""
+    groups: dict[tuple[str, str, str], int] = {}
+    for job in batch:
+        if job.event in COUNTED_EVENTS:
+            key = job.queue, job.event, label_code(job.code)
+            groups[key] = groups.get(key, 0) + 1
+    return [
+        EventTotal(queue=queue, event=event, code=code, total=total)
+        for (queue, event, code), total in sorted(groups.items())
+    ]
+
+
+def label_code(code: str) -> str:
+    """Return an error's code as a label: ours are short words, and what is none must not make a label of its own."""
+    return code if not code or CODE.fullmatch(code) else OTHER_CODE
+
+
+def _counts(seconds: Iterable[float | None]) -> list[int]:
+    counts = [0] * (len(BUCKETS_S) + 1)
+    for value in seconds:
+        if value is not None:
+            counts[bisect_left(BUCKETS_S, value)] += 1
+    return counts
