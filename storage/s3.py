@@ -19,6 +19,7 @@ from minio.datatypes import ListMultipartUploadsResult
 from minio.datatypes import Part as MinioPart
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
+from minio.helpers import check_bucket_name
 
 from storage.keys import check_key, content_disposition
 from storage.multipart import MAX_PUT_BYTES, check_part_number, check_parts, joined_etag, plain_etag
@@ -42,6 +43,8 @@ class S3Store:
     """One bucket of an S3-compatible service. `page_size` is how many parts or uploads one listing request asks for."""
 
     def __init__(self, access: S3Access, *, bucket: str, page_size: int = 1000) -> None:
+        with wrapped_errors(f"Bucket {bucket!r}"):
+            check_bucket_name(bucket, strict=True)
         self.bucket = bucket
         self._page_size = page_size
         self._client = connect(access, endpoint=access.endpoint, secure=access.secure)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from xml.etree import ElementTree as ET
 
 import certifi
 import urllib3
@@ -84,8 +85,10 @@ def wrapped_errors(what: str) -> Iterator[None]:
         raise _storage_error(what, error) from error
     except ServerError as error:
         raise StorageError(f"{what}: the storage service answered {error.status_code}; try again.") from error
-    except (MinioException, urllib3.exceptions.HTTPError) as error:
+    except (MinioException, urllib3.exceptions.HTTPError, ET.ParseError) as error:
         raise StorageError(f"{what}: the storage service does not answer properly ({type(error).__name__}).") from error
+    except ValueError as error:  # a bucket's name, or an answer without what it must hold
+        raise StorageError(f"{what}: {error}.") from error
     except OSError as error:
         raise StorageError(f"{what}: {error.strerror or error}.") from error
 

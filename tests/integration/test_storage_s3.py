@@ -150,6 +150,19 @@ def test_answer_that_is_no_s3_is_a_storage_error(serve: Callable[..., Server]) -
         store.create_multipart(KEY, content_type="video/mp4")
 
 
+def test_listing_that_is_no_xml_is_a_storage_error(serve: Callable[..., Server]) -> None:
+    for body in (b"<half", b"{}", b"<Unexpected/>"):
+        store = talking(serve(answer(body, Content_Type="application/xml")))
+        with pytest.raises(StorageError):
+            store.create_multipart(KEY, content_type="video/mp4")
+
+
+@pytest.mark.parametrize("bucket", ["", "Upper", "a", "with/slash", "192.168.1.1"])
+def test_bucket_name_that_s3_refuses_is_refused_at_once(swift_server: SwiftServer, bucket: str) -> None:
+    with pytest.raises(StorageError):
+        S3Store(swift_server.access, bucket=bucket)
+
+
 def test_body_that_breaks_off_is_an_error_and_leaves_no_file(serve: Callable[..., Server], tmp_path: Path) -> None:
     server = serve(lambda connection, _: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"))
     store = talking(server)

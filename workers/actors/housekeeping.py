@@ -38,7 +38,8 @@ def tidy_clip(runtime: Runtime, attempt: Attempt) -> Publish:
 def sweep_abandoned_uploads(runtime: Runtime, attempt: Attempt) -> Publish:
     """Close uploads that nobody has finished within a day, in the rows and in storage."""
     now = datetime.now(UTC)
-    closed = sweep_uploads(runtime.stores.recordings, now=now)
+    # Clips too: a worker that dies while it stores a large file leaves an upload there.
+    closed = sweep_uploads(runtime.stores.recordings, now=now) + sweep_uploads(runtime.stores.clips, now=now)
 
     def publish(tx: Transaction) -> dict[str, Any]:
         return {"uploads_closed": closed, "recordings_failed": maintenance.fail_abandoned_uploads(tx)}
