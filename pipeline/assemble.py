@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from pipeline.demux import Demuxer, Piece
 from pipeline.errors import DECODE_FAILED, ENCODE_FAILED
-from pipeline.mux import ISOBMFF, copy_stream, mux, open_output, takes
+from pipeline.mux import ISOBMFF, PacketWriter, copy_stream, open_output, takes
 from pipeline.plan import Copy, CutPlan, Encode, Unit
 from pipeline.sound import SoundEncoder
 from pipeline.source import as_media_error
@@ -115,6 +115,7 @@ class _Assembly:
     ) -> None:
         self._draft = draft
         self._container = container
+        self._writer = PacketWriter(container, draft.start)
         self._out = out
         self._on_progress = on_progress
         self._video = draft.demuxer.selection.video
@@ -178,7 +179,7 @@ class _Assembly:
             return
         unit = self._draft.survey.pictures[self._number]
         duration = max(1, min(unit.duration, copy.end - unit.pts))
-        mux(self._container, self._picture_stream, piece._replace(duration=duration), self._draft.start)
+        self._writer.write(self._picture_stream, piece._replace(dts=unit.dts, duration=duration))
 
     def _take_sound(self, piece: Piece, audio: AudioStream) -> None:
         if self._sound_stream is None:
@@ -189,7 +190,7 @@ class _Assembly:
         else:
             is_heard = piece.pts >= start - ticks(ROUNDING_S, piece.base)
         if is_heard and piece.pts < end:
-            mux(self._container, self._sound_stream, piece, self._draft.start)
+            self._writer.write(self._sound_stream, piece)
 
     def _settling(self, audio: AudioStream) -> int:
         """Return how much sound before the start a decoder needs, in ticks."""
@@ -206,7 +207,7 @@ class _Assembly:
         pictures = part.pictures
         for n, coded in enumerate(pictures):
             after = pictures[n + 1].pts if n + 1 < len(pictures) else segment.end
-            mux(self._container, stream, _piece(coded, after - coded.pts, lead, _base(video)), self._draft.start)
+            self._writer.write(stream, _piece(coded, after - coded.pts, lead, _base(video)))
 
 
 def _piece(coded: Coded, duration: int, lead: int, base: Fraction) -> Piece:

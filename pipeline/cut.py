@@ -10,15 +10,16 @@ from msgspec import Struct
 from pipeline.assemble import Draft, assemble
 from pipeline.demux import Demuxer
 from pipeline.errors import NO_STREAMS, OUT_OF_RANGE, UNSUPPORTED_OUTPUT, MediaError
+from pipeline.index import open_indexed
 from pipeline.mux import SOUND_ONLY, format_of, takes
 from pipeline.plan import REASONS, CutPlan, plan_cut
 from pipeline.reencode import reencode
 from pipeline.segment import SegmentReport, extract_segment
-from pipeline.source import Media, open_media
+from pipeline.source import Media
 from pipeline.splice import Splicer
 from pipeline.streams import Selection, select_streams
 from pipeline.survey import Survey, survey, ticks
-from pipeline.times import check_range, outer_layout, stated_duration
+from pipeline.times import check_range, known_duration
 from pipeline.types import Accuracy, Problem, Source
 
 __all__ = ["CutReport", "SegmentReport", "cut", "extract_segment"]
@@ -58,13 +59,13 @@ def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a c
     groups, so it may start earlier by up to one; `encode` encodes everything (H.264 and AAC, VP9 and Opus, or MP3).
     What the recording does not allow is done by `encode` instead. `on_progress` gets the share done and may raise.
 
-    MediaError: OUT_OF_RANGE, UNSUPPORTED_OUTPUT, DECODE_FAILED, ENCODE_FAILED, and those of `open_media`.
+    MediaError: OUT_OF_RANGE, UNSUPPORTED_OUTPUT, DECODE_FAILED, ENCODE_FAILED, and those of opening the recording.
     """
     if format_of(out) not in CLIP_FORMATS:
         raise MediaError(UNSUPPORTED_OUTPUT, f"the suffix {out.suffix} is not for clips")
     report = on_progress or _ignore
-    with open_media(source) as media:
-        begin, end = check_range(media, start_s, end_s, stated_duration(media, outer_layout(media)))
+    with open_indexed(source) as media:
+        begin, end = check_range(media, start_s, end_s, known_duration(media))
         found = _Cut(media, _selection(media, out), begin, end, out, accuracy).prepare()
         if isinstance(found, Draft):
             assemble(found, out, report)

@@ -10,6 +10,7 @@ import av.error
 from av.packet import Packet
 from av.stream import Discard, Stream
 
+from pipeline.ranges import BLOCK_BYTES, RangeReader
 from pipeline.source import Media, as_media_error
 from pipeline.streams import AV_TIME_BASE, Selection, zero_s
 
@@ -19,6 +20,8 @@ INTERLEAVE_S = Fraction(2)
 """How much later than the pictures their sound may stand in a file."""
 LANDING_PACKETS = 3000
 """How far to look for the first keyframe after a seek before trying further back."""
+BYTE_SEEKABLE = frozenset({"mpegts", "mpeg"})
+"""Formats without an index of their own, whose demuxers find their feet at any byte."""
 _STEPS_BACK_S = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(6), Fraction(15), Fraction(40), Fraction(120))
 
 
@@ -60,6 +63,8 @@ class Demuxer:
 
     def seek_before(self, time_s: Fraction) -> None:
         """Move to where decoding must begin to show and sound what is due at `time_s` of the container's clock."""
+        if self._seek_by_index(time_s):
+            return
         for step in _STEPS_BACK_S:
             target = time_s - AUDIO_PREROLL_S - step
             if target <= self.zero:
@@ -90,6 +95,7 @@ class Demuxer:
 
     def stretch(self, start_s: Fraction, end_s: Fraction) -> Iterator[Piece]:
         """Yield the packets, in file order, among which are all that are needed to show [start_s, end_s)."""
+        self._prefetch(start_s, end_s)
         self.seek_before(start_s)
         waiting = {stream.index for stream in self.selection.all}
         main = self.selection.main.index
@@ -100,6 +106,28 @@ class Demuxer:
             waiting.discard(piece.stream)
             if not waiting or (piece.stream == main and piece.decoded_s >= end_s + INTERLEAVE_S):
                 return
+
+    def _seek_by_index(self, time_s: Fraction) -> bool:
+        """Go straight to the byte where the index says that decoding must begin; False where that cannot be done."""
+        index = self.media.index
+        formats = set(self.media.container.format.name.split(","))
+        if index is None or not formats & BYTE_SEEKABLE:
+            return False
+        known = [(s, index.streams[s.index]) for s in self.selection.all if s.index in index.streams]
+        begins = [packets.begins_at(time_s - _lead_in(stream)) for stream, packets in known]
+        try:
+            self.media.container.seek(max(0, min(begins, default=0)), unsupported_byte_offset=True)
+        except av.error.FFmpegError:
+            return False
+        return True
+
+    def _prefetch(self, start_s: Fraction, end_s: Fraction) -> None:
+        """Fetch what the index says is needed in a few large requests."""
+        index, reader = self.media.index, self.media.reader
+        if index is None or not isinstance(reader, RangeReader):
+            return
+        for begin, length in index.ranges(start_s - AUDIO_PREROLL_S, end_s, gap_bytes=BLOCK_BYTES):
+            reader.prefetch(begin, length)
 
     def _seek(self, time_s: Fraction) -> bool:
         main = self.selection.main
@@ -127,6 +155,10 @@ def _piece(packet: AnyPacket) -> Piece | None:
     if pts is None or dts is None:
         return None
     return Piece(packet, packet.stream_index, pts, dts, packet.duration or 0, packet.time_base)
+
+
+def _lead_in(stream: Stream) -> Fraction:
+    return AUDIO_PREROLL_S if stream.type == "audio" else Fraction(0)
 
 
 def _base(stream: Stream) -> Fraction:

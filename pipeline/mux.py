@@ -44,6 +44,8 @@ WEB_CODECS: dict[str, frozenset[str]] = {
 SOUND_ONLY = frozenset({"mp3", "ipod"})
 """Outputs without pictures."""
 ISOBMFF = frozenset({"mp4", "mov", "ipod"})
+SOUND_STEP_S = Fraction(1, 1000)
+"""Packets of sound closer together than this would get the same time in a container that counts milliseconds."""
 HEVC_TAG = "hvc1"
 """Apple's players refuse the muxer's default, hev1."""
 
@@ -93,15 +95,29 @@ def copy_stream(container: OutputContainer, template: VideoStream | AudioStream)
     return stream
 
 
-def mux(container: OutputContainer, stream: VideoStream | AudioStream, piece: Piece, shift_s: Fraction) -> None:
-    """Write a packet, its times moved back by `shift_s`."""
-    ticks = round(shift_s / piece.base)
-    packet = piece.packet
-    packet.pts = piece.pts - ticks
-    packet.dts = piece.dts - ticks
-    packet.duration = piece.duration
-    packet.stream = stream
-    container.mux_one(packet)
+class PacketWriter:
+    """Writes packets into an output, their times moved to the clip's own."""
+
+    def __init__(self, container: OutputContainer, shift_s: Fraction) -> None:
+        self._container = container
+        self._shift_s = shift_s
+        self._last: dict[int, int] = {}
+
+    def write(self, stream: VideoStream | AudioStream, piece: Piece) -> None:
+        """Write a packet; sound that is due before its predecessor (a bad join in the source) goes just behind it."""
+        ticks = round(self._shift_s / piece.base)
+        dts = piece.dts - ticks
+        step = max(1, round(SOUND_STEP_S / piece.base)) if stream.type == "audio" else 1
+        last = self._last.get(stream.index)
+        if last is not None and dts < last + step:
+            dts = last + step
+        self._last[stream.index] = dts
+        packet = piece.packet
+        packet.pts = max(piece.pts - ticks, dts)
+        packet.dts = dts
+        packet.duration = piece.duration
+        packet.stream = stream
+        self._container.mux_one(packet)
 
 
 def remux(made: Path, out: Path) -> None:

@@ -20,6 +20,8 @@ BLOCK_BYTES = 64 * 1024
 FIRST_READ_BYTES = BLOCK_BYTES
 MAX_READ_AHEAD_BYTES = 2 * 1024 * 1024
 """Read-ahead doubles while reading goes straight on, up to this: the most that is wasted when it stops."""
+PREFETCH_BYTES = 8 * 1024 * 1024
+"""The most that one request asks for when it is known what is needed."""
 CACHE_BLOCKS = 8192
 """512 MiB on scratch disk; beyond it the block used longest ago is dropped and read again when needed."""
 TIMEOUT_S = 30.0
@@ -34,6 +36,34 @@ _WINDOW_SLACK_BLOCKS = 1
 
 class _PassingError(Exception):
     """A request failed in a way that may not repeat."""
+
+
+class RangeLog:
+    """Notes which parts of a file were read, merging as it goes; forgets all once there are too many parts."""
+
+    def __init__(self, limit: int = 4096) -> None:
+        self._parts: list[tuple[int, int]] = []
+        self._limit = limit
+
+    def note(self, begin: int, length: int) -> None:
+        """Note that `length` bytes from `begin` on were read."""
+        if not length or len(self._parts) >= self._limit:
+            return
+        if self._parts and self._parts[-1][0] <= begin <= self._parts[-1][1]:
+            first, end = self._parts[-1]
+            self._parts[-1] = (first, max(end, begin + length))
+            return
+        self._parts.append((begin, begin + length))
+
+    def merged(self) -> list[tuple[int, int]]:
+        """Return the parts in order, those that touch as one."""
+        merged: list[tuple[int, int]] = []
+        for begin, end in sorted(self._parts):
+            if merged and begin <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+            else:
+                merged.append((begin, end))
+        return merged
 
 
 class RangeReader(io.RawIOBase):
@@ -65,6 +95,7 @@ class RangeReader(io.RawIOBase):
         self._window = FIRST_READ_BYTES
         self._cache = _BlockCache()
         self._known: list[tuple[int, bytes]] = []
+        self._log = RangeLog()
         self.bytes_read = 0
         self.requests = 0
         if size_bytes:
@@ -96,10 +127,13 @@ class RangeReader(io.RawIOBase):
         """Return up to `size` bytes; fewer only at the end of the file."""
         if size < 0:
             size = max(0, self.size_bytes - self._position)
-        known = self._read_known(self._position, size)
-        if known is not None:
-            self._position += len(known)
-            return known
+        content = self._read_known(self._position, size)
+        if content is None:
+            content = self._read_blocks(size)
+        self._log.note(self._position - len(content), len(content))
+        return content
+
+    def _read_blocks(self, size: int) -> bytes:
         pieces: list[bytes] = []
         while size > 0:
             piece = self._read_block_part(size)
@@ -144,10 +178,14 @@ class RangeReader(io.RawIOBase):
                 block += 1
                 continue
             stop = block
-            while stop <= last and stop not in self._cache and stop - block < MAX_READ_AHEAD_BYTES // BLOCK_BYTES:
+            while stop <= last and stop not in self._cache and stop - block < PREFETCH_BYTES // BLOCK_BYTES:
                 stop += 1
             self._fetch(block, stop - block)
             block = stop
+
+    def ranges_read(self) -> list[tuple[int, int]]:
+        """Return what has been read so far as (first byte, byte after the last), merged, in order."""
+        return self._log.merged()
 
     # -- inside
 
@@ -155,7 +193,9 @@ class RangeReader(io.RawIOBase):
         for offset, content in self._known:
             if offset <= position < offset + len(content):
                 begin = position - offset
-                return content[begin : begin + size]
+                part = content[begin : begin + size]
+                self._position += len(part)
+                return part
         return None
 
     def _read_block_part(self, size: int) -> bytes:

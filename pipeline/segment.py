@@ -5,16 +5,19 @@ from fractions import Fraction
 from pathlib import Path
 
 import av.error
+from av.video.stream import VideoStream
 from msgspec import Struct
 
 from pipeline.demux import AUDIO_PREROLL_S, Demuxer
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
-from pipeline.mux import copy_stream, mux, open_output
-from pipeline.source import as_media_error, open_media
+from pipeline.index import open_indexed
+from pipeline.mux import PacketWriter, copy_stream, open_output
+from pipeline.source import as_media_error
 from pipeline.streams import select_streams
-from pipeline.times import check_range, outer_layout, stated_duration
+from pipeline.times import check_range, known_duration
 from pipeline.types import Source
 
+ANY_SUFFIX = ".*"
 TIME_SLACK_S = Fraction(1, 1000)
 """The new file's times may be rounded to milliseconds; asking for 1 ms earlier still meets the first picture wanted."""
 
@@ -31,6 +34,10 @@ class SegmentReport(Struct, frozen=True, kw_only=True):
     video: int | None
     audio: int | None
     bytes_read: int
+    sample_aspect: str = "1/1"
+    """Shape of the source's pixels, which Matroska and NUT files made here cannot say."""
+    path: str = ""
+    """The file; differs from what was asked in the suffix, where that was left open."""
 
 
 def extract_segment(
@@ -44,11 +51,15 @@ def extract_segment(
     """Copy what is needed to decode [start_s, end_s) of the best video and audio stream into `out` (.mkv, .nut, .mp4).
 
     Nothing is decoded. The copy starts at the keyframe before `start_s` and keeps all times relative to each other.
-    `.nut` keeps them exactly, `.mkv` to the millisecond. MediaError OUT_OF_RANGE, NO_STREAMS and those of `open_media`.
+    `.nut` keeps them exactly, `.mkv` to the millisecond. With the suffix `.*` it is chosen so that nothing the source
+    says about its streams is lost (NUT has no word for rotation). MediaError OUT_OF_RANGE, NO_STREAMS and those of
+    opening the recording.
     """
-    with open_media(source) as media:
+    with open_indexed(source) as media:
         demuxer = Demuxer(media, select_streams(media.container))
-        begin, end = check_range(media, start_s, end_s, stated_duration(media, outer_layout(media)))
+        begin, end = check_range(media, start_s, end_s, known_duration(media))
+        if out.suffix == ANY_SUFFIX:
+            out = out.with_suffix(_suffix_for(media.container.format.name))
         first = _write(demuxer, begin, end, out, on_progress)
         selection = demuxer.selection
         return SegmentReport(
@@ -57,7 +68,21 @@ def extract_segment(
             video=0 if selection.video is not None else None,
             audio=None if selection.audio is None else len(selection.all) - 1,
             bytes_read=media.bytes_read,
+            sample_aspect=_sample_aspect(selection.video),
+            path=str(out),
         )
+
+
+def _sample_aspect(stream: VideoStream | None) -> str:
+    aspect = stream.sample_aspect_ratio if stream is not None else None
+    return f"{aspect.numerator}/{aspect.denominator}" if aspect else "1/1"
+
+
+def _suffix_for(container: str) -> str:
+    """Return the suffix of a container that keeps all that a source in this one can say, times included."""
+    if "mov" in container:
+        return ".mov"
+    return ".mkv" if "matroska" in container else ".nut"
 
 
 def _write(
@@ -65,17 +90,19 @@ def _write(
 ) -> Fraction:
     """Copy the packets and return the container time at which the new file starts."""
     key = _last_key_before(demuxer, begin, end)
-    shift = min(key, begin - AUDIO_PREROLL_S)
+    shift = min(key, begin) - AUDIO_PREROLL_S
     first: Fraction | None = None
     with open_output(out) as container:
+        writer = PacketWriter(container, shift)
         try:
             streams = {s.index: copy_stream(container, s) for s in demuxer.selection.all}
+            heard_from = min(begin, key) - AUDIO_PREROLL_S
             for piece in demuxer.stretch(begin, end):
                 is_sound = piece.stream != demuxer.selection.main.index
-                if piece.shown_s < (begin - AUDIO_PREROLL_S if is_sound else key):
+                if piece.shown_s < (heard_from if is_sound else key):
                     continue
                 first = piece.shown_s if first is None else min(first, piece.shown_s)
-                mux(container, streams[piece.stream], piece, shift)
+                writer.write(streams[piece.stream], piece)
                 if on_progress is not None:
                     on_progress(min(1.0, max(0.0, float((piece.shown_s - begin) / (end - begin)))))
         except (av.error.FFmpegError, ValueError) as exc:

@@ -30,7 +30,8 @@ from pipeline.errors import (
     MediaError,
 )
 from pipeline.isobmff import read_layout
-from pipeline.ranges import RangeReader
+from pipeline.packets import PacketIndex
+from pipeline.ranges import RangeLog, RangeReader
 from pipeline.types import Source
 
 BUFFER_BYTES = 128 * 1024
@@ -68,6 +69,9 @@ class Reader(Protocol):
     def tell(self) -> int:
         """Return the position."""
 
+    def ranges_read(self) -> list[tuple[int, int]]:
+        """Return what has been read so far as (first byte, byte after the last), merged, in order."""
+
     def close(self) -> None:
         """Let go of the file."""
 
@@ -78,21 +82,30 @@ class FileReader(io.FileIO):
     def __init__(self, path: str | Path) -> None:
         super().__init__(os.fspath(path), "rb")
         self.bytes_read = 0
+        self._log = RangeLog()
         self.size_bytes = os.fstat(self.fileno()).st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return up to `size` bytes."""
         content = super().read(-1 if size is None else size) or b""
         self.bytes_read += len(content)
+        self._log.note(self.tell() - len(content), len(content))
         return content
+
+    def ranges_read(self) -> list[tuple[int, int]]:
+        """Return what has been read so far, merged, in order."""
+        return self._log.merged()
 
 
 class Media:
     """An open recording: the container for PyAV and the reader below it."""
 
-    def __init__(self, container: "av.container.InputContainer", reader: Reader) -> None:
+    def __init__(
+        self, container: "av.container.InputContainer", reader: Reader, index: PacketIndex | None = None
+    ) -> None:
         self.container = container
         self.reader = reader
+        self.index = index
 
     @property
     def bytes_read(self) -> int:
@@ -116,16 +129,22 @@ def is_url(location: str) -> bool:
 
 
 @contextmanager
-def open_media(source: Source | str | Path) -> Iterator[Media]:
+def open_media(source: Source | str | Path, *, index: PacketIndex | None = None) -> Iterator[Media]:
     """Open a recording and yield it with its byte counter; closes everything after.
+
+    With its packet index, the header is not read from the source again (see `pipeline.index.open_indexed`).
 
     MediaError: EMPTY, NOT_MEDIA, FORBIDDEN_FORMAT (playlists and the like), TRUNCATED, NO_INDEX, READ_FAILED.
     """
     reader = open_reader(source)
+    if index is not None and index.size_bytes != reader.size_bytes:
+        index = None  # of another file
+    if index is not None and isinstance(reader, RangeReader):
+        reader.know(index.header)
     try:
         container = _open_container(reader)
         try:
-            yield Media(container, reader)
+            yield Media(container, reader, index)
         finally:
             container.close()
     finally:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 from pipeline.demux import Demuxer, Piece
 from pipeline.plan import Unit
@@ -43,7 +44,22 @@ def survey(demuxer: Demuxer, begin: Fraction, end: Fraction, splicer: Splicer | 
         else:
             found.sounds.append(SoundUnit(piece.pts, piece.duration))
     _fill_durations(found.pictures)
+    found.pictures = in_order(found.pictures)
     return found
+
+
+def in_order(units: list[Unit]) -> list[Unit]:
+    """Return units whose decoding times rise and come no later than they are shown.
+
+    Containers that keep no decoding times (Matroska) leave the first ones after a seek unknown: all are then made anew,
+    as late as the order of display allows.
+    """
+    rises = all(a.dts < b.dts for a, b in pairwise(units))
+    if rises and all(u.dts <= u.pts for u in units):
+        return units
+    shown = sorted(u.pts for u in units)
+    lead = max((at - unit.pts for at, unit in zip(shown, units, strict=True)), default=0)
+    return [unit._replace(dts=at - lead) for at, unit in zip(shown, units, strict=True)]
 
 
 def _unit(piece: Piece, splicer: Splicer | None) -> Unit:

@@ -30,6 +30,13 @@ def stated_duration(media: Media, layout: Layout) -> Fraction | None:
     return stated * AV_TIME_BASE
 
 
+def known_duration(media: Media) -> Fraction | None:
+    """Return the length of an open recording where its index or its header tells, None where nothing does."""
+    if media.index is not None and media.index.duration_s > 0:
+        return media.index.duration_s
+    return stated_duration(media, outer_layout(media))
+
+
 def is_bare(media: Media) -> bool:
     """Whether the file is a bare stream, whose length FFmpeg can only guess."""
     return bool(BARE_FORMATS & set(media.container.format.name.split(",")))
