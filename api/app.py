@@ -3,20 +3,31 @@
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler, Message, Receive, Scope, Send
-from prometheus_client import CollectorRegistry
+from litestar.enums import ScopeType
+from litestar.types import (
+    ControllerRouterHandler,
+    HTTPScope,
+    LifeSpanReceive,
+    LifeSpanScope,
+    LifeSpanSend,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
+from prometheus_client import CollectorRegistry, ProcessCollector
 from redis import BlockingConnectionPool, Redis
 
 from api import docs
 from api.auth import PUBLIC, Authentication
-from api.changes import JobChanges
+from api.changes import Changes
 from api.deps import Deps
 from api.errors import exception_handlers
 from api.jwks import open_keys
@@ -37,6 +48,7 @@ from db.connection import Database
 from services import stores, tracing
 from services.fetch import SafeFetcher
 from services.mail import open_mailer
+from services.metrics import SystemMetrics
 from services.settings import Settings
 from services.tokens import Tokens
 
@@ -67,11 +79,16 @@ HSTS = "max-age=31536000"
 class Api(Litestar):
     """A Litestar application that gives each request an id, and each answer its headers, a count and a log event."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
+    ) -> None:
         """Serve one connection."""
-        if scope["type"] != "http":
+        if scope["type"] == ScopeType.HTTP:
+            await self._serve(cast("HTTPScope", scope), cast("Receive", receive), cast("Send", send))
+        else:
             await super().__call__(scope, receive, send)
-            return
+
+    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers = dict(scope["headers"])
         trace_id = tracing.trace_id_of(headers.get(b"traceparent", b"").decode("latin-1"))
@@ -146,17 +163,20 @@ def open_deps(settings: Settings) -> Deps:
             socket_connect_timeout=REDIS_TIMEOUT_S,
         )
     )
+    database = Database(settings.database_url, max_size=DATABASE_CONNECTIONS, name="snuggles-api")
     registry = CollectorRegistry()
+    registry.register(SystemMetrics(database))
+    ProcessCollector(registry=registry)
     return Deps(
         settings=settings,
-        database=Database(settings.database_url, max_size=DATABASE_CONNECTIONS, name="snuggles-api"),
+        database=database,
         stores=stores.open_from(settings),
         redis=redis,
         tokens=Tokens(settings.jwt_secret, find_key=open_keys(settings.supabase_jwks_url)),
         mailer=open_mailer(settings.smtp_url, settings.mail_from),
         fetcher=SafeFetcher(allowed=settings.import_allow_hosts),
         limits=RateLimits(redis),
-        changes=JobChanges(settings.database_url),
+        changes=Changes(settings.database_url),
         registry=registry,
         metrics=RequestMetrics(registry),
     )

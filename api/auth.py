@@ -106,7 +106,7 @@ def people_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
 
 
 def session_cookies(deps: Deps, session: Session) -> list[Cookie]:
-    """Return the cookies of a browser's session: the token, which scripts cannot read, and what proves a same-site form."""
+    """Return the cookies of a browser's session: the token, unseen by scripts, and the proof of a same-site form."""
     is_secure = deps.settings.public_url.startswith("https://")
     max_age_s = max(0, int((session.expires_at - deps.clock()).total_seconds()))
     claims = deps.tokens.check(session.token)

@@ -17,7 +17,7 @@ CONNECT_TIMEOUT_S = 5
 RECONNECT_S = 1.0
 
 
-class JobChanges:
+class Changes:
     """Fans notifications out to those who wait, by the id of a job or of an owner."""
 
     def __init__(self, database_url: str) -> None:

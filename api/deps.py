@@ -7,7 +7,7 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
-from api.changes import JobChanges
+from api.changes import Changes
 from api.metrics import RequestMetrics
 from api.rate_limit import RateLimits
 from db.connection import Database
@@ -34,7 +34,7 @@ class Deps(Struct, frozen=True, kw_only=True):
     mailer: Mailer
     fetcher: SafeFetcher
     limits: RateLimits
-    changes: JobChanges
+    changes: Changes
     registry: CollectorRegistry
     metrics: RequestMetrics
     clock: Callable[[], datetime] = utc_now

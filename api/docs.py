@@ -1,7 +1,7 @@
 """OpenAPI with an example on every schema, and a page of it that needs no script and no other host."""
 
 import base64
-from collections.abc import Iterable
+import re
 from hashlib import sha256
 from html import escape
 from importlib.metadata import version
@@ -21,6 +21,8 @@ from api.schemas.answers import Failure
 DISTRIBUTION = "big-snuggles"
 REFERENCE = "#/components/schemas/"
 METHODS = ("get", "post", "put", "patch", "delete")
+GENERIC_NAME = re.compile(r"\b(?:Answer|Items)_[\w.]+")
+MODULE = re.compile(r"(?:api\.schemas\.\w+|typing)\.")
 MAX_DEPTH = 8  # of nested schemas in an example; ours have five levels
 DESCRIPTION = """Give a recording, get its best moments as clips.
 
@@ -102,7 +104,7 @@ def openapi_config() -> OpenAPIConfig:
 
 def complete(app: Litestar, document: dict[str, Any]) -> dict[str, Any]:
     """Return the document with what the framework cannot know: our failures, who may call, examples."""
-    document = msgspec.json.decode(msgspec.json.encode(document))
+    document = msgspec.json.decode(_short_names(msgspec.json.encode(document).decode()))
     components = document["components"]["schemas"]
     failure, failures = _failure_schema()
     components.update(failures)
@@ -117,27 +119,28 @@ def complete(app: Litestar, document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def _short_names(text: str) -> str:
+    """Leave the modules out of the names of generic schemas: Answer_ClipView says it all."""
+    return GENERIC_NAME.sub(lambda found: MODULE.sub("", found[0]).rstrip("_"), text)
+
+
 def example(schema: dict[str, Any], components: dict[str, Any], depth: int = 0) -> Any:
     """Return an example of a schema, put together from those of its fields."""
     if "$ref" in schema:
         return example(components[schema["$ref"].removeprefix(REFERENCE)], components, depth)
-    if schema.get("examples"):
-        return schema["examples"][0]
-    for key in ("const", "default"):
-        if key in schema:
-            return schema[key]
-    if schema.get("enum"):
-        return schema["enum"][0]
+    if found := _given_examples(schema):
+        return found[0]
     if depth > MAX_DEPTH:
         return None
-    for key in ("oneOf", "anyOf"):
-        if key in schema:
-            return _first(
-                example(member, components, depth + 1) for member in schema[key] if member != {"type": "null"}
-            )
     if "properties" in schema:
         return {name: example(field, components, depth + 1) for name, field in schema["properties"].items()}
-    return _plain_example(schema, components, depth)
+    members = [member for member in schema.get("oneOf", schema.get("anyOf", [])) if member != {"type": "null"}]
+    return example(members[0], components, depth + 1) if members else _plain_example(schema, components, depth)
+
+
+def _given_examples(schema: dict[str, Any]) -> list[Any]:
+    fixed = [schema[key] for key in ("const", "default") if key in schema]
+    return list(schema.get("examples") or fixed or schema.get("enum") or [])
 
 
 def _plain_example(schema: dict[str, Any], components: dict[str, Any], depth: int) -> Any:
@@ -151,10 +154,6 @@ def _plain_example(schema: dict[str, Any], components: dict[str, Any], depth: in
     formats = {"uuid": "0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e", "date-time": "2026-01-31T12:00:00Z"}
     plain = {"string": "text", "integer": 1, "number": 1.0, "boolean": True}
     return formats.get(schema.get("format", ""), plain.get(kind or ""))
-
-
-def _first(values: Iterable[Any]) -> Any:
-    return next(iter(values), None)
 
 
 def _failure_schema() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -210,14 +209,12 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
         parts.append('<p class="soft">Anybody may call this.</p>')
     if operation.get("parameters"):
         parts.append(_parameters(operation["parameters"]))
-    for content in operation.get("requestBody", {}).get("content", {}).values():
-        parts.append(_example("Request", content.get("schema", {}), components))
+    bodies = operation.get("requestBody", {}).get("content", {}).values()
+    parts += [_example("Request", content.get("schema", {}), components) for content in bodies]
     for status, answer in operation["responses"].items():
         if status != "default":
-            parts += [
-                _example(f"Answer {status}", content.get("schema", {}), components)
-                for content in answer.get("content", {}).values()
-            ]
+            contents = answer.get("content", {}).values()
+            parts += [_example(f"Answer {status}", content.get("schema", {}), components) for content in contents]
     name = f'<code><span class="method">{method.upper()}</span>{escape(path)}</code>'
     return f"<details><summary>{name}</summary><div>{''.join(parts)}</div></details>"
 

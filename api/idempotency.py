@@ -17,7 +17,7 @@ HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 
-def answer_once(
+def answer_once(  # noqa: PLR0913 - keyword-only, as every use case
     deps: Deps,
     request: ApiRequest,
     work: Callable[[Transaction], T],

@@ -26,8 +26,8 @@ video, audio { display: block; width: 100%; max-height: 80vh; background: #000; 
 audio { background: none; }
 footer { margin-top: 2rem; color: var(--soft); font-size: .875rem; }
 label { display: block; margin: 1rem 0 .25rem; }
-input { font: inherit; padding: .5rem; width: 100%; max-width: 24rem; border: 1px solid var(--line); border-radius: .375rem;
-  background: transparent; color: inherit; }
+input { font: inherit; padding: .5rem; width: 100%; max-width: 24rem; border: 1px solid var(--line);
+  border-radius: .375rem; background: transparent; color: inherit; }
 button { font: inherit; margin-top: 1rem; padding: .5rem 1.25rem; border: 0; border-radius: .375rem; cursor: pointer;
   background: var(--accent); color: var(--bg); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }

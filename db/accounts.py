@@ -88,7 +88,7 @@ VALUES (%(token_hash)s, %(user_id)s, %(expires_at)s) ON CONFLICT DO NOTHING
 INSERT_TOKEN = """
 INSERT INTO account_tokens (token_hash, user_id, purpose, expires_at)
 VALUES (%(token_hash)s, %(user_id)s, %(purpose)s, %(expires_at)s)
-"""
+"""  # noqa: S105 - a query, no secret
 FORGET_TOKENS = """
 DELETE FROM account_tokens WHERE user_id = %(user_id)s AND (purpose = %(purpose)s OR expires_at < now())
 """
@@ -96,7 +96,7 @@ USE_TOKEN = """
 UPDATE account_tokens SET used_at = now()
 WHERE token_hash = %(token_hash)s AND purpose = %(purpose)s AND used_at IS NULL AND expires_at > now()
 RETURNING user_id
-"""
+"""  # noqa: S105 - a query, no secret
 INSERT_API_KEY = """
 INSERT INTO api_keys (user_id, name, key_hash, prefix)
 VALUES (%(user_id)s, %(name)s, %(key_hash)s, %(prefix)s)

@@ -204,7 +204,7 @@ def lock_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None:
     return _one(tx, LOCK_CLIP, {"user_id": user_id, "clip_id": clip_id})
 
 
-def list_clips(
+def list_clips(  # noqa: PLR0913 - keyword-only, one a column or filter
     tx: Transaction,
     *,
     user_id: UUID,
@@ -249,7 +249,7 @@ def find_for_render(tx: Transaction, *, clip_id: UUID) -> RenderSubject | None:
 
 
 def mark_processing(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """queued → processing; None from an end state."""
+    """Change queued → processing; None from an end state."""
     return _one(tx, MARK_PROCESSING, {"clip_id": clip_id})
 
 
@@ -261,23 +261,23 @@ def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) 
 def publish(
     tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], keep_days: int
 ) -> Clip | None:
-    """processing → completed; None from any other state."""
+    """Change processing → completed; None from any other state."""
     values = {"clip_id": clip_id, "objects": Jsonb(objects), "notes": Jsonb(notes), "keep_days": keep_days}
     return _one(tx, PUBLISH, values)
 
 
 def mark_failed(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> Clip | None:
-    """queued | processing → failed; None from any other state."""
+    """Change queued | processing → failed; None from any other state."""
     return _one(tx, MARK_FAILED, {"clip_id": clip_id, "error": Jsonb(error)})
 
 
 def mark_cancelled(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """queued | processing → cancelled; None from any other state."""
+    """Change queued | processing → cancelled; None from any other state."""
     return _one(tx, MARK_CANCELLED, {"clip_id": clip_id})
 
 
 def requeue(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """Any state but completed → queued; None when it is completed or gone."""
+    """Change any state but completed → queued; None when it is completed or gone."""
     return _one(tx, REQUEUE, {"clip_id": clip_id})
 
 

@@ -87,7 +87,7 @@ def find_tier(tx: Transaction, *, user_id: UUID) -> TierRow | None:
         return cursor.execute(TIER_OF_USER, {"user_id": user_id}).fetchone()
 
 
-def reserve(
+def reserve(  # noqa: PLR0913 - keyword-only, one a column or filter
     tx: Transaction, *, user_id: UUID, feature: str, period_start: date, amount: int, allowance: int, job_id: UUID
 ) -> bool:
     """Reserve for a job; False when the allowance (negative: without limit) does not reach."""

@@ -134,7 +134,7 @@ def _one(tx: Transaction, query: str, values: dict[str, Any]) -> Recording | Non
         return cursor.execute(query, values).fetchone()
 
 
-def insert_recording(
+def insert_recording(  # noqa: PLR0913 - keyword-only, one a column or filter
     tx: Transaction,
     *,
     recording_id: UUID,
@@ -184,7 +184,7 @@ def find_source(tx: Transaction, *, recording_id: UUID) -> Recording | None:
     return _one(tx, FIND_SOURCE, {"recording_id": recording_id})
 
 
-def list_recordings(
+def list_recordings(  # noqa: PLR0913 - keyword-only, one a column or filter
     tx: Transaction,
     *,
     user_id: UUID,
@@ -206,12 +206,12 @@ def update_title(tx: Transaction, *, user_id: UUID, recording_id: UUID, title: s
 
 
 def close_upload(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> Recording | None:
-    """uploading → processing; None when it was not uploading."""
+    """Change uploading → processing; None when it was not uploading."""
     return _one(tx, CLOSE_UPLOAD, {"user_id": user_id, "recording_id": recording_id})
 
 
 def mark_deleted(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> Recording | None:
-    """Any state → deleted; None when there is no such recording."""
+    """Change any state → deleted; None when there is no such recording."""
     return _one(tx, MARK_DELETED, {"user_id": user_id, "recording_id": recording_id})
 
 
@@ -233,12 +233,12 @@ def update_ingested(tx: Transaction, *, recording_id: UUID, found: Ingested) -> 
 
 
 def mark_ready(tx: Transaction, *, recording_id: UUID, curve_key: str | None) -> Recording | None:
-    """processing → ready (or a newer score curve for a ready one); None from any other state."""
+    """Change processing → ready (or a newer score curve for a ready one); None from any other state."""
     return _one(tx, MARK_READY, {"recording_id": recording_id, "curve_key": curve_key})
 
 
 def mark_failed(tx: Transaction, *, recording_id: UUID, error: dict[str, Any]) -> Recording | None:
-    """uploading | live | processing → failed; None from any other state."""
+    """Change uploading | live | processing → failed; None from any other state."""
     return _one(tx, MARK_FAILED, {"recording_id": recording_id, "error": Jsonb(error)})
 
 

@@ -105,7 +105,7 @@ def login(tx: Transaction, *, email: str, password: str) -> Account:
 
 
 def verify(tx: Transaction, *, token: str) -> Account:
-    """Note that the address of a verification link answered (service transaction); InvalidFieldError if it is no good."""
+    """Note that the address of a link answered (service transaction); InvalidFieldError when the link is no good."""
     user_id = rows.use_token(tx, token_hash=secret_hash(token), purpose="verify")
     if user_id is None:
         raise InvalidFieldError("token", "This link was used already or has expired; log in to be sent a new one.")

@@ -1,6 +1,5 @@
 """Clips: asked for, queued, made, kept for a while. And what workers write to them."""
 
-import math
 from typing import Any
 from uuid import UUID
 
@@ -10,38 +9,20 @@ from msgspec.structs import replace
 from db import clips as rows
 from db.clips import Clip, ClipSpec, RenderSubject
 from db.connection import Transaction, as_service
-from db.highlights import HighlightRow
 from db.recordings import Recording
-from services import events, highlights, jobs, quotas, recordings
-from services.errors import ConflictError, InvalidFieldError, NotFoundError, QuotaExceededError
+from services import events, framing, highlights, jobs, naming, quotas, recordings
+from services.errors import ConflictError, NotFoundError, QuotaExceededError
+from services.framing import ClipStyle
 from services.jobs import Job
 from services.paging import Page, TimeCursor, page_of
 from services.quotas import Tier
 
-__all__ = ["Clip", "ClipSpec", "GeneratedClips", "RenderSubject"]
+__all__ = ["Clip", "ClipSpec", "ClipStyle", "GeneratedClips", "RenderSubject"]
 
-MIN_CLIP_S = 5.0
-MAX_CLIP_S = 300.0
-MAX_CLIP_FREE_S = 120.0
-# Times come as decimal seconds, and a clip of 4.9999 s is one of 5 s to whoever asked for it.
-TOLERANCE_S = 0.001
-# A client that asks for everything up to the end rounds the duration: up to half a frame at 25 a second.
-END_TOLERANCE_S = 0.05
 KEEP_DAYS = 30
 DEFAULT_TOP = 10  # clips of one auto-generate that names no number
 OPEN_STATES = ("queued", "processing")
 RETRY_STATES = ("failed", "cancelled", "expired")
-VIDEO_PRESETS = ("720p", "vertical", "square")
-
-
-class ClipStyle(Struct, frozen=True, kw_only=True):
-    """How a clip shall look and sound; `preset` None lets the recording decide."""
-
-    preset: str | None = None
-    formats: list[str] | None = None
-    accuracy: str = "exact"
-    loudness: float | None = None
-    options: dict[str, Any] = {}
 
 
 class GeneratedClips(Struct, frozen=True, kw_only=True):
@@ -61,7 +42,7 @@ class ClipProgress(Struct, frozen=True, kw_only=True):
     eta_s: float | None
 
 
-def create(
+def create(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction,
     *,
     user_id: UUID,
@@ -81,21 +62,21 @@ def create(
     QuotaExceededError.
     """
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
-    duration_s = require_probed(recording)
-    end_s = check_times(start_s, end_s, duration_s=duration_s, tier=tier)
+    duration_s = framing.require_probed(recording)
+    end_s = framing.check_times(start_s, end_s, duration_s=duration_s, tier=tier)
     if highlight_id is not None:
         highlights.get(tx, user_id=user_id, recording_id=recording_id, highlight_id=highlight_id)
-    spec = _spec(recording, style or ClipStyle(), start_s=start_s, end_s=end_s)
+    spec = framing.spec_of(recording, style or ClipStyle(), start_s=start_s, end_s=end_s)
     spec = replace(
         spec,
-        title=recordings.clean_title(title) if title and title.strip() else recording.title,
+        title=naming.clean_title(title) if title and title.strip() else recording.title,
         description=description,
         highlight_id=highlight_id,
     )
     return _queue(tx, recording, spec, tier=tier, trace_id=trace_id)
 
 
-def auto_generate(
+def auto_generate(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction,
     *,
     user_id: UUID,
@@ -109,7 +90,9 @@ def auto_generate(
     """Make a clip of each highlight: at once where the recording is scored already, else by a detection job."""
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
     highlights.require_listened(recording)
-    _spec(recording, style, start_s=0, end_s=MIN_CLIP_S)  # what cannot be made is refused before anything is queued
+    # What cannot be made is refused before anything is queued.
+    framing.require_room(recording)
+    framing.spec_of(recording, style, start_s=0, end_s=framing.MIN_CLIP_S)
     if recording.curve_key is None:
         return jobs.enqueue(
             tx,
@@ -131,7 +114,7 @@ def auto_generate(
     )
 
 
-def create_from_highlights(
+def create_from_highlights(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction,
     *,
     user_id: UUID,
@@ -153,7 +136,7 @@ def create_from_highlights(
     )
     made: list[tuple[Clip, Job]] = []
     for number, highlight in enumerate(picked.items, start=1):
-        spec = _spec_of_highlight(recording, style or ClipStyle(), highlight, number=number, tier=tier)
+        spec = framing.spec_of_highlight(recording, style or ClipStyle(), highlight, number=number, tier=tier)
         try:
             with tx.transaction():  # a clip that the allowance has no room for leaves nothing behind
                 made.append(_queue(tx, recording, spec, tier=tier, trace_id=trace_id))
@@ -173,7 +156,7 @@ def get(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip:
     return _found(rows.find_clip(tx, user_id=user_id, clip_id=clip_id))
 
 
-def list_clips(
+def list_clips(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction,
     *,
     user_id: UUID,
@@ -193,7 +176,7 @@ def list_clips(
 def describe(tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None, description: str | None) -> Clip:
     """Change title and description where given."""
     if title is not None:
-        title = recordings.clean_title(title)
+        title = naming.clean_title(title)
     return _found(rows.update_text(tx, user_id=user_id, clip_id=clip_id, title=title, description=description))
 
 
@@ -232,7 +215,7 @@ def retry(
     if clip.status not in RETRY_STATES:
         raise ConflictError(f"This clip is {clip.status}; only a failed, cancelled or expired one can be made again.")
     recording = recordings.get(tx, user_id=user_id, recording_id=clip.recording_id)
-    require_probed(recording)
+    framing.require_probed(recording)
     requeue(tx, clip_id=clip_id)
     earlier = jobs.get(tx, user_id=user_id, job_id=clip.job_id).attempt if clip.job_id else 0
     return _start(tx, clip, tier=tier, trace_id=trace_id, attempt=earlier)
@@ -250,7 +233,7 @@ def get_for_render(tx: Transaction, *, clip_id: UUID) -> RenderSubject:
 
 
 def mark_processing(tx: Transaction, *, clip_id: UUID) -> Clip:
-    """queued → processing; ConflictError from an end state."""
+    """Change queued → processing; ConflictError from an end state."""
     return _changed(rows.mark_processing(tx, clip_id=clip_id))
 
 
@@ -262,7 +245,7 @@ def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) 
 def publish(
     tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], accuracy: str | None = None
 ) -> Clip:
-    """processing → completed; ConflictError from any other state.
+    """Change processing → completed; ConflictError from any other state.
 
     When something else was done than asked (`accuracy`), the notes say why.
     """
@@ -282,115 +265,14 @@ def fail(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> Clip | Non
 
 
 def cancel(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """queued | processing → cancelled; None when it has ended already."""
+    """Change queued | processing → cancelled; None when it has ended already."""
     return rows.mark_cancelled(tx, clip_id=clip_id)
 
 
 def requeue(tx: Transaction, *, clip_id: UUID) -> Clip:
-    """Any state but completed → queued, forgetting what the earlier attempt left; ConflictError when completed."""
+    """Change any state but completed → queued, forgetting what the earlier attempt left; else ConflictError."""
     with as_service(tx):
         return _changed(rows.requeue(tx, clip_id=clip_id))
-
-
-# Rules
-
-
-def check_times(start_s: float, end_s: float, *, duration_s: float, tier: Tier) -> float:
-    """Return the end, pulled to the recording's when it is a hair beyond; InvalidFieldError names what is wrong."""
-    for field, value in (("start_s", start_s), ("end_s", end_s)):
-        if not math.isfinite(value) or value < 0:
-            raise InvalidFieldError(field, f"{field} must be a number of seconds from the start, 0 or more.")
-    if end_s <= start_s:
-        raise InvalidFieldError("end_s", "end_s must be after start_s.")
-    if start_s >= duration_s:
-        raise InvalidFieldError(
-            "start_s",
-            f"start_s lies after the end of the recording, which has {duration_s:.3f} s.",
-            duration_s=duration_s,
-        )
-    if end_s > duration_s + END_TOLERANCE_S:
-        raise InvalidFieldError(
-            "end_s", f"end_s lies after the end of the recording, which has {duration_s:.3f} s.", duration_s=duration_s
-        )
-    end_s = min(end_s, duration_s)
-    _check_length(end_s - start_s, tier)
-    return end_s
-
-
-def longest_clip_s(tier: Tier) -> float:
-    """Return the longest clip that a tier may make."""
-    return MAX_CLIP_FREE_S if tier.name == "free" else MAX_CLIP_S
-
-
-def require_probed(recording: Recording) -> float:
-    """Return the recording's duration; ConflictError until it has been read, or when that failed."""
-    if recording.status == "failed":
-        reason = (recording.error or {}).get("message", "it could not be read")
-        raise ConflictError(f"This recording failed: {reason}", status=recording.status)
-    if recording.status not in ("processing", "ready") or recording.duration_s is None:
-        raise ConflictError(
-            f"The recording is {recording.status}; wait until it has been read and ask again.", status=recording.status
-        )
-    return recording.duration_s
-
-
-def _check_length(length_s: float, tier: Tier) -> None:
-    longest_s = longest_clip_s(tier)
-    if length_s < MIN_CLIP_S - TOLERANCE_S:
-        raise InvalidFieldError("end_s", f"A clip has at least {MIN_CLIP_S:g} s; this one has {length_s:.3f} s.")
-    if length_s > longest_s + TOLERANCE_S:
-        raise InvalidFieldError(
-            "end_s",
-            f"A clip has at most {longest_s:g} s on the {tier.display_name} tier; this one has {length_s:.3f} s.",
-            max_s=longest_s,
-        )
-
-
-def _spec(recording: Recording, style: ClipStyle, *, start_s: float, end_s: float) -> ClipSpec:
-    """Return what will be made, with the defaults that fit the recording; InvalidFieldError for what cannot be."""
-    has_video, has_audio = recording.has_video is not False, recording.has_audio is not False
-    formats = list(dict.fromkeys(style.formats if style.formats is not None else ["mp4"]))
-    if not formats:
-        raise InvalidFieldError("formats", "Name at least one format of mp4, webm and mp3.")
-    if "mp3" in formats and not has_audio:
-        raise InvalidFieldError("formats", "This recording has no sound, so there is nothing to put into an mp3.")
-    preset = style.preset or ("original" if has_video else "audiogram")
-    if preset in VIDEO_PRESETS and not has_video:
-        raise InvalidFieldError("preset", f"This recording has no picture for {preset}; use audiogram, or only mp3.")
-    if preset == "audiogram" and not has_audio:
-        raise InvalidFieldError("preset", "This recording has no sound to draw an audiogram from.")
-    return ClipSpec(
-        start_s=start_s,
-        end_s=end_s,
-        preset=preset,
-        formats=formats,
-        accuracy=style.accuracy,
-        loudness=style.loudness,
-        options=style.options,
-    )
-
-
-def _spec_of_highlight(
-    recording: Recording, style: ClipStyle, highlight: HighlightRow, *, number: int, tier: Tier
-) -> ClipSpec:
-    start_s, end_s = _fit(highlight, duration_s=require_probed(recording), longest_s=longest_clip_s(tier))
-    _check_length(end_s - start_s, tier)
-    title = f"{recording.title} – {highlight.kind} {number}"
-    if len(title) > recordings.MAX_TITLE_LENGTH:
-        title = recording.title
-    return replace(_spec(recording, style, start_s=start_s, end_s=end_s), title=title, highlight_id=highlight.id)
-
-
-def _fit(highlight: HighlightRow, *, duration_s: float, longest_s: float) -> tuple[float, float]:
-    """Return a highlight's bounds within what a clip may be: grown to the least length, or cut around the peak."""
-    start_s, end_s = highlight.start_s, min(highlight.end_s, duration_s)
-    if end_s - start_s > longest_s:
-        start_s = max(start_s, min(highlight.peak_s - longest_s / 2, end_s - longest_s))
-        end_s = start_s + longest_s
-    if end_s - start_s < MIN_CLIP_S:
-        start_s = max(0.0, min(start_s - (MIN_CLIP_S - (end_s - start_s)) / 2, duration_s - MIN_CLIP_S))
-        end_s = min(duration_s, start_s + MIN_CLIP_S)
-    return start_s, end_s
 
 
 def _queue(

@@ -45,6 +45,13 @@ class ConflictError(DomainError):
     code = "conflict"
 
 
+class NotReadyError(ConflictError):
+    """It will be in a state that allows this, but not yet."""
+
+    code = "not_ready"
+    retryable = True
+
+
 class IdempotencyKeyReusedError(ConflictError):
     """The same key came with another body."""
 

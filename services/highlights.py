@@ -10,7 +10,7 @@ from db.connection import Transaction
 from db.highlights import HighlightRow
 from db.recordings import Recording
 from services import events, jobs, recordings
-from services.errors import ConflictError, InvalidFieldError, NotFoundError
+from services.errors import ConflictError, InvalidFieldError, NotFoundError, NotReadyError
 from services.jobs import Job
 from services.paging import Page, ScoreCursor, page_of
 
@@ -52,7 +52,7 @@ def replace(tx: Transaction, *, recording_id: UUID, user_id: UUID, items: list[d
     events.highlights_ready(tx, recordings.get_source(tx, recording_id=recording_id), count=len(stored))
 
 
-def list_highlights(
+def list_highlights(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction,
     *,
     user_id: UUID,
@@ -88,7 +88,7 @@ def list_highlights(
     return Selection(items=fallback, sensitivity=FALLBACK_SENSITIVITY if fallback else least)
 
 
-def page(
+def page(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction,
     *,
     user_id: UUID,
@@ -167,7 +167,7 @@ def require_listened(recording: Recording) -> None:
         reason = (recording.error or {}).get("message", "it could not be read")
         raise ConflictError(f"This recording failed: {reason}", status=recording.status)
     if recording.status != "ready" or recording.timeline_key is None:
-        raise ConflictError(
+        raise NotReadyError(
             f"The recording is {recording.status}; wait until it is ready and ask again.", status=recording.status
         )
     if recording.has_audio is False:

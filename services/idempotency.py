@@ -1,6 +1,7 @@
 """The same request sent twice does its work once: the first answer is kept for a day, in the same transaction."""
 
 import hmac
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -32,10 +33,8 @@ def fingerprint(secret: str, *, method: str, path: str, body: bytes) -> bytes:
 
     Keyed, because a body may hold a password, and a plain hash of one can be guessed.
     """
-    try:
+    with suppress(msgspec.DecodeError):  # of what is not JSON, the bytes count
         body = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
-    except msgspec.DecodeError:
-        pass  # not JSON: its bytes are what counts
     return hmac.digest(secret.encode(), b"\n".join((method.encode(), path.encode(), body)), sha256)
 
 
@@ -63,7 +62,7 @@ def begin(tx: Transaction, *, user_id: UUID, key: str, request_hash: bytes) -> S
     return stored
 
 
-def remember(tx: Transaction, *, user_id: UUID, key: str, request_hash: bytes, status: int, response: Any) -> None:
+def remember(tx: Transaction, *, user_id: UUID, key: str, request_hash: bytes, status: int, response: Any) -> None:  # noqa: PLR0913 - keyword-only, as every use case
     """Keep the answer; it commits with the work or not at all. `response` is plain JSON data."""
     rows.insert_answer(
         tx,

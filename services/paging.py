@@ -53,9 +53,9 @@ def page_of(rows: Sequence[T], limit: int, positions: Sequence[TimeCursor] | Seq
 
 def _decode(text: str, kind: type[T]) -> T:
     try:
-        if len(text) > MAX_CURSOR_LENGTH:
-            raise ValueError(text)
-        data = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        data = base64.b64decode(
+            text[:MAX_CURSOR_LENGTH].encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True
+        )
         return msgspec.json.decode(data, type=kind)
     except (ValueError, binascii.Error, msgspec.DecodeError) as error:
         raise InvalidFieldError("cursor", "This cursor is not one of ours; start again without it.") from error

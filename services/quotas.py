@@ -61,7 +61,7 @@ def require(tier: Tier, ability: str, what: str) -> None:
         )
 
 
-def reserve(
+def reserve(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction,
     *,
     user_id: UUID,

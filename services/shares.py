@@ -23,7 +23,7 @@ INTENTS = {
 }
 
 
-def share(
+def share(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction,
     *,
     user_id: UUID,

@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from db.recordings import Recording
-from services.errors import ConflictError, UnavailableError
+from services.errors import NotReadyError, UnavailableError
 from storage.store import Store
 
 # Both files hold at most some thousand points (tens of kilobytes); more than this was not written by us.
@@ -25,9 +25,9 @@ class _Waveform(Struct):
 
 
 def read(recording: Recording, store: Store) -> Drawing:
-    """Return what there is to draw; ConflictError until the recording was listened to, StorageError."""
+    """Return what there is to draw; NotReadyError until the recording was listened to, StorageError."""
     if recording.waveform_key is None or recording.duration_s is None:
-        raise ConflictError(
+        raise NotReadyError(
             f"The recording is {recording.status}; there is nothing to draw until it was listened to.",
             status=recording.status,
         )

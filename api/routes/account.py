@@ -143,7 +143,7 @@ def delete_key(key_id: FromPath[UUID], request: ApiRequest, deps: NamedDependenc
 
 
 def _key_secret(deps: Deps, request: ApiRequest) -> str:
-    """Return a new key; for a request that may be repeated, one that its repeat can be given again without keeping it."""
+    """Return a new key; for a request that may be repeated, one that its repeat gets again."""
     if (key := request.headers.get(HEADER)) is None:
         return new_api_key()
     return derived_api_key(

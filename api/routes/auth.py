@@ -123,7 +123,7 @@ def _address(request: ApiRequest) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _session(
+def _session(  # noqa: PLR0913 - one a parameter of the request
     deps: Deps,
     account: Account,
     *,

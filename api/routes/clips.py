@@ -93,7 +93,7 @@ def auto_generate(
 
 
 @get("", sync_to_thread=True)
-def list_clips(
+def list_clips(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     request: ApiRequest,
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,

@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Response, Router, get, post
+from litestar import Router, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
@@ -30,7 +30,7 @@ KINDS = Annotated[str | None, QueryParameter(max_length=50, description="Only jo
 
 
 @get("", sync_to_thread=True)
-def list_jobs(
+def list_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     request: ApiRequest,
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,
@@ -64,9 +64,7 @@ def cancel_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependenc
 
 
 @get("/{job_id:uuid}/events", media_type="text/event-stream")
-async def follow_job(
-    job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
-) -> Response[AsyncIterator[bytes]]:
+async def follow_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> ServerSentEvent:
     """Follow a job by server-sent events: `progress` whenever it changes, `end` once it has ended.
 
     Each event's data is the job. The first comes at once, so a client that reconnects misses nothing.

@@ -36,7 +36,7 @@ from api.schemas.recordings import (
 )
 from db.connection import Transaction
 from db.recordings import Recording
-from services import deletion, highlights, recordings, timeline
+from services import deletion, highlights, recordings, timeline, uploads
 from services.highlights import Selection
 from services.paging import decode_score_cursor, decode_time_cursor
 from storage.store import PartTag
@@ -49,7 +49,7 @@ def create(
     """Announce a recording. PUT each part to its address, keep the ETag of each answer, then complete."""
 
     def work(tx: Transaction) -> NewRecordingView:
-        recording, upload = recordings.create(
+        recording, upload = uploads.create(
             tx,
             user_id=request.user.user_id,
             store=deps.stores.recordings,
@@ -82,7 +82,7 @@ def import_url(
 
 
 @get("", sync_to_thread=True)
-def list_recordings(
+def list_recordings(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     request: ApiRequest,
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,
@@ -140,7 +140,7 @@ def delete_recording(
 def list_parts(recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[PartsView]:
     """Say which parts of an upload are stored, with fresh addresses for the others."""
     with deps.database.transaction(request.user.identity) as tx:
-        stored = recordings.parts(
+        stored = uploads.parts(
             tx,
             user_id=request.user.user_id,
             recording_id=recording_id,
@@ -159,7 +159,7 @@ def sign_part(
 ) -> Answer[UploadPartView]:
     """Give a fresh address for one part."""
     with deps.database.transaction(request.user.identity) as tx:
-        part = recordings.sign_part(
+        part = uploads.sign_part(
             tx,
             user_id=request.user.user_id,
             recording_id=recording_id,
@@ -181,7 +181,7 @@ def complete(
     tags = [PartTag(number=part.number, etag=part.etag) for part in data.parts]
 
     def work(tx: Transaction) -> RecordingJobView:
-        recording, job = recordings.complete(
+        recording, job = uploads.complete(
             tx,
             user_id=request.user.user_id,
             recording_id=recording_id,
@@ -213,7 +213,7 @@ def get_timeline(
 
 
 @get("/{recording_id:uuid}/highlights", sync_to_thread=True)
-def list_highlights(
+def list_highlights(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     recording_id: FromPath[UUID],
     request: ApiRequest,
     deps: NamedDependency[Deps],

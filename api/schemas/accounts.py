@@ -104,7 +104,7 @@ class SessionView(AccountView, kw_only=True):
     token: Annotated[
         str, Meta(description="Send it as `Authorization: Bearer …`.", examples=["eyJhbGciOiJIUzI1NiJ9.…"])
     ]
-    token_type: Literal["bearer"] = "bearer"
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the kind of token, no secret
     expires_at: Time
 
 

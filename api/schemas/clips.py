@@ -10,6 +10,7 @@ from api.schemas.fields import (
     Accuracy,
     ClipStatus,
     Description,
+    EndSeconds,
     ErrorDetails,
     Format,
     Id,
@@ -61,7 +62,7 @@ class ClipRequest(StyleRequest, kw_only=True, forbid_unknown_fields=True):
 
     recording_id: Id
     start_s: Seconds
-    end_s: Seconds
+    end_s: EndSeconds
     title: Annotated[str, Meta(max_length=300, examples=["The demo works"])] | None = None
     description: Description = ""
     highlight_id: Id | None = None
@@ -113,8 +114,8 @@ class ClipView(Struct, kw_only=True):
     title: Annotated[str, Meta(examples=["The demo works"])]
     description: Description
     start_s: Seconds
-    end_s: Seconds
-    duration_s: Annotated[float, Meta(examples=[21.48])]
+    end_s: EndSeconds
+    duration_s: Annotated[float, Meta(examples=[21.5])]
     preset: Preset
     formats: Formats
     accuracy: Accuracy

@@ -12,6 +12,8 @@ Time = Annotated[datetime, Meta(description="UTC.", examples=["2026-01-31T12:00:
 Title = Annotated[str, Meta(min_length=1, max_length=300, examples=["Friday talk"])]
 Description = Annotated[str, Meta(max_length=5000, examples=["The moment when the demo worked."])]
 Seconds = Annotated[float, Meta(ge=0, description="Seconds from the start of the recording.", examples=[12.5])]
+EndSeconds = Annotated[float, Meta(ge=0, description="Seconds from the start of the recording.", examples=[34.0])]
+CoreSeconds = Annotated[float, Meta(ge=0, description="Seconds from the start of the recording.", examples=[21.5])]
 Score = Annotated[float, Meta(ge=0, le=1, examples=[0.82])]
 Sensitivity = Annotated[
     float,

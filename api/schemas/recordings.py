@@ -6,6 +6,8 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct
 
 from api.schemas.fields import (
+    CoreSeconds,
+    EndSeconds,
     ErrorDetails,
     Id,
     Kind,
@@ -19,7 +21,8 @@ from api.schemas.fields import (
 )
 from api.schemas.jobs import JobView
 from services.highlights import HighlightRow
-from services.recordings import Recording, StoredParts, Upload, UploadPart
+from services.recordings import Recording
+from services.uploads import StoredParts, Upload, UploadPart
 
 Filename = Annotated[str, Meta(min_length=1, max_length=1000, examples=["talk.mp4"])]
 Etag = Annotated[
@@ -165,10 +168,10 @@ class HighlightView(Struct, kw_only=True):
 
     id: Id
     start_s: Seconds
-    end_s: Seconds
-    core_start_s: Seconds
-    core_end_s: Seconds
-    peak_s: Seconds
+    end_s: EndSeconds
+    core_start_s: CoreSeconds
+    core_end_s: EndSeconds
+    peak_s: CoreSeconds
     score: Score
     kind: Kind
     kind_confidence: Score
