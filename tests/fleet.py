@@ -107,11 +107,24 @@ def rows(database: Database, statement: str, **parameters: Any) -> list[dict[str
         return tx.execute(statement, parameters).fetchall()
 
 
-def add_user(database: Database) -> UUID:
+def add_user(database: Database, *, tier: str = "free") -> UUID:
     user_id = uuid4()
     with database.transaction(SERVICE) as tx:
         tx.execute("INSERT INTO users (id, email) VALUES (%s, %s)", (user_id, f"{user_id.hex}@example.org"))
+        tx.execute("INSERT INTO subscriptions (user_id, tier, status) VALUES (%s, %s, 'active')", (user_id, tier))
     return user_id
+
+
+def add_ready_recording(database: Database, store: Store, user_id: UUID, media: Path, *, duration_s: float) -> UUID:
+    """A recording whose ingest and detection are behind it."""
+    recording_id = add_recording(database, store, user_id, media)
+    with database.transaction(SERVICE) as tx:
+        tx.execute(
+            "UPDATE recordings SET status = 'ready', probe = '{}', duration_s = %s, has_audio = true, "
+            "has_video = true, timeline_key = 'none' WHERE id = %s",
+            (duration_s, recording_id),
+        )
+    return recording_id
 
 
 def add_recording(database: Database, store: Store, user_id: UUID, media: Path) -> UUID:

@@ -18,20 +18,19 @@ from psycopg.rows import dict_row
 from db import dispatch as rows
 from db.connection import CONNECT_TIMEOUT_S, SERVICE, SET_IDENTITY, Transaction
 from db.dispatch import Sent
-from services.dispatch import Dispatch
+from services.dispatch import DISPATCHER_LOCK, Dispatch
 from services.settings import Settings
 from workers.broker import declare_queues, message, open_broker
 from workers.gate import Gate
 from workers.reconciler import Reconciler
 
-LOCK_NAME = "big-snuggles/dispatcher"
 TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS is_ours"
 SLOW_POLL_S = 1.0
 """How late a job that was put off, or whose bell was lost, may be seen."""
 STANDBY_POLL_S = 1.0
 BROKER_PAUSE_S = 1.0
 GATHER_S = 0.005
-"""Two hundred rounds a second are enough for thousands of jobs; each costs PostgreSQL the same for one job as for ten."""
+"""Two hundred rounds a second are enough for thousands of jobs, and a round costs the same for one as for ten."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 # A dispatcher whose machine vanished must not hold the lock for the two hours of a default TCP time-out.
@@ -112,7 +111,7 @@ class Dispatcher:
     def _lead(self, connection: Transaction) -> bool:
         """Wait until the lock is ours; False when told to stop before."""
         while not self._stopped.is_set():
-            row = connection.execute(TRY_LOCK, (LOCK_NAME,)).fetchone()
+            row = connection.execute(TRY_LOCK, (DISPATCHER_LOCK,)).fetchone()
             if row and row["is_ours"]:
                 return True
             self._stopped.wait(STANDBY_POLL_S)

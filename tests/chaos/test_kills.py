@@ -1,0 +1,199 @@
+"""Kills parts while thirty clips of three owners are made; at the end, everything is counted."""
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import imageio_ffmpeg
+import psutil
+import pytest
+import redis
+from durable import Servers
+from fleet import Fleet, add_ready_recording, add_user, children, frozen, make_media, rows, wait_for
+
+from db.connection import SERVICE, Database, DatabaseUnavailableError
+from services import clips, jobs, quotas
+from services.clips import ClipStyle
+from storage.factory import Stores
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+
+CLIPS_EACH = 10
+END_S = 150.0
+OPEN = "SELECT count(*) AS n FROM jobs WHERE state IN ('queued', 'running')"
+DONE = "SELECT count(*) AS n FROM clips WHERE status = 'completed'"
+
+
+def count(database: Database, statement: str) -> int | None:
+    """None while the database is away."""
+    try:
+        return int(rows(database, statement)[0]["n"])
+    except DatabaseUnavailableError:
+        return None
+
+
+def ask_for_clips(database: Database, user_id: UUID, recording_id: UUID, number: int) -> None:
+    with database.transaction(SERVICE) as tx:
+        for place in range(number):
+            clips.create(
+                tx,
+                user_id=user_id,
+                tier=quotas.tier_of(tx, user_id=user_id),
+                recording_id=recording_id,
+                start_s=float(place),
+                end_s=place + 6.0,
+                style=ClipStyle(accuracy="encode"),
+            )
+
+
+def make_owners(database: Database, stores: Stores, tmp_path: Path, owners: int) -> list[tuple[UUID, UUID]]:
+    media = make_media(tmp_path / "talk.mp4", size="640x360")
+    made = []
+    for _ in range(owners):
+        user_id = add_user(database, tier="premium")
+        made.append((user_id, add_ready_recording(database, stores.recordings, user_id, media, duration_s=30.0)))
+    return made
+
+
+def assert_all_is_counted(database: Database, stores: Stores, fleet: Fleet, owners: list[UUID], each: int) -> None:
+    """Every clip is there once, paid for once, and nothing is left over."""
+    found = rows(database, "SELECT user_id, status, objects FROM clips")
+    assert [row["status"] for row in found] == ["completed"] * (each * len(owners))
+    renders = "SELECT job_id, count(*) AS n FROM job_events JOIN jobs ON jobs.id = job_id WHERE kind = 'render' "
+    ended = rows(database, renders + "AND event = 'succeeded' GROUP BY job_id")
+    assert [row["n"] for row in ended] == [1] * (each * len(owners))
+    held = rows(database, "SELECT state, count(*) AS n FROM quota_holds GROUP BY state")
+    assert held == [{"state": "done", "n": each * len(owners)}]
+    used = rows(database, "SELECT user_id, used, reserved FROM usage_quotas")
+    assert {row["user_id"]: (row["used"], row["reserved"]) for row in used} == dict.fromkeys(owners, (each, 0))
+    keys = {entry["key"] for row in found for entry in row["objects"].values()}
+    assert {stat.key for stat in stores.clips.list_objects("")} == keys
+    assert scratch_folders(fleet) == []
+
+
+def scratch_folders(fleet: Fleet) -> list[Path]:
+    root = fleet.settings.scratch_dir or Path()
+    return [path for path in root.glob("*/*") if path.is_dir()]
+
+
+def assert_plays(path: Path) -> None:
+    """FFmpeg decodes it without a word."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-f", "null", "-"]
+    assert subprocess.run(command, check=True, capture_output=True).stderr == b""
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+
+
+def test_kills_during_a_burst_lose_nothing_and_repeat_nothing(
+    servers: Servers, fleet: Fleet, database: Database, stores: Stores, tmp_path: Path
+) -> None:
+    owners = make_owners(database, stores, tmp_path, 3)
+    fleet.dispatcher()
+    victim, survivor = fleet.worker(threads=1), fleet.worker(threads=1)
+    for user_id, recording_id in owners:
+        ask_for_clips(database, user_id, recording_id, CLIPS_EACH)
+
+    child = wait_for(lambda: children(survivor), what="a media child")[0]
+    child.kill()
+
+    orphans: list[psutil.Process] = wait_for(lambda: children(victim), what="another media child")
+    victim.kill()
+    victim.wait()
+    wait_for(lambda: all_gone(orphans), timeout_s=5, what="the death of the killed worker's children")
+    fleet.worker(threads=1)
+
+    wait_for(lambda: (count(database, DONE) or 0) >= 5, what="some clips")
+    servers.kill("postgres")
+    time.sleep(1)
+    servers.start_postgres()
+
+    wait_for(lambda: count(database, OPEN) == 0, timeout_s=END_S, what="the end of all jobs")
+    assert_all_is_counted(database, stores, fleet, [user_id for user_id, _ in owners], CLIPS_EACH)
+    for key in sorted(stat.key for stat in stores.clips.list_objects(""))[:: CLIPS_EACH * 3]:
+        if key.endswith(".mp4"):
+            stores.clips.get_file(key, tmp_path / "clip.mp4")
+            assert_plays(tmp_path / "clip.mp4")
+
+
+def test_frozen_worker_that_wakes_after_its_lease_changes_nothing(
+    servers: Servers, fleet: Fleet, database: Database, stores: Stores, tmp_path: Path
+) -> None:
+    assert servers
+    [(user_id, recording_id)] = make_owners(database, stores, tmp_path, 1)
+    fleet.dispatcher()
+    sleeper = fleet.worker(threads=1)
+    ask_for_clips(database, user_id, recording_id, 1)
+    wait_for(lambda: children(sleeper), what="a media child")
+    with frozen(sleeper):
+        fleet.worker(threads=1)
+        wait_for(lambda: count(database, DONE) == 1, what="the clip, made by the other worker")
+    wait_for(lambda: "lease_lost" in fleet.log(), what="the sleeper to notice")
+    wait_for(lambda: count(database, OPEN) == 0, what="the end of all jobs")
+    wait_for(lambda: scratch_folders(fleet) == [], what="the sleeper's scratch to go")
+    assert_all_is_counted(database, stores, fleet, [user_id], 1)
+
+
+def test_rolling_restart_charges_no_attempt(
+    servers: Servers, fleet: Fleet, database: Database, stores: Stores, tmp_path: Path
+) -> None:
+    assert servers
+    [(user_id, recording_id)] = make_owners(database, stores, tmp_path, 1)
+    fleet.dispatcher()
+    running = fleet.worker(threads=2)
+    ask_for_clips(database, user_id, recording_id, 6)
+    for _ in range(2):
+        wait_for(lambda process=running: children(process), what="a media child")
+        following = fleet.worker(threads=2)
+        running.terminate()
+        running.terminate()  # at once: what is under way is handed back
+        assert running.wait(20) == 0
+        running = following
+    wait_for(lambda: count(database, OPEN) == 0, what="the end of all jobs")
+    assert_all_is_counted(database, stores, fleet, [user_id], 6)
+    charged = rows(database, "SELECT DISTINCT charged FROM jobs WHERE kind = 'render'")
+    assert charged == [{"charged": 1}]
+
+
+def queue_small_jobs(database: Database, number: int) -> list[UUID]:
+    with database.transaction(SERVICE) as tx:
+        return [jobs.enqueue(tx, kind="purge_idempotency_keys", user_id=None).id for _ in range(number)]
+
+
+def events(database: Database) -> dict[str, Any]:
+    found = rows(database, "SELECT event, count(*) AS n FROM job_events GROUP BY event")
+    return {row["event"]: row["n"] for row in found}
+
+
+def test_redis_that_forgets_everything_loses_no_job(servers: Servers, fleet: Fleet, database: Database) -> None:
+    dispatcher, worker = fleet.dispatcher(), fleet.worker(threads=2)
+    wait_for(lambda: rows(database, "SELECT id FROM workers"), what="the worker")
+    with frozen(worker):
+        queue_small_jobs(database, 20)
+        with redis.Redis.from_url(fleet.settings.redis_url) as client:
+            wait_for(lambda: client.hlen("snuggles:housekeeping.msgs") == 4, what="the first messages")
+        servers.kill("valkey")
+        servers.forget_valkey()
+    servers.start_valkey()
+    wait_for(lambda: count(database, OPEN) == 0, what="the end of all jobs")
+    assert events(database) == {"queued": 20, "claimed": 20, "succeeded": 20}
+    assert "messages_lost" in fleet.log()
+    assert dispatcher.poll() is None
+    assert worker.poll() is None
+
+
+def test_standby_dispatcher_takes_over(servers: Servers, fleet: Fleet, database: Database) -> None:
+    assert servers
+    first = fleet.dispatcher()
+    wait_for(lambda: "dispatcher_active" in fleet.log(), what="the first dispatcher")
+    fleet.dispatcher()
+    fleet.worker(threads=2)
+    queue_small_jobs(database, 50)
+    first.kill()
+    first.wait()
+    queue_small_jobs(database, 50)
+    wait_for(lambda: count(database, OPEN) == 0, what="the end of all jobs")
+    assert events(database) == {"queued": 100, "claimed": 100, "succeeded": 100}
