@@ -5,7 +5,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from pipeline.errors import BAD_TASK, MediaError
+from pipeline.errors import BAD_OPTION, BAD_TASK, MediaError
+from pipeline.index import PacketIndex, build_index
 from pipeline.poster import write_poster
 from pipeline.probe import probe
 from pipeline.progress import Meter
@@ -30,7 +31,16 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
     report(1.0)
     timeline = _listen(task.source, found, meter.stage("listen", 0.02, 0.85))
     timeline.save(scratch / TIMELINE)
-    write_waveform(scratch / WAVEFORM, timeline.peaks, rate=timeline.rate, duration_s=found.duration_s)
+    index = _index(task.source, meter.stage("index", 0.85, 0.95))
+    if index is not None:
+        index.save(scratch / INDEX)
+    write_waveform(
+        scratch / WAVEFORM,
+        timeline.peaks,
+        rate=timeline.rate,
+        duration_s=found.duration_s,
+        keyframes_s=index.keyframes(found.video) if index is not None and found.video is not None else (),
+    )
     report = meter.stage("poster", 0.95, 1.0)
     has_poster = write_poster(task.source, found, scratch / POSTER)
     report(1.0)
@@ -38,7 +48,7 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
         probe=replace(found, problems=[*found.problems, *timeline.problems]),
         timeline=TIMELINE,
         waveform=WAVEFORM,
-        index=None,
+        index=INDEX if index is not None else None,
         poster=POSTER if has_poster else None,
     )
 
@@ -49,17 +59,31 @@ def _listen(source: Source, found: Probe, report: Callable[[float], None]) -> Ti
     return build_timeline(source, stream_index=found.audio, on_progress=report)
 
 
+def _index(source: Source, report: Callable[[float], None]) -> PacketIndex | None:
+    """List the packets; a recording that cannot be listed is read as a whole when it is cut, so this is no failure."""
+    try:
+        return build_index(source, on_progress=report)
+    except MediaError:
+        return None
+
+
 def detect(task: DetectTask, scratch: Path, meter: Meter) -> DetectResult:
     """Score a stored timeline: highlights best first, and the score curve as a file."""
-    from pipeline import highlights
+    from pipeline.highlights import detect as find_highlights
+    from pipeline.highlights import score_curve
+    from pipeline.highlights_scoring import OptionsError
 
     report = meter.stage("score", 0.0, 1.0)
     try:
         timeline = Timeline.load(scratch / task.timeline)
     except (TimelineFormatError, OSError) as exc:
         raise MediaError(BAD_TASK, f"the stored timeline cannot be read: {exc}") from exc
-    found = highlights.detect(timeline, task.options, task.activity)
-    report(0.7)
-    write_curve(scratch / CURVE, highlights.score_curve(timeline, task.options, task.activity), rate=timeline.rate)
+    try:
+        found = find_highlights(timeline, task.options, task.activity)
+        report(0.7)
+        curve = score_curve(timeline, task.options, task.activity)
+    except OptionsError as exc:
+        raise MediaError(BAD_OPTION, str(exc)) from exc
+    write_curve(scratch / CURVE, curve, rate=timeline.rate)
     report(1.0)
     return DetectResult(highlights=found, curve=CURVE)

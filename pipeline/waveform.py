@@ -1,6 +1,7 @@
 """Curves for a page to draw: the waveform of a recording and the score of its moments, as small JSON files."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,12 @@ PEAK_STEPS = 255
 
 
 class Waveform(msgspec.Struct, frozen=True, kw_only=True):
-    """Greatest magnitudes, `rate` a second, 0 (silence) to 255 (full scale)."""
+    """Greatest magnitudes, `rate` a second, 0 (silence) to 255 (full scale); and where cuts cost nothing."""
 
     rate: float
     duration_s: float
     peaks: list[int]
+    keyframes_s: list[float]
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,11 +41,16 @@ def reduce(values: "NDArray[np.float32]", rate: float) -> tuple["NDArray[np.floa
     return padded.reshape(-1, step).max(axis=1), rate / step
 
 
-def write_waveform(path: Path, peaks: "NDArray[np.float32]", *, rate: float, duration_s: float) -> None:
-    """Write peaks (0 to 1, `rate` a second) as `Waveform`."""
+def write_waveform(
+    path: Path, peaks: "NDArray[np.float32]", *, rate: float, duration_s: float, keyframes_s: Sequence[float] = ()
+) -> None:
+    """Write peaks (0 to 1, `rate` a second) as `Waveform`; keyframes are thinned to 4,000."""
     points, new_rate = reduce(peaks, rate)
     steps = np.rint(np.clip(points, 0.0, 1.0) * PEAK_STEPS).astype(int).tolist()
-    path.write_bytes(msgspec.json.encode(Waveform(rate=new_rate, duration_s=duration_s, peaks=steps)))
+    every = max(1, math.ceil(len(keyframes_s) / MAX_POINTS))
+    keyframes = [round(time_s, 3) for time_s in keyframes_s[::every]]
+    waveform = Waveform(rate=new_rate, duration_s=duration_s, peaks=steps, keyframes_s=keyframes)
+    path.write_bytes(msgspec.json.encode(waveform))
 
 
 def write_curve(path: Path, values: "NDArray[np.float32]", *, rate: float) -> None:
