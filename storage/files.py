@@ -185,7 +185,7 @@ def walk(folder: Path, prefix: str, key: str = "") -> Iterator[tuple[str, Path]]
     except (FileNotFoundError, NotADirectoryError):
         return
     for name, entry in sorted(entries, key=lambda pair: pair[0]):
-        child = key + name.decode()
+        child = key + os.fsdecode(name)
         if name.endswith(b"/"):
             if child.startswith(prefix) or prefix.startswith(child):
                 yield from walk(Path(entry.path), prefix, child)

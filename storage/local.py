@@ -23,7 +23,7 @@ from storage.files import CHUNK_BYTES, Draft, disk_errors, make_folder, open_reg
 from storage.keys import check_key, content_disposition
 from storage.multipart import check_part_number, check_parts, joined_etag
 from storage.signing import UrlSigner, check_expires
-from storage.store import ObjectNotFoundError, ObjectStat, OpenUpload, Part, PartTag, StorageError
+from storage.store import InvalidKeyError, ObjectNotFoundError, ObjectStat, OpenUpload, Part, PartTag, StorageError
 from storage.uploads import Upload, UploadFolder
 
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
@@ -127,7 +127,8 @@ class LocalStore:
     def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
         """List objects whose key starts with `prefix`, in key order; a deleted one may be missing."""
         for key, _ in walk(self._objects, prefix):
-            with suppress(ObjectNotFoundError):
+            # Another program may have put a file here whose name can be no key.
+            with suppress(ObjectNotFoundError, InvalidKeyError):
                 yield msgspec.structs.replace(self.stat(key), content_type="")
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """A server that says exactly what a test tells it to, for clients that must survive what servers do."""
 
+import re
 import socket
 import ssl
 import threading
@@ -10,11 +11,11 @@ from http import HTTPStatus
 import pytest
 
 Talk = Callable[[socket.socket, bytes], None]
-"""Says something on a connection, after the head of the request has come."""
+"""Says something on a connection, after the request has come."""
 
 
 class Server:
-    """Answers each connection by a function and keeps the heads of the requests that came."""
+    """Answers each connection by a function and keeps the requests that came."""
 
     def __init__(self, talk: Talk, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[bytes] = []
@@ -41,11 +42,9 @@ class Server:
             try:
                 stream = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
                 with stream:
-                    head = b""
-                    while b"\r\n\r\n" not in head and (data := stream.recv(65536)):
-                        head += data
-                    self.requests.append(head)
-                    self._talk(stream, head)
+                    request = whole_request(stream)
+                    self.requests.append(request)
+                    self._talk(stream, request)
             except OSError:
                 return  # the client has left, as it should
 
@@ -58,6 +57,20 @@ class Server:
         self._listener.close()
         for thread in self._threads[1:]:
             thread.join()
+
+
+def whole_request(stream: socket.socket) -> bytes:
+    """Read to the end of the body: what is left unread would reset the connection when it is closed."""
+    request = b""
+    while True:
+        head, end, body = request.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        if end and len(body) >= (int(length[1]) if length else 0):
+            return request
+        data = stream.recv(65536)
+        if not data:
+            return request
+        request += data
 
 
 @pytest.fixture

@@ -126,6 +126,13 @@ def test_symbolic_links_are_not_followed(store: LocalStore, tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["secret"]
 
 
+def test_stray_file_whose_name_can_be_no_key_is_not_listed(store: LocalStore) -> None:
+    store.put_bytes("owner/a", b"x", content_type="video/mp4")
+    for name in (b"\xff\xfe", b"line\nbreak"):
+        (folder_of(store) / "objects" / "owner" / os.fsdecode(name)).write_bytes(b"x")
+    assert [found.key for found in store.list_objects("")] == ["owner/a"]
+
+
 def test_folder_is_no_object(store: LocalStore) -> None:
     store.put_bytes(KEY, b"x", content_type="video/mp4")
     with pytest.raises(ObjectNotFoundError):
