@@ -34,6 +34,8 @@ MAX_GAP_S: Final = 3600.0
 """A timestamp further ahead than this is a broken clock, not a gap: sound goes on where it was."""
 OVERRUN_S: Final = 10.0
 """How far sound may run past the container's own duration before its timestamps are disbelieved."""
+PLANES_UNSAFE_FROM: Final = 8
+"""PyAV 18 looks for a null pointer behind the planes; behind eight of them FFmpeg has none, and memory is overrun."""
 _SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
 """Full scale of the integer sample formats, by numpy's name."""
 
@@ -238,6 +240,8 @@ class _ProblemLog:
 
 def _channels(frame: AudioFrame) -> NDArray[np.float32]:
     """Return a frame's samples as float32 [channels, n] with full scale at 1."""
+    if frame.format.is_planar and frame.layout.nb_channels >= PLANES_UNSAFE_FROM:
+        frame = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate).resample(frame)[0]
     raw = frame.to_ndarray()
     if not frame.format.is_planar:
         raw = raw.reshape(-1, frame.layout.nb_channels).T

@@ -127,7 +127,7 @@ def _read_parts(data: bytes) -> tuple[_Header, bytes]:
         raise TimelineFormatError("The timeline's header is too large; analyse the recording again")
     try:
         header = msgspec.json.decode(data[fixed : fixed + size], type=_Header)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise TimelineFormatError("The timeline's header is damaged; analyse the recording again") from error
     fits = abs(header.duration_s * ROWS_PER_S - header.rows) <= 2.0  # noqa: PLR2004 - rounding of the last row
     if not 0 <= header.rows <= MAX_ROWS or not fits or tuple(header.names) != FEATURES:
