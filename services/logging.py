@@ -15,6 +15,8 @@ TELLTALE_WORDS = "password|passwd|secret|token|authorization|cookie|signature|ap
 SECRET_NAMES = re.compile(rf"(?:^|[_-])(?:{TELLTALE_WORDS})s?(?:$|[_-])", re.IGNORECASE)
 # Fields that are logged to be used, by whoever reads the log: without a mail server, the link of a mail.
 DELIBERATE = {"link"}
+# What these say in the ordinary course of things, our own events say better.
+TALKATIVE = ("dramatiq", "uvicorn", "urllib3", "httpx")
 # A query string may be a signature (presigned URLs), and user information in an address is a password.
 QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@")
@@ -62,6 +64,8 @@ def configure(settings: Settings, *, part: str, stream: TextIO | None = None) ->
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.NOTSET if settings.log_level == "debug" else logging.WARNING)
     logging.captureWarnings(capture=True)
 
 

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 TETHER = Path(__file__).with_name("tether.py")
 # What any program may need of our environment; everything else is handed over by name.
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+# LD_LIBRARY_PATH because an interpreter that was built with a shared library may not start without it.
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
 
 
 class Account(Struct, frozen=True):
