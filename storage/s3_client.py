@@ -53,7 +53,15 @@ class RangeError(StorageError):
 
 def connect(access: S3Access, *, endpoint: str, secure: bool) -> Minio:
     """Return a client whose every wait is bounded; StorageError when the endpoint is not host or host:port."""
-    retries = urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504], raise_on_status=False)
+    retries = urllib3.Retry(
+        total=3,
+        backoff_factor=0.2,
+        status_forcelist=[500, 502, 503, 504],
+        raise_on_status=False,
+        # POST too, which urllib3 leaves out: a server may close an idle connection just as it is used again. To join
+        # parts twice gives the same object, to delete twice is no error, and a second upload begun is swept.
+        allowed_methods=None,
+    )
     pool = _TimedPool(
         maxsize=access.max_connections,
         block=True,

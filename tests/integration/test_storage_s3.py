@@ -141,6 +141,21 @@ def test_completion_that_fails_after_a_good_status_is_an_error(serve: Callable[.
     assert not isinstance(failed.value, ObjectNotFoundError)
 
 
+def test_connection_closed_between_requests_is_made_again_also_for_post(serve: Callable[..., Server]) -> None:
+    created = (
+        b'<?xml version="1.0"?><InitiateMultipartUploadResult><UploadId>id</UploadId></InitiateMultipartUploadResult>'
+    )
+    said: list[bytes] = []
+
+    def talk(connection: socket.socket, request: bytes) -> None:
+        said.append(request)
+        if len(said) > 1:  # the first connection is closed without an answer, as a server does with one that idled
+            answer(created, Content_Type="application/xml")(connection, request)
+
+    assert talking(serve(talk)).create_multipart(KEY, content_type="video/mp4") == "id"
+    assert [request.split(b" ")[0] for request in said] == [b"POST", b"POST"]
+
+
 def test_answer_that_is_no_s3_is_a_storage_error(serve: Callable[..., Server]) -> None:
     server = serve(answer(b"<html>It works!</html>", status=404, Content_Type="text/html"))
     store = talking(server)
