@@ -12,7 +12,7 @@ from services import jobs, naming, recordings
 from services.errors import ConflictError, InvalidFieldError, NotFoundError, PayloadTooLargeError
 from services.jobs import Job
 from storage.keys import source_key
-from storage.multipart import MAX_PART_NUMBER, plain_etag
+from storage.multipart import MAX_PART_NUMBER, MAX_PUT_BYTES, plain_etag
 from storage.store import InvalidPartError, ObjectNotFoundError, Part, PartTag, Store
 
 MIB = 1024 * 1024
@@ -133,9 +133,9 @@ def complete(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def part_size(size_bytes: int) -> int:
-    """Return the size of all parts but the last: whole MiB, at most MOST_PARTS parts (S3 allows 10,000)."""
+    """Return the size of all parts but the last: whole MiB, few parts, none larger than storage takes."""
     least = -(-size_bytes // MOST_PARTS)
-    return max(LEAST_PART_BYTES, -(-least // MIB) * MIB)
+    return min(MAX_PUT_BYTES, max(LEAST_PART_BYTES, -(-least // MIB) * MIB))
 
 
 def part_count(recording: Recording) -> int:

@@ -1,0 +1,95 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from api import pages
+from api.pages import Player
+
+HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+class Elements(HTMLParser):
+    """Collects what a browser would see."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def metas(self) -> dict[str, str]:
+        return {
+            str(attributes.get("property") or attributes.get("name")): str(attributes.get("content"))
+            for tag, attributes in self.found
+            if tag == "meta"
+        }
+
+    def tags(self) -> set[str]:
+        return {tag for tag, _ in self.found}
+
+
+def player(**changes: object) -> Player:
+    given: dict[str, object] = {
+        "title": "The demo works",
+        "description": "",
+        "page_url": "https://clips.example.com/c/slug",
+        "embed_url": "https://clips.example.com/embed/slug",
+        "oembed_url": "https://clips.example.com/oembed?url=https%3A%2F%2Fclips.example.com%2Fc%2Fslug",
+        "sources": {"mp4": "https://clips.example.com/c/slug/media/mp4"},
+        "poster_url": "https://clips.example.com/c/slug/media/jpeg",
+        "width": 640,
+        "height": 360,
+        "storage_origin": "https://storage.example.com",
+    }
+    return Player(**{**given, **changes})
+
+
+@pytest.mark.parametrize("render", [pages.clip_page, pages.embed_page])
+def test_hostile_titles_stay_text(render: object) -> None:
+    page = render(player(title=HOSTILE, description=HOSTILE))
+    seen = Elements(page.html)
+    assert "script" not in seen.tags()
+    assert "img" not in seen.tags()
+    assert not any(name.startswith("on") for _, attributes in seen.found for name in attributes)
+
+
+@pytest.mark.parametrize("token", [HOSTILE, "a/../b", "é"])
+def test_hostile_link_tokens_stay_in_the_forms_address(token: str) -> None:
+    for page in (pages.verify_page(token), pages.reset_page(token, problem=HOSTILE)):
+        (action,) = [attributes["action"] for tag, attributes in Elements(page.html).found if tag == "form"]
+        assert re.fullmatch(r"/(verify|reset)/[A-Za-z0-9%._-]+", action or "")
+        assert "script" not in Elements(page.html).tags()
+
+
+def test_clip_page_carries_cards_that_social_networks_read() -> None:
+    metas = Elements(pages.clip_page(player()).html).metas()
+    assert metas["og:title"] == "The demo works"
+    assert metas["og:video"] == "https://clips.example.com/c/slug/media/mp4"
+    assert metas["og:image"] == "https://clips.example.com/c/slug/media/jpeg"
+    assert metas["twitter:card"] == "player"
+    assert metas["twitter:player"] == "https://clips.example.com/embed/slug"
+
+
+def test_sound_alone_is_played_as_sound() -> None:
+    page = pages.clip_page(player(sources={"mp3": "https://clips.example.com/c/slug/media/mp3"}, poster_url=None))
+    assert "audio" in Elements(page.html).tags()
+    assert "video" not in Elements(page.html).tags()
+    assert Elements(page.html).metas()["twitter:card"] == "summary"
+
+
+def test_policies_let_nothing_run_and_only_the_player_be_framed() -> None:
+    for page in (
+        pages.clip_page(player()),
+        pages.embed_page(player()),
+        pages.reset_page("t"),
+        pages.message_page("a", "b"),
+    ):
+        assert "default-src 'none'" in page.policy
+        assert "script" not in page.policy
+        assert "unsafe" not in page.policy
+    assert "frame-ancestors 'none'" in pages.clip_page(player()).policy
+    assert "frame-ancestors *" in pages.embed_page(player()).policy
+    assert "media-src 'self' https://storage.example.com" in pages.clip_page(player()).policy
