@@ -35,6 +35,7 @@ from pipeline.errors import (
 INPUT_PROTOCOLS = "file,pipe"
 STDERR_LINES = 200
 """Enough for the telling line and for loudnorm's report, however much a broken file makes FFmpeg say."""
+LINE_CHARS = 300
 FONTS_CONF = "fonts.conf"
 """The font configuration FFmpeg looks for in its folder (see `pipeline.subtitle`): the machine's own may be missing."""
 POLL_S = 0.25
@@ -44,12 +45,22 @@ PR_SET_PDEATHSIG = 1
 
 _PREFIX = re.compile(r"^(?:\[[^\]]*? @ 0x[0-9a-f]+\] )+")
 _LEVEL = re.compile(r"\[(?P<level>warning|error|fatal|panic)\] ")
-_GENERIC = ("Conversion failed", "Error while processing", "Terminating", "Error sending frames", "Task finished with")
+_GENERIC = (
+    "Conversion failed",
+    "Error while processing",
+    "Error while opening encoder",
+    "Error sending frames",
+    "Task finished with",
+    "Terminating",
+)
 _CAUSES: tuple[tuple[str, Cause], ...] = (
     ("No space left on device", NO_SPACE),
     ("Disk quota exceeded", NO_SPACE),
     ("Cannot allocate memory", OUT_OF_MEMORY),
     ("malloc of size", OUT_OF_MEMORY),  # x264's words
+    ("get_buffer() failed", OUT_OF_MEMORY),
+    ("pthread_create() failed", OUT_OF_MEMORY),
+    ("Failed to allocate", OUT_OF_MEMORY),
     ("File too large", TOO_LARGE),
     ("Decoder not found", UNSUPPORTED),
     ("no decoder found", UNSUPPORTED),
@@ -222,14 +233,18 @@ def telling_line(log: Sequence[str]) -> str:
     """Return the log line that says most about a failure: the first error that is not about the errors themselves."""
     found = ""
     for line in log:
-        bare = _PREFIX.sub("", line)
-        match = _LEVEL.search(bare)
+        match = _LEVEL.search(line)
         level = match["level"] if match else "info"
-        text = _PREFIX.sub("", _LEVEL.sub("", bare, count=1)).strip()
+        text = _bare(line)
         if level in {"error", "fatal", "panic"} and text and not text.startswith(_GENERIC):
-            return text[:300]
+            return text
         found = text or found
-    return found[:300]
+    return found
+
+
+def _bare(line: str) -> str:
+    """Return what a log line says, without the module's address and the level."""
+    return _PREFIX.sub("", _LEVEL.sub("", _PREFIX.sub("", line), count=1)).strip()[:LINE_CHARS]
 
 
 def _failure(returncode: int, log: Sequence[str]) -> MediaError:
@@ -237,8 +252,8 @@ def _failure(returncode: int, log: Sequence[str]) -> MediaError:
     if returncode < 0:
         cause = _SIGNALS.get(-returncode, CRASHED)
         return MediaError(cause, line or f"FFmpeg was ended by signal {-returncode}")
-    text = "\n".join(log)
     for sign, cause in _CAUSES:
-        if sign in text:
-            return MediaError(cause, line)
+        found = next((text for text in log if sign in text), None)
+        if found is not None:
+            return MediaError(cause, _bare(found))
     return MediaError(ENCODE_FAILED, line or f"FFmpeg ended with status {returncode}")
