@@ -5,15 +5,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
-import av
 import av.error
+import numpy as np
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
+from numpy.typing import NDArray
 
 from pipeline.errors import DECODE_FAILED, ENCODE_FAILED
 from pipeline.mux import format_of
@@ -24,11 +26,12 @@ DEFAULT_ENCODER = "aac"
 BPS_PER_CHANNEL = {"aac": 96_000, "libopus": 64_000, "libmp3lame": 96_000}
 """Rates at which each encoder is taken for transparent on nearly everything."""
 RATES = {
-    "aac": frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}),
-    "libopus": frozenset({48000}),
-    "libmp3lame": frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000}),
+    "aac": frozenset({32_000, 44_100, 48_000}),
+    "libopus": frozenset({48_000}),
+    "libmp3lame": frozenset({32_000, 44_100, 48_000}),
 }
-"""Sample rates that are kept; others become 48 kHz."""
+"""Sample rates that are kept; others become 48 kHz: at low ones a packet would be longer than a picture."""
+PACKED = "flt"
 USUAL_RATE = 48_000
 ROUNDING_S = Fraction(1, 50)
 """Containers round times; only a larger step means that sound is missing or doubled."""
@@ -62,13 +65,16 @@ class SoundEncoder:
         self._encoded = 0
         self._resampler: AudioResampler | None = None
         self._shape: tuple[str, str, int] | None = None
+        self._packer = AudioResampler(format=PACKED)
+        self._packed_shape: tuple[str, str, int] | None = None
         self._index = source.index
 
     def push(self, frame: AudioFrame) -> Iterator["Packet[Stream]"]:
         """Take a decoded frame with its time and yield what is ready; MediaError DECODE_FAILED, ENCODE_FAILED."""
         try:
-            for part in self._placed(frame):
-                self._convert(part)
+            for packed in self._packed(frame):
+                for part in self._placed(packed):
+                    self._convert(part)
             yield from self._encode(final=False)
         except (av.error.FFmpegError, ValueError) as exc:
             raise as_media_error(exc, DECODE_FAILED, stream=self._index) from exc
@@ -81,6 +87,14 @@ class SoundEncoder:
             yield from self._owned(self.stream.codec_context.encode(None))
         except (av.error.FFmpegError, ValueError) as exc:
             raise as_media_error(exc, ENCODE_FAILED) from exc
+
+    def _packed(self, frame: AudioFrame) -> list[AudioFrame]:
+        """Return the samples of a frame in one plane: PyAV miscounts the planes of eight and more channels."""
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if shape != self._packed_shape:
+            self._packer = AudioResampler(format=PACKED, layout=frame.layout, rate=frame.sample_rate)
+            self._packed_shape = shape
+        return self._packer.resample(frame)
 
     def _placed(self, frame: AudioFrame) -> Iterator[AudioFrame]:
         """Yield the part of a frame that belongs to the clip, after silence for what is missing before it."""
@@ -95,7 +109,7 @@ class SoundEncoder:
         if keep <= 0:
             return
         if missing > 0:
-            yield silence(frame.format.name, frame.layout.name, rate, missing)
+            yield silence(frame.layout.name, rate, missing)
         yield cut_samples(frame, max(0, -missing), keep)
         self._filled_s += Fraction(max(0, missing) + keep, rate)
 
@@ -141,23 +155,22 @@ class SoundEncoder:
             yield packet
 
 
-def silence(sample_format: str, layout: str, rate: int, samples: int) -> AudioFrame:
-    """Return a frame of silence."""
-    frame = AudioFrame(format=sample_format, layout=layout, samples=samples)
-    for plane in frame.planes:
-        plane.update(bytes(plane.buffer_size))
-    frame.sample_rate = rate
-    return frame
+def silence(layout: str, rate: int, samples: int) -> AudioFrame:
+    """Return a packed float frame of silence."""
+    channels = AudioLayout(layout).nb_channels
+    return _frame(np.zeros((1, samples * channels), np.float32), layout, rate)
 
 
 def cut_samples(frame: AudioFrame, skip: int, keep: int) -> AudioFrame:
-    """Return `keep` samples of a frame from `skip` on."""
+    """Return `keep` samples of a packed float frame from `skip` on."""
     if skip == 0 and keep == frame.samples:
         return frame
-    samples = frame.to_ndarray()
-    width = 1 if frame.format.is_planar else len(frame.layout.channels)
-    part = AudioFrame.from_ndarray(
-        samples[:, skip * width : (skip + keep) * width].copy(), format=frame.format.name, layout=frame.layout.name
-    )
-    part.sample_rate = frame.sample_rate
-    return part
+    width = frame.layout.nb_channels
+    samples = np.asarray(frame.to_ndarray(), np.float32)[:, skip * width : (skip + keep) * width]
+    return _frame(np.ascontiguousarray(samples), frame.layout.name, frame.sample_rate)
+
+
+def _frame(samples: NDArray[np.float32], layout: str, rate: int) -> AudioFrame:
+    frame = AudioFrame.from_ndarray(samples, format=PACKED, layout=layout)
+    frame.sample_rate = rate
+    return frame

@@ -138,11 +138,14 @@ def complaints(path: Path) -> str:
     return done.stderr.decode(errors="replace") + ("" if done.returncode == 0 else f"\nstatus {done.returncode}")
 
 
-def pictures_of(path: Path) -> list[Shown]:
-    """Decode the pictures of a file, in order of display."""
+def pictures_of(path: Path, *, turned: int = 0) -> list[Shown]:
+    """Decode the pictures of a file, in order of display; `turned` degrees clockwise were applied to them."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        return [Shown(float(frame.time), read_number(_gray(frame))) for frame in container.decode(stream)]
+        return [
+            Shown(float(frame.time), read_number(np.rot90(_gray(frame), turned // 90)))
+            for frame in container.decode(stream)
+        ]
 
 
 def _gray(frame: VideoFrame) -> NDArray[np.uint8]:
@@ -157,12 +160,13 @@ def sound_of(path: Path) -> Heard:
     start: float | None = None
     rate = 0
     with av.open(str(path)) as container:
-        resampler = av.AudioResampler(format="fltp")
+        resampler = av.AudioResampler(format="flt")  # packed: PyAV miscounts the planes of eight channels
         for decoded in container.decode(audio=0):
             start = float(decoded.time) if start is None else start
             for frame in resampler.resample(decoded):
                 rate = frame.sample_rate
-                parts.append(frame.to_ndarray().mean(axis=0).astype(np.float32))
+                samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+                parts.append(samples.mean(axis=1).astype(np.float32))
     assert start is not None
     return Heard(start, rate, np.concatenate(parts))
 
@@ -199,9 +203,9 @@ class Sync:
     at_end_s: float
 
 
-def sync_of(path: Path, *, rate: Fraction | int = RATE, recorded_rate: int = SOUND_RATE) -> Sync:
+def sync_of(path: Path, *, rate: Fraction | int = RATE, recorded_rate: int = SOUND_RATE, turned: int = 0) -> Sync:
     """Measure a clip of a `record`ing: where its pictures come from against where its sound comes from."""
-    pictures, heard = pictures_of(path), sound_of(path)
+    pictures, heard = pictures_of(path, turned=turned), sound_of(path)
     begin = max(pictures[0].time_s, heard.start_s) + MARGIN_S
     end = min(pictures[-1].time_s, heard.end_s) - CORRELATED_S - MARGIN_S
     offsets = []
