@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 
 from db.connection import Transaction
 
@@ -55,6 +55,6 @@ def insert_answer(tx: Transaction, *, user_id: UUID, key: str, answer: StoredAns
         "key": key,
         "request_hash": answer.request_hash,
         "status": answer.status,
-        "response": Jsonb(answer.response),
+        "response": Json(answer.response),
     }
     tx.execute(INSERT_ANSWER, values)

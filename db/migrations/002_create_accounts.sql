@@ -55,7 +55,8 @@ CREATE TABLE idempotency_keys (
     -- SHA-256 of method, path and body: the same key with another request is refused.
     request_hash bytea NOT NULL,
     status integer NOT NULL,
-    response jsonb NOT NULL,
+    -- json, not jsonb: a repeated answer keeps the order of its fields.
+    response json NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, key)
 );
