@@ -11,10 +11,10 @@ import av
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pipeline.errors import OUT_OF_RANGE, MediaError
+from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
 from pipeline.plan import STANDSTILL_STEPS
 from pipeline.probe import probe_media
-from pipeline.segment import ANY_SUFFIX, TIME_SLACK_S, extract_segment
+from pipeline.segment import ANY_SUFFIX, TIME_SLACK_S, SegmentReport, extract_segment
 from pipeline.source import open_media
 from pipeline.streams import zero_s
 from pipeline.types import Probe, Source, StreamInfo
@@ -104,9 +104,7 @@ def fetch(
     (rotation, HDR, rhythm) is read from the copy, so the source is read once. MediaError `out_of_range` and those of
     opening a recording.
     """
-    made = extract_segment(
-        source, start_s=start_s, end_s=end_s, out=out.with_suffix(ANY_SUFFIX), on_progress=on_progress
-    )
+    made = _extract(source, out, start_s, end_s, on_progress)
     path = Path(made.path)
     with open_media(path) as media:
         zero = zero_s(media.container)
@@ -131,6 +129,20 @@ def fetch(
         material=material,
         bytes_read=made.bytes_read,
     )
+
+
+def _extract(
+    source: Source | str | Path, out: Path, start_s: float, end_s: float, on_progress: Callable[[float], None] | None
+) -> SegmentReport:
+    """Copy into the container that fits the source, or into NUT, which takes everything, where that one refuses."""
+    try:
+        return extract_segment(
+            source, start_s=start_s, end_s=end_s, out=out.with_suffix(ANY_SUFFIX), on_progress=on_progress
+        )
+    except MediaError as exc:
+        if exc.cause is not ENCODE_FAILED:
+            raise
+    return extract_segment(source, start_s=start_s, end_s=end_s, out=out.with_suffix(".nut"), on_progress=on_progress)
 
 
 def _stream(found: Probe, index: int | None) -> StreamInfo | None:

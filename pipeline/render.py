@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline import audiogram, encode, graph, loudness, presets, subtitle, thumbnail
 from pipeline.cut import cut
-from pipeline.errors import BAD_OPTION, UNSUPPORTED_OUTPUT, MediaError
+from pipeline.errors import BAD_OPTION, ENCODE_FAILED, TOO_LARGE, UNSUPPORTED_OUTPUT, VERIFY_FAILED, MediaError
 from pipeline.ffmpeg import FONTS_CONF
 from pipeline.graph import Look
 from pipeline.material import Material, Segment, fetch, look_at
@@ -29,6 +29,8 @@ EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
 """What every browser's H.264 decoder shows; 10 bit and 4:4:4 stay black in most."""
 KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
 """Sound that a cut would keep in an MP4, which not every player of MP4 decodes; other codecs it makes AAC of."""
+ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE})
+"""What can be wrong with a copy and right with an encoded clip (of a lower bit rate, in the last case)."""
 MIN_LUFS, MAX_LUFS = -40.0, -9.0
 """Outside of this range a target is a slip of the pen: broadcast asks for -24 to -23, platforms for -19 to -14."""
 LEFTOVERS = (SCRIPT, PATH, FONTS_CONF)
@@ -106,24 +108,26 @@ class _Rendering:
             self._show_early(self.meter.stage("preview", 0.03, 0.08))
         if task.accuracy == "encode":
             return False
-        out = self.scratch / name
-        report = cut(
-            self.segment.path,
-            start_s=self.segment.start_s,
-            end_s=self.segment.end_s,
-            out=out,
-            accuracy=task.accuracy,
-            on_progress=self.meter.stage("cut", 0.08, 0.25),
-        )
-        self.notes += report.notes
-        if out.stat().st_size > task.max_bytes:
+        try:
+            report = cut(
+                self.segment.path,
+                start_s=self.segment.start_s,
+                end_s=self.segment.end_s,
+                out=self.scratch / name,
+                accuracy=task.accuracy,
+                on_progress=self.meter.stage("cut", 0.08, 0.25),
+            )
+            copied_s, encoded_s = report.copied_s, report.encoded_s
+            self._list("mp4", name, duration_s=report.end_s - report.start_s, copied_s=copied_s, encoded_s=encoded_s)
+        except MediaError as exc:
+            if exc.cause not in ENCODING_HELPS:
+                raise
             self._note(
-                "too_large_to_copy", "The recording's own bit rate makes the clip too large: it was encoded lower."
+                "copy_failed", f"The recording's own packets did not make a sound file, so it was encoded: {exc}"
             )
             return False
+        self.notes += report.notes
         self.accuracy = report.accuracy
-        planned_s = report.end_s - report.start_s
-        self._list("mp4", name, duration_s=planned_s, copied_s=report.copied_s, encoded_s=report.encoded_s)
         return True
 
     def _show_early(self, report: Callable[[float], None]) -> None:
@@ -148,9 +152,9 @@ class _Rendering:
         """Say what this recording cannot give, before any work is done."""
         pictures = [kind for kind in self.formats if kind != "mp3"]
         if self.segment.probe.audio is None and "mp3" in self.formats:
-            raise MediaError(UNSUPPORTED_OUTPUT, "an MP3 needs sound, and this recording has none")
+            raise MediaError(UNSUPPORTED_OUTPUT, "an MP3 needs sound, and there is none in this stretch")
         if self.segment.probe.audio is None and self.task.preset == "audiogram":
-            raise MediaError(UNSUPPORTED_OUTPUT, "an audiogram needs sound, and this recording has none")
+            raise MediaError(UNSUPPORTED_OUTPUT, "an audiogram needs sound, and there is none in this stretch")
         if self.segment.probe.video is None and pictures and self.task.preset in {"720p", "vertical", "square"}:
             raise MediaError(
                 UNSUPPORTED_OUTPUT, f"preset `{self.task.preset}` needs a picture; use `audiogram` for sound alone"

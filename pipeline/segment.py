@@ -11,9 +11,9 @@ from msgspec import Struct
 from pipeline.demux import AUDIO_PREROLL_S, Demuxer
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
 from pipeline.index import open_indexed
-from pipeline.mux import PacketWriter, copy_stream, open_output
+from pipeline.mux import WEB_CODECS, PacketWriter, copy_stream, open_output
 from pipeline.source import as_media_error
-from pipeline.streams import select_streams
+from pipeline.streams import Selection, select_streams
 from pipeline.times import check_range, known_duration
 from pipeline.types import Source
 
@@ -59,7 +59,7 @@ def extract_segment(
         demuxer = Demuxer(media, select_streams(media.container))
         begin, end = check_range(media, start_s, end_s, known_duration(media))
         if out.suffix == ANY_SUFFIX:
-            out = out.with_suffix(_suffix_for(media.container.format.name))
+            out = out.with_suffix(_suffix_for(media.container.format.name, demuxer.selection))
         first = _write(demuxer, begin, end, out, on_progress)
         selection = demuxer.selection
         return SegmentReport(
@@ -78,11 +78,14 @@ def _sample_aspect(stream: VideoStream | None) -> str:
     return f"{aspect.numerator}/{aspect.denominator}" if aspect else "1/1"
 
 
-def _suffix_for(container: str) -> str:
+def _suffix_for(container: str, selection: Selection) -> str:
     """Return the suffix of a container that keeps all that a source in this one can say, times included."""
-    if "mov" in container:
-        return ".mov"
-    return ".mkv" if "matroska" in container else ".nut"
+    if "matroska" in container:
+        return ".mkv"
+    if "mov" not in container:
+        return ".nut"
+    codecs = {s.codec_context.codec.canonical_name for s in selection.all if s.codec_context is not None}
+    return ".mp4" if codecs <= WEB_CODECS["mp4"] else ".mov"
 
 
 def _write(
