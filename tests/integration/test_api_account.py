@@ -1,0 +1,134 @@
+from datetime import UTC, datetime
+
+from api_server import PASSWORD, Person, Service
+
+
+def key_of(person: Person, name: str = "uploader", **options: object) -> dict[str, str]:
+    answer = person.post("/api/me/keys", {"name": name}, **options)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json()["data"])
+
+
+def with_key(service: Service, key: str, method: str = "GET", path: str = "/api/me") -> int:
+    return service.client.request(method, path, headers={"Authorization": f"Bearer {key}"}).status_code
+
+
+def test_profile_is_changed_and_trimmed(service: Service) -> None:
+    person = service.person()
+    assert person.patch("/api/me", {"display_name": "  Ada  "}).json()["data"]["display_name"] == "Ada"
+    assert person.get("/api/me").json()["data"]["display_name"] == "Ada"
+
+
+def test_new_password_needs_the_old_one_and_ends_sessions(service: Service) -> None:
+    person = service.person()
+    assert person.patch("/api/me", {"password": "a new password"}).status_code == 422
+    wrong = person.patch("/api/me", {"password": "a new password", "current_password": "wrong"})
+    assert wrong.status_code == 403
+    right = person.patch("/api/me", {"password": "a new password", "current_password": PASSWORD})
+    assert right.status_code == 200
+    assert person.get("/api/me").status_code == 401
+    body = {"email": person.email, "password": "a new password"}
+    assert service.client.post("/api/auth/login", json=body).status_code == 200
+
+
+def test_api_key_works_until_it_is_deleted_and_is_shown_once(service: Service) -> None:
+    person = service.person(tier="pro")
+    made = key_of(person)
+    assert made["key"].startswith("snk_")
+    assert made["key"].startswith(made["prefix"])
+    assert with_key(service, made["key"]) == 200
+    listed = person.get("/api/me/keys")
+    assert [key["id"] for key in listed.json()["data"]["items"]] == [made["id"]]
+    assert listed.json()["data"]["items"][0]["last_used_at"] is not None
+    assert made["key"] not in listed.text
+    assert person.delete(f"/api/me/keys/{made['id']}").json()["data"]["status"] == "revoked"
+    assert with_key(service, made["key"]) == 401
+    assert person.delete(f"/api/me/keys/{made['id']}").status_code == 404
+    (row,) = service.rows("SELECT key_hash FROM api_keys")
+    assert made["key"].encode() not in row["key_hash"]
+
+
+def test_api_keys_are_for_tiers_that_include_them(service: Service) -> None:
+    answer = service.person().post("/api/me/keys", {"name": "uploader"})
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "tier_required"
+
+
+def test_api_key_stops_working_when_the_tier_ends(service: Service) -> None:
+    person = service.person(tier="pro")
+    key = key_of(person)["key"]
+    service.execute("UPDATE subscriptions SET status = 'canceled' WHERE user_id = %(id)s", id=person.id)
+    assert with_key(service, key) == 403
+
+
+def test_api_key_cannot_make_keys_or_delete_the_account(service: Service) -> None:
+    key = key_of(service.person(tier="pro"))["key"]
+    assert with_key(service, key, "POST", "/api/me/keys") == 403
+    assert with_key(service, key, "DELETE") == 403
+    assert with_key(service, key, "GET", "/api/me/export") == 403
+
+
+def test_repeated_request_for_a_key_gets_the_same_key_though_it_is_kept_nowhere(service: Service) -> None:
+    person = service.person(tier="pro")
+    headers = {"Idempotency-Key": "k"}
+    first = key_of(person, headers=headers)
+    second = key_of(person, headers=headers)
+    assert first == second
+    assert with_key(service, second["key"]) == 200
+    (kept,) = service.rows("SELECT response::text AS response FROM idempotency_keys")
+    assert first["key"] not in kept["response"]
+
+
+def test_export_holds_everything_and_nothing_that_opens_doors(service: Service) -> None:
+    person = service.person(tier="pro")
+    clip_id = service.ready_clip(person)
+    person.post(f"/api/clips/{clip_id}/share", {"platform": "direct_link"})
+    key_of(person)
+    service.ready_clip(service.person())
+    answer = person.get("/api/me/export")
+    data = answer.json()["data"]
+    assert {name: len(data[name]) for name in ("recordings", "highlights", "clips", "shares", "jobs", "api_keys")} == {
+        "recordings": 1,
+        "highlights": 5,
+        "clips": 1,
+        "shares": 1,
+        "jobs": 1,
+        "api_keys": 1,
+    }
+    assert data["account"]["email"] == person.email
+    assert data["usage"] == [
+        {
+            "feature": "clips_per_month",
+            "period_start": datetime.now(UTC).date().replace(day=1).isoformat(),
+            "used": 1,
+            "reserved": 0,
+        }
+    ]
+    assert not {"password_hash", "key_hash", "source_key", "upload_id"} & set(answer.text.split('"'))
+
+
+def test_deleted_account_takes_everything_along(service: Service) -> None:
+    person, other = service.person(), service.person()
+    service.ready_clip(person)
+    kept = service.ready_clip(other)
+    open_upload = service.upload(person)
+    assert open_upload
+    assert person.delete("/api/me").status_code == 200
+    assert person.get("/api/me").status_code == 401
+    for table in ("recordings", "highlights", "clips", "usage_quotas"):
+        owners = {row["user_id"] for row in service.rows(f"SELECT user_id FROM {table}")}  # noqa: S608 - names above
+        assert person.id not in owners
+    sweeps = service.rows("SELECT payload, user_id, run_at > now() AS later FROM jobs WHERE kind = 'delete_objects'")
+    found = {(row["payload"]["bucket"], row["payload"]["prefix"], row["user_id"], row["later"]) for row in sweeps}
+    expected = {(bucket, f"{person.id}/", None, later) for bucket in ("recordings", "clips") for later in (False, True)}
+    assert found == expected
+    assert other.get(f"/api/clips/{kept}").status_code == 200
+    login = service.client.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
+    assert login.status_code == 401
+
+
+def test_deletion_with_a_wrong_password_is_refused(service: Service) -> None:
+    person = service.person()
+    assert person.request("DELETE", "/api/me", json={"password": "wrong"}).status_code == 403
+    assert person.get("/api/me").status_code == 200
+    assert person.request("DELETE", "/api/me", json={"password": PASSWORD}).status_code == 200
