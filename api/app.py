@@ -45,7 +45,7 @@ from api.routes.recordings import recordings_router
 from api.routes.storage import storage_router
 from api.routes.webhooks import webhooks_router
 from db.connection import Database
-from services import stores, tracing
+from services import spans, stores, tracing
 from services.fetch import SafeFetcher
 from services.mail import open_mailer
 from services.metrics import SystemMetrics
@@ -90,8 +90,8 @@ class Api(Litestar):
 
     async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        headers = dict(scope["headers"])
-        trace_id = tracing.trace_id_of(headers.get(b"traceparent", b"").decode("latin-1"))
+        traceparent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+        trace_id = tracing.trace_id_of(traceparent)
         scope.setdefault("state", {})["trace_id"] = trace_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(trace_id=trace_id)
@@ -104,10 +104,15 @@ class Api(Litestar):
                 _add_headers(self.state.deps, scope, message, trace_id)
             await send(message)
 
-        try:
-            await super().__call__(scope, receive, send_on)
-        finally:
-            _observe(self.state.deps, scope, status, time.perf_counter() - started)
+        parent_id = tracing.parent_id_of(traceparent)
+        with spans.span("request", trace_id=trace_id, about=spans.REQUEST, parent_id=parent_id) as span:
+            try:
+                await super().__call__(scope, receive, send_on)
+            finally:
+                _observe(self.state.deps, scope, status, time.perf_counter() - started)
+                if span is not None:
+                    span.update_name(f"{scope['method']} {scope.get('path_template', 'unknown')}")
+                    span.set_attribute("http.response.status_code", status)
 
 
 def create_app(deps: Deps, *, route_handlers: Sequence[ControllerRouterHandler] = ()) -> Litestar:

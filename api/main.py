@@ -9,7 +9,6 @@ from litestar.concurrency import set_asyncio_executor
 
 from api.app import THREADS, create_app, open_deps
 from api.deps import Deps
-from services import logging
 from services.settings import Settings
 
 # What is being answered may finish; then connections that never end (event streams, long polls) are cut.
@@ -34,7 +33,6 @@ class ApiServer(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    logging.configure(settings, part="api")
     deps = open_deps(settings)
     set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="api"))
     config = uvicorn.Config(

@@ -43,11 +43,10 @@ def up(
 def api() -> None:
     """Serve the API."""
     from api.main import run
-
-    from services.logging import configure
+    from services.telemetry import start
 
     settings = read_settings()
-    configure(settings, part="api")
+    start(settings, part="api")
     with explained():
         run(settings)
 
@@ -59,11 +58,11 @@ def worker(
 ) -> None:
     """Work on jobs."""
     from services.jobs import QUEUES
-    from services.logging import configure
+    from services.telemetry import start
     from workers.main import run
 
     settings = read_settings()
-    configure(settings, part="worker")
+    start(settings, part="worker")
     wanted = tuple(name.strip() for name in queues.split(",") if name.strip()) if queues else QUEUES
     with explained():
         run(settings, queues=wanted, threads=threads)
@@ -71,11 +70,11 @@ def worker(
 
 def dispatcher() -> None:
     """Hand waiting jobs to workers, fairly; one is active, others stand by."""
-    from services.logging import configure
+    from services.telemetry import start
     from workers.dispatcher import run
 
     settings = read_settings()
-    configure(settings, part="dispatcher")
+    start(settings, part="dispatcher")
     with explained():
         run(settings)
 

@@ -38,7 +38,6 @@ def configure(settings: Settings, *, part: str, stream: TextIO | None = None) ->
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso" if production else "%H:%M:%S", utc=production),
         structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
     ]
     if production:
         shared.insert(0, _naming(part))
@@ -58,7 +57,13 @@ def configure(settings: Settings, *, part: str, stream: TextIO | None = None) ->
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redact, renderer],
+            # Exceptions become text only here, so that other handlers of the same record still see them.
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redact,
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()

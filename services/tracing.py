@@ -8,8 +8,9 @@ import secrets
 
 import structlog
 
+TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 # https://www.w3.org/TR/trace-context/#traceparent-header: version, trace id, parent id, flags.
-TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+TRACEPARENT = re.compile(rf"(?!ff)[0-9a-f]{{2}}-({TRACE_ID.pattern})-((?!0{{16}})[0-9a-f]{{16}})-[0-9a-f]{{2}}(?:-.*)?")
 
 
 def new_trace_id() -> str:
@@ -21,6 +22,12 @@ def trace_id_of(traceparent: str | None) -> str:
     """Return the id that a caller's `traceparent` header names, or a new one when there is none that can be read."""
     match = TRACEPARENT.fullmatch(traceparent or "")
     return match.group(1) if match else new_trace_id()
+
+
+def parent_id_of(traceparent: str | None) -> str | None:
+    """Return the id of the caller's own span, for ours to hang on."""
+    match = TRACEPARENT.fullmatch(traceparent or "")
+    return match.group(2) if match else None
 
 
 def current_trace_id() -> str | None:

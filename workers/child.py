@@ -14,6 +14,7 @@ from pipeline import errors
 from pipeline.errors import Cause, MediaError
 from pipeline.limits import Limits
 from pipeline.types import Done, Failed, Partial, Progress, Task, TaskResult, event_decoder
+from services import spans
 from workers import launch
 from workers.attempt import Attempt
 from workers.process import ChildProcess, LineTooLongError
@@ -75,7 +76,8 @@ def run_child(
     )
     attempt.on_stop(child.kill)
     try:
-        last = _listen(child, msgspec.json.encode(task), attempt, on_partial)
+        with spans.span("child", trace_id=attempt.job.trace_id, about=f"{attempt.job.id}/{attempt.job.attempt}/child"):
+            last = _listen(child, msgspec.json.encode(task), attempt, on_partial)
     finally:
         attempt.on_stop(None)
         status = child.end()

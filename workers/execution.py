@@ -1,7 +1,8 @@
 """One message, one attempt: claim, work with no transaction open, publish in one fenced transaction."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import structlog
 from db import dispatch
 from db.connection import SERVICE, DatabaseUnavailableError, Transaction
 from db.jobs import find_job
-from services import lifecycle
+from services import lifecycle, spans
 from services.jobs import Job, LeaseLostError
 from storage.store import StorageError
 from workers.attempt import Attempt, Stop, StoppedError
@@ -44,8 +45,10 @@ def execute(runtime: Runtime, job_id: UUID, dispatch_no: int, works: Mapping[str
     attempt = Attempt(job)
     runtime.keeper.add(attempt)
     try:
-        with structlog.contextvars.bound_contextvars(**_fields(job)):
+        with structlog.contextvars.bound_contextvars(**_fields(job)), _traced(job) as span:
             job = _attempt(runtime, attempt, works[job.kind])
+            if span is not None:
+                span.set_attribute("snuggles.state", job.state if job else "lost")
             if job is None or job.state != "succeeded":
                 _discard(attempt)
     finally:
@@ -151,6 +154,25 @@ def _discard(attempt: Attempt) -> None:
             store.delete([key])
     except StorageError as error:
         log.warning("objects_not_discarded", error=str(error))
+
+
+@contextmanager
+def _traced(job: Job) -> Iterator[spans.Span | None]:
+    """Put the attempt into the trace of the request that asked for it, with what it waited for."""
+    due_at = max(job.created_at, job.run_at)
+    fields = {name: value for name, value in _fields(job).items() if name != "trace_id"}
+    with spans.span(
+        job.kind,
+        trace_id=job.trace_id,
+        about=f"{job.id}/{job.attempt}",
+        parent_id=spans.span_id(job.trace_id or "", spans.REQUEST),
+        since=due_at,
+        **fields,
+    ) as span:
+        if job.dispatched_at and job.started_at:
+            spans.record("wait for the dispatcher", start=due_at, end=job.dispatched_at)
+            spans.record("wait for a worker", start=job.dispatched_at, end=job.started_at)
+        yield span
 
 
 def _fields(job: Job) -> dict[str, str | int]:
