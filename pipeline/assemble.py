@@ -25,6 +25,7 @@ LONGEST_COPIED_SOUND_S = Fraction(1, 25)
 """A packet of sound is kept or dropped whole; one longer than a picture would start or end the sound too far off."""
 ROUNDING_S = Fraction(1, 1000)
 """Matroska keeps times in whole milliseconds."""
+PACKETS_A_REPORT = 32
 SETTLING_PACKETS = 1
 """AAC and MP3 packets overlap by half: the first one heard needs the one before it."""
 OPUS_SETTLING_S = Fraction(8, 100)
@@ -124,6 +125,7 @@ class _Assembly:
         self._sound_stream: VideoStream | AudioStream | None = None
         self._sound: SoundEncoder | None = None
         self._number = -1
+        self._taken = 0
 
     def write(self, parts: list[tuple[Encode, Part]]) -> None:
         """Write encoded beginning, copies with the sound, encoded end."""
@@ -169,8 +171,10 @@ class _Assembly:
                 self._container.mux(list(self._sound.push(frame)))
         elif self._audio is not None:
             self._take_sound(piece, self._audio)
-        done = (piece.decoded_s - self._draft.start) / max(Fraction(1, 1000), self._draft.end - self._draft.start)
-        self._on_progress(min(1.0, max(0.0, float(done))))
+        self._taken += 1
+        if self._taken % PACKETS_A_REPORT == 0:
+            length = max(Fraction(1, 1000), self._draft.end - self._draft.start)
+            self._on_progress(min(1.0, max(0.0, float((piece.decoded_s - self._draft.start) / length))))
 
     def _take_picture(self, piece: Piece) -> None:
         self._number += 1

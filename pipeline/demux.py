@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 from typing import NamedTuple, TypeAlias
 
 import av.error
@@ -98,13 +98,15 @@ class Demuxer:
         self._prefetch(start_s, end_s)
         self.seek_before(start_s)
         waiting = {stream.index for stream in self.selection.all}
-        main = self.selection.main.index
+        ends = {stream.index: ceil(end_s / _base(stream)) for stream in self.selection.all}
+        main = self.selection.main
+        too_late = ceil((end_s + INTERLEAVE_S) / _base(main))
         for piece in self.pieces():
-            if piece.decoded_s < end_s:
+            if piece.dts < ends.get(piece.stream, piece.dts + 1):
                 yield piece
                 continue
             waiting.discard(piece.stream)
-            if not waiting or (piece.stream == main and piece.decoded_s >= end_s + INTERLEAVE_S):
+            if not waiting or (piece.stream == main.index and piece.dts >= too_late):
                 return
 
     def _seek_by_index(self, time_s: Fraction) -> bool:

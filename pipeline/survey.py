@@ -1,6 +1,5 @@
 """Lists the packets of a clip before anything is written: what the plan is made from."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -25,12 +24,8 @@ class Survey:
 
     pictures: list[Unit] = field(default_factory=list)
     sounds: list[SoundUnit] = field(default_factory=list)
-    size_bytes: int = 0
-
-    @property
-    def sound_step(self) -> int:
-        """The longest packet of sound, in ticks."""
-        return max((unit.duration for unit in self.sounds), default=0)
+    sound_step: int = 0
+    """The longest packet of sound, in ticks."""
 
 
 def survey(demuxer: Demuxer, begin: Fraction, end: Fraction, splicer: Splicer | None) -> Survey:
@@ -38,11 +33,11 @@ def survey(demuxer: Demuxer, begin: Fraction, end: Fraction, splicer: Splicer | 
     found = Survey()
     video = demuxer.selection.video
     for piece in demuxer.stretch(begin, end):
-        found.size_bytes += piece.packet.size
         if video is not None and piece.stream == video.index:
             found.pictures.append(_unit(piece, splicer))
         else:
             found.sounds.append(SoundUnit(piece.pts, piece.duration))
+            found.sound_step = max(found.sound_step, piece.duration)
     _fill_durations(found.pictures)
     found.pictures = in_order(found.pictures)
     return found
@@ -82,9 +77,3 @@ def _fill_durations(units: list[Unit]) -> None:
 def ticks(time_s: Fraction, base: Fraction | None) -> int:
     """Return a time in ticks."""
     return round(time_s / (base or AV_TIME_BASE))
-
-
-def sound_range(sounds: Sequence[SoundUnit], start: int, end: int) -> tuple[int, int] | None:
-    """Return the first and last packet heard in [start, end), or None when there is none."""
-    heard = [n for n, unit in enumerate(sounds) if unit.pts < end and unit.pts + max(1, unit.duration) > start]
-    return (heard[0], heard[-1]) if heard else None
