@@ -26,6 +26,7 @@ develop: $(VENV)/.installed-dev ## And what is needed to change it
 
 test: develop ## All tests; ARGS= for pytest
 	@tests/swift/setup.sh
+	@tests/oldest_postgres.sh
 	@$(BIN)/pytest -n $(PROCESSES) $(ARGS)
 
 check: develop ## Lint, format, types, imports
