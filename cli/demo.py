@@ -23,7 +23,7 @@ from pipeline.types import Reason
 
 EMAIL = "demo@example.com"
 TIER = "pro"
-CLIPS = 3
+CLIPS = 4
 SENSITIVITY = 0.5
 POLL_S = 0.3
 # A long recording of one's own takes its time; a demo that is stuck should still end.

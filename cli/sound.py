@@ -39,22 +39,22 @@ def room_tone(random: np.random.Generator, duration_s: float) -> Samples:
 
 
 def laughter(random: np.random.Generator, duration_s: float) -> Samples:
-    """Laugh: a dozen people, each with a run of breathy calls at about five a second, that slow down and die away."""
+    """Laugh: half a dozen people, each with a run of breathy calls at about five a second that dies away."""
     size = int(duration_s * RATE)
     crowd = np.zeros(size, dtype=np.float32)
-    for _ in range(12):
-        at_s = random.uniform(0, 0.25 * duration_s)
+    for _ in range(6):
+        at_s = random.uniform(0, 0.1 * duration_s)
         pitch_hz = random.uniform(180, 420)
-        step_s = random.uniform(0.17, 0.24)
-        loudness = random.uniform(0.4, 1.0)
+        step_s = random.uniform(0.19, 0.23)
+        loudness = random.uniform(0.5, 1.0)
         while at_s < duration_s - 0.3:
-            call = _syllable(random, pitch_hz, step_s * 0.65, breath=0.6, vowel=0)
+            call = _syllable(random, pitch_hz, step_s * 0.6, breath=0.4, vowel=0)
             start = int(at_s * RATE)
             crowd[start : start + len(call)] += loudness * call[: size - start]
-            at_s += step_s * random.uniform(0.9, 1.15)
+            at_s += step_s * random.uniform(0.93, 1.08)
             pitch_hz *= random.uniform(0.97, 1.01)
-            loudness *= random.uniform(0.9, 1.0)
-    return crowd * _swell(size, rise_s=0.3, fall_s=1.5)
+            loudness *= random.uniform(0.93, 1.0)
+    return crowd * _swell(size, rise_s=0.2, fall_s=1.5)
 
 
 def applause(random: np.random.Generator, duration_s: float) -> Samples:

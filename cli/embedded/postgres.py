@@ -70,7 +70,8 @@ class PostgresServer:
     def program(self) -> Iterator[Program]:
         """Say how to run the server; start it inside the block, which holds the data folder open for it."""
         settings = [f"listen_addresses={HOST}", f"port={self.port}", "unix_socket_directories="]
-        settings += ["log_timezone=UTC", "log_checkpoints=off"]
+        # Statements hold people's data, which is no business of a log.
+        settings += ["log_timezone=UTC", "log_checkpoints=off", "log_min_error_statement=panic"]
         settings += VOLATILE if not self._durable else ()
         with self._opened(self.folder) as (path, fds):
             argv = [str(self._binaries / "postgres"), "-D", path]

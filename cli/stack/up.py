@@ -33,7 +33,7 @@ class Options(Struct, frozen=True, kw_only=True):
     port: int | None = None
     """None takes the usual one, or any free one when that is taken; 0 any free one."""
     main_job: Callable[[Blueprint, DataFolder], Program] | None = None
-    """What to run once the service is ready; the parts say nothing on the terminal meanwhile."""
+    """What to run once the service is ready; the parts say nothing on the terminal until it has ended."""
     once: bool = False
     """Stop when the main job has ended."""
 
@@ -45,6 +45,7 @@ def up(options: Options, environment: Mapping[str, str], terminal: Terminal) -> 
     """
     folder = DataFolder(options.folder)
     folder.create()
+    terminal.quiet = options.main_job is not None
     with folder.locked():
         folder.end_leftovers()
         shutil.rmtree(folder.scratch, ignore_errors=True)
@@ -57,7 +58,8 @@ def up(options: Options, environment: Mapping[str, str], terminal: Terminal) -> 
             terminal.announce(f"ready {blueprint.url}")
             terminal.announce(f"data in {folder.path}, logs in {folder.logs}; Ctrl-C stops")
             program = options.main_job(blueprint, folder) if options.main_job else None
-            status = _run_beside(program, supervisor, terminal) if program else 0
+            status = _run_beside(program, supervisor) if program else 0
+            terminal.quiet = terminal.quiet and options.once
             while not (options.once or supervisor.asked_to_stop):
                 supervisor.tick()
             terminal.announce("stopping: running work is finished or handed back; Ctrl-C again hurries")
@@ -125,13 +127,11 @@ def prepare_database(owner_url: str, *, application_password: str) -> None:
     postgres.let_application_in(owner_url, password=application_password)
 
 
-def _run_beside(program: Program, supervisor: Supervisor, terminal: Terminal) -> int:
+def _run_beside(program: Program, supervisor: Supervisor) -> int:
     """Run a program to its end, or until we are asked to stop, while the parts are looked after."""
-    terminal.quiet = True
     job = spawn(program, stdout=None, stderr=None)
     while job.poll() is None and not supervisor.asked_to_stop:
         supervisor.tick()
     if job.poll() is None:
         job.send_signal(signal.SIGINT)
-    terminal.quiet = False
     return job.wait()

@@ -181,7 +181,7 @@ def test_demo_makes_clips_through_the_api_and_ends(tmp_path: Path) -> None:
         assert "ready http://127.0.0.1:" in stack.said
         assert "moments worth sharing, best first:" in stack.said
         clips = sorted((tmp_path / "data/demo").glob("clip-*.mp4"))
-        assert len(clips) == 3
+        assert len(clips) == 4
         for clip in clips:
             decoded = subprocess.run(
                 [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-i", clip, "-f", "null", "-"],
