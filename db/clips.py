@@ -151,7 +151,7 @@ RETURNING {COLUMNS}
 REQUEUE = f"""
 UPDATE clips SET status = 'queued', objects = '{{}}', is_preview = false, notes = '[]', error = NULL,
        completed_at = NULL, expires_at = NULL, updated_at = now()
-WHERE id = %(clip_id)s AND status <> 'completed'
+WHERE id = %(clip_id)s AND status IN ('failed', 'cancelled', 'expired')
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 OPEN_JOBS = """

@@ -1,6 +1,6 @@
 """What the dispatcher asks: how many slots there are, who is waiting, and which rows it may send."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,13 +21,11 @@ class Flight(Struct, frozen=True, kw_only=True):
     sent: int
 
 
-class Waiting(Struct, frozen=True, kw_only=True):
-    """A job that could be sent now, with its owner's place in the round."""
+class WaitingOwner(Struct, frozen=True, kw_only=True):
+    """Somebody who has a job in the queue that could be sent now."""
 
     owner_key: UUID
     tier: str
-    job_id: UUID
-    priority: int
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -56,30 +54,37 @@ SELECT queue, owner_key, sum(running)::integer AS running, sum(sent)::integer AS
 ) AS in_flight GROUP BY queue, owner_key
 """
 # A loose index scan: one step in jobs_waiting for each owner, however many jobs he has.
-LIST_WAITING = """
-WITH RECURSIVE turns AS (
-    (SELECT owner_key, 1 AS turn FROM jobs
-     WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND owner_key > %(after)s
+LIST_OWNERS = """
+WITH RECURSIVE owners AS (
+    (SELECT owner_key FROM jobs
+     WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL
      ORDER BY owner_key LIMIT 1)
     UNION ALL
     SELECT (SELECT following.owner_key FROM jobs AS following
             WHERE following.queue = %(queue)s AND following.state = 'queued' AND following.dispatched_at IS NULL
-              AND following.owner_key > turns.owner_key
-            ORDER BY following.owner_key LIMIT 1), turn + 1
-    FROM turns WHERE turns.owner_key IS NOT NULL AND turn < %(owners)s
+              AND following.owner_key > owners.owner_key
+            ORDER BY following.owner_key LIMIT 1)
+    FROM owners WHERE owners.owner_key IS NOT NULL
 )
-SELECT turns.owner_key, coalesce(subscriptions.tier, 'free') AS tier, waiting.id AS job_id, waiting.priority
-FROM turns
-LEFT JOIN subscriptions ON subscriptions.user_id = turns.owner_key
+SELECT owners.owner_key, coalesce(subscriptions.tier, 'free') AS tier
+FROM owners
+LEFT JOIN subscriptions ON subscriptions.user_id = owners.owner_key
     AND subscriptions.status IN ('active', 'trialing', 'past_due')
-LEFT JOIN LATERAL (
+WHERE EXISTS (
+    SELECT 1 FROM jobs
+    WHERE jobs.queue = %(queue)s AND jobs.state = 'queued' AND jobs.dispatched_at IS NULL
+      AND jobs.owner_key = owners.owner_key AND jobs.run_at <= now()
+)
+"""
+LIST_NEXT = """
+SELECT wanted.owner_key, next.id FROM unnest(%(owners)s::uuid[], %(counts)s::integer[]) AS wanted (owner_key, count)
+CROSS JOIN LATERAL (
     SELECT id, priority, run_at, created_at FROM jobs
-    WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND owner_key = turns.owner_key
+    WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND owner_key = wanted.owner_key
       AND run_at <= now()
-    ORDER BY priority DESC, run_at, created_at LIMIT %(per_owner)s
-) AS waiting ON true
-WHERE turns.owner_key IS NOT NULL
-ORDER BY turns.turn, waiting.priority DESC, waiting.run_at, waiting.created_at
+    ORDER BY priority DESC, run_at, created_at LIMIT wanted.count
+) AS next
+ORDER BY next.priority DESC, next.run_at, next.created_at
 """
 LIST_URGENT = """
 SELECT id FROM jobs
@@ -99,6 +104,15 @@ UPDATE jobs SET dispatched_at = NULL
 FROM unnest(%(job_ids)s::uuid[], %(numbers)s::integer[]) AS sent (job_id, dispatch_no)
 WHERE jobs.id = sent.job_id AND jobs.dispatch_no = sent.dispatch_no AND jobs.state = 'queued'
 RETURNING jobs.id
+"""
+RECALL = """
+UPDATE jobs SET dispatched_at = NULL WHERE id IN (
+    SELECT id FROM jobs
+    WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NOT NULL AND owner_key = ANY(%(owners)s)
+      AND priority < 100
+    FOR UPDATE SKIP LOCKED
+)
+RETURNING owner_key
 """
 # A worker with a free slot takes a message within milliseconds: one that it has not taken for seconds is gone.
 UNMARK_LOST = """
@@ -132,17 +146,18 @@ def list_flights(tx: Transaction) -> list[Flight]:
     return [Flight(**row) for row in tx.execute(LIST_FLIGHTS)]
 
 
-def list_waiting(
-    tx: Transaction, queue: str, *, after: UUID, owners: int, per_owner: int
-) -> tuple[list[Waiting], UUID | None]:
-    """List what the next owners after `after` have waiting, and return the last owner looked at.
+def list_owners(tx: Transaction, queue: str) -> list[WaitingOwner]:
+    """List who has something waiting in the queue that is due."""
+    return [WaitingOwner(**row) for row in tx.execute(LIST_OWNERS, {"queue": queue})]
 
-    Owners whose jobs are all for later count too, but bring no rows. None: nobody comes after `after`.
-    """
-    parameters: dict[str, Any] = {"queue": queue, "after": after, "owners": owners, "per_owner": per_owner}
-    rows = tx.execute(LIST_WAITING, parameters).fetchall()
-    last = rows[-1]["owner_key"] if rows else None
-    return [Waiting(**row) for row in rows if row["job_id"] is not None], last
+
+def list_next(tx: Transaction, queue: str, counts: Mapping[UUID, int]) -> dict[UUID, list[UUID]]:
+    """Return owner → his next jobs in his order, as many as asked for where he has them."""
+    parameters: dict[str, Any] = {"queue": queue, "owners": list(counts), "counts": list(counts.values())}
+    jobs: dict[UUID, list[UUID]] = {owner: [] for owner in counts}
+    for row in tx.execute(LIST_NEXT, parameters):
+        jobs[row["owner_key"]].append(row["id"])
+    return jobs
 
 
 def list_urgent(tx: Transaction, queue: str, *, limit: int) -> list[UUID]:
@@ -161,6 +176,14 @@ def unmark(tx: Transaction, sent: Sequence[tuple[UUID, int]]) -> int:
     """Put (job id, dispatch number) pairs that nobody has claimed back among the waiting; return how many."""
     parameters = {"job_ids": [job_id for job_id, _ in sent], "numbers": [number for _, number in sent]}
     return len(tx.execute(UNMARK, parameters).fetchall())
+
+
+def recall(tx: Transaction, queue: str, owners: Sequence[UUID]) -> list[UUID]:
+    """Put what was sent for these owners and not begun back among the waiting, urgent jobs aside.
+
+    Returns the owner of each job that this concerned.
+    """
+    return [row["owner_key"] for row in tx.execute(RECALL, {"queue": queue, "owners": list(owners)})]
 
 
 def unmark_lost(tx: Transaction, *, unclaimed_s: float, silent_s: float) -> list[UUID]:

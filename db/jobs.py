@@ -116,7 +116,9 @@ WHERE id = ANY(%(job_ids)s) AND state = 'failed' RETURNING *
 """)
 DISCARD_FAILED = "DELETE FROM jobs WHERE id = ANY(%(job_ids)s) AND state = 'failed' RETURNING *"
 SET_PRIORITY = logged(
-    "UPDATE jobs SET priority = %(priority)s WHERE id = ANY(%(job_ids)s) AND state = 'queued' RETURNING *"
+    # One that was sent waits again: its place would be that of its message.
+    "UPDATE jobs SET priority = %(priority)s, dispatched_at = NULL "
+    "WHERE id = ANY(%(job_ids)s) AND state = 'queued' RETURNING *"
 )
 
 FIRST_PAGE: Cursor = (datetime.max, UUID(int=2**128 - 1))  # noqa: DTZ901 - compared by PostgreSQL, later than any row

@@ -114,6 +114,11 @@ UPDATE recordings SET status = 'failed', error = %(error)s, upload_id = NULL, up
 WHERE id = %(recording_id)s AND status IN ('uploading', 'live', 'processing')
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
+REPROCESS = f"""
+UPDATE recordings SET status = 'processing', error = NULL, updated_at = now()
+WHERE id = %(recording_id)s AND status = 'failed'
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
 UPDATE_IMPORTED = f"""
 UPDATE recordings SET size_bytes = %(size_bytes)s, content_type = %(content_type)s, filename = %(filename)s,
        updated_at = now()
@@ -240,6 +245,11 @@ def mark_ready(tx: Transaction, *, recording_id: UUID, curve_key: str | None) ->
 def mark_failed(tx: Transaction, *, recording_id: UUID, error: dict[str, Any]) -> Recording | None:
     """Change uploading | live | processing → failed; None from any other state."""
     return _one(tx, MARK_FAILED, {"recording_id": recording_id, "error": Jsonb(error)})
+
+
+def reprocess(tx: Transaction, *, recording_id: UUID) -> Recording | None:
+    """Change failed → processing; None from any other state."""
+    return _one(tx, REPROCESS, {"recording_id": recording_id})
 
 
 def update_imported(

@@ -228,7 +228,7 @@ def get_for_render(tx: Transaction, *, clip_id: UUID) -> RenderSubject:
     """Return a clip with what a render needs of its recording; NotFoundError when either is gone."""
     subject = rows.find_for_render(tx, clip_id=clip_id)
     if subject is None or subject.recording_status == "deleted":
-        raise NotFoundError("The clip or its recording was deleted")
+        raise NotFoundError("The clip or its recording was deleted.")
     return subject
 
 
@@ -310,11 +310,11 @@ def _auto_payload(sensitivity: float | None, top: int | None, style: ClipStyle) 
 
 def _found(clip: Clip | None) -> Clip:
     if clip is None:
-        raise NotFoundError("There is no such clip")
+        raise NotFoundError("There is no such clip.")
     return clip
 
 
 def _changed(clip: Clip | None) -> Clip:
     if clip is None:
-        raise ConflictError("The clip is no longer in a state that allows this")
+        raise ConflictError("The clip is no longer in a state that allows this.")
     return clip

@@ -20,7 +20,6 @@ from services.retry import MAX_SETBACKS, backoff_s
 __all__ = [
     "KINDS",
     "STATES",
-    "TRANSITIONS",
     "Cursor",
     "Job",
     "JobEvent",
@@ -32,17 +31,6 @@ __all__ = [
 ]
 
 STATES: tuple[JobState, ...] = ("queued", "running", "succeeded", "failed", "cancelled")
-TRANSITIONS: frozenset[tuple[JobState, JobState]] = frozenset(
-    {
-        ("queued", "running"),
-        ("queued", "cancelled"),
-        ("running", "succeeded"),
-        ("running", "failed"),
-        ("running", "cancelled"),
-        ("running", "queued"),
-        ("failed", "queued"),
-    }
-)
 
 KINDS: Mapping[str, Queue] = {
     "ingest": "ingest",
@@ -111,7 +99,7 @@ def get(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
     """Return a user's job; NotFoundError when there is none of that id, or it is another's."""
     job = rows.find_job(tx, job_id, user_id=user_id)
     if job is None:
-        raise NotFoundError("There is no such job")
+        raise NotFoundError("There is no such job.")
     return job
 
 

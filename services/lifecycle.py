@@ -12,6 +12,7 @@ from uuid import UUID
 from db import jobs as rows
 from db import leases
 from db.connection import Transaction, as_service
+from db.dispatch import URGENT_PRIORITY
 from services import clips, jobs, quotas, recordings
 from services.errors import ConflictError
 from services.jobs import Job, Lease
@@ -95,7 +96,14 @@ def retry_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
         if job.clip_id is not None:
             with suppress(ConflictError):  # asked for again meanwhile, or given up
                 clips.requeue(tx, clip_id=job.clip_id)
+        elif job.recording_id is not None and job.kind in ("ingest", "import"):
+            recordings.reprocess(tx, recording_id=job.recording_id)
     return retried
+
+
+def run_next(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
+    """Put queued jobs before everybody's, whoever's turn it is; return those that were still queued."""
+    return rows.set_priority(tx, job_ids, URGENT_PRIORITY)
 
 
 def reap(tx: Transaction, *, random: Callable[[], float]) -> list[Job]:

@@ -75,7 +75,7 @@ def get_source(tx: Transaction, *, recording_id: UUID) -> Recording:
     """Return a recording for a worker; NotFoundError when its row is gone or it was deleted."""
     recording = _found(rows.find_source(tx, recording_id=recording_id))
     if recording.status == "deleted":
-        raise NotFoundError("The recording was deleted")
+        raise NotFoundError("The recording was deleted.")
     return recording
 
 
@@ -90,6 +90,11 @@ def imported(tx: Transaction, *, recording_id: UUID, size_bytes: int, content_ty
             filename=naming.clean_filename(filename),
         )
     )
+
+
+def reprocess(tx: Transaction, *, recording_id: UUID) -> Recording | None:
+    """Take a failed recording up again, because its job is tried again; None when it is not failed any more."""
+    return rows.reprocess(tx, recording_id=recording_id)
 
 
 def publish_ingest(  # noqa: PLR0913 - keyword-only, as every use case
@@ -139,11 +144,11 @@ def fail(tx: Transaction, *, recording_id: UUID, error: dict[str, Any]) -> Recor
 
 def _found(recording: Recording | None) -> Recording:
     if recording is None:
-        raise NotFoundError("There is no such recording")
+        raise NotFoundError("There is no such recording.")
     return recording
 
 
 def _changed(recording: Recording | None) -> Recording:
     if recording is None:
-        raise ConflictError("The recording is no longer being processed")
+        raise ConflictError("The recording is no longer being processed.")
     return recording

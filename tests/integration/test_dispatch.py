@@ -1,0 +1,182 @@
+"""Who is served when, decided on real rows; workers are played in virtual time."""
+
+from collections import deque
+from uuid import UUID, uuid4
+
+import pytest
+from fleet import add_user, rows
+
+from db import dispatch as dispatch_rows
+from db import workers
+from db.connection import SERVICE, Database
+from services import jobs, lifecycle
+from services.dispatch import Dispatch
+from services.jobs import lease_of
+
+JOB_S = 10
+"""Length of every job in virtual seconds."""
+
+
+class Shop:
+    """One worker with some slots: takes messages in their order, each job takes JOB_S."""
+
+    def __init__(self, database: Database, slots: int) -> None:
+        self.database = database
+        self.slots = slots
+        self.dispatch = Dispatch()
+        self.messages: deque[tuple[UUID, int]] = deque()
+        self.busy: list[tuple[int, UUID, UUID]] = []
+        self.started: dict[UUID, tuple[int, UUID]] = {}
+        self.now_s = 0
+        self.worker_id = uuid4()
+        self.beat()
+
+    def beat(self) -> None:
+        with self.database.transaction(SERVICE) as tx:
+            workers.beat(
+                tx,
+                worker_id=self.worker_id,
+                host="here",
+                pid=1,
+                version="1",
+                queues=["render"],
+                slots=self.slots,
+                memory_bytes=None,
+                is_draining=False,
+            )
+
+    def run_until(self, end_s: int) -> None:
+        while self.now_s < end_s:
+            self.serve()
+            self.now_s += 1
+            self.finish()
+
+    def serve(self) -> None:
+        self.beat()
+        self.send()
+        while len(self.busy) < self.slots and self.messages:
+            self.begin(*self.messages.popleft())
+            self.send()
+
+    def send(self) -> None:
+        with self.database.transaction(SERVICE) as tx:
+            batch = self.dispatch.next_batch(tx)
+        self.messages.extend((sent.job_id, sent.dispatch_no) for sent in batch)
+
+    def begin(self, job_id: UUID, dispatch_no: int) -> None:
+        with self.database.transaction(SERVICE) as tx:
+            job = lifecycle.claim(tx, job_id=job_id, dispatch_no=dispatch_no, worker_id=self.worker_id)
+        if job is not None:
+            self.busy.append((self.now_s + JOB_S, job_id, lease_of(job).token))
+            self.started[job_id] = self.now_s, job.owner_key
+
+    def finish(self) -> None:
+        for entry in [entry for entry in self.busy if entry[0] <= self.now_s]:
+            self.busy.remove(entry)
+            with self.database.transaction(SERVICE) as tx:
+                lifecycle.succeed(tx, jobs.Lease(entry[1], entry[2]), publish=lambda _tx: None)
+
+
+def enqueue(database: Database, user_id: UUID | None, number: int, priority: int = 0) -> list[UUID]:
+    with database.transaction(SERVICE) as tx:
+        return [jobs.enqueue(tx, kind="render", user_id=user_id, priority=priority).id for _ in range(number)]
+
+
+@pytest.fixture
+def owners(database: Database) -> list[UUID]:
+    return sorted(add_user(database, tier="pro") for _ in range(3))
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+@pytest.mark.parametrize("arrival_s", [1, 5, 14])
+def test_single_job_waits_one_job_length_behind_a_thousand(
+    database: Database, owners: list[UUID], slots: int, arrival_s: int
+) -> None:
+    shop = Shop(database, slots)
+    enqueue(database, owners[1], 1000)
+    shop.run_until(arrival_s)
+    [before] = enqueue(database, owners[0], 1)
+    [after] = enqueue(database, owners[2], 1)
+    shop.run_until(arrival_s + 2 * JOB_S)
+    # With one slot the two newcomers also wait for each other.
+    waited_s = sorted(shop.started[job][0] - arrival_s for job in (before, after) if job in shop.started)
+    assert waited_s[0] <= JOB_S
+    assert len(waited_s) == 2
+    assert waited_s[1] <= (JOB_S if slots > 1 else 2 * JOB_S)
+
+
+def test_owners_share_the_slots_evenly(database: Database, owners: list[UUID]) -> None:
+    shop = Shop(database, 2)
+    for owner in owners:
+        enqueue(database, owner, 20)
+    shop.run_until(15 * JOB_S)
+    served = [owner for _, owner in shop.started.values()]
+    assert {owner: served.count(owner) for owner in owners} == dict.fromkeys(owners, 10)
+
+
+def test_heavier_tier_gets_more(database: Database) -> None:
+    free, pro = add_user(database), add_user(database, tier="pro")
+    shop = Shop(database, 2)
+    for owner in (free, pro):
+        enqueue(database, owner, 100)
+    shop.run_until(25 * JOB_S)
+    served = [owner for _, owner in shop.started.values()]
+    assert served.count(pro) == pytest.approx(4 * served.count(free), abs=6)
+
+
+def test_one_owner_never_runs_more_than_his_cap(database: Database) -> None:
+    free = add_user(database)
+    shop = Shop(database, 16)
+    enqueue(database, free, 50)
+    shop.serve()
+    assert len(shop.busy) == 4
+
+
+def test_job_put_first_by_an_operator_passes_what_was_sent(database: Database, owners: list[UUID]) -> None:
+    shop = Shop(database, 2)
+    enqueue(database, owners[0], 50)
+    last = enqueue(database, owners[1], 50)[-1]
+    shop.run_until(3)
+    with database.transaction(SERVICE) as tx:
+        lifecycle.run_next(tx, [last])
+    shop.run_until(3 + JOB_S)
+    assert shop.started[last][0] <= JOB_S
+
+
+def test_higher_priority_goes_first_among_one_owners_jobs(database: Database, owners: list[UUID]) -> None:
+    low = enqueue(database, owners[0], 3)
+    [high] = enqueue(database, owners[0], 1, priority=5)
+    shop = Shop(database, 1)
+    shop.serve()
+    assert list(shop.started) == [high]
+    assert low[0] not in shop.started
+
+
+def test_paused_queue_sends_nothing(database: Database, owners: list[UUID]) -> None:
+    enqueue(database, owners[0], 3)
+    rows(database, "INSERT INTO queue_controls (queue, is_paused) VALUES ('render', true) RETURNING queue")
+    shop = Shop(database, 2)
+    shop.serve()
+    assert shop.messages == deque()
+
+
+def test_nothing_is_sent_to_a_draining_worker(database: Database, owners: list[UUID]) -> None:
+    enqueue(database, owners[0], 3)
+    shop = Shop(database, 2)
+    rows(database, "UPDATE workers SET drain_requested_at = now() RETURNING id")
+    shop.serve()
+    assert shop.messages == deque()
+
+
+def test_lost_message_is_sent_again_only_where_a_slot_is_free(database: Database, owners: list[UUID]) -> None:
+    first, second = enqueue(database, owners[0], 2)
+    shop = Shop(database, 1)
+    shop.send()
+    rows(database, "UPDATE jobs SET dispatched_at = now() - interval '1 minute' RETURNING id")
+    shop.begin(first, 1)
+    with database.transaction(SERVICE) as tx:
+        assert dispatch_rows.unmark_lost(tx, unclaimed_s=5, silent_s=20) == []
+    shop.now_s += JOB_S
+    shop.finish()
+    with database.transaction(SERVICE) as tx:
+        assert dispatch_rows.unmark_lost(tx, unclaimed_s=5, silent_s=20) == [second]
