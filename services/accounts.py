@@ -65,7 +65,7 @@ def get(tx: Transaction, *, user_id: UUID) -> Account:
     """Return an account; NotFoundError when there is none."""
     account = rows.find_account(tx, user_id=user_id)
     if account is None:
-        raise NotFoundError("There is no such account")
+        raise NotFoundError("There is no such account.")
     return account
 
 
@@ -222,7 +222,7 @@ def revoke_api_key(tx: Transaction, *, user_id: UUID, key_id: UUID) -> ApiKey:
     """Stop a key from working; NotFoundError when it does not work already."""
     key = rows.revoke_api_key(tx, user_id=user_id, key_id=key_id)
     if key is None:
-        raise NotFoundError("There is no such API key")
+        raise NotFoundError("There is no such API key.")
     return key
 
 

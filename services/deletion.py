@@ -35,7 +35,7 @@ def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, stor
     stop_jobs(tx, user_id=user_id, job_ids=open_jobs)
     deleted = recording_rows.mark_deleted(tx, user_id=user_id, recording_id=recording_id)
     if deleted is None:
-        raise NotFoundError("There is no such recording")
+        raise NotFoundError("There is no such recording.")
     if recording.upload_id is not None:
         store.abort_multipart(recording.source_key, recording.upload_id)
     # An upload's parts may still be arriving at addresses that were signed before.
@@ -48,7 +48,7 @@ def delete_account(tx: Transaction, *, user_id: UUID, now: datetime) -> None:
     """Delete an account with everything that is its own, in the database and in storage (service transaction)."""
     stop_jobs(tx, user_id=user_id, job_ids=rows.list_open_jobs(tx, user_id=user_id))
     if not account_rows.delete_user(tx, user_id=user_id):
-        raise NotFoundError("There is no such account")
+        raise NotFoundError("There is no such account.")
     for bucket in ("recordings", "clips"):
         _sweep(tx, bucket, user_prefix(user_id), again_at=now + SECOND_SWEEP)
 

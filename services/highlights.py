@@ -122,7 +122,7 @@ def get(tx: Transaction, *, user_id: UUID, recording_id: UUID, highlight_id: UUI
     """Return one highlight of a recording; NotFoundError when it has none of that id."""
     row = rows.find_highlight(tx, user_id=user_id, recording_id=recording_id, highlight_id=highlight_id)
     if row is None:
-        raise NotFoundError("There is no such highlight")
+        raise NotFoundError("There is no such highlight.")
     return row
 
 

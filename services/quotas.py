@@ -47,7 +47,7 @@ def tier_of(tx: Transaction, *, user_id: UUID) -> Tier:
     """Return the tier in force for a user; NotFoundError when there is no such user."""
     row = rows.find_tier(tx, user_id=user_id)
     if row is None:
-        raise NotFoundError("There is no such user")
+        raise NotFoundError("There is no such user.")
     return Tier(name=row.name, display_name=row.display_name, features=row.features)
 
 

@@ -60,7 +60,7 @@ def visit(tx: Transaction, *, slug: str) -> PublicClip:
     """Return the clip behind a link (service transaction); NotFoundError when it does not work, whatever the reason."""
     clip = rows.find_public_clip(tx, slug=slug)
     if clip is None:
-        raise NotFoundError("This link does not work: it may have ended, or its owner closed it")
+        raise NotFoundError("This link does not work: it may have ended, or its owner closed it.")
     return clip
 
 

@@ -231,5 +231,5 @@ def _ingest_job(tx: Transaction, recording: Recording) -> Job:
 
 def _found(recording: Recording | None) -> Recording:
     if recording is None:
-        raise NotFoundError("There is no such recording")
+        raise NotFoundError("There is no such recording.")
     return recording

@@ -118,7 +118,7 @@ class Service:
         stored = person.get(f"/api/recordings/{recording_id}/parts").json()["data"]["parts"]
         return [{"number": part["number"], "etag": part["etag"]} for part in stored]
 
-    def ready_recording(
+    def ready_recording(  # noqa: PLR0913 - keyword-only, one a trait
         self,
         person: Person,
         *,

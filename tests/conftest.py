@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 import redis
+from databases import APPLICATION_PASSWORD, TEMPLATE, application_url, clone_of_template, settings_for
 from psycopg import sql
 from servers import start, stop
 
@@ -17,11 +18,8 @@ from cli.embedded.errors import EmbeddedError
 from cli.embedded.port import free_port
 from db.connection import Database
 from db.migrate import migrate
-from services.settings import Settings, load
+from services.settings import Settings
 from storage.factory import Stores, open_local_stores
-
-TEMPLATE = "template_snuggles"
-APPLICATION_PASSWORD = "application"
 
 
 def missing(error: EmbeddedError) -> None:
@@ -58,19 +56,14 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgr
 @pytest.fixture
 def owner_url(postgres_server: postgres.PostgresServer) -> Iterator[str]:
     """The tables' owner (a superuser) in this test's own, migrated database."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres_server.url("postgres"), autocommit=True) as admin:
-        identifiers = sql.Identifier(name), sql.Identifier(TEMPLATE)
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*identifiers))
-        yield postgres_server.url(name)
-        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifiers[0]))
+    with clone_of_template(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture
 def database_url(postgres_server: postgres.PostgresServer, owner_url: str) -> str:
     """The application's login in this test's own database."""
-    name = owner_url.rsplit("/", 1)[1]
-    return postgres.database_url(postgres.APPLICATION, APPLICATION_PASSWORD, postgres_server.port, name)
+    return application_url(postgres_server, owner_url)
 
 
 @pytest.fixture
@@ -118,21 +111,9 @@ def redis_url(valkey_server: valkey.ValkeyServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(database_url: str, owner_url: str, redis_url: str, tmp_path: Path) -> Settings:
+def settings(postgres_server: postgres.PostgresServer, owner_url: str, redis_url: str, tmp_path: Path) -> Settings:
     """Settings of a development server on this test's database, Valkey and storage folder."""
-    return load(
-        {
-            "DATABASE_URL": database_url,
-            "MIGRATION_DATABASE_URL": owner_url,
-            "REDIS_URL": redis_url,
-            "STORAGE_DIR": str(tmp_path / "storage"),
-            "SCRATCH_DIR": str(tmp_path / "scratch"),
-            "JWT_SECRET": "test-secret-that-is-long-enough-for-hs256",
-            "ADMIN_TOKEN": "test-admin-token-that-is-long-enough-too",
-            "PORT": str(free_port()),
-            "LOG_LEVEL": "warning",
-        }
-    )
+    return settings_for(postgres_server, owner_url, redis_url=redis_url, folder=tmp_path)
 
 
 @pytest.fixture

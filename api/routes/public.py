@@ -154,7 +154,7 @@ def _html(page: Page, *, status: int = 200) -> Response[str]:
 
 def _visit(deps: Deps, slug: str) -> PublicClip:
     if not SLUG.fullmatch(slug):
-        raise NotFoundError("This link does not work: it may have ended, or its owner closed it")
+        raise NotFoundError("This link does not work: it may have ended, or its owner closed it.")
     with deps.database.transaction(SERVICE) as tx:
         return shares.visit(tx, slug=slug)
 
@@ -163,14 +163,14 @@ def _slug_of(url: str, public_url: str) -> str:
     for kind in ("/c/", "/embed/"):
         if url.startswith(public_url + kind):
             return urlsplit(url).path.rpartition("/")[2]
-    raise NotFoundError("This address is not one of a shared clip here")
+    raise NotFoundError("This address is not one of a shared clip here.")
 
 
 def _player(deps: Deps, clip: PublicClip) -> Player:
     page_url = shares.page_url(deps.settings.public_url, clip.slug)
     playable = next((clip.objects[name] for name in ("mp4", "webm", "mp3") if name in clip.objects), None)
     if playable is None:
-        raise NotFoundError("This link does not work: it may have ended, or its owner closed it")
+        raise NotFoundError("This link does not work: it may have ended, or its owner closed it.")
     stored_url = downloads.playback_url(
         playable, deps.stores.clips, public_base_url=deps.settings.clips_public_base_url
     )

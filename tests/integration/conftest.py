@@ -2,18 +2,39 @@
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from api_server import Service, serving
+from databases import clone_of_template, settings_for
 from swift_server import swift_server
 from talking_server import serve
 
-from services.settings import Settings
+from cli.embedded import postgres, valkey
 
 __all__ = ["serve", "swift_server"]
 
 
+@pytest.fixture(scope="session")
+def running_service(
+    postgres_server: postgres.PostgresServer,
+    valkey_server: valkey.ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Service, str]]:
+    """One API for all tests of this process, and the address of its database's owner."""
+    with clone_of_template(postgres_server) as owner_url:
+        settings = settings_for(
+            postgres_server, owner_url, redis_url=valkey_server.url(), folder=tmp_path_factory.mktemp("service")
+        )
+        with serving(settings) as service:
+            yield service, owner_url
+
+
 @pytest.fixture
-def service(settings: Settings) -> Iterator[Service]:
-    """The API in this process."""
-    with serving(settings) as running:
-        yield running
+def service(running_service: tuple[Service, str]) -> Service:
+    """The API in this process, with nothing in it."""
+    running, owner_url = running_service
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        owner.execute("TRUNCATE users, jobs, audit_log CASCADE")
+    running.deps.redis.flushall()
+    running.client.cookies.clear()
+    return running

@@ -223,11 +223,13 @@ def test_forged_and_expired_tokens_are_refused(service: Service) -> None:
     assert [service.client.get("/api/me", headers=bearer(token)).status_code for token in bad] == [401] * len(bad)
 
 
-def test_user_of_another_issuer_gets_an_account_at_first_sight(service: Service) -> None:
+def test_user_of_another_issuer_gets_an_account_at_first_sight(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     jwk = PyJWK({**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "k1", "alg": "ES256", "use": "sig"})
     tokens = Tokens(service.deps.settings.jwt_secret, find_key={"k1": jwk}.get)
-    service.app.state.deps = replace(service.deps, tokens=tokens)
+    monkeypatch.setattr(service.app.state, "deps", replace(service.deps, tokens=tokens))
     taken = service.person()
     for email, expected in (("grace@example.com", "grace@example.com"), (taken.email, None), (None, None)):
         user_id = uuid4()
