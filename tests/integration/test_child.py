@@ -1,0 +1,158 @@
+"""Media children of a worker: limits, causes of death, and no trace afterwards."""
+
+import os
+import signal
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+from fleet import make_media, wait_for
+
+from pipeline.errors import MediaError
+from pipeline.limits import Limits
+from pipeline.types import IngestResult, IngestTask, RenderTask, Source
+from services.jobs import Job
+from workers.attempt import Attempt, Stop, StoppedError
+from workers.child import ChildFailedError, Policy, environment, run_child
+
+ROOMY = Policy(wall_s=60, limits=Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**30, files=256))
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def attempt() -> Attempt:
+    return Attempt(
+        Job(
+            id=uuid4(),
+            user_id=uuid4(),
+            owner_key=uuid4(),
+            kind="render",
+            queue="render",
+            state="running",
+            priority=0,
+            recording_id=None,
+            clip_id=None,
+            payload={},
+            result=None,
+            error=None,
+            attempt=1,
+            charged=1,
+            setbacks=0,
+            max_attempts=3,
+            dispatch_no=1,
+            run_at=NOW,
+            dispatched_at=NOW,
+            lease_token=uuid4(),
+            lease_expires_at=NOW,
+            worker_id=uuid4(),
+            progress=0.0,
+            stage=None,
+            eta_s=None,
+            cancel_requested_at=None,
+            trace_id=None,
+            created_at=NOW,
+            started_at=NOW,
+            finished_at=None,
+        )
+    )
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    return make_media(tmp_path / "talk.mp4", duration_s=20)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
+
+
+def long_render(media: Path) -> RenderTask:
+    source = Source(location=str(media))
+    return RenderTask(source=source, start_s=0, end_s=19, preset="vertical", accuracy="encode", formats=["webm"])
+
+
+def test_result_and_progress_come_back(attempt: Attempt, media: Path, scratch: Path) -> None:
+    task = IngestTask(source=Source(location=str(media)))
+    result = run_child(task, attempt=attempt, scratch=scratch, policy=ROOMY)
+    assert isinstance(result, IngestResult)
+    assert result.probe.duration_s == pytest.approx(20, abs=0.2)
+    assert (scratch / result.timeline).stat().st_size > 0
+    assert attempt.renewal().progress > 90
+
+
+def test_failure_keeps_the_childs_own_words(attempt: Attempt, tmp_path: Path, scratch: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no media at all")
+    task = IngestTask(source=Source(location=str(tmp_path / "text.mp4")))
+    with pytest.raises(ChildFailedError) as caught:
+        run_child(task, attempt=attempt, scratch=scratch, policy=ROOMY)
+    assert caught.value.failed.code == "not_media"
+    assert not caught.value.failed.retryable
+
+
+@pytest.mark.parametrize("reason", [Stop.CANCELLED, Stop.LEASE_LOST, Stop.DRAINED])
+def test_stop_kills_child_and_encoder_at_once(attempt: Attempt, media: Path, scratch: Path, reason: Stop) -> None:
+    outcome: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            run_child(long_render(media), attempt=attempt, scratch=scratch, policy=ROOMY)
+        except StoppedError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    mine = psutil.Process()
+    wait_for(lambda: len(mine.children(recursive=True)) > 1, what="the encoder")
+    family = mine.children(recursive=True)
+    attempt.stop(reason)
+    thread.join(2)
+    assert [error.reason for error in outcome if isinstance(error, StoppedError)] == [reason]
+    wait_for(lambda: not any(process.is_running() for process in family), timeout_s=2, what="the family to be gone")
+
+
+def test_attempt_that_was_stopped_before_kills_its_child_at_birth(attempt: Attempt, media: Path, scratch: Path) -> None:
+    attempt.stop(Stop.CANCELLED)
+    with pytest.raises(StoppedError):
+        run_child(long_render(media), attempt=attempt, scratch=scratch, policy=ROOMY)
+
+
+def test_wall_time_ends_in_timed_out(attempt: Attempt, media: Path, scratch: Path) -> None:
+    policy = Policy(wall_s=0.5, limits=ROOMY.limits)
+    with pytest.raises(MediaError) as caught:
+        run_child(long_render(media), attempt=attempt, scratch=scratch, policy=policy)
+    assert caught.value.code == "timed_out"
+
+
+def test_processor_time_ends_in_timed_out(attempt: Attempt, media: Path, scratch: Path) -> None:
+    policy = Policy(wall_s=60, limits=Limits(cpu_s=1))
+    with pytest.raises((MediaError, ChildFailedError)) as caught:
+        run_child(long_render(media), attempt=attempt, scratch=scratch, policy=policy)
+    error = caught.value
+    assert (error.failed.code if isinstance(error, ChildFailedError) else error.code) == "timed_out"
+
+
+def test_killed_child_is_a_crash_that_may_be_tried_again(attempt: Attempt, media: Path, scratch: Path) -> None:
+    def kill() -> None:
+        child = wait_for(lambda: psutil.Process().children(), what="the child")[0]
+        os.kill(child.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(MediaError) as caught:
+        run_child(long_render(media), attempt=attempt, scratch=scratch, policy=ROOMY)
+    killer.join()
+    assert (caught.value.code, caught.value.retryable) == ("crashed", True)
+
+
+def test_environment_of_a_child_has_no_secrets(scratch: Path) -> None:
+    source = {"PATH": "/bin", "JWT_SECRET": "x", "DATABASE_URL": "y", "AWS_SECRET_ACCESS_KEY": "z", "LANG": "C"}
+    given = environment(scratch, ROOMY, source)
+    assert given["PATH"] == "/bin"
+    assert given["TMPDIR"] == str(scratch)
+    assert not {"JWT_SECRET", "DATABASE_URL", "AWS_SECRET_ACCESS_KEY"} & given.keys()

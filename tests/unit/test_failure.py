@@ -1,0 +1,58 @@
+import pytest
+
+from db.connection import DatabaseUnavailableError
+from pipeline import errors
+from pipeline.errors import MediaError
+from pipeline.types import Failed
+from services.errors import NotFoundError, UnavailableError
+from storage.store import ObjectNotFoundError, StorageError
+from workers.child import ChildFailedError
+from workers.failure import describe
+
+
+def said(code: str, *, retryable: bool) -> ChildFailedError:
+    return ChildFailedError(Failed(code=code, message="m", remedy="r", retryable=retryable, stream=1, time_s=2.5))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "retryable", "is_setback"),
+    [
+        (MediaError(errors.DECODE_FAILED), "decode_failed", False, False),
+        (MediaError(errors.CRASHED), "crashed", True, False),
+        (MediaError(errors.READ_FAILED), "read_failed", True, True),
+        (MediaError(errors.NO_SPACE), "no_space", True, True),
+        (said("not_media", retryable=False), "not_media", False, False),
+        (said("read_failed", retryable=True), "read_failed", True, True),
+        (NotFoundError("gone"), "not_found", False, False),
+        (UnavailableError("busy"), "unavailable", True, True),
+        (ObjectNotFoundError("gone"), "source_missing", False, False),
+        (StorageError("away"), "unavailable", True, True),
+        (DatabaseUnavailableError("away"), "unavailable", True, True),
+        (ZeroDivisionError("ours"), "internal", True, False),
+    ],
+)
+def test_error_becomes_what_its_class_says(error: Exception, code: str, *, retryable: bool, is_setback: bool) -> None:
+    failure = describe(error)
+    assert failure.error["code"] == code
+    assert failure.error["retryable"] is retryable
+    assert failure.is_setback is is_setback
+    assert failure.error["message"]
+
+
+def test_childs_words_are_kept_with_stream_and_time() -> None:
+    failure = describe(said("decode_failed", retryable=False))
+    assert failure.error == {
+        "code": "decode_failed",
+        "message": "m",
+        "remedy": "r",
+        "retryable": False,
+        "stream": 1,
+        "time_s": 2.5,
+    }
+
+
+def test_only_what_nobody_foresaw_is_a_bug_and_its_text_stays_in_the_log() -> None:
+    failure = describe(ValueError("postgresql://user:secret@host"))
+    assert failure.is_bug
+    assert "secret" not in str(failure.error)
+    assert not describe(StorageError("away")).is_bug
