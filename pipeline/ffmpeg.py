@@ -40,6 +40,8 @@ FONTS_CONF = "fonts.conf"
 """The font configuration FFmpeg looks for in its folder (see `pipeline.subtitle`): the machine's own may be missing."""
 POLL_S = 0.25
 """How long `on_progress` may go uncalled, and so how late a cancellation can be seen."""
+ENDED_BY_SIGNAL = 255
+"""What FFmpeg ends with when it has caught a signal; of those it catches, we cause only SIGXCPU."""
 PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>: the signal a process gets when its parent dies."""
 
@@ -252,6 +254,8 @@ def _failure(returncode: int, log: Sequence[str]) -> MediaError:
     if returncode < 0:
         cause = _SIGNALS.get(-returncode, CRASHED)
         return MediaError(cause, line or f"FFmpeg was ended by signal {-returncode}")
+    if returncode == ENDED_BY_SIGNAL and not line:
+        return MediaError(TIMED_OUT, "the limit of processor time was reached")
     for sign, cause in _CAUSES:
         found = next((text for text in log if sign in text), None)
         if found is not None:
