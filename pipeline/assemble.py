@@ -183,6 +183,8 @@ class _Assembly:
             return
         unit = self._draft.survey.pictures[self._number]
         duration = max(1, min(unit.duration, copy.end - unit.pts))
+        if self._number == copy.first and copy.start > self._draft.plan.start and self._draft.splicer is not None:
+            piece = piece._replace(packet=self._draft.splicer.seam(piece.packet))
         self._writer.write(self._picture_stream, piece._replace(dts=unit.dts, duration=duration))
 
     def _take_sound(self, piece: Piece, audio: AudioStream) -> None:

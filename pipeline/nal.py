@@ -4,6 +4,7 @@ Sources: ITU-T H.264 (7.3.1 NAL units, 7.3.2 parameter sets), ITU-T H.265 (7.3.1
 configuration records `avcC` and `hvcC`).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,16 @@ START_CODE = b"\x00\x00\x01"
 H264_IDR = 5
 H264_SPS = 7
 H264_PPS = 8
+HEVC_BLA_N_LP = 18
+HEVC_CRA = 21
+HEVC_SEAMS = frozenset({16, 17, HEVC_BLA_N_LP, 19, 20, HEVC_CRA})
+"""BLA, IDR and CRA: pictures that need nothing before them, nor does what is shown after them."""
+HEVC_IRAP = range(16, 24)
+HEVC_VPS = 32
+HEVC_SPS = 33
+HEVC_PPS = 34
+HEVC_FIRST_OTHER = 32
+"""Below this number are slices."""
 _AVCC_HEADER_BYTES = 6
 _HIGH_PROFILES = frozenset({100, 110, 122, 144, 244})
 """Profiles whose `avcC` carries chroma format and bit depths after the parameter sets."""
@@ -117,3 +128,104 @@ def _read_sets(record: bytes, at: int, count: int) -> tuple[tuple[bytes, ...], i
         sets.append(record[at + 2 : at + 2 + size])
         at += 2 + size
     return tuple(sets), at
+
+
+def hevc_type(unit: bytes) -> int:
+    """Return the type of an HEVC NAL unit."""
+    return unit[0] >> 1 & 0x3F
+
+
+def hevc_sps_id(unit: bytes) -> int:
+    """Return the number of a sequence parameter set without sub-layers (with them: not HEVC_ID)."""
+    return read_ue(_unescape(unit), _SPS_ID_BIT)[0] if not unit[2] & 0x0E else 0
+
+
+def hevc_with_type(unit: bytes, kind: int) -> bytes:
+    """Return a NAL unit under another type."""
+    return bytes([unit[0] & 0x81 | kind << 1]) + unit[1:]
+
+
+HEVC_ID = 15
+"""The number that our parameter sets get. Its Exp-Golomb code has 9 bits where that of 0 has 1: what follows moves by a
+whole byte, so that slices, whose data must begin on one, need no other change."""
+_CODE_BITS = 9
+_CODE = HEVC_ID + 1
+_SPS_ID_BIT = 16 + 8 + 96
+"""After the header, a byte of ids and flags, and profile, tier and level of a stream without sub-layers."""
+
+
+def hevc_renumbered(unit: bytes) -> bytes:
+    """Return a unit of an encoder that numbers all its parameter sets 0, as a unit that numbers them HEVC_ID.
+
+    ValueError when the unit numbers them otherwise.
+    """
+    kind = hevc_type(unit)
+    if kind == HEVC_VPS:
+        return unit[:2] + bytes([unit[2] & 0x0F | HEVC_ID << 4]) + unit[3:]
+    if kind == HEVC_SPS:
+        if unit[2] & 0x0E:
+            raise ValueError("sub-layers")
+        return _escape(_renumber(_unescape(unit[:2] + bytes([unit[2] & 0x0F | HEVC_ID << 4]) + unit[3:]), _SPS_ID_BIT))
+    if kind == HEVC_PPS:
+        return _escape(_renumber(_renumber(_unescape(unit), 16), 16 + _CODE_BITS))
+    if kind < HEVC_FIRST_OTHER:
+        return _escape(_renumber(_unescape(unit), 16 + 1 + (kind in HEVC_IRAP)))
+    return unit
+
+
+def _renumber(data: bytes, bit: int) -> bytes:
+    """Put the code of HEVC_ID in the place of that of 0."""
+    if not _bit(data, bit):
+        raise ValueError("a parameter set that is not numbered 0")
+    after = len(data) * 8 - bit - 1
+    number = int.from_bytes(data, "big")
+    return ((number >> after + 1 << _CODE_BITS | _CODE) << after | number & (1 << after) - 1).to_bytes(
+        len(data) + 1, "big"
+    )
+
+
+def _unescape(unit: bytes) -> bytes:
+    """Take out the bytes that keep start codes from appearing in data."""
+    return unit.replace(b"\x00\x00\x03", b"\x00\x00")
+
+
+def _escape(data: bytes) -> bytes:
+    """Put them in again."""
+    return re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", data)
+
+
+_HVCC_HEADER_BYTES = 23
+
+
+@dataclass(frozen=True)
+class HevcConfig:
+    """What an `hvcC` record says: its head, and the parameter sets by NAL unit type."""
+
+    head: bytes
+    length_bytes: int
+    sets: dict[int, tuple[bytes, ...]]
+
+    @classmethod
+    def parse(cls, record: bytes) -> "HevcConfig | None":
+        """Read a record; None when it is none or damaged."""
+        if len(record) < _HVCC_HEADER_BYTES or record[:3] in {b"\x00\x00\x00", b"\x00\x00\x01"}:
+            return None
+        sets: dict[int, tuple[bytes, ...]] = {}
+        at = _HVCC_HEADER_BYTES
+        for _ in range(record[22]):
+            if at + 3 > len(record):
+                return None
+            kind, count = record[at] & 0x3F, int.from_bytes(record[at + 1 : at + 3], "big")
+            sets[kind], at = _read_sets(record, at + 3, count)
+        return cls(record[:22], (record[21] & 3) + 1, sets) if at <= len(record) else None
+
+    def with_sets(self, units: Sequence[bytes]) -> bytes:
+        """Return a record that also carries these parameter sets."""
+        sets = {kind: list(old) for kind, old in self.sets.items()}
+        for unit in units:
+            sets.setdefault(hevc_type(unit), []).append(unit)
+        parts = [self.head, bytes([len(sets)])]
+        for kind in sorted(sets):
+            parts += [bytes([0x80 | kind]), len(sets[kind]).to_bytes(2, "big")]
+            parts += [len(unit).to_bytes(2, "big") + unit for unit in sets[kind]]
+        return b"".join(parts)

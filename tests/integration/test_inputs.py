@@ -29,6 +29,8 @@ from pipeline.types import Accuracy
 NTSC = Fraction(30000, 1001)
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-tag:v", "hvc1")
 QUIET_HEVC = "log-level=none"
+OPEN_HEVC = f"{QUIET_HEVC}:keyint=25:min-keyint=25:open-gop=1:bframes=3:scenecut=0"
+TEN_BIT_HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1")
 
 
 def remuxed(path: Path, name: str, *arguments: str, **recording: object) -> Path:
@@ -134,7 +136,22 @@ def plain(name: str, suffix: str = ".mp4", **recording: object) -> Callable[[Pat
     return lambda path: record(path / f"{name}{suffix}", **recording)  # type: ignore[arg-type] # passed through
 
 
-WEBM_VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "25", "-b:v", "300k")
+WEBM_VP9 = (
+    "-c:v",
+    "libvpx-vp9",
+    "-deadline",
+    "realtime",
+    "-cpu-used",
+    "8",
+    "-g",
+    "25",
+    "-b:v",
+    "300k",
+    "-pix_fmt",
+    "yuv420p",
+)
+VP9_HIDDEN = ("-c:v", "libvpx-vp9", "-g", "25", "-cpu-used", "5", "-b:v", "300k", "-pix_fmt", "yuv420p",
+              "-auto-alt-ref", "1", "-lag-in-frames", "16")  # fmt: skip
 INTERLACED = ("-flags", "+ilme+ildct", "-vf", "setfield=tff")
 MPEG4 = ("-c:v", "mpeg4", "-q:v", "3", "-g", "25")
 INPUTS = [
@@ -176,9 +193,16 @@ INPUTS = [
     Input("data_tracks", with_data),
     Input("unicode_name", unicode_name),
     Input("hostile_name", hostile_name),
-    Input("webm_without_duration", without_duration, "encode", "cannot_join", problems=frozenset({"no_duration"})),
-    Input("hevc", plain("hevc", video=(*HEVC, "-x265-params", f"{QUIET_HEVC}:keyint=25:open-gop=0")), "encode",
-          "cannot_join"),
+    Input("webm_without_duration", without_duration, problems=frozenset({"no_duration"})),
+    Input("hevc", plain("hevc", video=(*HEVC, "-x265-params", f"{QUIET_HEVC}:keyint=25:open-gop=0"))),
+    Input("hevc_open_gop", plain("hevc", video=(*HEVC, "-x265-params", OPEN_HEVC))),
+    Input("hevc_in_transport_stream", plain("hevc", ".ts", video=(*HEVC[:6], "-x265-params", OPEN_HEVC))),
+    Input("hevc_ten_bit", plain("hevc", video=(*TEN_BIT_HEVC, "-x265-params", OPEN_HEVC))),
+    Input("vp9", plain("vp9", ".webm", video=WEBM_VP9, audio=("-c:a", "libopus"))),
+    Input("vp9_hidden_pictures", plain("vp9", ".webm", video=VP9_HIDDEN, audio=("-c:a", "libopus"))),
+    Input("av1", plain("av1", ".mp4", video=("-c:v", "libsvtav1", "-preset", "12", "-g", "25"))),
+    Input("motion_jpeg", plain("mjpeg", ".mov", video=("-c:v", "mjpeg", "-pix_fmt", "yuvj420p"),
+          audio=("-c:a", "pcm_s16le")), "encode", "codec_not_allowed"),
     Input("interlaced", plain("interlaced", video=with_gop(25, *INTERLACED)), "encode", "cannot_join"),
 ]  # fmt: skip
 
