@@ -104,7 +104,7 @@ def _sample(console: Console, out: Path) -> Path:
     if not path.exists():
         from cli.sample import write_sample
 
-        console.print("making a recording of three minutes: talk, laughter, applause, and noises that mean nothing")
+        console.print("making a recording of three minutes: talk, reactions, and noises that mean nothing")
         write_sample(path)
     return path
 
@@ -150,7 +150,7 @@ def _highlights(client: Client, console: Console, recording_id: str) -> list[dic
     for moment in found:
         span = f"{clock(moment['start_s']):>9} - {clock(moment['end_s']):<9}"
         reasons = msgspec.convert(moment["reasons"], list[Reason])
-        console.print(f"  {span} {moment['score']:.2f} {moment['kind']:<12} {why(reasons)}")
+        console.print(f"  {span} {moment['score']:.2f} {moment['kind']:<12} {why(reasons)}", soft_wrap=True)
     console.print()
     return found
 
@@ -185,13 +185,13 @@ def _clips(
 
 
 def _fetch(client: Client, console: Console, clips: Sequence[dict[str, Any]], out: Path) -> None:
+    """Download the clips, and make a page of each that needs no signing in."""
     for number, clip in enumerate(clips, 1):
-        place = f"/api/clips/{clip['id']}/download?format=mp4"
         target = out / f"clip-{number:02d}.mp4"
-        client.download(place, target)
-        console.print(f"clip {number}: {clip['title']}")
-        console.print(f"  {target}  {target.stat().st_size / 1e6:.1f} MB")
-        console.print(f"  {client.url}{place}")
+        client.download(f"/api/clips/{clip['id']}/download?format=mp4", target)
+        page = client.call("POST", f"/api/clips/{clip['id']}/share", {"platform": "direct_link"})["url"]
+        console.print(f"clip {number}: {clip['title']}, {clip['duration_s']:.1f} s", soft_wrap=True)
+        console.print(f"  {page}\n  {target}", soft_wrap=True)
 
 
 def _polls() -> Iterator[None]:

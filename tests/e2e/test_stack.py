@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -182,6 +183,7 @@ def test_demo_makes_clips_through_the_api_and_ends(tmp_path: Path) -> None:
         assert "moments worth sharing, best first:" in stack.said
         clips = sorted((tmp_path / "data/demo").glob("clip-*.mp4"))
         assert len(clips) == 4
+        assert len(re.findall(r"^  http://127\.0\.0\.1:\d+/c/\S+$", stack.said, re.MULTILINE)) == 4
         for clip in clips:
             decoded = subprocess.run(
                 [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-i", clip, "-f", "null", "-"],
