@@ -37,6 +37,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "JWT_SECRET": settings.jwt_secret,
         "PUBLIC_URL": settings.public_url,
         "PORT": str(settings.port),
+        "IMPORT_ALLOW_HOSTS": ",".join(settings.import_allow_hosts),
         "LOG_LEVEL": "info",
     }
     return {**os.environ, **{name: value for name, value in given.items() if value}}

@@ -16,6 +16,8 @@ class Received(Struct, frozen=True):
     path: str
     headers: dict[str, str]
     raw: bytes
+    status: int
+    """What it was answered with."""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -49,8 +51,9 @@ def receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
             with told.lock:
-                told.received.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, raw))
                 status = told.statuses.pop(0) if told.statuses else 204
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                told.received.append(Received(self.path, headers, raw, status))
             self.send_response(status)
             for name, value in told.headers.items():
                 self.send_header(name, value)

@@ -8,7 +8,7 @@ from fleet import add_user, rows
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from db import dispatch, workers
+from db import dispatch, metrics, workers
 from db.connection import SERVICE, Database
 from services import jobs, lifecycle, totals
 from services.dispatch import DISPATCHER_LOCK
@@ -224,12 +224,30 @@ def test_owners_list_is_bounded_and_begins_with_the_busiest(database: Database, 
     assert owners[:2] == [str(busiest), "system"]
 
 
+def test_finished_jobs_are_not_read(database: Database, owner_url: str) -> None:
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        owner.execute("ALTER TABLE jobs DISABLE TRIGGER USER")
+        owner.execute(
+            "INSERT INTO jobs (kind, queue, state, finished_at, run_at) "
+            "SELECT 'expire_clips', 'housekeeping', 'succeeded', now(), now() FROM generate_series(1, 20000)"
+        )
+        owner.execute(
+            "INSERT INTO jobs (kind, queue) SELECT 'expire_clips', 'housekeeping' FROM generate_series(1, 200)"
+        )
+        owner.execute("VACUUM ANALYZE jobs")
+    caps = {"tiers": ["free"], "caps": [4], "cap": 4, "system": UUID(int=0), "system_cap": 8, "most": 8, "limit": 10}
+    with database.transaction(SERVICE) as tx:
+        for statement in (metrics.DEPTHS, metrics.DEMANDS, metrics.TOP_OWNERS):
+            plan = "\n".join(str(row["QUERY PLAN"]) for row in tx.execute("EXPLAIN " + statement, caps))
+            assert "Seq Scan on jobs" not in plan, plan
+
+
 def test_answer_is_cached_for_some_seconds(database: Database) -> None:
     now = iter([0.0, 0.0, 4.0, 5.1, 5.1])
-    metrics = SystemMetrics(database, clock=lambda: next(now))
-    first = metrics.collect()
-    assert metrics.collect() is first
-    assert metrics.collect() is not first
+    collector = SystemMetrics(database, clock=lambda: next(now))
+    first = collector.collect()
+    assert collector.collect() is first
+    assert collector.collect() is not first
 
 
 def test_unreachable_database_is_said_and_not_raised() -> None:
