@@ -49,7 +49,7 @@ class Keeper:
 
     def start(self) -> None:
         """Register the process and begin; DatabaseUnavailableError when that cannot be written."""
-        self._beat(wake=True)
+        self.beat(wake=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -78,11 +78,30 @@ class Keeper:
         with self._lock:
             return list(self._attempts.values())
 
+    def beat(self, *, wake: bool) -> None:
+        """Say that this process lives, and learn whether an operator wants it drained."""
+        with self._database.transaction(SERVICE) as tx:
+            wants_drain = workers.beat(
+                tx,
+                worker_id=self.identity.worker_id,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                version=self.identity.version,
+                queues=list(self.identity.queues),
+                slots=self.identity.slots,
+                memory_bytes=self._memory_bytes(),
+                is_draining=self._is_draining,
+            )
+            if wake:
+                workers.wake_dispatcher(tx)
+        if wants_drain:
+            self.drain_requested.set()
+
     def drain(self) -> None:
         """Tell the dispatcher that this process takes nothing more."""
         self._is_draining = True
         try:
-            self._beat(wake=False)
+            self.beat(wake=False)
         except DatabaseUnavailableError as error:
             log.warning("drain_not_announced", error=str(error))
 
@@ -93,7 +112,7 @@ class Keeper:
                 self.renew()
                 if time.monotonic() - beaten_s >= BEAT_S:
                     beaten_s = time.monotonic()
-                    self._beat(wake=False)
+                    self.beat(wake=False)
             except DatabaseUnavailableError as error:
                 log.warning("leases_not_renewed", error=str(error), jobs=len(self._attempts))
             except Exception:  # the edge of a thread: without it the process would lose all it holds
@@ -112,24 +131,6 @@ class Keeper:
                 attempt.stop(Stop.LEASE_LOST)
             elif is_cancelled:
                 attempt.stop(Stop.CANCELLED)
-
-    def _beat(self, *, wake: bool) -> None:
-        with self._database.transaction(SERVICE) as tx:
-            wants_drain = workers.beat(
-                tx,
-                worker_id=self.identity.worker_id,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                version=self.identity.version,
-                queues=list(self.identity.queues),
-                slots=self.identity.slots,
-                memory_bytes=self._memory_bytes(),
-                is_draining=self._is_draining,
-            )
-            if wake:
-                workers.wake_dispatcher(tx)
-        if wants_drain:
-            self.drain_requested.set()
 
     def _memory_bytes(self) -> int:
         """Return what this process and its media children hold in memory."""

@@ -1,0 +1,248 @@
+"""One message, one attempt, on real rows: what is written when, and what is left when it is not."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from fleet import add_user, rows, wait_for
+
+from db import dispatch
+from db.connection import SERVICE, Database, DatabaseUnavailableError, Identity, Transaction
+from pipeline import errors
+from pipeline.errors import MediaError
+from services import jobs, lifecycle
+from services.fetch import SafeFetcher
+from services.jobs import Job
+from storage.factory import Stores
+from workers.attempt import Attempt
+from workers.execution import Publish, execute
+from workers.gate import Gate
+from workers.keeper import Identity as WorkerIdentity
+from workers.keeper import Keeper
+from workers.runtime import Runtime
+from workers.scratch import Scratch, sweep
+
+KEY = "somebody/something"
+
+
+class FlakyDatabase(Database):
+    """Breaks a transaction as a cut connection does: before its commit, or after it."""
+
+    breaks: str | None = None
+
+    @contextmanager
+    def transaction(self, identity: Identity) -> Iterator[Transaction]:
+        breaks, self.breaks = self.breaks, None
+        with super().transaction(identity) as tx:
+            yield tx
+            if breaks == "before commit":
+                raise DatabaseUnavailableError("cut")
+        if breaks == "after commit":
+            raise DatabaseUnavailableError("cut")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[FlakyDatabase]:
+    pool = FlakyDatabase(database_url)
+    pool.open(wait_s=20)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def runtime(database: FlakyDatabase, stores: Stores, tmp_path: Path) -> Iterator[Runtime]:
+    worker_id = uuid4()
+    identity = WorkerIdentity(worker_id=worker_id, version="1", queues=["render"], slots=1)
+    keeper = Keeper(database, identity)
+    scratch = Scratch(tmp_path / "corner", "worker")
+    yield Runtime(
+        worker_id=worker_id,
+        database=database,
+        stores=stores,
+        fetcher=SafeFetcher(),
+        scratch=scratch,
+        keeper=keeper,
+        gate=Gate(1),
+        threads=1,
+    )
+    scratch.close()
+
+
+@pytest.fixture
+def job(database: Database) -> Job:
+    user_id = add_user(database)
+    with database.transaction(SERVICE) as tx:
+        made = jobs.enqueue(tx, kind="render", user_id=user_id)
+        dispatch.mark_sent(tx, [made.id])
+    return made
+
+
+def run(runtime: Runtime, job: Job, work: Callable[[Runtime, Attempt], Publish]) -> None:
+    execute(runtime, job.id, 1, {"render": work})
+
+
+def found(database: Database, job: Job) -> dict[str, Any]:
+    return rows(database, "SELECT * FROM jobs WHERE id = %(id)s", id=job.id)[0]
+
+
+def store_something(runtime: Runtime, attempt: Attempt) -> None:
+    attempt.written.append((runtime.stores.clips, KEY))
+    runtime.stores.clips.put_bytes(KEY, b"something", content_type="text/plain")
+
+
+def stored(stores: Stores) -> list[str]:
+    return [stat.key for stat in stores.clips.list_objects("")]
+
+
+def publish_seven(_tx: Transaction) -> dict[str, Any]:
+    return {"number": 7}
+
+
+def test_work_is_published_with_the_end_of_the_job(runtime: Runtime, job: Job, database: Database) -> None:
+    def work(runtime: Runtime, attempt: Attempt) -> Publish:
+        store_something(runtime, attempt)
+        return publish_seven
+
+    run(runtime, job, work)
+    assert (found(database, job)["state"], found(database, job)["result"]) == ("succeeded", {"number": 7})
+    assert stored(runtime.stores) == [KEY]
+
+
+def test_error_leaves_no_object_and_its_cause_in_the_row(runtime: Runtime, job: Job, database: Database) -> None:
+    def work(runtime: Runtime, attempt: Attempt) -> Publish:
+        store_something(runtime, attempt)
+        raise MediaError(errors.DECODE_FAILED, stream=1)
+
+    run(runtime, job, work)
+    row = found(database, job)
+    assert (row["state"], row["error"]["code"], row["error"]["stream"]) == ("failed", "decode_failed", 1)
+    assert stored(runtime.stores) == []
+
+
+def test_publication_that_fails_leaves_nothing_half_done(runtime: Runtime, job: Job, database: Database) -> None:
+    def work(runtime: Runtime, attempt: Attempt) -> Publish:
+        store_something(runtime, attempt)
+
+        def publish(tx: Transaction) -> None:
+            tx.execute("DELETE FROM users")
+            raise MediaError(errors.VERIFY_FAILED)
+
+        return publish
+
+    run(runtime, job, work)
+    assert found(database, job)["state"] == "queued"
+    assert len(rows(database, "SELECT id FROM users")) == 1
+    assert stored(runtime.stores) == []
+
+
+def test_lost_lease_writes_nothing_and_takes_its_objects_along(runtime: Runtime, job: Job, database: Database) -> None:
+    def work(runtime: Runtime, attempt: Attempt) -> Publish:
+        store_something(runtime, attempt)
+        rows(database, "UPDATE jobs SET lease_expires_at = now() - interval '1 s' RETURNING id")
+        with database.transaction(SERVICE) as tx:
+            lifecycle.reap(tx, random=lambda: 0.0)
+        runtime.keeper.renew()
+        return publish_seven
+
+    run(runtime, job, work)
+    row = found(database, job)
+    assert (row["state"], row["result"]) == ("queued", None)
+    assert stored(runtime.stores) == []
+
+
+def test_cancelled_work_stops_at_its_next_look(runtime: Runtime, job: Job, database: Database) -> None:
+    def work(runtime: Runtime, attempt: Attempt) -> Publish:
+        with database.transaction(SERVICE) as tx:
+            lifecycle.cancel_many(tx, [job.id])
+        runtime.keeper.renew()
+        attempt.check()
+        raise AssertionError("went on")
+
+    run(runtime, job, work)
+    assert found(database, job)["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("moment", ["before commit", "after commit"])
+def test_connection_cut_around_the_last_commit_ends_the_job_once(
+    runtime: Runtime, job: Job, database: FlakyDatabase, moment: str
+) -> None:
+    def work(runtime: Runtime, attempt: Attempt) -> Publish:
+        store_something(runtime, attempt)
+        database.breaks = moment
+        return publish_seven
+
+    run(runtime, job, work)
+    assert found(database, job)["result"] == {"number": 7}
+    ended = rows(database, "SELECT id FROM job_events WHERE event = 'succeeded'")
+    assert len(ended) == 1
+    assert stored(runtime.stores) == [KEY]
+
+
+def test_mistake_of_ours_is_tried_again(runtime: Runtime, job: Job, database: Database) -> None:
+    def work(_runtime: Runtime, _attempt: Attempt) -> Publish:
+        raise ZeroDivisionError
+
+    run(runtime, job, work)
+    row = found(database, job)
+    assert (row["state"], row["error"]["code"]) == ("queued", "internal")
+
+
+def test_stale_message_does_nothing(runtime: Runtime, job: Job, database: Database) -> None:
+    execute(runtime, job.id, 99, {})
+    execute(runtime, UUID(int=0), 1, {})
+    assert found(database, job)["state"] == "queued"
+
+
+def test_message_that_meets_a_closed_gate_goes_back_at_once(runtime: Runtime, job: Job, database: Database) -> None:
+    runtime.gate.close()
+    execute(runtime, job.id, 1, {})
+    row = found(database, job)
+    assert (row["state"], row["dispatched_at"], row["attempt"]) == ("queued", None, 0)
+
+
+def test_keeper_writes_progress_and_registers_the_process(runtime: Runtime, job: Job, database: Database) -> None:
+    going_on = threading.Event()
+
+    def work(_runtime: Runtime, attempt: Attempt) -> Publish:
+        attempt.report(stage="encode", fraction=0.5, eta_s=3)
+        going_on.wait(30)
+        return lambda _tx: None
+
+    runtime.keeper.start()
+    worker = threading.Thread(target=run, args=(runtime, job, work))
+    worker.start()
+    wait_for(lambda: found(database, job)["progress"] == 50, what="the progress")
+    assert [row["id"] for row in rows(database, "SELECT id FROM workers")] == [runtime.worker_id]
+    before = found(database, job)["lease_expires_at"]
+    wait_for(lambda: found(database, job)["lease_expires_at"] > before, what="a renewal")
+    going_on.set()
+    worker.join()
+    runtime.keeper.close()
+    assert rows(database, "SELECT id FROM workers") == []
+
+
+def test_operators_wish_to_drain_reaches_the_process(runtime: Runtime, database: Database) -> None:
+    runtime.keeper.start()
+    rows(database, "UPDATE workers SET drain_requested_at = now() RETURNING id")
+    runtime.keeper.beat(wake=False)
+    assert runtime.keeper.drain_requested.is_set()
+    runtime.keeper.close()
+
+
+def test_scratch_of_dead_processes_is_swept_and_of_living_ones_kept(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    living = Scratch(root, "living")
+    (root / "dead").mkdir()
+    (root / "dead" / "in-use").write_text("")
+    (root / "dead" / "junk").write_text("x")
+    assert sweep(root) == 1
+    assert [path.name for path in root.iterdir()] == ["living"]
+    with living.folder("one") as folder:
+        (folder / "file").write_text("x")
+    assert not folder.exists()
+    living.close()
+    assert list(root.iterdir()) == []
