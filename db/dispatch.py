@@ -36,6 +36,7 @@ class Sent(Struct, frozen=True, kw_only=True):
     queue: str
     kind: str
     priority: int
+    trace_id: str | None
 
 
 # Only queues in which something waits: most of the time that is none, and nothing else has to be asked.
@@ -97,7 +98,7 @@ WITH picked AS (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE jobs SET dispatched_at = now(), dispatch_no = dispatch_no + 1 FROM picked WHERE jobs.id = picked.id
-RETURNING jobs.id AS job_id, jobs.dispatch_no, jobs.queue, jobs.kind, jobs.priority
+RETURNING jobs.id AS job_id, jobs.dispatch_no, jobs.queue, jobs.kind, jobs.priority, jobs.trace_id
 """
 UNMARK = """
 UPDATE jobs SET dispatched_at = NULL

@@ -215,6 +215,13 @@ def lost_worker_error(job: Job) -> dict[str, Any]:
     }
 
 
+def log_fields(job: Job) -> dict[str, str | int]:
+    """Return what every log event about an attempt at a job carries."""
+    fields = {"job_id": job.id, "clip_id": job.clip_id, "recording_id": job.recording_id, "owner": job.user_id}
+    named = {name: str(value) for name, value in fields.items() if value is not None}
+    return {**named, "kind": job.kind, "attempt": job.attempt, **({"trace_id": job.trace_id} if job.trace_id else {})}
+
+
 def _held(job: Job | None) -> Job:
     if job is None:
         raise LeaseLostError

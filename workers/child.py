@@ -84,7 +84,7 @@ def run_child(
     attempt.check()
     if isinstance(last, Done):
         return last.result
-    log.warning("child_failed", job_id=str(attempt.job.id), status=status, stderr=child.stderr)
+    log.warning("child_failed", status=status, stderr=child.stderr)
     if isinstance(last, Failed):
         raise ChildFailedError(last)
     if child.timed_out:

@@ -127,6 +127,7 @@ class Dispatcher:
             if not batch:
                 return
             unsent = self._send(batch)
+            _log_sent(batch[: len(batch) - len(unsent)])
             if unsent:
                 with _transaction(connection) as tx:
                     rows.unmark(tx, [(sent.job_id, sent.dispatch_no) for sent in unsent])
@@ -142,6 +143,13 @@ class Dispatcher:
                 log.warning("broker_away", error=str(error), unsent=len(batch) - place)
                 return batch[place:]
         return []
+
+
+def _log_sent(batch: list[Sent]) -> None:
+    """One event a batch, which whoever looks for a job or a trace finds."""
+    if batch:
+        traces = [sent.trace_id for sent in batch if sent.trace_id]
+        log.info("jobs_sent", job_ids=[str(sent.job_id) for sent in batch], trace_ids=traces)
 
 
 @contextmanager

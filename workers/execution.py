@@ -12,7 +12,7 @@ from db import dispatch
 from db.connection import SERVICE, DatabaseUnavailableError, Transaction
 from db.jobs import find_job
 from services import lifecycle, spans
-from services.jobs import Job, LeaseLostError
+from services.jobs import Job, LeaseLostError, log_fields
 from storage.store import StorageError
 from workers.attempt import Attempt, Stop, StoppedError
 from workers.failure import describe
@@ -45,7 +45,7 @@ def execute(runtime: Runtime, job_id: UUID, dispatch_no: int, works: Mapping[str
     attempt = Attempt(job)
     runtime.keeper.add(attempt)
     try:
-        with structlog.contextvars.bound_contextvars(**_fields(job)), _traced(job) as span:
+        with structlog.contextvars.bound_contextvars(**log_fields(job)), _traced(job) as span:
             job = _attempt(runtime, attempt, works[job.kind])
             if span is not None:
                 span.set_attribute("snuggles.state", job.state if job else "lost")
@@ -160,7 +160,7 @@ def _discard(attempt: Attempt) -> None:
 def _traced(job: Job) -> Iterator[spans.Span | None]:
     """Put the attempt into the trace of the request that asked for it, with what it waited for."""
     due_at = max(job.created_at, job.run_at)
-    fields = {name: value for name, value in _fields(job).items() if name != "trace_id"}
+    fields = {name: value for name, value in log_fields(job).items() if name != "trace_id"}
     with spans.span(
         job.kind,
         trace_id=job.trace_id,
@@ -173,9 +173,3 @@ def _traced(job: Job) -> Iterator[spans.Span | None]:
             spans.record("wait for the dispatcher", start=due_at, end=job.dispatched_at)
             spans.record("wait for a worker", start=job.dispatched_at, end=job.started_at)
         yield span
-
-
-def _fields(job: Job) -> dict[str, str | int]:
-    fields = {"job_id": job.id, "clip_id": job.clip_id, "recording_id": job.recording_id, "owner": job.user_id}
-    named = {name: str(value) for name, value in fields.items() if value is not None}
-    return {**named, "kind": job.kind, "attempt": job.attempt, **({"trace_id": job.trace_id} if job.trace_id else {})}

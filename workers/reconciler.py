@@ -8,7 +8,7 @@ import structlog
 
 from db import dispatch, workers
 from db.connection import Transaction
-from services import lifecycle
+from services import jobs, lifecycle
 from services.dispatch import UNCLAIMED_S, WORKER_DEAD_S, WORKER_SILENT_S
 from services.jobs import LEASE_S
 
@@ -47,4 +47,4 @@ class Reconciler:
         with transaction() as tx:
             reaped = lifecycle.reap(tx, random=self._random)
         for job in reaped:
-            log.warning("lease_expired", job_id=str(job.id), kind=job.kind, attempt=job.attempt, state=job.state)
+            log.warning("lease_expired", state=job.state, **jobs.log_fields(job))

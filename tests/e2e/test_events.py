@@ -69,5 +69,5 @@ def test_event_reaches_the_receiver_and_the_stream_under_one_trace(tmp_path: Pat
         assert "snuggles_dispatcher_active 1.0" in metrics
         assert 'snuggles_workers{state="active"} 1.0' in metrics
         of_trace = [line for line in stack.said.splitlines() if TRACE_ID in line]
-        for said in ("request", "job_started", "webhook_sent", "job_ended"):
+        for said in ("request", "jobs_sent", "job_started", "webhook_sent", "job_ended"):
             assert any(said in line for line in of_trace), f"{said} is not in the trace:\n{stack.said}"
