@@ -104,7 +104,7 @@ def plan_cut(
     shown from `start` on. `fast` starts at the keyframe at or before `start`. `units` must reach back to that keyframe
     and on to the last unit needed.
     """
-    begin, stop, holds = _snap(units, start, end)
+    begin, stop, holds = (start, end, False) if accuracy == "fast" else _snap(units, start, end)
     if not any(u.pts < stop and u.pts + max(1, u.duration) > begin for u in units):
         return CutPlan(start, end, ())
     stop = min(stop, max(u.pts + max(1, u.duration) for u in units))
