@@ -27,7 +27,7 @@ develop: $(VENV)/.installed-dev ## And what is needed to change it
 test: develop ## All tests; ARGS= for pytest
 	@tests/swift/setup.sh
 	@tests/oldest_postgres.sh
-	@$(BIN)/pytest -n $(PROCESSES) $(ARGS)
+	@$(BIN)/pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
 
 check: develop ## Lint, format, types, imports
 	@$(BIN)/ruff check

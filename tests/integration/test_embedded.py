@@ -1,14 +1,18 @@
 """The servers that the embedded stack and these tests run."""
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import redis
 
 from cli.embedded import postgres, valkey
+from cli.embedded.installation import find_binaries, runnable_tree, unprivileged_account
 from cli.embedded.port import free_port, is_free
 from cli.embedded.program import spawn
 
@@ -47,8 +51,11 @@ def test_postgres_under_a_closed_parent_keeps_data_after_kill(closed_folder: Pat
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
         encoding = connection.execute("SHOW server_encoding").fetchone()
+    backends = psutil.Process(process.pid).children()
     process.kill()
     process.wait()
+    # They notice within moments; a server that starts before that refuses to, and is started again by the supervisor.
+    psutil.wait_procs(backends, timeout=20)
 
     again = run_postgres(server, tmp_path / "log")
     with psycopg.connect(server.url("postgres")) as connection:
@@ -125,3 +132,20 @@ def test_valkey_without_the_password_refuses(valkey_server: valkey.ValkeyServer)
 def test_taken_port_is_not_free(valkey_server: valkey.ValkeyServer) -> None:
     assert not is_free(valkey_server.port)
     assert is_free(free_port())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes user")
+def test_binaries_in_a_closed_folder_are_copied_once_to_where_they_can_be_run(tmp_path: Path) -> None:
+    account = unprivileged_account()
+    assert account
+    closed = tmp_path / "closed/pginstall"
+    closed.parent.mkdir(mode=0o700)
+    shutil.copytree(find_binaries(tmp_path / "none", None).parent, closed, symlinks=True)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as open_folder:
+        Path(open_folder).chmod(0o755)
+        cache = Path(open_folder) / "cache"
+        copy = runnable_tree(closed, account, cache=cache)
+        assert runnable_tree(closed, account, cache=cache) == copy
+        assert [path.name for path in cache.iterdir()] == [copy.name]
+        assert {path.name for path in copy.iterdir()} == {"bin", "lib", "share"}
+        assert (cache.stat().st_mode & 0o022) == 0
