@@ -19,7 +19,9 @@ class MediaError(Exception):
     `stream` is the container index of the stream at fault and `time_s` where it happened, when known.
     """
 
-    def __init__(self, cause: Cause, detail: str = "", *, stream: int | None = None, time_s: float | None = None) -> None:
+    def __init__(
+        self, cause: Cause, detail: str = "", *, stream: int | None = None, time_s: float | None = None
+    ) -> None:
         self.cause = cause
         self.detail = detail
         self.stream = stream
@@ -68,19 +70,44 @@ NO_INDEX = Cause(
     "Send the file again after repairing it, or record in a format that survives a crash (MKV, fragmented MP4).",
 )
 NO_STREAMS = Cause("no_streams", "The file holds neither sound nor moving images", "Send a video or audio recording.")
-NO_AUDIO = Cause("no_audio", "There is no sound to listen to", "Clips can still be cut by hand from start and end times.")
-OUT_OF_RANGE = Cause("out_of_range", "The times asked for lie outside the recording", "Choose a start and an end inside it.")
-DECODE_FAILED = Cause("decode_failed", "The stream could not be decoded", "The file is damaged here; send a better copy.")
+NO_AUDIO = Cause(
+    "no_audio", "There is no sound to listen to", "Clips can still be cut by hand from start and end times."
+)
+OUT_OF_RANGE = Cause(
+    "out_of_range", "The times asked for lie outside the recording", "Choose a start and an end inside it."
+)
+DECODE_FAILED = Cause(
+    "decode_failed", "The stream could not be decoded", "The file is damaged here; send a better copy."
+)
 ENCODE_FAILED = Cause("encode_failed", "The clip could not be encoded", "Try another preset or format.")
-UNSUPPORTED = Cause("unsupported_codec", "No decoder for this codec is available", "Convert the file to H.264 and AAC first.")
-UNSUPPORTED_OUTPUT = Cause("unsupported_output", "This output cannot be made from this recording", "Ask for another format or preset.")
+UNSUPPORTED = Cause(
+    "unsupported_codec", "No decoder for this codec is available", "Convert the file to H.264 and AAC first."
+)
+UNSUPPORTED_OUTPUT = Cause(
+    "unsupported_output", "This output cannot be made from this recording", "Ask for another format or preset."
+)
 TOO_LARGE = Cause("output_too_large", "The clip is larger than the limit", "Choose a shorter clip or a smaller preset.")
-VERIFY_FAILED = Cause("verify_failed", "The finished clip did not pass its check", "Try accuracy `encode`.", retryable=True)
-READ_FAILED = Cause("read_failed", "The recording could not be read from storage", "Try again in a moment.", retryable=True)
-TIMED_OUT = Cause("timed_out", "The work took longer than allowed", "Choose a shorter clip, or ask the operator to raise the limit.")
-OUT_OF_MEMORY = Cause("out_of_memory", "The work needed more memory than allowed", "Convert the file to a smaller resolution first.")
-NO_SPACE = Cause("no_space", "The worker's scratch disk is full", "Try again later; the operator has been told.", retryable=True)
-CRASHED = Cause("crashed", "The media process died on this file", "If it happens again the file is damaged; send a better copy.", retryable=True)
+VERIFY_FAILED = Cause(
+    "verify_failed", "The finished clip did not pass its check", "Try accuracy `encode`.", retryable=True
+)
+READ_FAILED = Cause(
+    "read_failed", "The recording could not be read from storage", "Try again in a moment.", retryable=True
+)
+TIMED_OUT = Cause(
+    "timed_out", "The work took longer than allowed", "Choose a shorter clip, or ask the operator to raise the limit."
+)
+OUT_OF_MEMORY = Cause(
+    "out_of_memory", "The work needed more memory than allowed", "Convert the file to a smaller resolution first."
+)
+NO_SPACE = Cause(
+    "no_space", "The worker's scratch disk is full", "Try again later; the operator has been told.", retryable=True
+)
+CRASHED = Cause(
+    "crashed",
+    "The media process died on this file",
+    "If it happens again the file is damaged; send a better copy.",
+    retryable=True,
+)
 CANCELLED = Cause("cancelled", "The work was cancelled", "Start it again when you need it.")
 BAD_TASK = Cause("bad_task", "The media task could not be understood", "This is a fault of the service; report it.")
 BAD_OPTION = Cause("invalid_option", "An option cannot be used", "Correct the option named here, or leave it out.")

@@ -1,66 +1,41 @@
-from collections.abc import Iterator
+"""The taxonomy of media failures, and its page in the documentation."""
+
+from pathlib import Path
 
 import pytest
 
-from api.errors import body_of, domain_response, status_of
-from services import errors
-from services.accounts import EmailTakenError
-from services.errors import DomainError, InvalidFieldError, RateLimitedError, TierRequiredError
-from services.idempotency import RequestInProgressError
+from pipeline.errors import DECODE_FAILED, READ_FAILED, Cause, MediaError
+from pipeline.errors_table import causes, table
+
+PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 
 
-def subclasses(kind: type[DomainError]) -> Iterator[type[DomainError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from subclasses(child)
+def test_page_is_current() -> None:
+    assert PAGE.read_text(encoding="utf-8") == table()
 
 
-def test_every_error_has_a_code_of_its_own_and_a_status_of_clients_or_servers() -> None:
-    kinds = set(subclasses(DomainError))
-    codes = [kind.code for kind in kinds]
+def test_codes_are_unique() -> None:
+    codes = [cause.code for cause in causes()]
     assert len(codes) == len(set(codes))
-    for kind in kinds:
-        error = kind("field", "x") if issubclass(kind, InvalidFieldError) else kind("x")
-        assert 400 <= status_of(error) < 600
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (errors.UnauthenticatedError("x"), 401),
-        (errors.ForbiddenError("x"), 403),
-        (TierRequiredError("x"), 403),
-        (errors.NotFoundError("x"), 404),
-        (errors.ConflictError("x"), 409),
-        (errors.NotReadyError("x"), 409),
-        (EmailTakenError("x"), 409),
-        (errors.IdempotencyKeyReusedError("x"), 409),
-        (RequestInProgressError("x"), 409),
-        (errors.PayloadTooLargeError("x"), 413),
-        (errors.UnsupportedMediaTypeError("x"), 415),
-        (InvalidFieldError("f", "x"), 422),
-        (errors.QuotaExceededError("x"), 429),
-        (RateLimitedError("x"), 429),
-        (errors.UnavailableError("x"), 503),
-    ],
-)
-def test_errors_have_the_statuses_of_the_contract(error: DomainError, status: int) -> None:
-    assert status_of(error) == status
+@pytest.mark.parametrize("cause", causes(), ids=lambda cause: cause.code)
+def test_each_cause_says_what_it_means_and_what_to_do(cause: Cause) -> None:
+    assert cause.code == cause.code.lower().replace(" ", "_")
+    assert cause.meaning[0].isupper()
+    assert not cause.meaning.endswith(".")
+    assert cause.remedy.endswith(".")
 
 
-def test_envelope_carries_all_that_a_client_needs() -> None:
-    assert body_of(InvalidFieldError("end_s", "end_s must be after start_s.")) == {
-        "success": False,
-        "error": {
-            "code": "invalid_field",
-            "message": "end_s must be after start_s.",
-            "retryable": False,
-            "details": {"field": "end_s"},
-        },
-    }
+def test_message_names_stream_and_time() -> None:
+    error = MediaError(DECODE_FAILED, "a slice is broken", stream=1, time_s=12.5)
+    assert str(error) == (
+        "The stream could not be decoded (stream 1) at 12.500 s: a slice is broken. "
+        "The file is damaged here; send a better copy."
+    )
+    assert (error.code, error.retryable, error.stream, error.time_s) == ("decode_failed", False, 1, 12.5)
 
 
-def test_refusals_for_now_say_when_to_come_back() -> None:
-    assert domain_response(RateLimitedError("x", retry_after_s=42)).headers["Retry-After"] == "42"
-    assert int(domain_response(errors.UnavailableError("x")).headers["Retry-After"]) > 0
-    assert domain_response(errors.UnauthenticatedError("x")).headers["WWW-Authenticate"].startswith("Bearer")
+def test_only_passing_causes_are_retryable() -> None:
+    assert READ_FAILED.retryable
+    assert {c.code for c in causes() if c.retryable} == {"crashed", "no_space", "read_failed", "verify_failed"}

@@ -1,0 +1,55 @@
+"""Writes docs/errors.md from the taxonomy: `python -m pipeline.errors_table docs/errors.md`."""
+
+import sys
+from pathlib import Path
+
+from pipeline import errors
+from pipeline.errors import Cause
+from pipeline.plan import REASONS
+
+_HEAD = """# Errors of media work
+
+Generated from `pipeline/errors.py` by `python -m pipeline.errors_table docs/errors.md`; a test holds the two together.
+
+Every failure is a `MediaError` with one of these codes, a detail, and, where they are known, the stream (its number in
+the file) and the time in seconds. The message a person reads is made of them: what it means, where, the detail, what to
+do. *Again* says whether the same work on the same file may succeed later: jobs are retried only then.
+
+| code | what it means | what to do | again |
+| --- | --- | --- | --- |
+"""
+_NOTES = """
+## Notes of a cut
+
+A cut that cannot copy encodes instead and says why in `notes`.
+
+| code | why |
+| --- | --- |
+| `codec_not_allowed` | The recording's video codec cannot be kept in this kind of output. |
+| `cannot_join` | Its pictures cannot be joined to newly encoded ones; the message names the codec or the property. |
+"""
+
+
+def causes() -> list[Cause]:
+    """Return every cause of the taxonomy, by code."""
+    return sorted((c for c in vars(errors).values() if isinstance(c, Cause)), key=lambda cause: cause.code)
+
+
+def table() -> str:
+    """Return the whole page."""
+    rows = [
+        f"| `{cause.code}` | {cause.meaning}. | {cause.remedy} | {'yes' if cause.retryable else 'no'} |\n"
+        for cause in causes()
+    ]
+    notes = [f"| `{code}` | {text} |\n" for code, text in sorted(REASONS.items())]
+    return _HEAD + "".join(rows) + _NOTES + "".join(notes)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page into the file named."""
+    Path(arguments[0]).write_text(table(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
