@@ -37,6 +37,13 @@ EXPORT_USAGE = """
 SELECT feature, period_start, used, reserved FROM usage_quotas
 WHERE user_id = %(user_id)s ORDER BY period_start, feature
 """
+EXPORT_WEBHOOKS = """
+SELECT id, url, events, status, disabled_reason, created_at FROM webhooks
+WHERE user_id = %(user_id)s ORDER BY created_at, id
+"""
+EXPORT_EVENTS = """
+SELECT id, type, recording_id, clip_id, data, created_at FROM events WHERE user_id = %(user_id)s ORDER BY seq
+"""
 SECTIONS = {
     "recordings": EXPORT_RECORDINGS,
     "highlights": EXPORT_HIGHLIGHTS,
@@ -45,6 +52,8 @@ SECTIONS = {
     "jobs": EXPORT_JOBS,
     "api_keys": EXPORT_API_KEYS,
     "usage": EXPORT_USAGE,
+    "webhooks": EXPORT_WEBHOOKS,
+    "events": EXPORT_EVENTS,
 }
 
 

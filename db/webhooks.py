@@ -107,7 +107,7 @@ DELETE_WEBHOOK = "DELETE FROM webhooks WHERE id = %(webhook_id)s AND user_id = %
 ENABLE = f"""
 UPDATE webhooks SET status = 'enabled', disabled_at = NULL, disabled_reason = NULL, failing_since = NULL,
     updated_at = now()
-WHERE id = %(webhook_id)s AND user_id = %(user_id)s RETURNING {WEBHOOK_COLUMNS}
+WHERE id = %(webhook_id)s AND user_id = %(user_id)s AND status = 'disabled' RETURNING {WEBHOOK_COLUMNS}
 """  # noqa: S608 - the columns are a constant
 LIST_SUBSCRIBED = """
 SELECT id FROM webhooks
@@ -166,11 +166,22 @@ UPDATE webhook_deliveries SET attempts = attempts + 1, first_attempt_at = coales
 WHERE id = %(delivery_id)s AND status = 'pending' RETURNING id
 """
 # A later run of the same attempt finds the delivery ended and changes nothing.
-END_ATTEMPT = """
-UPDATE webhook_deliveries SET status = %(status)s::text, duration_ms = %(duration_ms)s,
+DELIVERED = """
+UPDATE webhook_deliveries SET status = 'delivered', finished_at = now(), duration_ms = %(duration_ms)s,
+    response_status = %(response_status)s, response_excerpt = %(response_excerpt)s, error = NULL,
+    job_id = NULL, next_attempt_at = NULL
+WHERE id = %(delivery_id)s AND status = 'pending' RETURNING id
+"""
+PUT_OFF = """
+UPDATE webhook_deliveries SET duration_ms = %(duration_ms)s,
     response_status = %(response_status)s, response_excerpt = %(response_excerpt)s, error = %(error)s,
-    job_id = NULL, next_attempt_at = NULL,
-    finished_at = CASE WHEN %(status)s::text = 'pending' THEN NULL ELSE now() END
+    job_id = NULL, next_attempt_at = NULL
+WHERE id = %(delivery_id)s AND status = 'pending' RETURNING id
+"""
+GIVE_UP = """
+UPDATE webhook_deliveries SET status = 'failed', finished_at = now(), duration_ms = %(duration_ms)s,
+    response_status = %(response_status)s, response_excerpt = %(response_excerpt)s, error = %(error)s,
+    job_id = NULL, next_attempt_at = NULL
 WHERE id = %(delivery_id)s AND status = 'pending' RETURNING id
 """
 GIVE_UP_ALL = """
@@ -227,7 +238,7 @@ def delete_webhook(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> bool:
 
 
 def enable(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Webhook | None:
-    """Let a webhook be told again, with its failures forgotten."""
+    """Let a disabled webhook be told again, with its failures forgotten; None when it is not disabled."""
     return _webhook(tx, ENABLE, {"user_id": user_id, "webhook_id": webhook_id})
 
 
@@ -340,13 +351,13 @@ def end_attempt(  # noqa: PLR0913 - keyword-only, one a column
     """Write what an attempt came to; False when the delivery had ended already."""
     parameters = {
         "delivery_id": delivery_id,
-        "status": status,
         "duration_ms": duration_ms,
         "response_status": response_status,
         "response_excerpt": response_excerpt,
         "error": None if error is None else Jsonb(error),
     }
-    return tx.execute(END_ATTEMPT, parameters).fetchone() is not None
+    statement = {"delivered": DELIVERED, "pending": PUT_OFF, "failed": GIVE_UP}[status]
+    return tx.execute(statement, parameters).fetchone() is not None
 
 
 def give_up_all(tx: Transaction, webhook_id: UUID, *, error: dict[str, Any]) -> int:

@@ -122,7 +122,7 @@ def delete(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> None:
 
 def enable(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Webhook:
     """Let a disabled webhook be told again. What it missed stays in its log and under /api/events."""
-    return _found(rows.enable(tx, user_id=user_id, webhook_id=webhook_id))
+    return rows.enable(tx, user_id=user_id, webhook_id=webhook_id) or get(tx, user_id=user_id, webhook_id=webhook_id)
 
 
 def list_deliveries(  # noqa: PLR0913 - keyword-only, one a filter

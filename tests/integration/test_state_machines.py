@@ -11,7 +11,13 @@ import pytest
 import db
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "state-machines.md"
-MACHINES = {"Job": ("jobs", "state"), "Recording": ("recordings", "status"), "Clip": ("clips", "status")}
+MACHINES = {
+    "Job": ("jobs", "state"),
+    "Recording": ("recordings", "status"),
+    "Clip": ("clips", "status"),
+    "Webhook": ("webhooks", "status"),
+    "Delivery": ("webhook_deliveries", "status"),
+}
 ARROW = re.compile(r"^\s+(\w+|\[\*\]) --> (\w+)", re.MULTILINE)
 
 
