@@ -59,8 +59,8 @@ THREADS = 32
 DATABASE_CONNECTIONS = 16
 REDIS_CONNECTIONS = 32
 REDIS_TIMEOUT_S = 2.0
-# The largest body that we read whole is the list of 10,000 parts of a completed upload.
-MAX_BODY_BYTES = 2 * 1024 * 1024
+# The largest body that we read whole carries a million characters of subtitles.
+MAX_BODY_BYTES = 5 * 1024 * 1024
 DOCS_PATH = "/api/docs"
 REQUEST_ID = "X-Request-Id"
 QUIET_ROUTES = frozenset({"/health", "/ready", "/metrics"})

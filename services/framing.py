@@ -21,6 +21,15 @@ TOLERANCE_S = 0.001
 # A client that asks for everything up to the end rounds the duration: up to half a frame at 25 a second.
 END_TOLERANCE_S = 0.05
 VIDEO_PRESETS = ("720p", "vertical", "square")
+# The options that the pipeline's presets take (a test compares the two); the child checks their values again.
+COMMON_OPTIONS = frozenset({"fade_in_s", "fade_out_s", "subtitles", "subtitles_origin", "keep_codec", "storyboard"})
+PRESET_OPTIONS = {
+    "original": COMMON_OPTIONS,
+    "720p": COMMON_OPTIONS,
+    "vertical": COMMON_OPTIONS | {"blurred_sides", "follow", "height"},
+    "square": COMMON_OPTIONS | {"blurred_sides", "follow", "size"},
+    "audiogram": COMMON_OPTIONS | {"shape", "theme", "background", "wave", "text", "progress", "show_progress"},
+}
 
 
 class ClipStyle(Struct, frozen=True, kw_only=True):
@@ -104,6 +113,7 @@ def spec_of(recording: Recording, style: ClipStyle, *, start_s: float, end_s: fl
         raise InvalidFieldError("preset", f"This recording has no picture for {preset}; use audiogram, or only mp3.")
     if preset == "audiogram" and not has_audio:
         raise InvalidFieldError("preset", "This recording has no sound to draw an audiogram from.")
+    _check_options(preset, style.options)
     return ClipSpec(
         start_s=start_s,
         end_s=end_s,
@@ -113,6 +123,14 @@ def spec_of(recording: Recording, style: ClipStyle, *, start_s: float, end_s: fl
         loudness=style.loudness,
         options=style.options,
     )
+
+
+def _check_options(preset: str, options: dict[str, Any]) -> None:
+    for name in options:
+        if name not in PRESET_OPTIONS[preset]:
+            takers = [taker for taker, names in PRESET_OPTIONS.items() if name in names]
+            known = f"use it with {' or '.join(takers)}" if takers else "no preset does"
+            raise InvalidFieldError(f"options.{name}", f"The preset {preset} takes no {name}; {known}.")
 
 
 def spec_of_highlight(

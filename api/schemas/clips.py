@@ -1,9 +1,10 @@
 """Clips and share links, as clients see them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import msgspec
 from msgspec import Meta, Struct
 
 from api.schemas.fields import (
@@ -27,14 +28,38 @@ from api.schemas.jobs import Eta, JobView, Percent, Stage
 from services.clips import Clip, ClipStyle
 
 Formats = Annotated[list[Format], Meta(min_length=1, max_length=10, examples=[["mp4"]])]
-Options = Annotated[
-    dict[str, Any],
-    Meta(
-        max_length=30,
-        description="Preset options: fade_in_s, fade_out_s, blurred_sides, subtitles, theme.",
-        examples=[{"fade_in_s": 0.5}],
-    ),
-]
+Options = Annotated[dict[str, Any], Meta(description="The options of the preset.", examples=[{"fade_in_s": 0.5}])]
+Fade = Annotated[float, Meta(ge=0, le=10, description="Seconds.", examples=[0.5])]
+Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$", description="#rrggbb.", examples=["#7c9cff"])]
+
+
+class OptionsRequest(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a preset can be told. Each takes the first six; the others are named beside those that take them."""
+
+    fade_in_s: Fade | None = None
+    fade_out_s: Fade | None = None
+    subtitles: (
+        Annotated[str, Meta(max_length=1_000_000, description="SRT or WebVTT, burnt in.", examples=["WEBVTT\n"])] | None
+    ) = None
+    subtitles_origin: (
+        Annotated[Literal["clip", "recording"], Meta(description="What time 0 of the subtitles is.")] | None
+    ) = None
+    keep_codec: (
+        Annotated[bool, Meta(description="Let an MP4 keep HEVC or AV1 where the cut can copy it.", examples=[False])]
+        | None
+    ) = None
+    storyboard: Annotated[bool, Meta(description="Also make a picture for scrubbing.", examples=[False])] | None = None
+    blurred_sides: Annotated[bool, Meta(description="vertical, square.", examples=[True])] | None = None
+    follow: Annotated[Literal["motion", "centre"], Meta(description="vertical, square.")] | None = None
+    height: Annotated[Literal[1280, 1920], Meta(description="vertical.")] | None = None
+    size: Annotated[Literal[720, 1080], Meta(description="square.")] | None = None
+    shape: Annotated[Literal["landscape", "square", "vertical"], Meta(description="audiogram.")] | None = None
+    theme: Annotated[Literal["dark", "light", "warm"], Meta(description="audiogram.")] | None = None
+    background: Colour | None = None
+    wave: Colour | None = None
+    text: Colour | None = None
+    progress: Colour | None = None
+    show_progress: Annotated[bool, Meta(description="audiogram.", examples=[True])] | None = None
 
 
 class StyleRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -44,7 +69,9 @@ class StyleRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     formats: Formats | None = None
     accuracy: Accuracy = "exact"
     loudness: Loudness | None = None
-    options: Options = {}
+    options: Annotated[OptionsRequest, Meta(examples=[{"fade_in_s": 0.5}])] = msgspec.field(
+        default_factory=OptionsRequest
+    )
 
     def style(self) -> ClipStyle:
         """Return it as the service takes it."""
@@ -53,7 +80,7 @@ class StyleRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             formats=None if self.formats is None else list(self.formats),
             accuracy=self.accuracy,
             loudness=self.loudness,
-            options=self.options,
+            options=msgspec.to_builtins(self.options),
         )
 
 

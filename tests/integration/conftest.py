@@ -38,3 +38,10 @@ def service(running_service: tuple[Service, str]) -> Service:
     running.deps.redis.flushall()
     running.client.cookies.clear()
     return running
+
+
+@pytest.fixture(scope="module")
+def template_connection(postgres_server: postgres.PostgresServer) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """The owner of a migrated database that nothing is written to."""
+    with clone_of_template(postgres_server) as url, psycopg.connect(url, autocommit=True) as connection:
+        yield connection

@@ -1,11 +1,14 @@
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from api.schemas.clips import OptionsRequest
 from db.highlights import HighlightRow
 from db.recordings import Recording
 from services.errors import ConflictError, InvalidFieldError, NotReadyError
@@ -13,6 +16,7 @@ from services.framing import (
     MAX_CLIP_FREE_S,
     MAX_CLIP_S,
     MIN_CLIP_S,
+    PRESET_OPTIONS,
     TOLERANCE_S,
     ClipStyle,
     check_times,
@@ -153,6 +157,44 @@ def test_style_that_the_recording_cannot_have_is_refused(
     with pytest.raises(InvalidFieldError) as caught:
         spec_of(recording(**changes), style, start_s=0, end_s=10)
     assert caught.value.details["field"] == field
+
+
+def test_options_are_those_that_the_pipeline_takes() -> None:
+    from pipeline.presets import parse_options
+
+    for preset, names in PRESET_OPTIONS.items():
+        assert set(parse_options(preset, {}).__struct_fields__) == names
+    everything = frozenset().union(*PRESET_OPTIONS.values())
+    assert set(OptionsRequest.__struct_fields__) == everything
+
+
+def test_values_of_options_are_those_that_the_pipeline_takes() -> None:
+    from pipeline.presets import _OPTION_TYPES
+
+    def described(kind: type) -> dict[str, Any]:
+        found = msgspec.inspect.type_info(kind)
+        return {field.name: bare(field.type) for field in found.fields}
+
+    def bare(kind: Any) -> Any:
+        if isinstance(kind, msgspec.inspect.Metadata):
+            return bare(kind.type)
+        if isinstance(kind, msgspec.inspect.UnionType):
+            (inner,) = [member for member in kind.types if not isinstance(member, msgspec.inspect.NoneType)]
+            return bare(inner)
+        return kind
+
+    asked = described(OptionsRequest)
+    for kind in _OPTION_TYPES.values():
+        for name, wanted in described(kind).items():
+            assert asked[name] == wanted, name
+
+
+def test_option_of_another_preset_is_refused_by_name() -> None:
+    with pytest.raises(
+        InvalidFieldError, match="original takes no blurred_sides; use it with vertical or square"
+    ) as caught:
+        spec_of(recording(), ClipStyle(options={"blurred_sides": True}), start_s=0, end_s=10)
+    assert caught.value.details["field"] == "options.blurred_sides"
 
 
 def test_formats_named_twice_are_made_once() -> None:

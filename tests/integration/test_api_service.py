@@ -1,0 +1,257 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+from api_server import LOCAL, PASSWORD, Service, serving
+from litestar.testing import TestClient
+from msgspec.structs import replace
+from structlog.testing import capture_logs
+
+from api import docs
+from api.app import create_app, open_deps
+from api.schemas import accounts, clips, recordings
+from cli.embedded.port import free_port
+from services import clips as clip_service
+from services.settings import Settings
+
+JSON = {"Content-Type": "application/json"}
+
+
+def test_root_leads_to_the_documentation(service: Service) -> None:
+    assert service.client.get("/", follow_redirects=False).headers["Location"] == "/api/docs"
+
+
+def test_health_and_ready_answer_while_all_is_well(service: Service) -> None:
+    assert service.client.get("/health").json() == {"success": True, "data": {"status": "ok"}}
+    ready = service.client.get("/ready")
+    assert ready.status_code == 200
+    assert ready.json()["data"] == {"status": "ready", "database": "ok", "redis": "ok", "storage": "ok"}
+
+
+@contextmanager
+def broken(settings: Settings, **changes: Any) -> Iterator[TestClient[Any]]:
+    with TestClient(create_app(open_deps(replace(settings, **changes))), raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_missing_database_is_named_and_answers_are_503(settings: Settings) -> None:
+    url = f"postgresql://nobody:secret@127.0.0.1:{free_port()}/none"
+    with broken(settings, database_url=url) as client:
+        assert client.get("/health").status_code == 200
+        ready = client.get("/ready")
+        assert ready.status_code == 503
+        details = ready.json()["error"]["details"]
+        assert (details["redis"], details["storage"]) == ("ok", "ok")
+        assert details["database"] != "ok"
+        assert "secret" not in ready.text
+
+
+def test_missing_redis_is_named_and_tries_are_503(settings: Settings) -> None:
+    with broken(settings, redis_url=f"redis://127.0.0.1:{free_port()}/0") as client:
+        ready = client.get("/ready").json()["error"]
+        assert ready["details"]["redis"] != "ok"
+        assert "redis" in ready["message"]
+        answer = client.post("/api/auth/login", json={"email": "a@example.com", "password": PASSWORD})
+        assert answer.status_code == 503
+        assert answer.json()["error"]["retryable"]
+        assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_missing_storage_is_named_and_uploads_are_503(settings: Settings) -> None:
+    storage = {"s3_endpoint": f"http://127.0.0.1:{free_port()}", "s3_access_key": "key", "s3_secret_key": "secret-key"}
+    with serving(replace(settings, **storage)) as service:
+        assert service.client.get("/ready").json()["error"]["details"]["storage"] != "ok"
+        person = service.person()
+        body = {"filename": "a.mp4", "size_bytes": 10, "content_type": "video/mp4"}
+        answer = person.post("/api/recordings", body)
+        assert answer.status_code == 503
+        assert answer.json()["error"]["details"]["part"] == "storage"
+        assert service.rows("SELECT 1 FROM recordings") == []
+
+
+def test_database_that_comes_back_is_used_again(service: Service, running_service: tuple[Service, str]) -> None:
+    person = service.person()
+    with psycopg.connect(running_service[1], autocommit=True) as owner:
+        owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert person.get("/api/me").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing/here", 404, "not_found"),
+        ("GET", "/api/recordings/not-an-id", 404, "not_found"),
+        ("GET", "/api/recordings/%ff", 404, "not_found"),
+        ("PUT", "/api/recordings", 405, "method_not_allowed"),
+        ("DELETE", "/health", 405, "method_not_allowed"),
+    ],
+)
+def test_addresses_that_do_not_exist_are_refused_in_the_envelope(
+    service: Service, method: str, path: str, status: int, code: str
+) -> None:
+    answer = service.client.request(method, path)
+    assert answer.status_code == status
+    assert (answer.json()["success"], answer.json()["error"]["code"]) == (False, code)
+    if status == 405:
+        assert "GET" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "code"),
+    [
+        (b"{", JSON, 400, "malformed_json"),
+        (b"", JSON, 400, "malformed_json"),
+        (b"\xff\xfe", JSON, 400, "malformed_json"),
+        (b'{"email": "\xff"}', JSON, 400, "malformed_json"),
+        (b'{"email": "a", "email": "b"', JSON, 400, "malformed_json"),
+        (b"[" * 100_000, JSON, 422, "invalid_field"),
+        (b'{"email": ' + b"[" * 100_000, JSON, 422, "invalid_field"),
+        (b"null", JSON, 422, "invalid_field"),
+        (b'"text"', JSON, 422, "invalid_field"),
+        (b"email=a&password=b", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
+        (b"<a/>", {"Content-Type": "text/xml"}, 415, "unsupported_media_type"),
+        (b"{}" + b" " * 6_000_000, JSON, 413, "payload_too_large"),
+    ],
+)
+def test_bodies_that_are_none_are_refused_in_the_envelope(
+    service: Service, content: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = service.client.post("/api/auth/login", content=content, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"]["code"] == code
+    assert answer.json()["error"]["message"]
+
+
+def test_fault_of_ours_is_500_with_an_id_and_without_its_insides(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the secret inside")
+
+    person = service.person()
+    monkeypatch.setattr(clip_service, "list_clips", fail)
+    with capture_logs() as logs:
+        answer = person.get("/api/clips")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (500, "internal_error")
+    assert error["details"]["id"] == answer.headers["X-Request-Id"]
+    assert "secret" not in answer.text
+    (entry,) = [entry for entry in logs if entry["event"] == "unexpected_error"]
+    assert isinstance(entry["exc_info"], RuntimeError)
+
+
+def test_every_answer_carries_an_id_and_guards(service: Service) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    answer = service.client.get("/nothing", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"})
+    assert answer.headers["X-Request-Id"] == trace_id
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert service.client.get("/api/me").headers["Cache-Control"] == "no-store"
+    other = service.client.get("/nothing", headers={"traceparent": "nonsense\n"}).headers["X-Request-Id"]
+    assert len(other) == 32
+
+
+def test_request_is_logged_with_its_route_and_without_its_secrets(service: Service) -> None:
+    person = service.person()
+    with capture_logs() as logs:
+        person.get("/api/recordings?q=private%20words")
+    (entry,) = [entry for entry in logs if entry["event"] == "request"]
+    assert (entry["route"], entry["status"], entry["method"]) == ("/api/recordings", 200, "GET")
+    assert "private" not in str(entry)
+    assert person.token not in str(entry)
+
+
+def test_metrics_count_requests_by_route(service: Service) -> None:
+    person = service.person()
+    person.get("/api/recordings/0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e")
+    text = service.client.get("/metrics").text
+    assert 'snuggles_http_requests_total{method="GET",route="/api/recordings/{recording_id}",status="404"}' in text
+    assert "0b6f6c1e" not in text
+
+
+def test_origins_that_are_named_may_ask_and_others_may_not(settings: Settings) -> None:
+    with broken(settings, cors_origins=("https://app.example.com",)) as client:
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        good = client.options("/api/clips", headers={"Origin": "https://app.example.com", **asked})
+        assert good.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+        assert good.headers["Access-Control-Allow-Credentials"] == "true"
+        bad = client.options("/api/clips", headers={"Origin": "https://evil.example.com", **asked})
+        assert "Access-Control-Allow-Origin" not in bad.headers
+
+
+class Page(HTMLParser):
+    """What a page would make a browser fetch or run."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag != "a":
+            self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "action"}]
+
+
+def test_documentation_page_needs_no_other_host_and_no_script(service: Service) -> None:
+    answer = service.client.get("/api/docs")
+    assert answer.status_code == 200
+    page = Page(answer.text)
+    assert "script" not in page.tags
+    assert page.addresses == []
+    assert "/api/clips/auto-generate" in answer.text
+    assert answer.headers["Content-Security-Policy"] == docs.POLICY
+
+
+def test_openapi_describes_every_operation_with_examples_that_fit(service: Service) -> None:
+    document = service.client.get("/api/docs/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    schemas = document["components"]["schemas"]
+    assert all(schema.get("examples") for schema in schemas.values() if "properties" in schema)
+    assert not [name for name in schemas if "." in name]
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    assert len(operations) > 40
+    for operation in operations:
+        assert operation["description"]
+        assert "default" in operation["responses"]
+        assert "400" not in operation["responses"]
+    open_to_all = {path for path, item in document["paths"].items() for op in item.values() if op.get("security") == []}
+    assert open_to_all == {
+        "/api/auth/signup",
+        "/api/auth/login",
+        "/api/auth/verify",
+        "/api/auth/forgot",
+        "/api/auth/reset",
+        "/health",
+        "/ready",
+        "/oembed",
+    }
+
+
+@pytest.mark.parametrize("module", [accounts, clips, recordings])
+def test_examples_of_requests_are_accepted_as_they_stand(service: Service, module: Any) -> None:
+    schemas = service.client.get("/api/docs/openapi.json").json()["components"]["schemas"]
+    kinds = [kind for name, kind in vars(module).items() if name.endswith("Request") and name in schemas]
+    assert kinds
+    for kind in kinds:
+        msgspec.convert(schemas[kind.__name__]["examples"][0], kind)
+
+
+def test_example_of_a_clip_is_one_that_could_be_made(service: Service) -> None:
+    schemas = service.client.get("/api/docs/openapi.json").json()["components"]["schemas"]
+    person = service.person()
+    body = schemas["ClipRequest"]["examples"][0] | {"recording_id": service.ready_recording(person)}
+    del body["highlight_id"]
+    assert person.post("/api/clips", body).status_code == 202
+
+
+def test_addresses_of_storage_are_the_services_own(service: Service) -> None:
+    assert service.deps.settings.public_url == LOCAL
