@@ -48,6 +48,59 @@ DELETE FROM jobs WHERE id IN (
 RETURNING id
 """
 
+# Stuck: nothing is going to end it, because its job is gone or has ended without telling.
+LIST_STUCK_CLIPS = """
+SELECT id FROM clips
+WHERE status IN ('queued', 'processing') AND updated_at < now() - make_interval(hours => %(hours)s)
+  AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.clip_id = clips.id AND jobs.state IN ('queued', 'running'))
+ORDER BY updated_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+LIST_STALE_HOLDS = """
+SELECT quota_holds.job_id FROM quota_holds JOIN jobs ON jobs.id = quota_holds.job_id
+WHERE quota_holds.state = 'held' AND jobs.finished_at < now() - interval '1 hour'
+ORDER BY quota_holds.created_at LIMIT %(limit)s
+"""
+DELETE_OLD_PERIODS = """
+DELETE FROM usage_quotas WHERE (user_id, feature, period_start) IN (
+    SELECT user_id, feature, period_start FROM usage_quotas
+    WHERE period_start < current_date - make_interval(months => %(months)s) LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+RETURNING user_id
+"""
+LIST_KEPT_OF_CLIPS = """
+SELECT clips.id, clips.status IN ('queued', 'processing') AS is_open,
+    ARRAY(SELECT entry.value ->> 'key' FROM jsonb_each(clips.objects) AS entry) AS keys
+FROM clips WHERE clips.id = ANY(%(ids)s)
+"""
+LIST_KEPT_OF_RECORDINGS = """
+SELECT id, status IN ('uploading', 'live', 'processing') AS is_open,
+    array_remove(ARRAY[source_key, timeline_key, index_key, waveform_key, poster_key, curve_key], NULL) AS keys
+FROM recordings WHERE id = ANY(%(ids)s) AND status <> 'deleted'
+"""
+ROLL_UP = """
+INSERT INTO job_series (bucket, queue, kind, outcome, jobs, wait_s, run_s)
+SELECT to_timestamp(floor(extract(epoch FROM finished_at) / %(bucket_s)s) * %(bucket_s)s) AS bucket,
+    queue, kind, state, count(*), sum(coalesce(greatest(extract(epoch FROM started_at - run_at), 0), 0)),
+    sum(coalesce(extract(epoch FROM finished_at - started_at), 0))
+FROM jobs
+WHERE finished_at >= to_timestamp(
+    floor(extract(epoch FROM now() - make_interval(secs => %(back_s)s)) / %(bucket_s)s) * %(bucket_s)s
+)
+GROUP BY 1, 2, 3, 4
+ON CONFLICT (bucket, queue, kind, outcome) DO UPDATE SET
+    jobs = excluded.jobs, wait_s = excluded.wait_s, run_s = excluded.run_s
+RETURNING bucket
+"""
+PRUNE_SERIES = "DELETE FROM job_series WHERE bucket < now() - make_interval(days => %(days)s) RETURNING bucket"
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """A thing that is there, and the keys that its row names."""
+
+    id: UUID
+    is_open: bool
+    keys: list[str]
+
 
 def find_published(tx: Transaction, clip_id: UUID) -> PublishedClip | None:
     """Return a completed clip with the keys of its objects."""
@@ -77,3 +130,34 @@ def purge_idempotency_keys(tx: Transaction, *, hours: int, limit: int) -> int:
 def prune_jobs(tx: Transaction, *, days: int, failed_days: int, limit: int) -> int:
     """Delete jobs that ended so long ago; return how many."""
     return len(tx.execute(PRUNE_JOBS, {"days": days, "failed_days": failed_days, "limit": limit}).fetchall())
+
+
+def list_stuck_clips(tx: Transaction, *, hours: int, limit: int) -> list[UUID]:
+    """Lock and list clips that wait for a job that does not exist any more."""
+    return [row["id"] for row in tx.execute(LIST_STUCK_CLIPS, {"hours": hours, "limit": limit})]
+
+
+def list_stale_holds(tx: Transaction, *, limit: int) -> list[UUID]:
+    """List ended jobs that still hold a part of an allowance."""
+    return [row["job_id"] for row in tx.execute(LIST_STALE_HOLDS, {"limit": limit})]
+
+
+def delete_old_periods(tx: Transaction, *, months: int, limit: int) -> int:
+    """Delete counts of periods that long ago; return how many."""
+    return len(tx.execute(DELETE_OLD_PERIODS, {"months": months, "limit": limit}).fetchall())
+
+
+def list_kept(tx: Transaction, bucket: str, ids: list[UUID]) -> list[Kept]:
+    """List which of these clips or recordings exist, with the keys they name."""
+    statement = LIST_KEPT_OF_CLIPS if bucket == "clips" else LIST_KEPT_OF_RECORDINGS
+    return [Kept(**row) for row in tx.execute(statement, {"ids": ids})]
+
+
+def roll_up(tx: Transaction, *, bucket_s: int, back_s: int) -> int:
+    """Count the jobs that ended in the last `back_s` seconds into buckets, again where they were; return how many."""
+    return len(tx.execute(ROLL_UP, {"bucket_s": bucket_s, "back_s": back_s}).fetchall())
+
+
+def prune_series(tx: Transaction, *, days: int) -> int:
+    """Delete buckets older than that; return how many."""
+    return len(tx.execute(PRUNE_SERIES, {"days": days}).fetchall())

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 from db import dispatch as rows
 from db.connection import CONNECT_TIMEOUT_S, SERVICE, SET_IDENTITY, Transaction
 from db.dispatch import Sent
+from services import schedules
 from services.dispatch import DISPATCHER_LOCK, Dispatch
 from services.settings import Settings
 from workers.broker import declare_queues, message, open_broker
@@ -92,6 +93,8 @@ class Dispatcher:
                 return
             log.info("dispatcher_active")
             connection.execute("LISTEN jobs_queued")
+            with _transaction(connection) as tx:
+                schedules.install(tx)
             reconciler, dispatch = Reconciler(random=self._random), Dispatch()
             while not self._stopped.is_set():
                 reconciler.run_if_due(lambda: _transaction(connection))

@@ -8,24 +8,26 @@ import structlog
 
 from db import dispatch, workers
 from db.connection import Transaction
-from services import jobs, lifecycle
+from services import jobs, lifecycle, schedules
 from services.dispatch import UNCLAIMED_S, WORKER_DEAD_S, WORKER_SILENT_S
 from services.jobs import LEASE_S
 
 INTERVAL_S = 1.0
+TICK_S = 5.0
+"""How late a schedule may be: the shortest is a minute."""
 
 log = structlog.get_logger(__name__)
 
 
 class Reconciler:
-    """Expired leases, lost messages, dead workers."""
+    """Expired leases, lost messages, dead workers, and the ticks of the schedules."""
 
     def __init__(self, *, random: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> None:
         self._random = random
         self._clock = clock
         # After PostgreSQL was away every lease looks expired: live workers get the time to renew theirs first.
         self._reaps_from_s = clock() + LEASE_S
-        self._due_s = clock()
+        self._due_s = self._tick_s = clock()
 
     def run_if_due(self, transaction: Callable[[], AbstractContextManager[Transaction]]) -> None:
         """Do all of it, at most once a second."""
@@ -42,6 +44,10 @@ class Reconciler:
             log.warning("workers_dead", workers=[str(worker) for worker in dead])
         if now_s >= self._reaps_from_s:
             self._reap(transaction)
+        if now_s >= self._tick_s:
+            self._tick_s = now_s + TICK_S
+            with transaction() as tx:
+                schedules.tick(tx)
 
     def _reap(self, transaction: Callable[[], AbstractContextManager[Transaction]]) -> None:
         with transaction() as tx:

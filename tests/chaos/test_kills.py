@@ -21,6 +21,7 @@ from storage.factory import Stores
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 CLIPS_EACH = 10
+NOTHING = {"bucket": "clips", "prefix": "nobody/nothing/"}
 END_S = 150.0
 OPEN = "SELECT count(*) AS n FROM jobs WHERE state IN ('queued', 'running')"
 DONE = "SELECT count(*) AS n FROM clips WHERE status = 'completed'"
@@ -160,11 +161,15 @@ def test_rolling_restart_charges_no_attempt(
 
 def queue_small_jobs(database: Database, number: int) -> list[UUID]:
     with database.transaction(SERVICE) as tx:
-        return [jobs.enqueue(tx, kind="purge_idempotency_keys", user_id=None).id for _ in range(number)]
+        return [jobs.enqueue(tx, kind="delete_objects", user_id=None, payload=NOTHING).id for _ in range(number)]
 
 
 def events(database: Database) -> dict[str, Any]:
-    found = rows(database, "SELECT event, count(*) AS n FROM job_events GROUP BY event")
+    found = rows(
+        database,
+        "SELECT event, count(*) AS n FROM job_events JOIN jobs ON jobs.id = job_id "
+        "WHERE kind = 'delete_objects' GROUP BY event",
+    )
     return {row["event"]: row["n"] for row in found}
 
 

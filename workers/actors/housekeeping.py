@@ -1,12 +1,13 @@
 """The system's own jobs: short, repeatable, and each the same whoever runs it and however often."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from db.connection import SERVICE, Transaction
 from services import maintenance, webhooks
+from services.errors import ConflictError
 from storage import keys
 from storage.store import Store
 from storage.sweep import sweep_uploads
@@ -14,6 +15,9 @@ from workers.attempt import Attempt
 from workers.execution import Publish, Work
 from workers.runtime import Runtime
 
+ORPHAN_AGE = timedelta(days=1)
+"""Longer than any attempt: what it has stored and not yet published is older than its row's keys."""
+FEW_OBJECTS = 100
 DELETE_BATCH = 1000  # what S3 takes in one request
 
 
@@ -60,7 +64,45 @@ def purge_idempotency_keys(_runtime: Runtime, _attempt: Attempt) -> Publish:
 
 def prune_jobs(_runtime: Runtime, _attempt: Attempt) -> Publish:
     """Forget finished jobs in batches."""
-    return lambda tx: {"pruned": maintenance.prune_jobs(tx)}
+    return maintenance.prune_jobs
+
+
+def roll_up_jobs(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    """Count ended jobs into the series that operators see."""
+    return lambda tx: {"buckets": maintenance.roll_up_jobs(tx)}
+
+
+def cleanup_clips(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    """Fail clips whose job is gone."""
+    return lambda tx: {"failed": maintenance.cleanup_clips(tx)}
+
+
+def reset_quotas(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    """Give back what ended jobs still hold."""
+    return maintenance.reset_quotas
+
+
+def sweep_objects(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Delete objects that no row refers to, a day after they were written.
+
+    ConflictError instead when that would be most of a bucket: then the database is the wrong one, not the objects.
+    """
+    before = datetime.now(UTC) - ORPHAN_AGE
+    deleted = {}
+    for store, bucket in ((runtime.stores.clips, "clips"), (runtime.stores.recordings, "recordings")):
+        old = [stat.key for stat in store.list_objects("") if stat.modified_at < before]
+        orphans: list[str] = []
+        for begin in range(0, len(old), DELETE_BATCH):
+            attempt.check()
+            with runtime.database.transaction(SERVICE) as tx:
+                orphans += maintenance.find_orphans(tx, bucket=bucket, keys=old[begin : begin + DELETE_BATCH])
+        if len(orphans) > FEW_OBJECTS and len(orphans) > len(old) / 2:
+            raise ConflictError(
+                f"{len(orphans)} of {len(old)} objects in {bucket} belong to nothing in this database. Check that "
+                "DATABASE_URL and the bucket belong together; nothing was deleted."
+            )
+        deleted[bucket] = _delete(attempt, store, orphans)
+    return _result(deleted)
 
 
 def sweep_webhooks(_runtime: Runtime, _attempt: Attempt) -> Publish:
@@ -75,6 +117,10 @@ HOUSEKEEPING: Mapping[str, Work] = {
     "expire_clips": expire_clips,
     "purge_idempotency_keys": purge_idempotency_keys,
     "prune_jobs": prune_jobs,
+    "roll_up_jobs": roll_up_jobs,
+    "cleanup_clips": cleanup_clips,
+    "reset_quotas": reset_quotas,
+    "sweep_objects": sweep_objects,
     "sweep_webhooks": sweep_webhooks,
 }
 
