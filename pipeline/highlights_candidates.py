@@ -29,6 +29,9 @@ MEASURES: Final[tuple[str, ...]] = (
     "contrast",  # mean row log-odds inside less those of the seconds around
     "before",  # dB over the three seconds before
     "after",  # dB over the three seconds after
+    "decay",  # dB by which the first half is louder than the second: people tire, machines do not
+    "sway",  # dB by which the level moves within the interval
+    "least",  # lowest row log-odds inside, smoothed: one event has no hole
     "duration",  # log2 of seconds
 )
 
@@ -74,6 +77,10 @@ def measure(
     before[start == 0] = inside[start == 0]
     after[stop == rows] = inside[stop == rows]
     around = (before[:, -2] + after[:, -2]) / 2
+    middle = (start + stop) // 2
+    level_sums = np.concatenate(([0.0], np.cumsum(np.square(level_db, dtype=np.float64))))
+    squares = (level_sums[stop] - level_sums[start]) / (stop - start)
+    least = np.minimum.reduceat(np.append(log_odds, np.inf), intervals.ravel())[::2] if len(intervals) else np.empty(0)
     peak = np.maximum.reduceat(np.append(log_odds, -np.inf), intervals.ravel())[::2] if len(intervals) else np.empty(0)
     return np.column_stack(
         (
@@ -82,6 +89,9 @@ def measure(
             inside[:, -2] - around,
             inside[:, -1] - before[:, -1],
             inside[:, -1] - after[:, -1],
+            mean(start, middle)[:, -1] - mean(middle, stop)[:, -1],
+            np.sqrt(np.maximum(squares - np.square(inside[:, -1]), 0.0)),
+            least,
             np.log2((stop - start) / ROWS_PER_S),
         ),
     )

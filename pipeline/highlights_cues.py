@@ -37,6 +37,13 @@ CUES: Final[tuple[str, ...]] = (
     "scream",  # harmonicity times octaves over 560 Hz, the best half second: higher than anyone speaks
     *(f"rhythm_{m}" for m in range(len(MODULATION_EDGES_HZ) - 1)),  # swing of the envelope by octave, from 1.5 Hz
     "pauses",  # 0..1, share of gaps
+    "flutter",  # dB from one row to the next: speech jumps, crowds ripple, machines do not move at all
+    "shape_flutter",  # dB from one row to the next in the bands: the same for the spectrum
+    "ripple",  # dB by which bands stand out of their neighbours: mouths have formants, rain and fans have none
+    "share_low",  # dB of 100-450 Hz under the level
+    "share_mid",  # dB of 450-1500 Hz under the level: where crowds of voices have their power
+    "share_high",  # dB of 1.5-4 kHz under the level: where hands and excited voices have it
+    "share_top",  # dB of 4-7.6 kHz under the level
 )
 
 _NEAR_ROWS: Final = 7
@@ -54,6 +61,7 @@ _SHAPE_RANGE_DB: Final = 45.0
 """Bands further under the level than this are out of the codec's sight."""
 _SCREAM_OCTAVES: Final = 3.0
 """560 Hz."""
+_REGIONS: Final = (slice(0, 3), slice(3, 9), slice(9, 15), slice(15, BANDS))
 _TREBLE, _HIGHS, _LOWS, _MIDS, _MID_LOWS, _BASS = 15, 12, 8, slice(8, 13), 6, 3
 """Bands: 15 begins at 4 kHz, 12 at 2.8 kHz, 8 at 1.4 kHz, 6 at 950 Hz, 3 at 440 Hz."""
 
@@ -74,6 +82,7 @@ def extract_cues(timeline: Timeline) -> Rows:
     columns += [_mean(harmonic, _SHORT_ROWS), _mean(pitch, _SHORT_ROWS), _scream(harmonic, pitch)]
     columns += [_mean(timeline.column(f"modulation_{m}"), _NEAR_ROWS) for m in range(len(MODULATION_EDGES_HZ) - 1)]
     columns.append(_mean(timeline.column("gaps"), _NEAR_ROWS))
+    columns += _texture(level, bands)
     return np.stack(columns, axis=1)
 
 
@@ -110,6 +119,20 @@ def _colour(level: Column, bands: Rows) -> list[Column]:
         difference[:, _MIDS].mean(axis=1) - difference[:, :_MID_LOWS].mean(axis=1),
         difference[:, :_BASS].mean(axis=1),
         difference[:, _TREBLE:].mean(axis=1),
+    ]
+
+
+def _texture(level: Column, bands: Rows) -> list[Column]:
+    shape = np.maximum(bands - level[:, None], -_SHAPE_RANGE_DB)
+    near = _mean(shape, _SHORT_ROWS)
+    ripple = np.abs(near[:, 2:] - 2 * near[:, 1:-1] + near[:, :-2]).mean(axis=1)
+    powers = np.power(np.float32(10.0), shape / 10.0)
+    shares = [_power_mean(10 * np.log10(powers[:, part].sum(axis=1)), _NEAR_ROWS) for part in _REGIONS]
+    return [
+        _mean(np.abs(np.diff(level, prepend=level[:1])), _LONG_ROWS),
+        _mean(np.abs(np.diff(shape, axis=0, prepend=shape[:1])).mean(axis=1), _LONG_ROWS),
+        ripple,
+        *shares,
     ]
 
 

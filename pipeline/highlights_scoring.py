@@ -12,8 +12,8 @@ from pipeline.features import ROWS_PER_S, SILENCE_DB
 from pipeline.highlights_audience import hear_audience
 from pipeline.highlights_candidates import MAX_ROWS, MEASURES, Intervals, measure, pick, propose, runs
 from pipeline.highlights_cues import CUES, extract_cues, smoothed_level_db
-from pipeline.highlights_kinds import Kinds, tell_kinds
-from pipeline.highlights_model import Additive, load_model, shares, sigmoid
+from pipeline.highlights_kinds import KindGuess, tell_kinds
+from pipeline.highlights_model import Judgement, any_of, load_model, sigmoid
 from pipeline.timeline_file import Timeline
 from pipeline.types import ActivityEvent, DetectOptions, Reason
 
@@ -42,13 +42,13 @@ class Core:
     rows: tuple[int, int]
     peak_row: int
     score: float
-    kind: Kinds
+    kind: KindGuess
     reasons: list[Reason]
 
 
 def signal_names() -> list[str]:
     """Return the signals that can be weighted; they are the names in `reasons`, beside `base`."""
-    return [*load_model().intervals.signals(), AUDIENCE]
+    return [*load_model().signals(), AUDIENCE]
 
 
 class Hearing:
@@ -57,13 +57,13 @@ class Hearing:
     def __init__(self, timeline: Timeline, options: DetectOptions, activity: Sequence[ActivityEvent]) -> None:
         self._weights = _checked_weights(options.weights)
         self._model = load_model()
+        self._signals = self._model.signals()
+        self._scale = np.array([self._weights.get(signal, 1.0) for signal in self._signals])
         self._cues = extract_cues(timeline)
         self.level_db = smoothed_level_db(timeline)
-        heard = self.level_db > UNHEARD_DB
-        rows = self._model.rows
-        self._log_odds = rows.bias + (rows.parts(self._cues, CUES) * self._scales(rows)).sum(axis=1)
-        self._log_odds[~heard] = rows.bias
-        self._audience = hear_audience(activity, sigmoid(self._log_odds)).evidence * self._weights.get(AUDIENCE, 1.0)
+        self._log_odds = self._row_log_odds()
+        sound = sigmoid(self._log_odds)
+        self._audience = hear_audience(activity, sound).evidence * self._weights.get(AUDIENCE, 1.0)
 
     def curve(self) -> NDArray[np.float64]:
         """Return how likely each row belongs to a highlight, 0..1."""
@@ -75,33 +75,45 @@ class Hearing:
         if len(intervals) == 0:
             return []
         measures = measure(intervals, self._cues, self._log_odds, self.level_db)
-        model = self._model.intervals
-        parts = model.parts(measures, MEASURES) * self._scales(model)
-        parts[self._unheard(intervals)] = 0.0
-        sound_score = sigmoid(model.bias + parts.sum(axis=1))
-        parts = np.column_stack((parts, self._audience_parts(intervals)))
-        scores, given = shares(parts, model.bias)
-        chosen = [i for i in pick(intervals, scores) if scores[i] >= least]
-        kinds = tell_kinds(self._model.kinds, measures[chosen])
-        return [
-            Core(
-                rows=(int(intervals[i, 0]), int(intervals[i, 1])),
-                peak_row=self._peak(intervals[i]),
-                score=float(scores[i]),
-                kind=self._kind(kind, sound_score[i], parts[i]),
-                reasons=self._reasons(given[i]),
+        judgement = self._judge(intervals, measures)
+        chosen = [i for i in pick(intervals, judgement.scores) if judgement.scores[i] >= least]
+        kinds = tell_kinds(self._model, measures[chosen], judgement.log_odds[chosen])
+        sound_scores = judgement.sound_scores()
+        cores = []
+        for i, kind in zip(chosen, kinds, strict=True):
+            given = judgement.shares(i)
+            start, stop = int(intervals[i, 0]), int(intervals[i, 1])
+            cores.append(
+                Core(
+                    rows=(start, stop),
+                    peak_row=start + int(np.argmax((self._log_odds + self._audience)[start:stop])),
+                    score=float(judgement.scores[i]),
+                    kind=_with_audience(kind, sound_scores[i], given),
+                    reasons=self._reasons(given),
+                ),
             )
-            for i, kind in zip(chosen, kinds, strict=True)
-        ]
+        return cores
+
+    def _row_log_odds(self) -> NDArray[np.float64]:
+        listeners = self._model.rows.values()
+        parts = [a.parts(self._cues, CUES, self._signals) @ self._scale for a in listeners]
+        heard = self.level_db > UNHEARD_DB
+        return any_of(np.stack([a.bias + p * heard for a, p in zip(listeners, parts, strict=True)], axis=1))
 
     def _propose(self) -> Intervals:
         found = [propose(self._log_odds)]
         if self._audience.any():
-            found.append(
-                runs(self._audience > np.maximum(AUDIENCE_LEAST, AUDIENCE_SHARE * _near_maximum(self._audience)))
-            )
+            height = np.maximum(AUDIENCE_LEAST, AUDIENCE_SHARE * _near_maximum(self._audience))
+            found.append(runs(self._audience > height))
         every = np.unique(np.concatenate(found), axis=0)
         return every[every[:, 1] - every[:, 0] <= MAX_ROWS]
+
+    def _judge(self, intervals: Intervals, measures: NDArray[np.float64]) -> Judgement:
+        listeners = self._model.intervals.values()
+        parts = np.stack([a.parts(measures, MEASURES, self._signals) * self._scale for a in listeners], axis=1)
+        parts[self._unheard(intervals)] = 0.0
+        biases = np.array([a.bias for a in listeners])
+        return Judgement(parts, self._audience_parts(intervals), biases, self._model.calibration)
 
     def _unheard(self, intervals: Intervals) -> NDArray[np.bool_]:
         """Return which intervals hold no sound at all."""
@@ -112,28 +124,22 @@ class Hearing:
         """Return the audience's strongest word within each interval."""
         return np.maximum.reduceat(np.append(self._audience, -np.inf), intervals.ravel())[::2]
 
-    def _scales(self, model: Additive) -> NDArray[np.float64]:
-        return np.array([self._weights.get(signal, 1.0) for signal in model.signals()])
-
-    def _peak(self, interval: NDArray[np.intp]) -> int:
-        start, stop = interval
-        return int(start + np.argmax((self._log_odds + self._audience)[start:stop]))
-
-    def _kind(self, from_sound: Kinds, sound_score: float, parts: NDArray[np.float64]) -> Kinds:
-        audience = parts[-1]
-        if audience <= 0.0 or sound_score >= ENGAGEMENT_SCORE:
-            return from_sound
-        return "engagement", float(audience / (audience + max(0.0, parts[:-1].sum())))
-
     def _reasons(self, given: NDArray[np.float64]) -> list[Reason]:
         """Return what gave the score, the greatest first; what gave nothing is left out."""
-        names = [BASE, *signal_names()]
+        names = [BASE, *self._signals, AUDIENCE]
         order = sorted(range(len(names)), key=lambda i: (-abs(given[i]), i))
         return [
             Reason(signal=names[i], weight=self._weights.get(names[i], 1.0), contribution=float(given[i]))
             for i in order
             if given[i] != 0.0
         ]
+
+
+def _with_audience(kind: KindGuess, sound_score: float, given: NDArray[np.float64]) -> KindGuess:
+    """Return `engagement` for a moment that only the audience noticed, with its share of what speaks for it."""
+    if given[-1] <= 0.0 or sound_score >= ENGAGEMENT_SCORE:
+        return kind
+    return "engagement", float(given[-1] / given[1:][given[1:] > 0.0].sum())
 
 
 def _near_maximum(values: NDArray[np.float64]) -> NDArray[np.float64]:
