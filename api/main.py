@@ -1,7 +1,10 @@
 """The API process: settings in, uvicorn out."""
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from socket import socket
+from types import FrameType
+from typing import NoReturn
 
 import structlog
 import uvicorn
@@ -48,5 +51,12 @@ def run(settings: Settings) -> None:
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
+    # Uvicorn raises the signal again once it has shut down; being told to stop is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     logger.info("serving", host=settings.host, port=settings.port)
     ApiServer(config, deps).run()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
