@@ -213,6 +213,11 @@ class Service:
         self.finish_clip(data["clip"]["id"], self.begin(data["job"]["id"]))
         return str(data["clip"]["id"])
 
+    def person_download(self, person: Person, **asked: Any) -> str:
+        """Where the file of a new clip lies."""
+        clip_id = self.ready_clip(person, **asked)
+        return str(person.get(f"/api/clips/{clip_id}/download").headers["Location"])
+
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[Service]:
