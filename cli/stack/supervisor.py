@@ -33,7 +33,8 @@ class Supervisor:
     def listen_to_signals(self) -> None:
         """Let Ctrl-C, SIGTERM and a closed terminal ask for a clean stop, and a second time for a quick one."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
+                signal.signal(number, self._on_signal)
 
     @property
     def asked_to_stop(self) -> bool:
