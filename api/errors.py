@@ -27,12 +27,6 @@ class MalformedBodyError(DomainError):
     code: ClassVar[str] = "malformed_json"
 
 
-class MethodNotAllowedError(DomainError):
-    """The address exists, but not for this method."""
-
-    code: ClassVar[str] = "method_not_allowed"
-
-
 class InternalError(DomainError):
     """A fault of ours."""
 
@@ -45,7 +39,6 @@ STATUS: Mapping[type[DomainError], int] = {
     errors.UnauthenticatedError: 401,
     errors.ForbiddenError: 403,
     errors.NotFoundError: 404,
-    MethodNotAllowedError: 405,
     errors.ConflictError: 409,
     errors.PayloadTooLargeError: 413,
     errors.UnsupportedMediaTypeError: 415,
