@@ -110,6 +110,8 @@ class _Cut:
         if refusal is not None:
             return refusal
         found = survey(self.demuxer, self.begin, self.end, self.splicer)
+        if found.changes:
+            return Problem(code="changes_midway", message=REASONS["changes_midway"])
         plan = self._plan(found)
         if plan.reason is not None:
             return Problem(code=plan.reason, message=REASONS[plan.reason])

@@ -34,6 +34,9 @@ class Joiner(Protocol):
     def is_seam(self, data: bytes) -> bool:
         """Whether a copy may begin with this keyframe after pictures of another encoder."""
 
+    def is_other(self, data: bytes) -> bool:
+        """Whether this keyframe brings parameters that are not the stream's own: a change midway."""
+
     def encoder(self) -> VideoCodecContext:
         """Return an encoder matched to the stream, not yet open, that puts out pictures in order of display."""
 
@@ -73,6 +76,13 @@ class _H264:
 
     def is_seam(self, data: bytes) -> bool:
         return any(unit and unit[0] & 0x1F == nal.H264_IDR for unit in self._units(data))
+
+    def is_other(self, data: bytes) -> bool:
+        if self._config is not None:
+            known = set(self._config.sps)
+        else:
+            known = set(_h264_sets((unit for unit in nal.split_annexb(self._old) if unit), nal.H264_SPS))
+        return not known.issuperset(_h264_sets((unit for unit in self._units(data) if unit), nal.H264_SPS))
 
     def encoder(self) -> VideoCodecContext:
         encoder = _matched("libx264", self._stream)
@@ -139,6 +149,10 @@ class _Hevc:
     def is_seam(self, data: bytes) -> bool:
         return any(unit and nal.hevc_type(unit) in nal.HEVC_SEAMS for unit in self._units(data))
 
+    def is_other(self, data: bytes) -> bool:
+        found = {unit for unit in self._units(data) if unit and nal.hevc_type(unit) == nal.HEVC_SPS}
+        return not found.issubset(self._sets(nal.HEVC_SPS))
+
     def encoder(self) -> VideoCodecContext:
         encoder = _matched("libx265", self._stream)
         params = "log-level=none:info=0:bframes=0:open-gop=0:repeat-headers=0:aud=0:hrd=0:temporal-layers=0"
@@ -192,6 +206,9 @@ class _Plain:
 
     def is_seam(self, data: bytes) -> bool:
         return bool(data)
+
+    def is_other(self, data: bytes) -> bool:
+        return not data
 
     def encoded(self, data: bytes) -> bytes:
         return data

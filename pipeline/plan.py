@@ -16,12 +16,13 @@ MIN_COPIED_SHARE = 0.1
 STANDSTILL_STEPS = 1.5
 """A picture that was already standing for this many usual steps is not gone back to: it is held from the cut on."""
 
-Reason = Literal["inside_one_gop", "open_gop", "little_to_copy", "no_keyframe", "broken_order"]
+Reason = Literal["inside_one_gop", "open_gop", "little_to_copy", "no_keyframe", "broken_order", "changes_midway"]
 REASONS: dict[Reason, str] = {
     "inside_one_gop": "No keyframe lies inside the clip, so there is nothing that could be copied.",
     "open_gop": "The keyframes inside the clip depend on pictures before them (open GOP), so nothing can be copied.",
     "little_to_copy": "The keyframe inside the clip is too close to its end for copying to be worth a seam.",
     "no_keyframe": "The recording has no keyframe before the clip.",
+    "changes_midway": "The pictures change their size or format inside the clip.",
     "broken_order": "The decoding times of the recording are out of order.",
 }
 """Why a clip is encoded as a whole, in words for a person."""

@@ -54,6 +54,12 @@ class Splicer:
         """Whether a copy may begin with this packet after pictures of another encoder."""
         return bool(packet.is_keyframe and self._joiner is not None and self._joiner.is_seam(bytes(packet)))
 
+    def is_other(self, packet: "Packet[Stream]") -> bool:
+        """Whether this packet changes the stream's parameters (size, pixel format …) midway."""
+        if packet.has_sidedata("new_extradata"):
+            return True
+        return bool(packet.is_keyframe and self._joiner is not None and self._joiner.is_other(bytes(packet)))
+
     def seam(self, packet: "Packet[Stream]") -> "Packet[Stream]":
         """Return the first copied packet as it must be to follow encoded pictures."""
         data = bytes(packet)

@@ -26,6 +26,8 @@ class Survey:
     sounds: list[SoundUnit] = field(default_factory=list)
     sound_step: int = 0
     """The longest packet of sound, in ticks."""
+    changes: bool = False
+    """Whether the pictures change their size or format midway."""
 
 
 def survey(demuxer: Demuxer, begin: Fraction, end: Fraction, splicer: Splicer | None) -> Survey:
@@ -35,6 +37,7 @@ def survey(demuxer: Demuxer, begin: Fraction, end: Fraction, splicer: Splicer | 
     for piece in demuxer.stretch(begin, end):
         if video is not None and piece.stream == video.index:
             found.pictures.append(_unit(piece, splicer))
+            found.changes = found.changes or (splicer is not None and splicer.is_other(piece.packet))
         else:
             found.sounds.append(SoundUnit(piece.pts, piece.duration))
             found.sound_step = max(found.sound_step, piece.duration)

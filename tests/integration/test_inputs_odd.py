@@ -1,0 +1,223 @@
+"""The odder recordings: uneven rhythm, no picture or no sound, extreme sizes and levels, streams that change midway."""
+
+import shutil
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_video import (
+    AAC,
+    H264,
+    H264_B,
+    RATE,
+    complaints,
+    origin_s,
+    pictures_of,
+    read_number,
+    record,
+    run_ffmpeg,
+    sound_of,
+    sync_of,
+)
+
+from pipeline.cut import cut
+from pipeline.errors import MediaError
+from pipeline.probe import probe
+from pipeline.types import Accuracy
+
+NTSC = Fraction(30000, 1001)
+ACCURACIES: tuple[Accuracy, ...] = ("exact", "encode")
+UNEVEN = ("-vf", "setpts='(N+0.4*mod(N,3))/25/TB'", "-fps_mode", "vfr", "-enc_time_base", "1/1000")
+STANDING = ("-vf", "setpts='(N+if(gte(N,40),50,0))/25/TB'", "-fps_mode", "vfr", "-enc_time_base", "1/1000")
+
+
+@pytest.mark.parametrize("accuracy", ACCURACIES)
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_uneven_rhythm_keeps_the_time_of_each_picture(tmp_path: Path, accuracy: Accuracy, suffix: str) -> None:
+    source = record(tmp_path / f"phone{suffix}", seconds=4, video=(*H264, "-g", "25", *UNEVEN))
+    out = tmp_path / "clip.mp4"
+    report = cut(source, start_s=0.9, end_s=2.9, out=out, accuracy=accuracy)
+    assert report.accuracy == accuracy
+    recorded = {p.number: p.time_s for p in pictures_of(source)}
+    shown = pictures_of(out)
+    assert [b.number - a.number for a, b in pairwise(shown)] == [1] * (len(shown) - 1)
+    offsets = [recorded[p.number] - p.time_s for p in shown]
+    assert max(offsets) - min(offsets) < 0.0025
+    assert abs(offsets[0] - 0.9) < 0.06
+    assert complaints(out) == ""
+
+
+@pytest.mark.parametrize("accuracy", ACCURACIES)
+def test_picture_that_stands_still_is_shown_from_the_cut_on(tmp_path: Path, accuracy: Accuracy) -> None:
+    """A screen recording in which nothing moved for two seconds: picture 39 stands from 1.56 s to 3.6 s."""
+    source = record(tmp_path / "screen.mp4", seconds=6, video=(*H264, "-g", "25", *STANDING))
+    out = tmp_path / "clip.mp4"
+    cut(source, start_s=2.6, end_s=5.0, out=out, accuracy=accuracy)
+    shown = pictures_of(out)
+    assert [p.number for p in shown[:3]] == [39, 40, 41]
+    assert shown[0].time_s == pytest.approx(0, abs=0.002)
+    assert shown[1].time_s == pytest.approx(1.0, abs=0.045)
+    assert sound_of(out).end_s == pytest.approx(2.4, abs=0.045)
+    assert complaints(out) == ""
+
+
+@pytest.mark.parametrize("accuracy", ["exact", "fast", "encode"])
+def test_recording_without_sound_gives_a_silent_clip(tmp_path: Path, accuracy: Accuracy) -> None:
+    source = record(tmp_path / "mute.mp4", video=(*H264_B, "-g", "25"), audio=None)
+    out = tmp_path / "clip.mp4"
+    cut(source, start_s=1.2, end_s=3.2, out=out, accuracy=accuracy)
+    assert {p.number for p in pictures_of(out)} >= set(range(30, 80))
+    assert probe(out).audio is None
+    assert complaints(out) == ""
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "rate"),
+    [
+        (".ogg", ("-c:a", "libvorbis"), 44_100),
+        (".opus", ("-c:a", "libopus"), 48_000),
+        (".wav", ("-c:a", "pcm_s16le"), 44_100),
+        (".flac", ("-c:a", "flac"), 44_100),
+        (".mp3", ("-c:a", "libmp3lame"), 44_100),
+        (".m4a", AAC, 44_100),
+        (".aac", AAC, 48_000),
+        (".mka", ("-c:a", "pcm_f32le"), 96_000),
+        (".wav", ("-c:a", "pcm_alaw"), 8_000),
+    ],
+)
+@pytest.mark.parametrize("out_suffix", [".m4a", ".mp3", ".mp4"])
+def test_sound_alone_is_cut_where_it_was_asked(
+    tmp_path: Path, suffix: str, codec: tuple[str, ...], rate: int, out_suffix: str
+) -> None:
+    source = record(tmp_path / f"talk{suffix}", seconds=5, video=None, audio=codec, sound_rate=rate)
+    out = tmp_path / f"clip{out_suffix}"
+    cut(source, start_s=1.3, end_s=3.8, out=out)
+    heard = sound_of(out)
+    assert heard.end_s - heard.start_s == pytest.approx(2.5, abs=0.06)
+    recorded = origin_s(heard, heard.start_s + 0.5, 1.8, recorded_rate=rate)
+    assert recorded == pytest.approx(1.8, abs=0.06)
+    assert complaints(out) == ""
+
+
+@pytest.mark.parametrize("level", ["silence", "constant", "clipping"])
+def test_strange_levels_are_cut(tmp_path: Path, level: str) -> None:
+    expression = {"silence": "0", "constant": "0.5", "clipping": "4*sin(2*PI*300*t)"}[level]
+    run_ffmpeg("-f", "lavfi", "-i", f"aevalsrc={expression}:s=48000:d=4", "-c:a", "pcm_s16le", tmp_path / "level.wav")
+    out = tmp_path / "clip.m4a"
+    cut(tmp_path / "level.wav", start_s=1, end_s=3, out=out)
+    heard = sound_of(out)
+    assert heard.end_s - heard.start_s == pytest.approx(2.0, abs=0.05)
+    peak = float(np.abs(heard.samples[4800:-4800]).max())
+    assert (peak < 0.001) == (level == "silence")
+    assert complaints(out) == ""
+
+
+@pytest.mark.parametrize("size", [(161, 97), (1, 1), (2, 2), (15, 31)])
+@pytest.mark.parametrize("accuracy", ACCURACIES)
+def test_odd_sizes_give_a_clip(tmp_path: Path, size: tuple[int, int], accuracy: Accuracy) -> None:
+    source = record(tmp_path / "odd.mkv", size=size, video=("-c:v", "libx264", "-pix_fmt", "yuv444p", "-g", "25"))
+    out = tmp_path / "clip.mp4"
+    cut(source, start_s=0.8, end_s=2.8, out=out, accuracy=accuracy)
+    assert len(pictures_of(out)) == 50
+    assert complaints(out) == ""
+
+
+def test_one_picture_of_8k_gives_a_clip(tmp_path: Path) -> None:
+    size = (7680, 4320)
+    source = record(tmp_path / "large.mp4", seconds=0.04, size=size, video=(*H264, "-threads", "1"), audio=None)
+    out = tmp_path / "clip.mp4"
+    report = cut(source, start_s=0, end_s=0.04, out=out)
+    assert report.accuracy == "exact"
+    assert [p.number for p in pictures_of(out)] == [0]
+
+
+def joined(folder: Path, *parts: Path) -> Path:
+    """Put transport streams one behind the other, byte by byte, as recorders do."""
+    with (folder / "joined.ts").open("wb") as file:
+        for part in parts:
+            with part.open("rb") as one:
+                shutil.copyfileobj(one, file)
+    return folder / "joined.ts"
+
+
+@pytest.mark.parametrize("accuracy", ["exact", "fast", "encode"])
+def test_resolution_that_changes_midway_is_encoded(tmp_path: Path, accuracy: Accuracy) -> None:
+    video = (*H264, "-g", "25")
+    first = record(tmp_path / "a.ts", seconds=3, video=video)
+    second = record(tmp_path / "b.ts", seconds=3, video=video, size=(320, 192), extra=("-output_ts_offset", "3"))
+    source = joined(tmp_path, first, second)
+    out = tmp_path / "clip.mp4"
+    report = cut(source, start_s=1.6, end_s=4.4, out=out, accuracy=accuracy)
+    assert report.accuracy == "encode"
+    if accuracy != "encode":
+        assert [note.code for note in report.notes] == ["changes_midway"]
+    numbers = [p.number for p in pictures_of(out)]
+    assert numbers == sorted(numbers[:36]) + sorted(numbers[36:])
+    assert len(numbers) == pytest.approx(70, abs=2)
+    assert complaints(out) == ""
+
+
+def test_parameters_that_change_outside_the_clip_do_not_matter(tmp_path: Path) -> None:
+    video = (*H264, "-g", "25")
+    first = record(tmp_path / "a.ts", seconds=3, video=video)
+    second = record(tmp_path / "b.ts", seconds=3, video=video, size=(320, 192), extra=("-output_ts_offset", "3"))
+    report = cut(joined(tmp_path, first, second), start_s=0.5, end_s=2.0, out=tmp_path / "clip.mp4")
+    assert report.accuracy == "exact"
+
+
+@pytest.fixture(scope="module")
+def two_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two hours at 29.97: 300 pictures and exactly their length of sound, 719 times."""
+    folder = tmp_path_factory.mktemp("hours")
+    piece = record(
+        folder / "piece.mov",
+        seconds=300 * 1001 / 30000,
+        rate=NTSC,
+        video=(*H264, "-g", "60"),
+        audio=("-c:a", "pcm_s16le"),
+        sound_rate=8000,
+    )
+    (folder / "list.txt").write_text(f"file {piece.name}\n" * 719, encoding="ascii")
+    run_ffmpeg("-f", "concat", "-i", folder / "list.txt", "-c", "copy", folder / "hours.mov")
+    return folder / "hours.mov"
+
+
+def test_twenty_cuts_of_two_hours_at_29_97_stay_in_step(two_hours: Path, tmp_path: Path) -> None:
+    piece_s = 300 * 1001 / 30000
+    for number in range(20):
+        start_s = (number * 719 // 20 + 35) * piece_s + 1.22 + 0.2 * number
+        out = tmp_path / f"{number}.mp4"
+        report = cut(two_hours, start_s=start_s, end_s=start_s + 3.0, out=out)
+        assert report.accuracy == "exact"
+        sync = sync_of(out, rate=NTSC, recorded_rate=8000)
+        assert abs(sync.at_start_s) < 1001 / 30000 / 4
+        assert abs(sync.at_end_s) < 1001 / 30000 / 4
+        first = pictures_of(out)[0].number
+        assert first == int((start_s % piece_s) * NTSC + 1e-3)
+
+
+def test_webm_stays_webm(tmp_path: Path) -> None:
+    video = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "25", "-pix_fmt", "yuv420p")
+    source = record(tmp_path / "talk.webm", video=video, audio=("-c:a", "libopus"))
+    out = tmp_path / "clip.webm"
+    report = cut(source, start_s=0.8, end_s=2.8, out=out)
+    assert report.accuracy == "exact"
+    assert [p.number for p in pictures_of(out)] == list(range(20, 70))
+    sync = sync_of(out)
+    assert max(abs(sync.at_start_s), abs(sync.at_end_s)) < 1 / RATE / 2
+    assert complaints(out) == ""
+
+
+def test_sound_is_asked_of_a_recording_without_any(tmp_path: Path) -> None:
+    source = record(tmp_path / "mute.mp4", seconds=1, audio=None)
+    with pytest.raises(MediaError) as caught:
+        cut(source, start_s=0, end_s=0.5, out=tmp_path / "clip.mp3")
+    assert caught.value.code == "no_streams"
+
+
+def test_numbers_are_read_back() -> None:
+    from media_video import draw
+
+    assert [read_number(draw(n)) for n in (0, 1, 2, 1000, 4095)] == [0, 1, 2, 1000, 4095]
