@@ -23,7 +23,7 @@ from highlight_mixes import Mix, Mixer
 from highlight_sounds import Clip, load_clips, packages
 from numpy.typing import NDArray
 
-from pipeline.highlights_candidates import MEASURES, measure, pick, propose
+from pipeline.highlights_candidates import MEASURES, measure, pick, propose, settle
 from pipeline.highlights_cues import CUES, extract_cues, smoothed_level_db
 from pipeline.highlights_model import Additive, Calibration, Model, any_of, sigmoid
 from pipeline.timeline import Timeline, TimelineBuilder
@@ -242,9 +242,10 @@ def predict(model: Model, e: Example) -> list[dict[str, float]]:
         return []
     log_odds = model.calibration.slope * _joint(model.intervals, measures, MEASURES) + model.calibration.offset
     scores = sigmoid(log_odds)
+    chosen = pick(intervals, scores)
     return [
-        {"start": intervals[i, 0] / 10, "end": intervals[i, 1] / 10, "score": float(scores[i]), "log_odds": log_odds[i]}
-        for i in pick(intervals, scores)
+        {"start": first / 10, "end": last / 10, "score": float(scores[i]), "log_odds": float(log_odds[i])}
+        for i, (first, last) in zip(chosen, settle(intervals, scores, chosen), strict=True)
     ]
 
 

@@ -58,10 +58,10 @@ class Mixer:
             is_event = has_events and self.rng.random() < 0.5  # noqa: PLR2004 - as many nuisances as events
             level = float(self.rng.choice([-3, 0, 3, 6, 12]))
             if is_event:
-                self._place(mix, at, *self._event(), snr=level, duck=self.rng.random() < 0.5)  # noqa: PLR2004 - half
+                end = self._place(mix, at, *self._event(), snr=level, duck=self.rng.random() < 0.5)  # noqa: PLR2004
             else:
-                self._nuisance(mix, at, max(level, 0.0))
-            at += self.rng.uniform(10, 30)
+                end = self._nuisance(mix, at, max(level, 0.0))
+            at = end + self.rng.uniform(8, 26)
         return self._finished(mix)
 
     def show(self, seconds: float) -> Mix:
@@ -74,11 +74,12 @@ class Mixer:
         at = self.rng.uniform(5, 15)
         while at < seconds - 8:
             if self.rng.random() < 0.85:  # noqa: PLR2004 - what else there is, is a nuisance
-                samples, label, source = self._event(audience=True)
-                self._place(mix, at, samples, label, source, snr=self.rng.uniform(-6, 4), duck=self.rng.random() < 0.5)  # noqa: PLR2004 - half
+                event = self._event(audience=True)
+                level = self.rng.uniform(-6, 4)
+                end = self._place(mix, at, *event, snr=level, duck=self.rng.random() < 0.5)  # noqa: PLR2004 - half
             else:
-                self._nuisance(mix, at, self.rng.uniform(-6, 3))
-            at += self.rng.uniform(5, 22)
+                end = self._nuisance(mix, at, self.rng.uniform(-6, 3))
+            at = end + self.rng.uniform(3, 20)
         return self._finished(mix)
 
     def _bed(self, seconds: float, kind: str, pause_s: float) -> Mix:
@@ -101,17 +102,17 @@ class Mixer:
         if self.rng.random() < 0.35 and "bed" in self._by_role:  # noqa: PLR2004 - rooms with life, music, machines
             beds = [clip for group in self._by_role["bed"].values() for clip in group]
             self._add_bed(mix, beds[self.rng.integers(len(beds))].samples, self.rng.uniform(-30, -10))
-        elif self.rng.random() < 0.25:  # noqa: PLR2004
-            music = [
-                c
-                for g in self._by_role["distractor"].values()
-                for c in g
-                if c.label == "music" and len(c.samples) > 3 * RATE
-            ]
-            chosen = music[self.rng.integers(len(music))].samples if music else NUISANCES["music"](self.rng)
+        elif self.rng.random() < 0.35:  # noqa: PLR2004
             start, stop = np.sort(self.rng.uniform(0, seconds, 2))
-            self._add_bed(mix, chosen, self.rng.uniform(-26, -10), start, stop)
+            self._add_bed(mix, self._state(), self.rng.uniform(-26, -8), start, stop)
         return mix
+
+    def _state(self) -> Sound:
+        """Return something that goes on for minutes: music, a machine, weather."""
+        music = [c for group in self._by_role["distractor"].values() for c in group if c.label == "music"]
+        if music and self.rng.random() < 0.5:  # noqa: PLR2004 - half of it is music
+            return music[self.rng.integers(len(music))].samples
+        return NUISANCES[str(self.rng.choice(["music", "rain", "engine", "noise"]))](self.rng)
 
     def _utterance(self, voice: str | None = None) -> Sound:
         group = self._by_role["speech"][voice or str(self.rng.choice(sorted(self._by_role["speech"])))]
@@ -138,13 +139,17 @@ class Mixer:
             pool = self._laughs if generated else of_source
             samples = self._laughter(pool, audience=audience)
         elif label == "applause":
-            samples = claps(rng, rng.uniform(1.5, 7)) if generated else self._varied(of_source)
+            samples = claps(rng, self._crowd_s()) if generated else self._varied(of_source)
         elif label == "cheering":
-            samples = crowd(rng, self._calls, rng.uniform(1.5, 7)) if generated else self._varied(of_source)
+            samples = crowd(rng, self._calls, self._crowd_s()) if generated else self._varied(of_source)
         else:
             samples = scream(rng) if generated else self._varied(of_source)
-        longest = 2.5 if label == "shout" else 7.0
+        longest = 2.5 if label == "shout" else 20.0
         return self._shaped(samples[: int(longest * RATE)]), label, source
+
+    def _crowd_s(self) -> float:
+        """Return how long a crowd goes on: some seconds, or, at the end of a talk, many."""
+        return float(self.rng.uniform(7, 20) if self.rng.random() < 0.1 else self.rng.uniform(1.5, 7))  # noqa: PLR2004
 
     def _source(self, clips: list[Clip]) -> str:
         return str(self.rng.choice(sorted({clip.source for clip in clips})))
@@ -183,27 +188,27 @@ class Mixer:
             out = room(rng, out, rng.uniform(0.2, 1.5))
         return unit(out)
 
-    def _nuisance(self, mix: Mix, at_s: float, level_db: float) -> None:
+    def _nuisance(self, mix: Mix, at_s: float, level_db: float) -> float:
+        """Place something loud that is no highlight; return when it ends."""
         rng = self.rng
         roll = rng.random()
         if roll < 0.12:  # noqa: PLR2004 - the speaker comes closer, or the microphone overloads
-            self._louder(mix, at_s)
-        elif roll < GENERATED_SHARE:
+            return self._louder(mix, at_s)
+        if roll < GENERATED_SHARE:
             name = str(rng.choice(sorted(NUISANCES)))
-            self._place(mix, at_s, self._shaped(NUISANCES[name](rng)), name, "generated", snr=level_db, is_event=False)
-        else:
-            groups = self._by_role["distractor"]
-            group = groups[str(rng.choice(sorted(groups)))]
-            clip = group[rng.integers(len(group))]
-            samples = clip.samples
-            while len(samples) < 0.5 * RATE and rng.random() < 0.7:  # noqa: PLR2004 - a run of short ones
-                samples = np.concatenate(
-                    (samples, np.zeros(rng.integers(RATE // 20, RATE // 3), np.float32), clip.samples)
-                )
-            samples = self._shaped(stretch(samples[: 8 * RATE], rng.uniform(0.85, 1.18)))
-            self._place(mix, at_s, samples, clip.label, clip.source, snr=level_db, is_event=False)
+            return self._place(
+                mix, at_s, self._shaped(NUISANCES[name](rng)), name, "generated", snr=level_db, is_event=False
+            )
+        groups = self._by_role["distractor"]
+        group = groups[str(rng.choice(sorted(groups)))]
+        clip = group[rng.integers(len(group))]
+        samples = clip.samples
+        while len(samples) < 0.5 * RATE and rng.random() < 0.7:  # noqa: PLR2004 - a run of short ones
+            samples = np.concatenate((samples, np.zeros(rng.integers(RATE // 20, RATE // 3), np.float32), clip.samples))
+        samples = self._shaped(stretch(samples[: 8 * RATE], rng.uniform(0.85, 1.18)))
+        return self._place(mix, at_s, samples, clip.label, clip.source, snr=level_db, is_event=False)
 
-    def _louder(self, mix: Mix, at_s: float) -> None:
+    def _louder(self, mix: Mix, at_s: float) -> float:
         seconds = self.rng.uniform(3, 8)
         part = mix.samples[int(at_s * RATE) : int((at_s + seconds) * RATE)]
         part *= np.float32(10 ** (self.rng.uniform(6, 14) / 20))
@@ -211,6 +216,7 @@ class Mixer:
             top = np.float32(np.abs(part).max() * self.rng.uniform(0.1, 0.4) + 1e-6)
             np.clip(part, -top, top, out=part)
         mix.nuisances.append(Mark(at_s, at_s + seconds, "louder", "generated", 0.0))
+        return float(at_s + seconds)
 
     def _place(  # noqa: PLR0913 - what, where, and how loud
         self,
@@ -223,7 +229,8 @@ class Mixer:
         snr: float,
         duck: bool = False,
         is_event: bool = True,
-    ) -> None:
+    ) -> float:
+        """Add a sound to the mix over what is there, or instead of it; return when it ends."""
         first = int(at_s * RATE)
         samples = samples[: len(mix.samples) - first]
         last = first + len(samples)
@@ -237,6 +244,7 @@ class Mixer:
         mix.samples[first:last] += samples * np.float32(SPEECH_RMS * 10 ** (snr / 20) / (loudest + 1e-9))
         marks = mix.events if is_event else mix.nuisances
         marks.append(Mark(at_s, at_s + len(samples) / RATE, label, source, snr))
+        return marks[-1].end
 
     def _finished(self, mix: Mix) -> Mix:
         """Put the whole mix through a microphone, a room, a gain that moves, and a codec, or some of these."""

@@ -1,8 +1,8 @@
 """Sounds that highlight detection is fitted on: free clips out of Debian packages, and generators for the rest.
 
 All of it may be redistributed under the licences in each package's `usr/share/doc/*/copyright` (GPL, GFDL, CC BY-SA,
-MPL, CC0); nothing of it is in this repository, and only fitted numbers leave this folder. `python bench/fit_highlights.py
---fetch` downloads and unpacks the packages.
+MPL, CC0); nothing of it is in this repository, and only fitted numbers leave this folder.
+`python bench/fit_highlights.py --fetch` downloads and unpacks the packages.
 """
 
 import fnmatch

@@ -22,6 +22,11 @@ MAX_ROWS: Final = 30 * ROWS_PER_S
 AROUND_ROWS: Final = 3 * ROWS_PER_S
 """The seconds before and after that an event is compared with."""
 
+VOTER_IOU: Final = 0.3
+"""Candidates that share this much with the chosen one have a say in where it begins and ends."""
+VOTER_POWER: Final = 2
+"""Votes count by the square of the score: the doubtful ones hardly."""
+
 MEASURES: Final[tuple[str, ...]] = (
     *CUES,  # the mean of each cue over the interval
     "evidence",  # mean row log-odds inside
@@ -108,3 +113,19 @@ def pick(intervals: Intervals, scores: NDArray[np.float64]) -> NDArray[np.intp]:
             taken[start:stop] = True
             chosen.append(i)
     return np.array(chosen, dtype=np.intp)
+
+
+def settle(intervals: Intervals, scores: NDArray[np.float64], chosen: NDArray[np.intp]) -> Intervals:
+    """Return where the chosen moments [n] begin and end [n, 2], by the vote of the candidates that overlap each.
+
+    A dip in the middle of an event, or a murmur beside it, moves one candidate's edge but not the average one's.
+    """
+    settled = intervals[chosen].copy()
+    for k, (start, stop) in enumerate(settled):
+        shared = np.minimum(intervals[:, 1], stop) - np.maximum(intervals[:, 0], start)
+        whole = np.maximum(intervals[:, 1], stop) - np.minimum(intervals[:, 0], start)
+        voters = shared >= VOTER_IOU * whole
+        votes = scores[voters] ** VOTER_POWER
+        if votes.sum() > 0.0:
+            settled[k] = np.round(votes @ intervals[voters] / votes.sum())
+    return settled

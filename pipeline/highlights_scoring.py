@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.features import ROWS_PER_S, SILENCE_DB
 from pipeline.highlights_audience import hear_audience
-from pipeline.highlights_candidates import MAX_ROWS, MEASURES, Intervals, measure, pick, propose, runs
+from pipeline.highlights_candidates import MAX_ROWS, MEASURES, Intervals, measure, pick, propose, runs, settle
 from pipeline.highlights_cues import CUES, extract_cues, smoothed_level_db
 from pipeline.highlights_kinds import KindGuess, tell_kinds
 from pipeline.highlights_model import Judgement, any_of, load_model, sigmoid
@@ -76,13 +76,15 @@ class Hearing:
             return []
         measures = measure(intervals, self._cues, self._log_odds, self.level_db)
         judgement = self._judge(intervals, measures)
-        chosen = [i for i in pick(intervals, judgement.scores) if judgement.scores[i] >= least]
+        picked = pick(intervals, judgement.scores)
+        chosen = picked[judgement.scores[picked] >= least]
         kinds = tell_kinds(self._model, measures[chosen], judgement.log_odds[chosen])
         sound_scores = judgement.sound_scores()
+        settled = settle(intervals, judgement.scores, chosen)
         cores = []
-        for i, kind in zip(chosen, kinds, strict=True):
+        for i, kind, (first, last) in zip(chosen, kinds, settled, strict=True):
             given = judgement.shares(i)
-            start, stop = int(intervals[i, 0]), int(intervals[i, 1])
+            start, stop = int(first), int(last)
             cores.append(
                 Core(
                     rows=(start, stop),
