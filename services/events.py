@@ -14,7 +14,7 @@ from db.clips import Clip
 from db.connection import Transaction, as_service
 from db.events import EventRow
 from db.recordings import Recording
-from services import webhooks
+from services import deliveries, webhooks
 from services.errors import InvalidFieldError
 from services.tracing import current_trace_id
 
@@ -152,7 +152,7 @@ def _record(
             clip_id=clip.id if clip else None,
             trace_id=current_trace_id(),
         )
-        webhooks.offer(tx, event)
+        deliveries.offer(tx, event)
 
 
 def _error_data(error: dict[str, Any] | None) -> dict[str, Any] | None:

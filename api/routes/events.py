@@ -12,7 +12,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from api.deps import Deps
 from api.request import ApiRequest
 from db.connection import Identity
-from services import events, webhooks
+from services import deliveries, events
 from services.events import EventRow, Feed
 
 # Proxies close what is silent for 30 to 60 s.
@@ -51,7 +51,7 @@ async def _messages(deps: Deps, identity: Identity, user_id: UUID, feed: Feed) -
             changed.clear()
             while found := await sync_to_thread(_read, deps, identity, user_id, feed):
                 for event in found:
-                    yield ServerSentEventMessage(data=webhooks.body_of(event), event=event.type, id=event.seq)
+                    yield ServerSentEventMessage(data=deliveries.body_of(event), event=event.type, id=event.seq)
             try:
                 await asyncio.wait_for(changed.wait(), HEARTBEAT_S)
             except TimeoutError:

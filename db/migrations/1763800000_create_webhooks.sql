@@ -37,6 +37,10 @@ CREATE TABLE webhooks (
     -- Since when nothing has got through; NULL while things do.
     failing_since timestamptz,
     last_success_at timestamptz,
+    -- Failed attempts since then. From some number on the webhook rests between single tries, so that a receiver that
+    -- is down does not keep workers busy with waiting for it.
+    failures integer NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    resting_until timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT webhooks_disabled_has_reason CHECK (
@@ -119,4 +123,5 @@ GRANT SELECT ON events, webhook_deliveries TO authenticated;
 GRANT SELECT (id, user_id, url, events, status, disabled_at, disabled_reason, failing_since, last_success_at,
               created_at, updated_at) ON webhooks TO authenticated;
 GRANT INSERT (id, user_id, url, events, secret), DELETE ON webhooks TO authenticated;
-GRANT UPDATE (status, disabled_at, disabled_reason, failing_since, updated_at) ON webhooks TO authenticated;
+GRANT UPDATE (status, disabled_at, disabled_reason, failing_since, failures, resting_until, updated_at)
+    ON webhooks TO authenticated;

@@ -15,11 +15,12 @@ from receiver import Receiver, receiver
 from db import dispatch
 from db.clips import Clip
 from db.connection import SERVICE, Database, user_identity
-from services import clips, events, webhooks
+from services import clips, deliveries, events, webhooks
+from services.deliveries import REST, Outcome
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
 from services.fetch import SafeFetcher
 from services.mail import Mail
-from services.webhooks import EVENT_TYPES, Outcome, Webhook
+from services.webhooks import EVENT_TYPES, Webhook
 from storage.factory import Stores
 from workers.actors import WORKS
 from workers.execution import execute
@@ -150,10 +151,10 @@ def state_of(database: Database, webhook: Webhook) -> Webhook:
 def attempt(database: Database, delivery_id: UUID, *, now: datetime, status: int = 500) -> str:
     """Make one attempt at a given moment, without a network."""
     with database.transaction(SERVICE) as tx:
-        outgoing = webhooks.begin(tx, delivery_id=delivery_id, now=now)
+        outgoing = deliveries.begin(tx, delivery_id=delivery_id, now=now)
     assert outgoing is not None
     with database.transaction(SERVICE) as tx:
-        return webhooks.finish(
+        return deliveries.finish(
             tx, outgoing=outgoing, outcome=Outcome(duration_ms=3, status=status), now=now, random=0.5
         )
 
@@ -372,6 +373,45 @@ def test_pending_deliveries_of_a_disabled_webhook_end_and_can_be_replayed(
     assert worker.postbox.mails == [], "no notice for a webhook that is enabled again"
 
 
+def test_failing_webhook_rests_between_single_tries(
+    database: Database, worker: Worker, told: Receiver, owner: UUID
+) -> None:
+    webhook, _ = subscribe(database, owner, told.url)
+    told.statuses = [500] * 1000
+    for _ in range(REST.patience + 15):
+        complete(database, add_clip(database, owner))
+    worker.run()
+    assert len(told.received) == REST.patience, "the others wait until it has rested"
+    worker.run(at_once=True)
+    assert len(told.received) == REST.patience
+    rows(database, "UPDATE webhooks SET resting_until = now() RETURNING id")
+    worker.run(at_once=True)
+    assert len(told.received) == REST.patience + 1, "one tries for all"
+
+    told.statuses = []
+    rows(database, "UPDATE webhooks SET resting_until = now() RETURNING id")
+    worker.run(at_once=True)
+    worker.run(at_once=True)
+    assert {log.status for log in log_of(database, webhook)} == {"delivered"}
+    assert state_of(database, webhook).failing_since is None
+
+
+def test_delivery_to_a_resting_webhook_is_given_up_after_its_day(
+    database: Database, told: Receiver, owner: UUID
+) -> None:
+    webhook, _ = subscribe(database, owner, told.url)
+    complete(database, add_clip(database, owner))
+    (delivery,) = log_of(database, webhook)
+    attempt(database, delivery.id, now=NOW)
+    later = NOW + timedelta(hours=25)
+    rows(database, "UPDATE webhooks SET resting_until = %(at)s RETURNING id", at=later + timedelta(minutes=1))
+    with database.transaction(SERVICE) as tx:
+        assert deliveries.begin(tx, delivery_id=delivery.id, now=later) is None
+    (ended,) = log_of(database, webhook)
+    assert (ended.status, ended.attempts, (ended.error or {})["code"]) == ("failed", 1, "refused")
+    assert state_of(database, webhook).status == "enabled"
+
+
 def test_pending_delivery_cannot_be_replayed(database: Database, told: Receiver, owner: UUID) -> None:
     webhook, _ = subscribe(database, owner, told.url)
     complete(database, add_clip(database, owner))
@@ -386,8 +426,8 @@ def test_delivery_whose_job_is_lost_is_rescued(database: Database, worker: Worke
     expire(database, clip)
     rows(database, "DELETE FROM jobs WHERE queue = 'webhook' RETURNING id")
     with database.transaction(SERVICE) as tx:
-        assert webhooks.sweep(tx, now=datetime.now(UTC)) == {"rescued": 1, "deleted": 0}
-        assert webhooks.sweep(tx, now=datetime.now(UTC)) == {"rescued": 0, "deleted": 0}
+        assert deliveries.sweep(tx, now=datetime.now(UTC)) == {"rescued": 1, "deleted": 0}
+        assert deliveries.sweep(tx, now=datetime.now(UTC)) == {"rescued": 0, "deleted": 0}
     worker.run(at_once=True)
     assert [request.body["type"] for request in told.received] == ["clip.completed", "clip.expired"]
     assert {log.status for log in log_of(database, webhook)} == {"delivered"}
@@ -400,7 +440,7 @@ def test_events_older_than_a_month_are_forgotten_with_their_deliveries(
     complete(database, add_clip(database, owner))
     rows(database, "UPDATE events SET created_at = now() - interval '31 days' RETURNING id")
     with database.transaction(SERVICE) as tx:
-        assert webhooks.sweep(tx, now=datetime.now(UTC))["deleted"] == 1
+        assert deliveries.sweep(tx, now=datetime.now(UTC))["deleted"] == 1
     assert log_of(database, webhook) == []
 
 

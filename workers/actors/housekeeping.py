@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from db.connection import SERVICE, Transaction
-from services import maintenance, webhooks
+from services import deliveries, maintenance
 from services.errors import ConflictError
 from storage import keys
 from storage.store import Store
@@ -107,7 +107,7 @@ def sweep_objects(runtime: Runtime, attempt: Attempt) -> Publish:
 
 def sweep_webhooks(_runtime: Runtime, _attempt: Attempt) -> Publish:
     """Give deliveries that lost their job a new one, and forget old events."""
-    return lambda tx: webhooks.sweep(tx, now=datetime.now(UTC))
+    return lambda tx: deliveries.sweep(tx, now=datetime.now(UTC))
 
 
 HOUSEKEEPING: Mapping[str, Work] = {

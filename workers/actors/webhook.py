@@ -8,10 +8,10 @@ from uuid import UUID
 import structlog
 
 from db.connection import SERVICE
-from services import mail, webhooks
+from services import deliveries, mail, webhooks
+from services.deliveries import Outcome, Outgoing
 from services.errors import DomainError, UnavailableError
 from services.mail import MailError
-from services.webhooks import Outcome, Outgoing
 from workers.attempt import Attempt
 from workers.execution import Publish, Work
 from workers.runtime import Runtime
@@ -23,7 +23,7 @@ def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
     """Send one delivery once. A receiver that fails does not fail the job: the next attempt is queued with its end."""
     delivery_id = UUID(attempt.job.payload["delivery_id"])
     with runtime.database.transaction(SERVICE) as tx:
-        outgoing = webhooks.begin(tx, delivery_id=delivery_id, now=datetime.now(UTC))
+        outgoing = deliveries.begin(tx, delivery_id=delivery_id, now=datetime.now(UTC), random=runtime.random())
     if outgoing is None:
         return lambda _tx: {"status": "ended"}
     outcome = _send(runtime, outgoing)
@@ -40,7 +40,7 @@ def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
         duration_ms=outcome.duration_ms,
     )
     return lambda tx: {
-        "status": webhooks.finish(
+        "status": deliveries.finish(
             tx, outgoing=outgoing, outcome=outcome, now=datetime.now(UTC), random=runtime.random()
         ),
         "response_status": outcome.status,
