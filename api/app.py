@@ -35,11 +35,13 @@ from api.metrics import RequestMetrics
 from api.rate_limit import RateLimits
 from api.request import ApiRequest
 from api.routes.account import account_router
+from api.routes.admin import admin_router
 from api.routes.auth import auth_router
 from api.routes.clips import clips_router
 from api.routes.events import events_router
 from api.routes.health import health_router
 from api.routes.jobs import jobs_router
+from api.routes.ops import ops_router
 from api.routes.public import public_router
 from api.routes.recordings import recordings_router
 from api.routes.storage import storage_router
@@ -125,6 +127,8 @@ def create_app(deps: Deps, *, route_handlers: Sequence[ControllerRouterHandler] 
         jobs_router,
         events_router,
         webhooks_router,
+        ops_router,
+        admin_router,
         health_router,
         public_router,
         *route_handlers,

@@ -39,13 +39,15 @@ class Sent(Struct, frozen=True, kw_only=True):
     trace_id: str | None
 
 
-# Only queues in which something waits: most of the time that is none, and nothing else has to be asked.
 COUNT_SLOTS = """
 SELECT queue, sum(slots)::integer AS slots FROM workers, unnest(queues) AS queue
 WHERE NOT is_draining AND drain_requested_at IS NULL AND heartbeat_at > now() - make_interval(secs => %(silent_s)s)
-  AND EXISTS (SELECT 1 FROM jobs WHERE jobs.queue = queue.queue AND state = 'queued' AND dispatched_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM queue_controls WHERE queue_controls.queue = queue.queue AND is_paused)
 GROUP BY queue
+"""
+LIST_QUEUES = """
+SELECT queue FROM unnest(%(queues)s::text[]) AS queue
+WHERE EXISTS (SELECT 1 FROM jobs WHERE jobs.queue = queue.queue AND state = 'queued' AND dispatched_at IS NULL)
 """
 LIST_FLIGHTS = """
 SELECT queue, owner_key, sum(running)::integer AS running, sum(sent)::integer AS sent FROM (
@@ -135,11 +137,13 @@ RETURNING id
 
 
 def count_slots(tx: Transaction, *, silent_s: float) -> dict[str, int]:
-    """Return queue → slots of the workers that are alive and not draining, for queues in which something waits.
-
-    Paused queues are left out.
-    """
+    """Return queue → slots of the workers that are alive and not draining; paused queues are left out."""
     return {row["queue"]: row["slots"] for row in tx.execute(COUNT_SLOTS, {"silent_s": silent_s})}
+
+
+def list_queues(tx: Transaction, queues: Sequence[str]) -> list[str]:
+    """List those of the queues in which something waits: most of the time that is none."""
+    return [row["queue"] for row in tx.execute(LIST_QUEUES, {"queues": list(queues)})]
 
 
 def list_flights(tx: Transaction) -> list[Flight]:

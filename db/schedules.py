@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from db.connection import Transaction
+from db.jobs import JobState
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
@@ -27,7 +28,7 @@ class ScheduleState(Struct, frozen=True, kw_only=True):
     is_paused: bool
     last_slot: datetime | None
     last_job_id: UUID | None
-    last_state: str | None
+    last_state: JobState | None
     last_result: dict[str, Any] | None
     last_error: dict[str, Any] | None
     last_finished_at: datetime | None

@@ -26,18 +26,19 @@ class Dispatch:
     """Remembers who was served how much in each queue. Losing that memory makes all owners equal once, no more."""
 
     def __init__(self) -> None:
-        self._queues = {queue: Fairness() for queue in QUEUES}
+        self._queues: dict[str, Fairness] = {queue: Fairness() for queue in QUEUES}
 
     def next_batch(self, tx: Transaction) -> list[Sent]:
         """Mark the jobs to be sent now, over all queues, and return them in the order in which to send them."""
-        slots = rows.count_slots(tx, silent_s=WORKER_SILENT_S)
+        queues = rows.list_queues(tx, QUEUES)
+        slots = rows.count_slots(tx, silent_s=WORKER_SILENT_S) if queues else {}
         if not slots:
             return []
         flights = rows.list_flights(tx)
         batch = []
-        for queue, fairness in self._queues.items():
+        for queue in queues:
             if queue in slots:
-                batch += _next_of(tx, queue, fairness, _loads(flights, queue), WINDOW * slots[queue])
+                batch += _next_of(tx, queue, self._queues[queue], _loads(flights, queue), WINDOW * slots[queue])
         return batch
 
 

@@ -7,6 +7,8 @@ from services import jobs
 from services.errors import NotFoundError
 from services.jobs import Job
 
+__all__ = ["Schedule", "ScheduleState"]
+
 MINUTE_S = 60
 HOUR_S = 60 * MINUTE_S
 SCHEDULES = (

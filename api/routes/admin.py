@@ -1,0 +1,43 @@
+"""`/api/admin`: maintenance on demand. The schedules run the same; doing it again changes nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Router, post
+from litestar.di import NamedDependency
+
+from api.auth import operators_only
+from api.deps import Deps
+from api.request import ApiRequest
+from api.routes.ops import operator_of
+from api.schemas.answers import Answer
+from db.connection import SERVICE, Transaction
+from services import maintenance, operations
+
+
+@post("/cleanup-clips", sync_to_thread=True, status_code=200)
+def cleanup_clips(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, int]]:
+    """Fail clips that have waited two hours for a job that is gone."""
+    return _run(request, deps, "cleanup-clips", lambda tx: {"failed": maintenance.cleanup_clips(tx)})
+
+
+@post("/reset-quotas", sync_to_thread=True, status_code=200)
+def reset_quotas(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, int]]:
+    """Give back what ended jobs still hold; a month's allowance begins anew by itself."""
+    return _run(request, deps, "reset-quotas", maintenance.reset_quotas)
+
+
+def _run(
+    request: ApiRequest, deps: Deps, name: str, work: Callable[[Transaction], dict[str, int]]
+) -> Answer[dict[str, int]]:
+    with deps.database.transaction(SERVICE) as tx:
+        counts: dict[str, Any] = work(tx)
+        operations.record(
+            tx, operator_of(request.user), action=f"admin.{name}", subject=("maintenance", name), details=counts
+        )
+    return Answer(data=counts)
+
+
+admin_router = Router(
+    "/api/admin", route_handlers=[cleanup_clips, reset_quotas], guards=[operators_only], tags=["Operators"]
+)

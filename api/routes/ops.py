@@ -1,0 +1,257 @@
+"""`/api/ops`: the queue at a glance, and everything an operator does to it. Each change is in the audit log."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from api.auth import Asker, operators_only
+from api.deps import Deps
+from api.request import ApiRequest
+from api.schemas.answers import Answer, Done, Items
+from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
+from api.schemas.jobs import JobView, job_view
+from api.schemas.ops import (
+    BulkRequest,
+    OperatorDeliveryView,
+    OperatorJobDetailView,
+    OperatorJobView,
+    QueuesView,
+    ScheduleView,
+    operator_delivery_view,
+    operator_job_detail_view,
+    operator_job_view,
+    schedule_view,
+)
+from api.schemas.webhooks import DeliveryStatus
+from db.connection import SERVICE
+from services import operations, schedules
+from services.operations import Action, AuditEntry, BulkResult, JobFilter, Operator, Tenant, WorkerState
+from services.paging import decode_time_cursor
+
+DAY_S = 24 * 3600
+Word = Annotated[str | None, QueryParameter(max_length=100)]
+Words = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="Words of the error.")]
+Span = Annotated[int, QueryParameter(description="Seconds that the series looks back: 3600, 86400 or 604800.")]
+Before = Annotated[int | None, QueryParameter(ge=1, description="Entries before this id.")]
+
+
+def operator_of(asker: Asker) -> Operator:
+    """Return who acts, for the audit log."""
+    if asker.account is None:
+        return Operator(name="operator token")
+    return Operator(name=asker.account.email, user_id=asker.account.id)
+
+
+@get("/queues", sync_to_thread=True)
+def list_queues(deps: NamedDependency[Deps], back_s: Span = DAY_S) -> Answer[QueuesView]:
+    """Show every queue with its depth and age, and how jobs ended over the last hour, day or week."""
+    with deps.database.transaction(SERVICE) as tx:
+        series = operations.list_series(tx, back_s=back_s)
+        return Answer(data=QueuesView(items=operations.list_queues(tx), series=series))
+
+
+@post("/queues/{queue:str}/pause", sync_to_thread=True, status_code=200)
+def pause_queue(queue: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
+    """Send nothing more of a queue to the workers; what they have is finished."""
+    return _pause_queue(request, deps, queue, is_paused=True)
+
+
+@post("/queues/{queue:str}/resume", sync_to_thread=True, status_code=200)
+def resume_queue(queue: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
+    """Go on with a queue."""
+    return _pause_queue(request, deps, queue, is_paused=False)
+
+
+@get("/workers", sync_to_thread=True)
+def list_workers(deps: NamedDependency[Deps]) -> Answer[Items[WorkerState]]:
+    """Show the worker processes with what each is doing."""
+    with deps.database.transaction(SERVICE) as tx:
+        return Answer(data=Items(items=operations.list_workers(tx)))
+
+
+@post("/workers/{worker_id:uuid}/drain", sync_to_thread=True, status_code=200)
+def drain_worker(worker_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
+    """Let a worker finish what it has and take nothing more, until it is stopped."""
+    with deps.database.transaction(SERVICE) as tx:
+        operations.drain_worker(tx, operator_of(request.user), worker_id=worker_id)
+    return Answer(data=Done(status="draining"))
+
+
+@get("/jobs", sync_to_thread=True)
+def search_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+    deps: NamedDependency[Deps],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorParameter = None,
+    id: Annotated[UUID | None, QueryParameter()] = None,  # noqa: A002 - the parameter's name
+    user_id: Annotated[UUID | None, QueryParameter()] = None,
+    queue: Word = None,
+    kind: Word = None,
+    status: Annotated[JobStatus | None, QueryParameter()] = None,
+    error_code: Word = None,
+    recording_id: Annotated[UUID | None, QueryParameter()] = None,
+    clip_id: Annotated[UUID | None, QueryParameter()] = None,
+    created_after: Annotated[datetime | None, QueryParameter()] = None,
+    created_before: Annotated[datetime | None, QueryParameter()] = None,
+    q: Words = None,
+) -> Answer[Items[OperatorJobView]]:
+    """Search the jobs of all owners, newest first."""
+    wanted = JobFilter(
+        ids=None if id is None else [id],
+        user_id=user_id,
+        queue=queue,
+        kind=kind,
+        state=status,
+        error_code=error_code,
+        recording_id=recording_id,
+        clip_id=clip_id,
+        created_after=created_after,
+        created_before=created_before,
+        text=q,
+    )
+    with deps.database.transaction(SERVICE) as tx:
+        page = operations.search_jobs(tx, wanted, limit=limit, cursor=decode_time_cursor(cursor))
+    return Answer(data=Items(items=[operator_job_view(job) for job in page.items], next_cursor=page.next_cursor))
+
+
+@get("/jobs/{job_id:uuid}", sync_to_thread=True)
+def get_job(job_id: FromPath[UUID], deps: NamedDependency[Deps]) -> Answer[OperatorJobDetailView]:
+    """Show anybody's job with everything that happened to it."""
+    with deps.database.transaction(SERVICE) as tx:
+        return Answer(data=operator_job_detail_view(*operations.get_job(tx, job_id=job_id)))
+
+
+@post("/jobs/retry", sync_to_thread=True, status_code=200)
+def retry_jobs(data: JSONBody[BulkRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[BulkResult]:
+    """Queue dead jobs again, with all their attempts before them."""
+    return _act(request, deps, "retry", data)
+
+
+@post("/jobs/discard", sync_to_thread=True, status_code=200)
+def discard_jobs(data: JSONBody[BulkRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[BulkResult]:
+    """Forget dead jobs."""
+    return _act(request, deps, "discard", data)
+
+
+@post("/jobs/cancel", sync_to_thread=True, status_code=200)
+def cancel_jobs(data: JSONBody[BulkRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[BulkResult]:
+    """Cancel what is queued at once, and what is running within two seconds."""
+    return _act(request, deps, "cancel", data)
+
+
+@post("/jobs/run-next", sync_to_thread=True, status_code=200)
+def run_jobs_next(data: JSONBody[BulkRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[BulkResult]:
+    """Put queued jobs before everybody's."""
+    return _act(request, deps, "run_next", data)
+
+
+@get("/tenants", sync_to_thread=True)
+def list_tenants(deps: NamedDependency[Deps]) -> Answer[Items[Tenant]]:
+    """Show who fills the queue."""
+    with deps.database.transaction(SERVICE) as tx:
+        return Answer(data=Items(items=operations.list_tenants(tx)))
+
+
+@get("/schedules", sync_to_thread=True)
+def list_schedules(deps: NamedDependency[Deps]) -> Answer[Items[ScheduleView]]:
+    """Show what happens by itself, and how it went last."""
+    with deps.database.transaction(SERVICE) as tx:
+        found = schedules.list_schedules(tx)
+    return Answer(data=Items(items=[schedule_view(state) for state in found]))
+
+
+@post("/schedules/{name:str}/run", sync_to_thread=True, status_code=202)
+def run_schedule(name: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[JobView]:
+    """Run a schedule's job now, besides its ticks."""
+    with deps.database.transaction(SERVICE) as tx:
+        job = schedules.run_now(tx, name=name)
+        operations.record(tx, operator_of(request.user), action="schedule.run", subject=("schedule", name))
+    return Answer(data=job_view(job))
+
+
+@post("/schedules/{name:str}/pause", sync_to_thread=True, status_code=200)
+def pause_schedule(name: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
+    """Let a schedule's ticks pass."""
+    return _pause_schedule(request, deps, name, is_paused=True)
+
+
+@post("/schedules/{name:str}/resume", sync_to_thread=True, status_code=200)
+def resume_schedule(name: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
+    """Go on with a schedule."""
+    return _pause_schedule(request, deps, name, is_paused=False)
+
+
+@get("/deliveries", sync_to_thread=True)
+def list_deliveries(
+    deps: NamedDependency[Deps],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorParameter = None,
+    status: Annotated[DeliveryStatus | None, QueryParameter()] = None,
+) -> Answer[Items[OperatorDeliveryView]]:
+    """Show what was sent to all webhooks, newest first."""
+    with deps.database.transaction(SERVICE) as tx:
+        page = operations.list_deliveries(tx, limit=limit, cursor=decode_time_cursor(cursor), status=status)
+    return Answer(data=Items(items=[operator_delivery_view(row) for row in page.items], next_cursor=page.next_cursor))
+
+
+@get("/audit", sync_to_thread=True)
+def list_audit(
+    deps: NamedDependency[Deps], limit: Limit = DEFAULT_LIMIT, before: Before = None
+) -> Answer[Items[AuditEntry]]:
+    """Show what operators did, newest first."""
+    with deps.database.transaction(SERVICE) as tx:
+        found = operations.list_audit(tx, limit=limit, before=before)
+    following = str(found[-1].id) if len(found) == limit else None
+    return Answer(data=Items(items=found, next_cursor=following))
+
+
+def _act(request: ApiRequest, deps: Deps, action: Action, data: BulkRequest) -> Answer[BulkResult]:
+    with deps.database.transaction(SERVICE) as tx:
+        result = operations.act(
+            tx, operator_of(request.user), action=action, wanted=data.wanted(), is_preview=data.preview
+        )
+    return Answer(data=result)
+
+
+def _pause_queue(request: ApiRequest, deps: Deps, queue: str, *, is_paused: bool) -> Answer[Done]:
+    with deps.database.transaction(SERVICE) as tx:
+        operations.pause_queue(tx, operator_of(request.user), queue=queue, is_paused=is_paused)
+    return Answer(data=Done(status="paused" if is_paused else "running"))
+
+
+def _pause_schedule(request: ApiRequest, deps: Deps, name: str, *, is_paused: bool) -> Answer[Done]:
+    action = "schedule.pause" if is_paused else "schedule.resume"
+    with deps.database.transaction(SERVICE) as tx:
+        schedules.pause(tx, name=name, is_paused=is_paused)
+        operations.record(tx, operator_of(request.user), action=action, subject=("schedule", name))
+    return Answer(data=Done(status="paused" if is_paused else "running"))
+
+
+ops_router = Router(
+    "/api/ops",
+    route_handlers=[
+        list_queues,
+        pause_queue,
+        resume_queue,
+        list_workers,
+        drain_worker,
+        search_jobs,
+        get_job,
+        retry_jobs,
+        discard_jobs,
+        cancel_jobs,
+        run_jobs_next,
+        list_tenants,
+        list_schedules,
+        run_schedule,
+        pause_schedule,
+        resume_schedule,
+        list_deliveries,
+        list_audit,
+    ],
+    guards=[operators_only],
+    tags=["Operators"],
+)

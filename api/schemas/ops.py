@@ -1,0 +1,144 @@
+"""The queue, its workers and its owners, as operators see them."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from api.schemas.fields import JobStatus, Time
+from api.schemas.jobs import JobEventView, JobView, job_view
+from api.schemas.webhooks import DeliveryView, delivery_view
+from services.jobs import Job, JobEvent
+from services.operations import JobFilter, QueueState, SeriesPoint
+from services.schedules import ScheduleState
+from services.webhooks import Delivery
+
+MAX_IDS = 1000
+
+
+class SelectionView(Struct, kw_only=True, forbid_unknown_fields=True):
+    """All jobs that fit every condition given."""
+
+    user_id: UUID | None = None
+    queue: Annotated[str, Meta(max_length=50, examples=["render"])] | None = None
+    kind: Annotated[str, Meta(max_length=50, examples=["render"])] | None = None
+    state: JobStatus | None = None
+    error_code: Annotated[str, Meta(max_length=100, examples=["decode_failed"])] | None = None
+    recording_id: UUID | None = None
+    clip_id: UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    text: Annotated[str, Meta(max_length=200, description="Words of the error.", examples=["moov"])] | None = None
+
+
+class BulkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which jobs an action is for: by ids, by filter, or those of the ids that the filter lets through."""
+
+    ids: Annotated[list[UUID], Meta(min_length=1, max_length=MAX_IDS)] | None = None
+    filter: SelectionView | None = None
+    preview: Annotated[bool, Meta(description="Only count what would be changed.", examples=[True])] = False
+
+    def wanted(self) -> JobFilter:
+        """Return both as one filter."""
+        conditions = msgspec.structs.asdict(self.filter) if self.filter else {}
+        return JobFilter(ids=self.ids, **conditions)
+
+
+class OperatorJobView(JobView, kw_only=True):
+    """A job of any owner, with what workers and dispatcher know of it."""
+
+    user_id: UUID | None
+    queue: Annotated[str, Meta(examples=["render"])]
+    priority: int
+    charged: Annotated[int, Meta(description="Attempts that count against max_attempts.")]
+    setbacks: Annotated[int, Meta(description="Attempts that ended because storage or network were away.")]
+    worker_id: UUID | None
+    run_at: Time
+    dispatched_at: Time | None
+    lease_expires_at: Time | None
+    payload: dict[str, Any]
+
+
+class OperatorJobDetailView(OperatorJobView, kw_only=True):
+    """The same with everything that happened to it, oldest first."""
+
+    timeline: list[JobEventView]
+
+
+class OperatorDeliveryView(DeliveryView, kw_only=True):
+    """A delivery of any owner's webhook."""
+
+    user_id: UUID
+
+
+class QueuesView(Struct, kw_only=True):
+    """All queues now, and how jobs have ended."""
+
+    items: list[QueueState]
+    series: list[SeriesPoint]
+
+
+class ScheduleView(Struct, kw_only=True):
+    """Something that happens every so often, and how it went last."""
+
+    name: Annotated[str, Meta(examples=["expire-clips"])]
+    kind: str
+    every_s: int
+    is_paused: bool
+    last_at: Time | None
+    last_job_id: UUID | None
+    last_state: JobStatus | None
+    last_result: dict[str, Any] | None
+    last_error: dict[str, Any] | None
+    last_finished_at: Time | None
+    next_at: Time
+
+
+def operator_delivery_view(delivery: Delivery) -> OperatorDeliveryView:
+    """Show a delivery to an operator."""
+    return OperatorDeliveryView(**msgspec.structs.asdict(delivery_view(delivery)), user_id=delivery.user_id)
+
+
+def schedule_view(state: ScheduleState) -> ScheduleView:
+    """Show a schedule."""
+    return ScheduleView(
+        name=state.name,
+        kind=state.kind,
+        every_s=state.every_s,
+        is_paused=state.is_paused,
+        last_at=state.last_slot,
+        last_job_id=state.last_job_id,
+        last_state=state.last_state,
+        last_result=state.last_result,
+        last_error=state.last_error,
+        last_finished_at=state.last_finished_at,
+        next_at=state.next_slot,
+    )
+
+
+def operator_job_view(job: Job) -> OperatorJobView:
+    """Show a job to an operator; the lease's token is nobody's business."""
+    return OperatorJobView(
+        **msgspec.structs.asdict(job_view(job)),
+        user_id=job.user_id,
+        queue=job.queue,
+        priority=job.priority,
+        charged=job.charged,
+        setbacks=job.setbacks,
+        worker_id=job.worker_id,
+        run_at=job.run_at,
+        dispatched_at=job.dispatched_at,
+        lease_expires_at=job.lease_expires_at,
+        payload=job.payload,
+    )
+
+
+def operator_job_detail_view(job: Job, events: list[JobEvent]) -> OperatorJobDetailView:
+    """Show a job with its timeline."""
+    timeline = [
+        JobEventView(at=event.at, status=event.state, event=event.event, attempt=event.attempt, details=event.details)
+        for event in events
+    ]
+    return OperatorJobDetailView(**msgspec.structs.asdict(operator_job_view(job)), timeline=timeline)

@@ -1,0 +1,267 @@
+"""What operators ask of the queue: search at a million rows, workers, tenants, series, and the audit log."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from psycopg.types.json import Jsonb
+
+from db.connection import Transaction
+from db.deliveries import DELIVERY_COLUMNS, Delivery
+from db.jobs import FIRST_PAGE, Cursor, Job, as_jobs
+
+
+class JobFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which jobs are meant; what is not given does not matter."""
+
+    ids: list[UUID] | None = None
+    user_id: UUID | None = None
+    queue: str | None = None
+    kind: str | None = None
+    state: str | None = None
+    error_code: str | None = None
+    recording_id: UUID | None = None
+    clip_id: UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    text: str | None = None
+    """Words of the error."""
+
+
+class RunningJob(Struct, frozen=True, kw_only=True):
+    """What a slot of a worker is doing."""
+
+    id: UUID
+    kind: str
+    user_id: UUID | None
+    attempt: int
+    progress: float
+    stage: str | None
+    eta_s: float | None
+    started_at: datetime
+    lease_expires_at: datetime
+
+
+class WorkerState(Struct, frozen=True, kw_only=True):
+    """A worker process and what it is doing."""
+
+    id: UUID
+    host: str
+    pid: int
+    version: str
+    queues: list[str]
+    slots: int
+    memory_bytes: int | None
+    is_draining: bool
+    started_at: datetime
+    heartbeat_at: datetime
+    jobs: list[RunningJob]
+
+
+class Tenant(Struct, frozen=True, kw_only=True):
+    """How much of the queue is one owner's. `user_id` is None for the system's own jobs."""
+
+    user_id: UUID | None
+    email: str | None
+    tier: str | None
+    waiting: int
+    running: int
+    oldest_at: datetime | None
+
+
+class SeriesPoint(Struct, frozen=True, kw_only=True):
+    """How many jobs of a queue ended how from `at` on, and how long they had waited and run on average."""
+
+    at: datetime
+    queue: str
+    succeeded: int
+    failed: int
+    cancelled: int
+    wait_s: float
+    run_s: float
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """Something that an operator did."""
+
+    id: int
+    at: datetime
+    actor_id: UUID | None
+    actor: str
+    action: str
+    subject_type: str
+    subject_id: str | None
+    details: dict[str, Any]
+
+
+# A fragment for each field of a filter, so that each statement names only what it filters by: the planner then takes
+# the index of that field, where `(%(x)s IS NULL OR …)` would make it read everything.
+CONDITIONS: Mapping[str, str] = {
+    "ids": "jobs.id = ANY(%(ids)s)",
+    "user_id": "jobs.user_id = %(user_id)s",
+    "queue": "jobs.queue = %(queue)s",
+    "kind": "jobs.kind = %(kind)s",
+    "state": "jobs.state = %(state)s",
+    "error_code": "jobs.error IS NOT NULL AND jobs.error ->> 'code' = %(error_code)s",
+    "recording_id": "jobs.recording_id = %(recording_id)s",
+    "clip_id": "jobs.clip_id = %(clip_id)s",
+    "created_after": "jobs.created_at >= %(created_after)s",
+    "created_before": "jobs.created_at < %(created_before)s",
+    "text": (
+        "jobs.error IS NOT NULL AND to_tsvector('simple', (jobs.error ->> 'code') || ' ' || (jobs.error ->> 'message'))"
+        " @@ plainto_tsquery('simple', %(text)s)"
+    ),
+}
+TEMPLATES: Mapping[str, str] = {
+    "search": (
+        "SELECT jobs.* FROM jobs WHERE {conditions} AND (jobs.created_at, jobs.id) < (%(before)s, %(before_id)s) "
+        "ORDER BY jobs.created_at DESC, jobs.id DESC LIMIT %(limit)s"
+    ),
+    "count": ("SELECT count(*)::integer AS n FROM (SELECT 1 FROM jobs WHERE {conditions} LIMIT %(limit)s) AS matching"),
+    "lock": ("SELECT jobs.id FROM jobs WHERE {conditions} ORDER BY jobs.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED"),
+}
+LIST_DELIVERIES = f"""
+SELECT {DELIVERY_COLUMNS} FROM webhook_deliveries d JOIN events e ON e.id = d.event_id
+WHERE (d.created_at, d.id) < (%(before)s, %(before_id)s) AND (%(status)s::text IS NULL OR d.status = %(status)s::text)
+ORDER BY d.created_at DESC, d.id DESC LIMIT %(limit)s
+"""  # noqa: S608 - the columns are a constant
+LIST_WORKERS = """
+SELECT workers.id, host, pid, version, queues, slots, memory_bytes,
+    is_draining OR drain_requested_at IS NOT NULL AS is_draining, started_at, heartbeat_at,
+    coalesce((
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', jobs.id, 'kind', kind, 'user_id', user_id, 'attempt', attempt, 'progress', progress, 'stage', stage,
+            'eta_s', eta_s, 'started_at', jobs.started_at, 'lease_expires_at', lease_expires_at
+        ) ORDER BY jobs.started_at)
+        FROM jobs WHERE jobs.state = 'running' AND jobs.worker_id = workers.id
+    ), '[]') AS jobs
+FROM workers ORDER BY host, pid
+"""
+LIST_TENANTS = """
+SELECT CASE WHEN load.owner_key = %(system)s THEN NULL ELSE load.owner_key END AS user_id, users.email,
+    subscriptions.tier, load.waiting, load.running, load.oldest_at
+FROM (
+    SELECT owner_key, sum(waiting)::integer AS waiting, sum(running)::integer AS running, min(oldest_at) AS oldest_at
+    FROM (
+        SELECT owner_key, count(*) AS waiting, 0 AS running, min(run_at) AS oldest_at
+        FROM jobs WHERE state = 'queued' AND dispatched_at IS NULL GROUP BY owner_key
+        UNION ALL
+        SELECT owner_key, count(*), 0, min(run_at)
+        FROM jobs WHERE state = 'queued' AND dispatched_at IS NOT NULL GROUP BY owner_key
+        UNION ALL
+        SELECT owner_key, 0, count(*), NULL FROM jobs WHERE state = 'running' GROUP BY owner_key
+    ) AS parts GROUP BY owner_key ORDER BY sum(waiting + running) DESC, owner_key LIMIT %(limit)s
+) AS load
+LEFT JOIN users ON users.id = load.owner_key
+LEFT JOIN subscriptions ON subscriptions.user_id = load.owner_key
+ORDER BY load.waiting + load.running DESC, load.owner_key
+"""
+LIST_SERIES = """
+SELECT to_timestamp(floor(extract(epoch FROM bucket) / %(step_s)s) * %(step_s)s) AS at, queue,
+    coalesce(sum(jobs) FILTER (WHERE outcome = 'succeeded'), 0)::integer AS succeeded,
+    coalesce(sum(jobs) FILTER (WHERE outcome = 'failed'), 0)::integer AS failed,
+    coalesce(sum(jobs) FILTER (WHERE outcome = 'cancelled'), 0)::integer AS cancelled,
+    sum(wait_s) / sum(jobs) AS wait_s, sum(run_s) / sum(jobs) AS run_s
+FROM job_series WHERE bucket >= now() - make_interval(secs => %(back_s)s)
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+SET_PAUSED = """
+INSERT INTO queue_controls (queue, is_paused) VALUES (%(queue)s, %(is_paused)s)
+ON CONFLICT (queue) DO UPDATE SET is_paused = excluded.is_paused, updated_at = now()
+"""
+INSERT_AUDIT = """
+INSERT INTO audit_log (actor_id, actor, action, subject_type, subject_id, details)
+VALUES (%(actor_id)s, %(actor)s, %(action)s, %(subject_type)s, %(subject_id)s, %(details)s)
+"""
+LIST_AUDIT = "SELECT * FROM audit_log WHERE id < %(before)s ORDER BY id DESC LIMIT %(limit)s"
+LAST_AUDIT_ID = 2**63 - 1
+
+
+def search_jobs(tx: Transaction, wanted: JobFilter, *, limit: int, cursor: Cursor | None) -> list[Job]:
+    """List matching jobs of all owners, newest first, from after the cursor."""
+    before, before_id = cursor or FIRST_PAGE
+    statement, parameters = filtered("search", wanted)
+    return as_jobs(tx.execute(statement, {**parameters, "before": before, "before_id": before_id, "limit": limit}))
+
+
+def count_jobs(tx: Transaction, wanted: JobFilter, *, most: int) -> int:
+    """Count matching jobs, up to `most`."""
+    statement, parameters = filtered("count", wanted)
+    row = tx.execute(statement, {**parameters, "limit": most}).fetchone()
+    return int(row["n"]) if row else 0
+
+
+def lock_ids(tx: Transaction, wanted: JobFilter, *, limit: int) -> list[UUID]:
+    """Lock and list matching jobs that nobody else is changing."""
+    statement, parameters = filtered("lock", wanted)
+    return [row["id"] for row in tx.execute(statement, {**parameters, "limit": limit})]
+
+
+def list_workers(tx: Transaction) -> list[WorkerState]:
+    """List the worker processes with what each is doing."""
+    return [
+        WorkerState(**{**row, "jobs": msgspec.convert(row["jobs"], list[RunningJob])})
+        for row in tx.execute(LIST_WORKERS)
+    ]
+
+
+def list_tenants(tx: Transaction, *, system: UUID, limit: int) -> list[Tenant]:
+    """List who has most in the queue."""
+    return [Tenant(**row) for row in tx.execute(LIST_TENANTS, {"system": system, "limit": limit})]
+
+
+def list_series(tx: Transaction, *, back_s: int, step_s: int) -> list[SeriesPoint]:
+    """List how jobs ended, in steps of `step_s`, oldest first; steps without jobs are left out."""
+    return [SeriesPoint(**row) for row in tx.execute(LIST_SERIES, {"back_s": back_s, "step_s": step_s})]
+
+
+def set_queue_paused(tx: Transaction, queue: str, *, is_paused: bool) -> None:
+    """Pause or resume a queue."""
+    tx.execute(SET_PAUSED, {"queue": queue, "is_paused": is_paused})
+
+
+def insert_audit(  # noqa: PLR0913 - keyword-only, one a column
+    tx: Transaction,
+    *,
+    actor_id: UUID | None,
+    actor: str,
+    action: str,
+    subject_type: str,
+    subject_id: str | None,
+    details: dict[str, Any],
+) -> None:
+    """Write down what somebody did."""
+    tx.execute(
+        INSERT_AUDIT,
+        {
+            "actor_id": actor_id,
+            "actor": actor,
+            "action": action,
+            "subject_type": subject_type,
+            "subject_id": subject_id,
+            "details": Jsonb(details),
+        },
+    )
+
+
+def list_audit(tx: Transaction, *, limit: int, before: int | None) -> list[AuditEntry]:
+    """List what was done, newest first, from before an id."""
+    rows = tx.execute(LIST_AUDIT, {"before": LAST_AUDIT_ID if before is None else before, "limit": limit})
+    return [AuditEntry(**row) for row in rows]
+
+
+def list_deliveries(tx: Transaction, *, limit: int, cursor: Cursor | None, status: str | None) -> list[Delivery]:
+    """List deliveries to all webhooks, newest first, from after the cursor."""
+    before, before_id = cursor or FIRST_PAGE
+    parameters = {"before": before, "before_id": before_id, "status": status, "limit": limit}
+    return [Delivery(**row) for row in tx.execute(LIST_DELIVERIES, parameters)]
+
+
+def filtered(template: str, wanted: JobFilter) -> tuple[str, dict[str, Any]]:
+    """Return a statement with the conditions of a filter, and their values; only constants of this module are text."""
+    given = {name: getattr(wanted, name) for name in CONDITIONS if getattr(wanted, name) is not None}
+    conditions: Sequence[str] = [CONDITIONS[name] for name in given] or ["true"]
+    return TEMPLATES[template].format(conditions=" AND ".join(conditions)), given

@@ -1,0 +1,292 @@
+"""What operators see and do, over HTTP; and that each look stays an index scan at a million rows."""
+
+import itertools
+import json
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from api_server import Person, Service
+from fleet import add_user
+
+from db import operations as rows
+from db.connection import SERVICE
+from db.operations import CONDITIONS, JobFilter
+from services import jobs, lifecycle, schedules
+from services.fairness import SYSTEM
+from services.jobs import Job, lease_of
+
+TOKEN = {"Authorization": "Bearer test-admin-token-that-is-long-enough-too"}
+DAMAGED = {"code": "decode_failed", "message": "The stream is damaged near the moov.", "remedy": "", "retryable": False}
+READS = ("queues", "workers", "jobs", "tenants", "schedules", "deliveries", "audit")
+
+
+def get(service: Service, path: str) -> Any:
+    answer = service.client.get(f"/api/ops/{path}", headers=TOKEN)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+def post(service: Service, path: str, body: Any = None) -> Any:
+    answer = service.client.post(f"/api/ops/{path}", headers=TOKEN, json=body)
+    assert answer.status_code in (200, 202), answer.text
+    return answer.json()["data"]
+
+
+def enqueue(service: Service, number: int = 1, *, user_id: UUID | None = None, kind: str = "render") -> list[Job]:
+    with service.deps.database.transaction(SERVICE) as tx:
+        return [jobs.enqueue(tx, kind=kind, user_id=user_id) for _ in range(number)]
+
+
+def kill(service: Service, job: Job) -> None:
+    running = service.begin(str(job.id))
+    with service.deps.database.transaction(SERVICE) as tx:
+        lifecycle.fail(tx, lease_of(running), error=DAMAGED)
+
+
+@pytest.fixture
+def owner(service: Service) -> UUID:
+    return add_user(service.deps.database)
+
+
+@pytest.mark.parametrize("path", READS)
+def test_reading_is_for_operators_only(service: Service, path: str) -> None:
+    person, operator = service.person(), service.person(is_admin=True)
+    assert service.client.get(f"/api/ops/{path}").status_code == 401
+    assert person.get(f"/api/ops/{path}").status_code == 403
+    assert operator.get(f"/api/ops/{path}").status_code == 200
+    assert service.client.get(f"/api/ops/{path}", headers=TOKEN).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/ops/queues/render/pause",
+        "/api/ops/jobs/retry",
+        "/api/ops/jobs/discard",
+        "/api/ops/jobs/cancel",
+        "/api/ops/jobs/run-next",
+        f"/api/ops/workers/{UUID(int=1)}/drain",
+        "/api/ops/schedules/prune-jobs/run",
+        "/api/ops/schedules/prune-jobs/pause",
+        "/api/admin/cleanup-clips",
+        "/api/admin/reset-quotas",
+    ],
+)
+def test_acting_is_for_operators_only(service: Service, path: str) -> None:
+    assert service.person().post(path, {}).status_code == 403
+
+
+def test_queue_is_paused_and_resumed_and_both_are_written_down(service: Service, owner: UUID) -> None:
+    enqueue(service, 3, user_id=owner)
+    assert post(service, "queues/render/pause")["status"] == "paused"
+    [render] = [queue for queue in get(service, "queues")["items"] if queue["name"] == "render"]
+    assert (render["is_paused"], render["waiting"], render["running"]) == (True, 3, 0)
+    post(service, "queues/render/resume")
+    [render] = [queue for queue in get(service, "queues")["items"] if queue["name"] == "render"]
+    assert not render["is_paused"]
+    assert [entry["action"] for entry in get(service, "audit")["items"]] == ["queue.resume", "queue.pause"]
+    assert service.client.post("/api/ops/queues/nothing/pause", headers=TOKEN).status_code == 404
+
+
+def test_search_finds_by_every_condition(service: Service, owner: UUID) -> None:
+    [dead, waiting] = enqueue(service, 2, user_id=owner)
+    enqueue(service, kind="prune_jobs")
+    kill(service, dead)
+
+    def found(query: str) -> set[str]:
+        return {job["id"] for job in get(service, f"jobs?{query}")["items"]}
+
+    assert found(f"user_id={owner}") == {str(dead.id), str(waiting.id)}
+    for query in ("status=failed", "error_code=decode_failed", "q=damaged+moov", f"id={dead.id}", "kind=render&q=moov"):
+        assert found(query) == {str(dead.id)}, query
+    assert found("queue=render&status=queued") == {str(waiting.id)}
+    assert found("q=nothing+like+this") == set()
+    assert found("created_before=2020-01-01T00:00:00Z") == set()
+    assert len(found("created_after=2020-01-01T00:00:00Z")) == 3
+    detail = get(service, f"jobs/{dead.id}")
+    assert [entry["event"] for entry in detail["timeline"]] == ["queued", "claimed", "failed"]
+    assert "lease_token" not in detail
+
+
+def test_search_goes_on_from_page_to_page(service: Service) -> None:
+    made = [str(job.id) for job in enqueue(service, 5)]
+    first = get(service, "jobs?limit=3")
+    second = get(service, f"jobs?limit=3&cursor={first['next_cursor']}")
+    assert sorted(job["id"] for job in first["items"] + second["items"]) == sorted(made)
+    assert second["next_cursor"] is None
+
+
+def test_bulk_action_is_counted_first_and_then_written_down(service: Service, owner: UUID) -> None:
+    dead = enqueue(service, 4, user_id=owner)
+    for job in dead:
+        kill(service, job)
+    [other] = enqueue(service, 1, user_id=owner)
+    matching = {"filter": {"user_id": str(owner)}}
+    preview = post(service, "jobs/retry", {**matching, "preview": True})
+    assert (preview["matched"], preview["changed"], preview["is_preview"]) == (4, 0, True)
+    assert get(service, "audit")["items"] == []
+    done = post(service, "jobs/retry", matching)
+    assert (done["matched"], done["changed"], done["has_more"]) == (4, 4, False)
+    [entry] = get(service, "audit")["items"]
+    assert (entry["action"], entry["actor"], entry["details"]["changed"]) == ("jobs.retry", "operator token", 4)
+    assert post(service, "jobs/cancel", matching)["changed"] == 5
+    states = service.rows("SELECT DISTINCT state FROM jobs WHERE user_id = %(owner)s", owner=owner)
+    assert states == [{"state": "cancelled"}]
+    assert post(service, "jobs/discard", {"ids": [str(other.id)]})["changed"] == 0
+
+
+def test_action_without_any_condition_is_refused(service: Service) -> None:
+    for body in ({}, {"filter": {}}):
+        answer = service.client.post("/api/ops/jobs/cancel", headers=TOKEN, json=body)
+        assert answer.status_code == 422
+
+
+def test_discarded_job_is_gone(service: Service, owner: UUID) -> None:
+    [dead] = enqueue(service, 1, user_id=owner)
+    kill(service, dead)
+    assert post(service, "jobs/discard", {"ids": [str(dead.id)]})["changed"] == 1
+    assert service.client.get(f"/api/ops/jobs/{dead.id}", headers=TOKEN).status_code == 404
+
+
+def test_worker_shows_what_it_is_doing_and_is_drained(service: Service, owner: UUID) -> None:
+    [job] = enqueue(service, 1, user_id=owner)
+    worker_id = service.begin(str(job.id)).worker_id
+    service.execute(
+        "INSERT INTO workers (id, host, pid, version, queues, slots) VALUES (%(id)s, 'here', 7, '1', '{render}', 2)",
+        id=worker_id,
+    )
+    [worker] = get(service, "workers")["items"]
+    assert (worker["host"], worker["slots"], worker["is_draining"]) == ("here", 2, False)
+    assert [entry["id"] for entry in worker["jobs"]] == [str(job.id)]
+    post(service, f"workers/{worker_id}/drain")
+    assert get(service, "workers")["items"][0]["is_draining"]
+    service.execute("DELETE FROM workers")
+    assert service.client.post(f"/api/ops/workers/{worker_id}/drain", headers=TOKEN).status_code == 404
+
+
+def test_tenants_are_listed_by_what_they_have_in_the_queue(service: Service, owner: UUID) -> None:
+    other = add_user(service.deps.database, tier="pro")
+    enqueue(service, 2, user_id=owner)
+    enqueue(service, 3, user_id=other)
+    enqueue(service, 1, kind="prune_jobs")
+    found = [(tenant["user_id"], tenant["waiting"], tenant["tier"]) for tenant in get(service, "tenants")["items"]]
+    assert found == [(str(other), 3, "pro"), (str(owner), 2, "free"), (None, 1, None)]
+
+
+def test_schedule_is_run_paused_and_shown(service: Service) -> None:
+    with service.deps.database.transaction(SERVICE) as tx:
+        schedules.install(tx)
+    assert post(service, "schedules/prune-jobs/run")["kind"] == "prune_jobs"
+    post(service, "schedules/prune-jobs/pause")
+    [shown] = [one for one in get(service, "schedules")["items"] if one["name"] == "prune-jobs"]
+    assert (shown["is_paused"], shown["last_state"]) == (True, "queued")
+    post(service, "schedules/prune-jobs/resume")
+    service.execute("DELETE FROM schedules")
+
+
+def test_series_shows_how_jobs_ended(service: Service, owner: UUID) -> None:
+    service.execute("DELETE FROM job_series")
+    service.execute(
+        "INSERT INTO job_series VALUES (now() - interval '1 minute', 'render', 'render', 'failed', 2, 10, 30)"
+    )
+    [point] = get(service, "queues?back_s=3600")["series"]
+    assert (point["failed"], point["succeeded"], point["wait_s"], point["run_s"]) == (2, 0, 5, 15)
+    service.execute("DELETE FROM job_series")
+    assert service.client.get("/api/ops/queues?back_s=7", headers=TOKEN).status_code == 422
+    assert owner
+
+
+def test_maintenance_on_demand_answers_with_counts(service: Service) -> None:
+    for path, counts in (
+        ("cleanup-clips", {"failed": 0}),
+        ("reset-quotas", {"holds_released": 0, "periods_removed": 0}),
+    ):
+        for _ in range(2):
+            answer = service.client.post(f"/api/admin/{path}", headers=TOKEN)
+            assert answer.json() == {"success": True, "data": counts}
+
+
+def test_audit_goes_on_from_page_to_page(service: Service) -> None:
+    for _ in range(3):
+        post(service, "queues/render/resume")
+    first = get(service, "audit?limit=2")
+    second = get(service, f"audit?limit=2&before={first['next_cursor']}")
+    assert (len(first["items"]), len(second["items"])) == (2, 1)
+
+
+def test_person_with_the_right_is_named_in_the_audit_log(service: Service) -> None:
+    operator: Person = service.person(is_admin=True)
+    operator.post("/api/ops/queues/render/resume")
+    [entry] = get(service, "audit")["items"]
+    assert (entry["actor"], entry["actor_id"]) == (operator.email, str(operator.id))
+
+
+FILL = """
+INSERT INTO users (id, email) SELECT gen_random_uuid(), 'u' || n || '@example.org' FROM generate_series(1, 200) AS n;
+INSERT INTO jobs (user_id, kind, queue, state, error, created_at, run_at, finished_at, started_at)
+SELECT (array(SELECT id FROM users))[1 + n % 200], (array['render', 'render', 'ingest', 'detect'])[1 + n % 4],
+    (array['render', 'render', 'ingest', 'detect'])[1 + n % 4],
+    (array['succeeded', 'succeeded', 'succeeded', 'failed', 'cancelled'])[1 + n % 5],
+    CASE WHEN n % 5 = 3 THEN jsonb_build_object('code', 'code_' || n % 50, 'message', 'word' || n % 1000) END,
+    now() - n * interval '1 second', now() - n * interval '1 second', now() - n * interval '1 second', now()
+FROM generate_series(1, 60000) AS n;
+INSERT INTO jobs (user_id, kind, queue) SELECT id, 'render', 'render' FROM users;
+ANALYZE;
+"""
+VALUES: dict[str, Any] = {
+    "user_id": UUID(int=1),
+    "queue": "render",
+    "kind": "detect",
+    "state": "failed",
+    "error_code": "code_3",
+    "recording_id": UUID(int=1),
+    "clip_id": UUID(int=1),
+    "text": "word77",
+    "ids": [UUID(int=1)],
+}
+
+
+def plan_of(connection: psycopg.Connection[Any], statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    row = connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", values).fetchone()
+    assert row is not None
+    return nodes(row[0][0]["Plan"] if not isinstance(row[0], str) else json.loads(row[0])[0]["Plan"])
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *itertools.chain.from_iterable(nodes(child) for child in plan.get("Plans", []))]
+
+
+def reads_all_of_jobs(plan: list[dict[str, Any]]) -> bool:
+    return any(node["Node Type"] == "Seq Scan" and node.get("Relation Name") == "jobs" for node in plan)
+
+
+def test_no_look_reads_all_jobs(owner_url: str) -> None:
+    page = {"before": "infinity", "before_id": UUID(int=2**128 - 1), "limit": 50}
+    with psycopg.connect(owner_url) as connection:
+        connection.execute(FILL)
+        pairs = list(itertools.combinations(VALUES, 2)) + [(name,) for name in VALUES]
+        for names in pairs:
+            wanted = JobFilter(**{name: VALUES[name] for name in names})
+            statement, given = rows.filtered("search", wanted)
+            assert not reads_all_of_jobs(plan_of(connection, statement, {**given, **page})), names
+            statement, given = rows.filtered("lock", wanted)
+            if names != ("queue",):  # half of all jobs: nothing is quicker than reading them
+                assert not reads_all_of_jobs(plan_of(connection, statement, {**given, "limit": 100})), names
+        for statement, values in (
+            (rows.LIST_WORKERS, {}),
+            (rows.LIST_TENANTS, {"system": SYSTEM, "limit": 100}),
+            (rows.filtered("search", JobFilter())[0], page),
+        ):
+            assert not reads_all_of_jobs(plan_of(connection, statement, values)), statement
+
+
+def test_every_condition_of_a_filter_fits_the_schema(owner_url: str) -> None:
+    everything = JobFilter(**VALUES, created_after="2020-01-01", created_before="2030-01-01")  # type: ignore[arg-type]
+    with psycopg.connect(owner_url) as connection:
+        for template in ("search", "count", "lock"):
+            statement, given = rows.filtered(template, everything)
+            assert given.keys() == CONDITIONS.keys()
+            page = {"before": "infinity", "before_id": UUID(int=0), "limit": 1}
+            connection.execute(statement, {**given, **page})
