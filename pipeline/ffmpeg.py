@@ -9,11 +9,13 @@ import functools
 import importlib.util
 import os
 import re
+import resource
 import selectors
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,9 +44,12 @@ POLL_S = 0.25
 """How long `on_progress` may go uncalled, and so how late a cancellation can be seen."""
 ENDED_BY_SIGNAL = 255
 """What FFmpeg ends with when it has caught a signal; of those it catches, we cause only SIGXCPU."""
+STALL_S = 120.0
+"""An FFmpeg that writes nothing for this long hangs (seen when a thread could not be made for want of memory)."""
 PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>: the signal a process gets when its parent dies."""
 
+_WORK = frozenset({b"frame", b"out_time_us", b"total_size"})
 _PREFIX = re.compile(r"^(?:\[[^\]]*? @ 0x[0-9a-f]+\] )+")
 _LEVEL = re.compile(r"\[(?P<level>warning|error|fatal|panic)\] ")
 _GENERIC = (
@@ -63,12 +68,16 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
     ("get_buffer() failed", OUT_OF_MEMORY),
     ("pthread_create() failed", OUT_OF_MEMORY),
     ("Failed to allocate", OUT_OF_MEMORY),
+    ("Resource temporarily unavailable", OUT_OF_MEMORY),  # no stack for a new thread
     ("File too large", TOO_LARGE),
     ("Decoder not found", UNSUPPORTED),
     ("no decoder found", UNSUPPORTED),
     ("Decoding requested, but no decoder", UNSUPPORTED),
-    ("Invalid data found when processing input", DECODE_FAILED),
 )
+_CAUSES_WHEN_LIMITED: tuple[tuple[str, Cause], ...] = (("Error while opening encoder", OUT_OF_MEMORY),)
+"""Under a memory limit: the parameters are ours and known to work, so what is missing is room."""
+_VAGUE_CAUSES: tuple[tuple[str, Cause], ...] = (("Invalid data found when processing input", DECODE_FAILED),)
+"""Said also of what follows from another failure, so looked for last."""
 _SIGNALS: dict[int, Cause] = {
     signal.SIGXCPU: TIMED_OUT,
     signal.SIGXFSZ: TOO_LARGE,
@@ -202,8 +211,9 @@ def _watch(
     assert process.stderr is not None  # noqa: S101 - PIPE was asked for
     reader = threading.Thread(target=_collect, args=(process.stderr, log), daemon=True)
     reader.start()
-    share = 0.0
-    buffer = b""
+    share, buffer = 0.0, b""
+    done: dict[bytes, bytes] = {}
+    moved_s = time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
@@ -213,10 +223,22 @@ def _watch(
                     break
                 *lines, buffer = (buffer + chunk).split(b"\n")
                 share = max(share, *(_share(line, duration_s) for line in lines), 0.0)
+                if _moves(done, lines):
+                    moved_s = time.monotonic()
+            if time.monotonic() - moved_s > STALL_S:
+                raise MediaError(TIMED_OUT, f"FFmpeg stood still for {STALL_S:.0f} s")
             if on_progress is not None:
                 on_progress(share)
     process.wait()
     reader.join()
+
+
+def _moves(done: dict[bytes, bytes], lines: Sequence[bytes]) -> bool:
+    """Note what the lines of `-progress` say of work done; return whether any of it has changed."""
+    news = {name: value for name, _, value in (line.partition(b"=") for line in lines) if name in _WORK}
+    moves = any(done.get(name) != value for name, value in news.items())
+    done.update(news)
+    return moves
 
 
 def _collect(stream: IO[bytes], log: deque[str]) -> None:
@@ -256,7 +278,8 @@ def _failure(returncode: int, log: Sequence[str]) -> MediaError:
         return MediaError(cause, line or f"FFmpeg was ended by signal {-returncode}")
     if returncode == ENDED_BY_SIGNAL and not line:
         return MediaError(TIMED_OUT, "the limit of processor time was reached")
-    for sign, cause in _CAUSES:
+    limited = resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY
+    for sign, cause in (*_CAUSES, *(_CAUSES_WHEN_LIMITED if limited else ()), *_VAGUE_CAUSES):
         found = next((text for text in log if sign in text), None)
         if found is not None:
             return MediaError(cause, _bare(found))

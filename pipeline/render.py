@@ -22,6 +22,7 @@ SEGMENT = "segment"
 SCRIPT = "text.ass"
 PATH = "window.cmd"
 EARLY = "early.mp4"
+EARLY_SLACK_S = 0.5
 THUMBNAIL, PREVIEW, STORYBOARD = "thumbnail.jpg", "preview.webp", "storyboard.jpg"
 NAMES: dict[Format, str] = {"mp4": "clip.mp4", "webm": "clip.webm", "mp3": "clip.mp3"}
 TYPES: dict[Format, str] = {"mp4": "video/mp4", "webm": "video/webm", "mp3": "audio/mpeg"}
@@ -73,7 +74,7 @@ class _Rendering:
         self.segment = self._fetch(self.meter.stage("fetch", 0.0, 0.1))
         self.material = self.segment.material
         self._refuse_impossible()
-        if self.material.video is None:
+        if self.material.video is None and not self._draws_audiogram():
             self._draw_waveform()
         rest = self.formats
         if self._may_copy():
@@ -85,6 +86,9 @@ class _Rendering:
         return RenderResult(
             outputs=self.outputs, bytes_read=self.segment.bytes_read, accuracy=self.accuracy, notes=self.notes
         )
+
+    def _draws_audiogram(self) -> bool:
+        return self.task.preset == "audiogram" and bool({"mp4", "webm"} & set(self.formats))
 
     def _may_copy(self) -> bool:
         """Whether an MP4 may be made of the recording's own packets: nothing is changed, and every browser plays it."""
@@ -143,10 +147,15 @@ class _Rendering:
             )
             if done.accuracy != "fast":
                 return
-            output = self._checked("mp4", EARLY, duration_s=done.end_s - done.start_s, copied_s=done.copied_s)
+            planned_s = done.end_s - done.start_s
+            output = self._described("mp4", EARLY, duration_s=planned_s, copied_s=done.copied_s, encoded_s=0.0)
+            # Decoding it all would cost the seconds that an early version is there to save: its length and first
+            # pictures were looked at, its packets are the recording's own, and the checked clip replaces it.
+            length_s = probe(self.scratch / EARLY).duration_s
         except MediaError:
             return
-        self.emit(Partial(outputs=[output]))
+        if output.size_bytes <= self.task.max_bytes and abs(length_s - planned_s) < EARLY_SLACK_S:
+            self.emit(Partial(outputs=[output]))
 
     def _refuse_impossible(self) -> None:
         """Say what this recording cannot give, before any work is done."""
@@ -204,6 +213,7 @@ class _Rendering:
             channels=material.audio.channels or 2 if material.audio else 2,
             clock=material.clock,
             is_even=material.is_even,
+            is_drawn=self.task.preset == "audiogram" or material.video is None,
             title=self.task.title,
         )
 
@@ -270,9 +280,9 @@ class _Rendering:
 
     def _shown(self) -> Material | None:
         """Return the finished video, or the source where only sound was made of it; None where nothing moves."""
-        made = next((o for o in self.outputs if o.format in {"mp4", "webm"}), None)
-        if self.material.video is None and (made is None or self.task.preset != "audiogram"):
+        if self.material.video is None and not self._draws_audiogram():
             return None
+        made = next((o for o in self.outputs if o.format in {"mp4", "webm"}), None)
         if made is None:
             return self.material
         found = probe(self.scratch / made.path)
@@ -284,14 +294,15 @@ class _Rendering:
     def _list(
         self, kind: Format, name: str, *, duration_s: float, copied_s: float = 0.0, encoded_s: float = 0.0
     ) -> None:
-        self.outputs.append(self._checked(kind, name, duration_s=duration_s, copied_s=copied_s, encoded_s=encoded_s))
+        """Decode a finished file, compare it with what was planned, and add it to the outputs."""
+        expected = Expectation(duration_s=duration_s, video=kind != "mp3", max_bytes=self.task.max_bytes)
+        report = verify(self.scratch / name, expected)
+        self.outputs.append(
+            self._described(kind, name, duration_s=report.duration_s, copied_s=copied_s, encoded_s=encoded_s)
+        )
 
-    def _checked(
-        self, kind: Format, name: str, *, duration_s: float, copied_s: float = 0.0, encoded_s: float = 0.0
-    ) -> Output:
-        """Decode a finished file, compare it with what was planned, and describe it."""
+    def _described(self, kind: Format, name: str, *, duration_s: float, copied_s: float, encoded_s: float) -> Output:
         path = self.scratch / name
-        report = verify(path, Expectation(duration_s=duration_s, video=kind != "mp3", max_bytes=self.task.max_bytes))
         found = probe(path)
         video = found.stream(found.video) if found.video is not None else None
         size = presets.display_size(video) if video is not None else (None, None)
@@ -299,8 +310,8 @@ class _Rendering:
             path=name,
             format=kind,
             content_type=TYPES[kind],
-            size_bytes=report.size_bytes,
-            duration_s=report.duration_s,
+            size_bytes=path.stat().st_size,
+            duration_s=duration_s,
             width=size[0],
             height=size[1],
             copied_s=copied_s,

@@ -34,7 +34,7 @@ STORYBOARD_FRAMES = 50
 STORYBOARD_WIDTH = 160
 LOOK_WIDTH = 96
 """Frames are compared at this width: enough to tell black, blurred and empty from a picture."""
-ENOUGH_KEYFRAMES = 6
+ENOUGH_KEYFRAMES = 3
 MAX_CANDIDATES = 24
 EDGE_S = 0.25
 """Frames this close to either end of a clip lose to others: cuts, fades and flashes live there."""
@@ -159,8 +159,8 @@ def _small_frames(
     with av.open(str(folder / material.name)) as container:
         stream = container.streams[material.video.index]
         assert isinstance(stream, av.VideoStream)  # noqa: S101 - the probe said so
-        if keyframes_only:
-            stream.codec_context.skip_frame = "NONKEY"
+        stream.thread_type = "AUTO"
+        stream.codec_context.skip_frame = "NONKEY" if keyframes_only else "NONREF"
         for frame in container.decode(stream):
             if frame.pts is None or frame.time_base is None:
                 continue

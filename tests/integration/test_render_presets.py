@@ -103,7 +103,11 @@ def test_audiogram_shows_waveform_title_and_progress_in_the_theme(tmp_path: Path
     colours = {"background": "#203040", "wave": "#ffe000", "text": "#ffffff", "progress": "#ff00ff"}
     options = {"shape": "landscape", **colours}
     title = "An {\\b1}unlikely\\N title: 日本 & more"
-    render(voice, tmp_path / "out", 0.5, 5.5, preset="audiogram", title=title, options=options, formats=["mp4", "webm"])
+    formats = ["mp4", "webm"]
+    result = render(
+        voice, tmp_path / "out", 0.5, 5.5, preset="audiogram", title=title, options=options, formats=formats
+    )
+    assert [o.path for o in result.outputs] == ["clip.mp4", "clip.webm", "thumbnail.jpg", "preview.webp"]
     for name in ("clip.mp4", "clip.webm"):
         seen: Seen = look(tmp_path / "out" / name)
         assert seen.rgb.shape == (720, 1280, 3)

@@ -152,7 +152,7 @@ def test_too_little_memory_is_a_cause_and_not_a_crash(tmp_path: Path) -> None:
         tmp_path / "big.mp4",
         *("-f", "lavfi", "-i", "color=c=gray:s=3840x2160:r=10:d=1", "-c:v", "libx264", "-preset", "ultrafast"),
     )
-    limits = Limits(memory_bytes=200 * 1024 * 1024).environment()
+    limits = Limits(memory_bytes=150 * 1024 * 1024).environment()
     failed = run(tmp_path, render_task(big, start_s=0, end_s=1, accuracy="encode"), **limits)[-1]
     assert isinstance(failed, Failed)
     assert failed.code == "out_of_memory"

@@ -1,0 +1,128 @@
+"""Rendering half a minute in a media child, each figure beside FFmpeg doing the same by hand.
+
+    python bench/bench_render.py
+
+Claims: an audiogram is made at 4 times real time or more; a clip is playable (its early version) within 2 s of the
+request. A child's figure includes its start, the check by decoding, the thumbnail and the preview.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline.ffmpeg import executable
+from pipeline.types import Event, Failed, Partial, RenderTask, Source, event_decoder
+
+SOURCE_S = 120
+START_S, END_S = 31.5, 61.5
+CLIP_S = END_S - START_S
+
+
+def ffmpeg(*arguments: str) -> float:
+    """Run FFmpeg and return the seconds it took."""
+    started = time.perf_counter()
+    command = [executable(), "-hide_banner", "-nostdin", "-y", "-v", "error", *arguments]
+    subprocess.run(command, check=True)
+    print(f"    $ ffmpeg {' '.join(arguments)}")
+    return time.perf_counter() - started
+
+
+def child(folder: Path, source: Path, **fields: Any) -> tuple[float, float | None]:
+    """Render in a media child; return the seconds to the end, and to the early version when there was one."""
+    task = RenderTask(source=Source(location=str(source)), start_s=START_S, end_s=END_S, **fields)
+    started = time.perf_counter()
+    early_s: float | None = None
+    last: Event | None = None
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline.task"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder
+    ) as process:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("pipes were asked for")
+        process.stdin.write(msgspec.json.encode(task))
+        process.stdin.close()
+        for event in process.stdout:
+            last = event_decoder.decode(event)
+            if isinstance(last, Partial):
+                early_s = time.perf_counter() - started
+    if last is None or isinstance(last, Failed):
+        raise SystemExit(f"the child failed: {last}")
+    return time.perf_counter() - started, early_s
+
+
+def line(name: str, ours_s: float, peer_s: float | None) -> None:
+    """Print one figure."""
+    beside = "" if peer_s is None else f"   FFmpeg by hand {peer_s:6.2f} s   ratio {ours_s / peer_s:5.2f}"
+    print(f"{name:34} {ours_s:6.2f} s   {CLIP_S / ours_s:6.1f} x real time{beside}")
+
+
+def main() -> None:
+    """Make a two-minute 720p source and render half a minute of it in several ways."""
+    with tempfile.TemporaryDirectory(prefix="bench-render-") as name:
+        folder = Path(name)
+        source, voice = folder / "source.mp4", folder / "voice.m4a"
+        noise = "aevalsrc='0.3*sin(2*PI*220*t)*(0.5+0.5*sin(2*PI*3*t))+0.05*random(0)':s=48000:c=stereo"
+        x264 = ("-c:v", "libx264", "-preset", "veryfast")
+        ffmpeg(
+            *(
+                "-f",
+                "lavfi",
+                "-i",
+                f"testsrc2=s=1280x720:r=30:d={SOURCE_S}",
+                "-f",
+                "lavfi",
+                "-i",
+                f"{noise}:d={SOURCE_S}",
+            ),
+            *(*x264, "-g", "120", "-c:a", "aac", str(source)),
+        )
+        ffmpeg("-i", str(source), "-vn", "-c", "copy", str(voice))
+        cut = ("-ss", str(START_S), "-i", str(source), "-t", str(CLIP_S))
+
+        copied = ffmpeg(*cut, "-c", "copy", "-movflags", "+faststart", str(folder / "peer.mp4"))
+        ours, _ = child(folder, source, accuracy="fast")
+        line("mp4, fast, with pictures", ours, copied)
+
+        encoded = ffmpeg(*cut, *x264, "-crf", "21", "-c:a", "aac", str(folder / "peer.mp4"))
+        ours, early = child(folder, source, accuracy="exact")
+        line("mp4, exact, with pictures", ours, encoded)
+        print(f"{'  playable after':34} {early or float('nan'):6.2f} s   (claim: 2 s)")
+        ours, _ = child(folder, source, accuracy="encode")
+        line("mp4, encode, with pictures", ours, encoded)
+
+        vp9 = (
+            "-c:v",
+            "libvpx-vp9",
+            "-crf",
+            "34",
+            "-b:v",
+            "0",
+            "-deadline",
+            "realtime",
+            "-cpu-used",
+            "6",
+            "-row-mt",
+            "1",
+        )
+        peer = ffmpeg(*cut, *vp9, "-c:a", "libopus", str(folder / "peer.webm"))
+        ours, _ = child(folder, source, formats=["webm"], accuracy="encode")
+        line("webm, with pictures", ours, peer)
+
+        frame = "crop=ih*9/16:ih,scale=720:1280"
+        peer = ffmpeg(*cut, "-vf", frame, *x264, "-crf", "21", "-c:a", "aac", str(folder / "peer.mp4"))
+        ours, _ = child(folder, source, preset="vertical")
+        line("vertical, following motion", ours, peer)
+
+        ours, _ = child(folder, source, formats=["mp3"], loudness=-14.0)
+        line("mp3 at -14 LUFS", ours, None)
+        ours, _ = child(folder, voice, preset="audiogram", title="A moment worth sharing")
+        line("audiogram 1080x1080", ours, None)
+        print(f"{'  claim':34} {CLIP_S / 4:6.2f} s or less")
+
+
+if __name__ == "__main__":
+    main()
