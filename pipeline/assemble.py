@@ -17,7 +17,7 @@ from pipeline.errors import DECODE_FAILED, ENCODE_FAILED
 from pipeline.mux import ISOBMFF, PacketWriter, copy_stream, open_output, takes
 from pipeline.plan import Copy, CutPlan, Encode, Unit
 from pipeline.sound import SoundEncoder
-from pipeline.source import as_media_error
+from pipeline.source import AV_ERRORS, as_media_error
 from pipeline.splice import Coded, Part, Splicer
 from pipeline.survey import Survey, ticks
 
@@ -57,7 +57,7 @@ def assemble(draft: Draft, out: Path, on_progress: Callable[[float], None]) -> N
     with open_output(out) as container:
         try:
             _Assembly(draft, container, out, on_progress).write(parts)
-        except (av.error.FFmpegError, ValueError) as exc:
+        except AV_ERRORS as exc:
             raise as_media_error(exc, ENCODE_FAILED) from exc
 
 
@@ -104,7 +104,7 @@ def _decoded(draft: Draft, segment: Encode) -> Iterator[VideoFrame]:
         yield from video.decode(None)
     except av.error.EOFError:
         return
-    except av.error.FFmpegError as exc:
+    except AV_ERRORS as exc:
         raise as_media_error(exc, DECODE_FAILED, stream=video.index) from exc
 
 

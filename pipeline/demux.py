@@ -11,7 +11,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 
 from pipeline.ranges import BLOCK_BYTES, RangeReader
-from pipeline.source import Media, as_media_error
+from pipeline.source import AV_ERRORS, Media, as_media_error
 from pipeline.streams import AV_TIME_BASE, Selection, zero_s
 
 AUDIO_PREROLL_S = Fraction(1, 10)
@@ -78,7 +78,7 @@ class Demuxer:
         main = self.selection.main
         start = main.start_time if main.start_time is not None else 0
         if not self._seek(min(self.zero, start * _base(main)) - 1):
-            with contextlib.suppress(av.error.FFmpegError):
+            with contextlib.suppress(*AV_ERRORS):
                 self.media.container.seek(0, unsupported_byte_offset=True)
 
     def pieces(self) -> Iterator[Piece]:
@@ -90,7 +90,7 @@ class Demuxer:
                     yield piece
         except av.error.EOFError:
             return
-        except (av.error.FFmpegError, ValueError) as exc:
+        except AV_ERRORS as exc:
             raise as_media_error(exc) from exc
 
     def stretch(self, start_s: Fraction, end_s: Fraction) -> Iterator[Piece]:
@@ -119,7 +119,7 @@ class Demuxer:
         begins = [packets.begins_at(time_s - _lead_in(stream)) for stream, packets in known]
         try:
             self.media.container.seek(max(0, min(begins, default=0)), unsupported_byte_offset=True)
-        except av.error.FFmpegError:
+        except AV_ERRORS:
             return False
         return True
 
@@ -135,7 +135,7 @@ class Demuxer:
         main = self.selection.main
         try:
             self.media.container.seek(floor(time_s / _base(main)), stream=main)
-        except (av.error.FFmpegError, OverflowError):
+        except AV_ERRORS:
             return False
         return True
 

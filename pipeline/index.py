@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
-import av.error
 import numpy as np
 from av.stream import Stream
 
 from pipeline.packets import PacketIndex, StreamPackets
-from pipeline.source import Media, as_media_error, as_source, open_media
+from pipeline.source import AV_ERRORS, Media, as_media_error, as_source, open_media
 from pipeline.streams import AV_TIME_BASE, is_usable, zero_s
 from pipeline.times import outer_layout, stated_duration
 from pipeline.types import Source
@@ -79,9 +78,9 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
 def _header(media: Media) -> list[tuple[int, bytes]]:
     """Return the bytes that were read to open the recording, and to find its first place (Matroska reads cues then)."""
     start: int | None = media.container.start_time
-    with contextlib.suppress(av.error.FFmpegError):
+    with contextlib.suppress(*AV_ERRORS):
         media.container.seek((start or 0) + (media.container.duration or 0) // 2)
-    with contextlib.suppress(av.error.FFmpegError):
+    with contextlib.suppress(*AV_ERRORS):
         media.container.seek(start or 0)
     ranges = media.reader.ranges_read()
     if sum(end - begin for begin, end in ranges) > MAX_HEADER_BYTES:
@@ -139,7 +138,7 @@ def _from_container(media: Media, streams: list[Stream]) -> dict[int, StreamPack
 def _leads(media: Media, streams: list[Stream]) -> dict[int, int]:
     """Return how long before it is shown a keyframe of each stream is decoded, in ticks."""
     leads: dict[int, int] = {}
-    with contextlib.suppress(av.error.FFmpegError, ValueError):
+    with contextlib.suppress(*AV_ERRORS):
         for number, packet in enumerate(media.container.demux(streams)):
             if packet.is_keyframe and packet.pts is not None and packet.dts is not None:
                 leads.setdefault(packet.stream_index, packet.pts - packet.dts)
@@ -154,7 +153,7 @@ def _from_reading(
     """Read through the recording; return its packets and its length."""
     rows: dict[int, list[tuple[int, int, int, int, int]]] = {stream.index: [] for stream in streams}
     zero = last = zero_s(media.container)
-    with contextlib.suppress(av.error.FFmpegError):
+    with contextlib.suppress(*AV_ERRORS):
         media.container.seek(int(zero / AV_TIME_BASE))
     try:
         for packet in media.container.demux(streams):
@@ -167,7 +166,7 @@ def _from_reading(
             last = max(last, (pts + (packet.duration or 0)) * packet.time_base)
             if on_progress is not None and position >= 0:
                 on_progress(min(1.0, position / media.size_bytes))
-    except (av.error.FFmpegError, ValueError) as exc:
+    except AV_ERRORS as exc:
         if not any(rows.values()):
             raise as_media_error(exc) from exc
     bases = {stream.index: stream.time_base or AV_TIME_BASE for stream in streams}

@@ -6,14 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import av.error
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from pipeline.demux import Piece
 from pipeline.errors import ENCODE_FAILED, UNSUPPORTED_OUTPUT, MediaError
-from pipeline.source import as_media_error, open_media
+from pipeline.source import AV_ERRORS, as_media_error, open_media
 from pipeline.streams import select_streams
 
 FORMATS = {
@@ -72,13 +71,13 @@ def open_output(path: Path) -> Iterator[OutputContainer]:
         container = av.open(
             f"file:{path}", mode="w", format=name, container_options=MUX_OPTIONS | _OPTIONS.get(name, {})
         )
-    except (av.error.FFmpegError, ValueError) as exc:
+    except AV_ERRORS as exc:
         raise as_media_error(exc, ENCODE_FAILED) from exc
     try:
         yield container
         container.close()
     except BaseException:
-        with suppress(av.error.FFmpegError, ValueError):
+        with suppress(*AV_ERRORS):
             container.close()
         path.unlink(missing_ok=True)
         raise

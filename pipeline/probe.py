@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-import av.error
 from av.audio.stream import AudioStream
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
@@ -15,7 +14,7 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import NO_STREAMS, MediaError
 from pipeline.isobmff import Layout
-from pipeline.source import Media, as_media_error, open_media
+from pipeline.source import AV_ERRORS, Media, as_media_error, open_media
 from pipeline.streams import AV_TIME_BASE, find_streams, has_decoder, is_cover, is_usable, zero_s
 from pipeline.times import outer_layout, stated_duration
 from pipeline.types import Probe, Problem, Source, StreamInfo, StreamKind
@@ -100,7 +99,7 @@ class _Look:
                 tries += 1
                 if tries >= LOOK_AT_PACKETS:
                     break
-        except (av.error.FFmpegError, ValueError):
+        except AV_ERRORS:
             self.failed = self.frame is None
 
     @property
@@ -219,13 +218,13 @@ def _measure(media: Media) -> Fraction:
     zero = zero_s(container)
     streams = [s for s in container.streams if is_usable(s)]
     last = zero
-    with contextlib.suppress(av.error.FFmpegError):
+    with contextlib.suppress(*AV_ERRORS):
         container.seek(round(zero / AV_TIME_BASE))
     try:
         for packet in container.demux(streams):
             if packet.pts is not None and packet.time_base:
                 last = max(last, (packet.pts + (packet.duration or 0)) * packet.time_base)
-    except av.error.FFmpegError as exc:
+    except AV_ERRORS as exc:
         if last == zero:
             raise as_media_error(exc) from exc
     return last - zero

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import av.error
 from av.video.stream import VideoStream
 from msgspec import Struct
 
@@ -12,7 +11,7 @@ from pipeline.demux import AUDIO_PREROLL_S, Demuxer
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
 from pipeline.index import open_indexed
 from pipeline.mux import WEB_CODECS, PacketWriter, copy_stream, open_output
-from pipeline.source import as_media_error
+from pipeline.source import AV_ERRORS, as_media_error
 from pipeline.streams import Selection, select_streams
 from pipeline.times import check_range, known_duration
 from pipeline.types import Source
@@ -108,7 +107,7 @@ def _write(
                 writer.write(streams[piece.stream], piece)
                 if on_progress is not None:
                     on_progress(min(1.0, max(0.0, float((piece.shown_s - begin) / (end - begin)))))
-        except (av.error.FFmpegError, ValueError) as exc:
+        except AV_ERRORS as exc:
             raise as_media_error(exc, ENCODE_FAILED) from exc
         if first is None:
             raise MediaError(OUT_OF_RANGE, "nothing is recorded between these times")

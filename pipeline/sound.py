@@ -5,7 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
-import av.error
 import numpy as np
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import DECODE_FAILED, ENCODE_FAILED
 from pipeline.mux import format_of
-from pipeline.source import as_media_error
+from pipeline.source import AV_ERRORS, as_media_error
 
 ENCODERS = {"webm": "libopus", "mp3": "libmp3lame"}
 DEFAULT_ENCODER = "aac"
@@ -76,7 +75,7 @@ class SoundEncoder:
                 for part in self._placed(packed):
                     self._convert(part)
             yield from self._encode(final=False)
-        except (av.error.FFmpegError, ValueError) as exc:
+        except AV_ERRORS as exc:
             raise as_media_error(exc, DECODE_FAILED, stream=self._index) from exc
 
     def finish(self) -> Iterator["Packet[Stream]"]:
@@ -85,7 +84,7 @@ class SoundEncoder:
             self._drain()
             yield from self._encode(final=True)
             yield from self._owned(self.stream.codec_context.encode(None))
-        except (av.error.FFmpegError, ValueError) as exc:
+        except AV_ERRORS as exc:
             raise as_media_error(exc, ENCODE_FAILED) from exc
 
     def _packed(self, frame: AudioFrame) -> list[AudioFrame]:

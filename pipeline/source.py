@@ -37,6 +37,8 @@ from pipeline.types import Source
 BUFFER_BYTES = 128 * 1024
 """What FFmpeg asks for at once; larger changes nothing measurable, smaller costs calls into Python."""
 SNIFF_BYTES = 4096
+AV_ERRORS: tuple[type[Exception], ...] = (av.error.FFmpegError, ValueError, LookupError, ArithmeticError)
+"""What PyAV raises on damaged media: its own errors, and Python's where a file lies about counts, ids or clocks."""
 ALLOWED_FORMATS = (
     "mov,matroska,mpegts,mpeg,avi,flv,live_flv,ogg,wav,w64,flac,mp3,aac,ac3,eac3,dts,aiff,caf,asf,amr,au,mxf,gxf,"
     "nut,ivf,dv,wv,tta,ape,mpc,mpc8,rm,voc,dsf,h264,hevc,m4v,mpegvideo,obu,latm,loas,truehd,mlp,oma,adp,gsm"
@@ -205,7 +207,7 @@ def _open_container(reader: Reader) -> "av.container.InputContainer":
             buffer_size=BUFFER_BYTES,
             io_open=_refuse_nested,
         )
-    except (av.error.FFmpegError, ValueError, UnicodeError) as exc:
+    except AV_ERRORS as exc:
         raise _why_unreadable(reader) from exc
 
 

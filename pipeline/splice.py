@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import av.error
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import PictureType, VideoFrame
@@ -11,7 +10,7 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import ENCODE_FAILED
 from pipeline.joiner import PROGRESSIVE, joiner_for
-from pipeline.source import as_media_error
+from pipeline.source import AV_ERRORS, as_media_error
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,6 @@ class Splicer:
                 pictures += [Coded(joiner.encoded(bytes(p)), p.pts or 0, p.is_keyframe) for p in encoder.encode(frame)]
             pictures += [Coded(joiner.encoded(bytes(p)), p.pts or 0, p.is_keyframe) for p in encoder.encode(None)]
             header = joiner.header(bytes(encoder.extradata or b""))
-        except (av.error.FFmpegError, ValueError) as exc:
+        except AV_ERRORS as exc:
             raise as_media_error(exc, ENCODE_FAILED, stream=self.stream.index) from exc
         return Part(tuple(pictures), header)

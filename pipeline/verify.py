@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import av.error
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -12,7 +11,7 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from pipeline.errors import TOO_LARGE, VERIFY_FAILED, MediaError
-from pipeline.source import open_media
+from pipeline.source import AV_ERRORS, open_media
 from pipeline.streams import Selection, select_streams
 
 SOUND_TOLERANCE_S = Fraction(1, 10)
@@ -160,7 +159,7 @@ def _decode(container: InputContainer, selection: Selection) -> _Found:
                     found.pictures.take_picture(frame)
                 elif isinstance(frame, AudioFrame):
                     found.sounds.take_sound(frame)
-    except (av.error.FFmpegError, ValueError) as exc:
+    except AV_ERRORS as exc:
         reached = max((t.last for t in (found.pictures, found.sounds) if t.last is not None), default=Fraction(0))
         detail = getattr(exc, "strerror", None) or str(exc)
         raise MediaError(VERIFY_FAILED, f"decoding failed: {detail}", time_s=float(reached)) from exc
