@@ -30,9 +30,12 @@ CLEAR_PEAK: Final = 4.0
 """How many standard deviations over the far-off correlations the best lag must stand to be believed."""
 FAR_S: Final = (40, 240)
 """Lags at which no correlation can be meant: they show how high chance reaches."""
-EVIDENCE_PER_SIGMA: Final = 0.6
-"""Log-odds for each standard deviation over the usual: four of them make an even chance from nothing else."""
-MAX_EVIDENCE: Final = 5.0
+USUAL_SIGMA: Final = 1.0
+"""Activity up to this many standard deviations over the usual is usual."""
+EVIDENCE_PER_SIGMA: Final = 0.8
+"""Log-odds for each standard deviation beyond: four make an even chance where there is no sound to judge by."""
+MAX_EVIDENCE: Final = 8.0
+"""The whole room at once outweighs the dullest sound."""
 SILENCE_EVIDENCE: Final = -0.5
 """Log-odds for a moment that an otherwise lively audience did not notice."""
 LIVELY_RATE: Final = 1.0
@@ -62,8 +65,8 @@ def hear_audience(activity: Sequence[ActivityEvent], sound: NDArray[np.floating]
     surprise = (smeared - usual) / np.sqrt(usual + QUIET_RATE)
     surprise = np.concatenate((surprise[lag_rows:], np.zeros(min(lag_rows, len(sound)))))[: len(sound)]
     usual = np.concatenate((usual[lag_rows:], np.zeros(min(lag_rows, len(sound)))))[: len(sound)]
-    silence = SILENCE_EVIDENCE * np.clip(usual / LIVELY_RATE, 0.0, 1.0) * (surprise < 0.0)
-    evidence = np.clip(EVIDENCE_PER_SIGMA * np.maximum(surprise, 0.0), 0.0, MAX_EVIDENCE) + silence
+    silence = SILENCE_EVIDENCE * np.clip(usual / LIVELY_RATE, 0.0, 1.0) * (surprise < USUAL_SIGMA)
+    evidence = np.clip(EVIDENCE_PER_SIGMA * (surprise - USUAL_SIGMA), 0.0, MAX_EVIDENCE) + silence
     return Audience(evidence, lag_rows / ROWS_PER_S, is_estimated)
 
 

@@ -20,6 +20,10 @@ PATH_STEPS: Final = 12
 """Points between no evidence and all of it at which influence is measured: the sum is then right to 1e-4."""
 
 
+DEAF_LOG_ODDS: Final = -2.5
+"""Where there is no sound, one stretch in thirteen is worth sharing for all we know."""
+
+
 class Line(Struct, frozen=True):
     """What one cue says: log-odds `values` at `knots`, straight between them, level outside. Usual moments say 0."""
 
@@ -81,20 +85,21 @@ def any_of(log_odds: Values) -> Values:
 class Judgement:
     """Scores of moments and what gave them: `parts` [n, k, s] by listener and signal, `extra` [n] for the whole.
 
-    score = sigmoid(slope * any_of(bias + parts) + offset + extra).
+    score = sigmoid(slope * any_of(bias + parts) + offset + extra), where the listeners know nothing (`deaf` [n]) with
+    DEAF_LOG_ODDS in the place of theirs.
     """
 
-    def __init__(self, parts: Values, extra: Values, biases: Values, calibration: Calibration) -> None:
-        self._parts = parts
+    def __init__(self, model: Model, parts: Values, extra: Values, deaf: NDArray[np.bool_]) -> None:
+        self._slope = model.calibration.slope
+        self._biases = np.array([listener.bias for listener in model.intervals.values()])
+        self._parts = np.where(deaf[:, None, None], 0.0, parts)
         self._extra = extra
-        self._biases = biases
-        self._calibration = calibration
-        self.log_odds = biases + parts.sum(axis=2)
-        self.scores = self._score(1.0)
-
-    def sound_scores(self) -> Values:
-        """Return the scores [n] without the extra."""
-        return sigmoid(self._calibration.slope * any_of(self.log_odds) + self._calibration.offset)
+        silent = self._slope * float(any_of(self._biases[None, :])[0])
+        self._offsets = np.where(deaf, DEAF_LOG_ODDS - silent, model.calibration.offset)
+        self.log_odds = self._biases + self._parts.sum(axis=2)
+        joint = self._slope * any_of(self.log_odds) + self._offsets
+        self.sound_scores = sigmoid(joint)
+        self.scores = sigmoid(joint + extra)
 
     def shares(self, index: int) -> Values:
         """Return what gave the score of one moment: base, each signal, extra. They sum to the score.
@@ -109,16 +114,12 @@ class Judgement:
             none = np.logaddexp(0.0, log_odds).sum()
             influence = sigmoid(log_odds) / -np.expm1(-none)
             joint = none + np.log(-np.expm1(-none))
-            score = sigmoid(self._calibration.slope * joint + self._calibration.offset + step * extra)
+            score = sigmoid(self._slope * joint + self._offsets[index] + step * extra)
             slope = score * (1.0 - score) / PATH_STEPS
-            given[1:-1] += slope * self._calibration.slope * influence @ parts
+            given[1:-1] += slope * self._slope * influence @ parts
             given[-1] += slope * extra
         given[0] = self.scores[index] - given.sum()
         return given
-
-    def _score(self, share: float) -> Values:
-        joint = any_of(self._biases + share * self._parts.sum(axis=2))
-        return sigmoid(self._calibration.slope * joint + self._calibration.offset + share * self._extra)
 
 
 def sigmoid(x: NDArray[np.floating]) -> Values:

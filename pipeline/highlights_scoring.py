@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from pipeline.features import ROWS_PER_S, SILENCE_DB
 from pipeline.highlights_audience import hear_audience
-from pipeline.highlights_candidates import MAX_ROWS, MEASURES, Intervals, measure, pick, propose, runs, settle
+from pipeline.highlights_candidates import (
+    AROUND_ROWS,
+    MAX_ROWS,
+    MEASURES,
+    Intervals,
+    measure,
+    pick,
+    propose,
+    runs,
+    settle,
+)
 from pipeline.highlights_cues import CUES, extract_cues, smoothed_level_db
 from pipeline.highlights_kinds import KindGuess, tell_kinds
 from pipeline.highlights_model import Judgement, any_of, load_model, sigmoid
@@ -79,7 +89,6 @@ class Hearing:
         picked = pick(intervals, judgement.scores)
         chosen = picked[judgement.scores[picked] >= least]
         kinds = tell_kinds(self._model, measures[chosen], judgement.log_odds[chosen])
-        sound_scores = judgement.sound_scores()
         settled = settle(intervals, judgement.scores, chosen)
         cores = []
         for i, kind, (first, last) in zip(chosen, kinds, settled, strict=True):
@@ -90,7 +99,7 @@ class Hearing:
                     rows=(start, stop),
                     peak_row=start + int(np.argmax((self._log_odds + self._audience)[start:stop])),
                     score=float(judgement.scores[i]),
-                    kind=_with_audience(kind, sound_scores[i], given),
+                    kind=_with_audience(kind, judgement.sound_scores[i], given),
                     reasons=self._reasons(given),
                 ),
             )
@@ -113,14 +122,14 @@ class Hearing:
     def _judge(self, intervals: Intervals, measures: NDArray[np.float64]) -> Judgement:
         listeners = self._model.intervals.values()
         parts = np.stack([a.parts(measures, MEASURES, self._signals) * self._scale for a in listeners], axis=1)
-        parts[self._unheard(intervals)] = 0.0
-        biases = np.array([a.bias for a in listeners])
-        return Judgement(parts, self._audience_parts(intervals), biases, self._model.calibration)
+        return Judgement(self._model, parts, self._audience_parts(intervals), self._unheard(intervals))
 
     def _unheard(self, intervals: Intervals) -> NDArray[np.bool_]:
-        """Return which intervals hold no sound at all."""
+        """Return which intervals have no sound at all, in or near them: a pause is not the lack of sound."""
         sums = np.concatenate(([0], np.cumsum(self.level_db > UNHEARD_DB)))
-        return np.asarray(sums[intervals[:, 1]] == sums[intervals[:, 0]])
+        first = np.maximum(intervals[:, 0] - AROUND_ROWS, 0)
+        last = np.minimum(intervals[:, 1] + AROUND_ROWS, len(self.level_db))
+        return np.asarray(sums[last] == sums[first])
 
     def _audience_parts(self, intervals: Intervals) -> NDArray[np.float64]:
         """Return the audience's strongest word within each interval."""
