@@ -35,11 +35,10 @@ check: develop ## Lint, format, types, imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-# A benchmark is a script; what only scripts import has no main.
-bench: $(patsubst bench/%.py,bench-%,$(shell grep -l '^if __name__ ==' bench/*.py 2>/dev/null)) ## All benchmarks, each beside a peer; bench-NAME for one
+bench: $(subst _,-,$(patsubst bench/bench_%.py,bench-%,$(wildcard bench/bench_*.py))) ## All benchmarks, each beside a peer; bench-NAME for one
 
 bench-%: develop
-	@$(BIN)/python bench/$(subst -,_,$*).py $(ARGS)
+	@$(BIN)/python bench/bench_$(subst -,_,$*).py $(ARGS)
 
 chaos: develop ## The long form of the tests that kill things
 	@tests/swift/setup.sh
