@@ -1,7 +1,7 @@
 """Local storage through its signed URLs beside a plain file copy of the same bytes, and the server's memory.
 
-Run: `make bench-local-storage`, or `python bench/bench_local_storage.py [MIB]`. Client and server share the machine: each byte is
-sent and received here.
+Run: `make bench-local-storage`, or `python bench/bench_local_storage.py [MIB]`. Client and server share the machine:
+each byte is sent and received here.
 """
 
 import hashlib
