@@ -22,7 +22,7 @@ DISTRIBUTION = "big-snuggles"
 REFERENCE = "#/components/schemas/"
 METHODS = ("get", "post", "put", "patch", "delete")
 GENERIC_NAME = re.compile(r"\b(?:Answer|Items)_[\w.]+")
-MODULE = re.compile(r"(?:api\.schemas\.\w+|typing)\.")
+MODULE = re.compile(r"(?<=_)[a-z0-9]+\.(?:[a-z0-9_]+\.)*")
 MAX_DEPTH = 8  # of nested schemas in an example; ours have five levels
 DESCRIPTION = """Give a recording, get its best moments as clips.
 

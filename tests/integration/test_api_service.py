@@ -77,7 +77,7 @@ def test_database_that_comes_back_is_used_again(service: Service, running_servic
     person = service.person()
     with psycopg.connect(running_service[1], autocommit=True) as owner:
         owner.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     assert person.get("/api/me").status_code == 200
