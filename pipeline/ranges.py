@@ -3,6 +3,7 @@
 FFmpeg's own network protocols are never used: they would follow references into places that nobody meant to open.
 """
 
+import errno
 import http.client
 import io
 import os
@@ -24,6 +25,8 @@ PREFETCH_BYTES = 8 * 1024 * 1024
 """The most that one request asks for when it is known what is needed."""
 CACHE_BLOCKS = 8192
 """512 MiB on scratch disk; beyond it the block used longest ago is dropped and read again when needed."""
+NO_SUCH_PLACE = -errno.EINVAL
+"""What FFmpeg expects from a seek that cannot be."""
 TIMEOUT_S = 30.0
 RETRY_PAUSES_S = (0.1, 0.4, 1.6)
 """Pauses before the second, third and fourth try of a request that failed for a passing reason."""
@@ -120,7 +123,9 @@ class RangeReader(io.RawIOBase):
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}.get(whence)
         if base is None:
             base = self.size_bytes
-        self._position = max(0, base + offset)
+        if base + offset < 0:
+            return NO_SUCH_PLACE
+        self._position = base + offset
         return self._position
 
     def read(self, size: int = -1, /) -> bytes:

@@ -31,7 +31,7 @@ from pipeline.errors import (
 )
 from pipeline.isobmff import read_layout
 from pipeline.packets import PacketIndex
-from pipeline.ranges import RangeLog, RangeReader
+from pipeline.ranges import NO_SUCH_PLACE, RangeLog, RangeReader
 from pipeline.types import Source
 
 BUFFER_BYTES = 128 * 1024
@@ -89,10 +89,20 @@ class FileReader(io.FileIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return up to `size` bytes."""
-        content = super().read(-1 if size is None else size) or b""
+        try:
+            content = super().read(-1 if size is None else size) or b""
+        except OSError as exc:
+            raise MediaError(READ_FAILED, exc.strerror or str(exc)) from exc
         self.bytes_read += len(content)
         self._log.note(self.tell() - len(content), len(content))
         return content
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move the position; a place that cannot be (damaged files ask for them) is answered as FFmpeg expects it."""
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return NO_SUCH_PLACE
 
     def ranges_read(self) -> list[tuple[int, int]]:
         """Return what has been read so far, merged, in order."""

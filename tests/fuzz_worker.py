@@ -14,6 +14,7 @@ from pipeline.cut import cut
 from pipeline.errors import MediaError
 from pipeline.index import PacketIndex, build_index
 from pipeline.probe import probe
+from pipeline.timeline import build_timeline
 
 MEMORY_BYTES = 2 << 30
 FILE_BYTES = 64 << 20
@@ -82,6 +83,8 @@ def work(path: Path, out: Path, chance: random.Random) -> str:
         index = out.with_suffix(".index")
         build_index(path).save(index)
         PacketIndex.load(index)
+        if found.audio is not None:
+            build_timeline(path)
         if chance.random() < 0.5:
             suffix = ".mp4" if found.video is not None else ".m4a"
             accuracy = chance.choice(["exact", "fast"])
