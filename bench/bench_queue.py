@@ -19,6 +19,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import dramatiq
+import psycopg
 import redis
 from dramatiq.brokers.redis import RedisBroker
 
@@ -28,6 +29,7 @@ from cli.embedded.program import spawn
 from db.connection import SERVICE, Database
 from db.migrate import migrate
 from services import jobs
+from services.dispatch import Dispatch
 from services.logging import configure
 from services.settings import Settings, load
 from workers import actors, dispatcher
@@ -38,6 +40,19 @@ from workers.runtime import Runtime
 
 KIND = "purge_idempotency_keys"
 """Any kind of the housekeeping queue: its work is replaced by none."""
+OWNERS, WAITING, BATCHES, BATCH_SLOTS = 1000, 100_000, 100, 8
+FILL_OWNERS = """
+INSERT INTO users (id, email) SELECT gen_random_uuid(), 'u' || n || '@example.org' FROM generate_series(1, %(owners)s) n
+"""
+FILL_JOBS = """
+WITH owners AS (SELECT id, row_number() OVER () - 1 AS place FROM users)
+INSERT INTO jobs (user_id, kind, queue) SELECT owners.id, 'render', 'render'
+FROM generate_series(1, %(jobs)s) AS n JOIN owners ON owners.place = n %% %(owners)s
+"""
+ADD_WORKER = """
+INSERT INTO workers (id, host, pid, version, queues, slots) VALUES (%(id)s, 'bench', 1, '1', '{render}', %(slots)s)
+"""
+END_SENT = "UPDATE jobs SET state = 'cancelled', finished_at = now() WHERE id = ANY(%(ids)s)"
 PROBE_PAUSE_S = 0.15
 """Between two probes, so that each meets an idle system."""
 
@@ -55,6 +70,12 @@ def main() -> None:
             user_id = add_user(pool)
             waits_ms = measure_start(pool, user_id, options.probes)
             rate = measure_rate(pool, user_id, options.jobs)
+        with database(settings) as pool:
+            batches_ms = measure_dispatch(pool)
+    print(
+        f"dispatch of {WAITING} waiting jobs of {OWNERS} owners: p50 {statistics.median(batches_ms):.1f} ms, ", end=""
+    )
+    print(f"worst {batches_ms[-1]:.1f} ms a batch (at most 20)")
     print(f"idle request to actor start, {options.probes} jobs: {describe(waits_ms)}")
     print(f"no-op jobs, {options.jobs} at once, 1 process x {options.threads} threads:")
     print(f"  Dramatiq alone {bare_rate:7.0f}/s")
@@ -99,6 +120,29 @@ def measure_rate(pool: Database, user_id: UUID, count: int) -> float:
             row = tx.execute("SELECT 1 FROM jobs WHERE state IN ('queued', 'running') LIMIT 1").fetchone()
         if row is None:
             return count / (time.monotonic() - began)
+
+
+def measure_dispatch(pool: Database) -> list[float]:
+    """Return the milliseconds of each batch, sorted, with many owners waiting and workers that claim what they get."""
+    worker_id = uuid4()
+    with pool.transaction(SERVICE) as tx:
+        tx.execute("DELETE FROM users")
+        tx.execute(FILL_OWNERS, {"owners": OWNERS})
+        tx.execute(FILL_JOBS, {"jobs": WAITING, "owners": OWNERS})
+        tx.execute(ADD_WORKER, {"id": worker_id, "slots": BATCH_SLOTS})
+    with psycopg.connect(pool.url, autocommit=True) as connection:
+        connection.execute("SET ROLE service_role")
+        connection.execute("ANALYZE jobs")
+    dispatch = Dispatch()
+    times_ms = []
+    for _ in range(BATCHES):
+        began = time.perf_counter()
+        with pool.transaction(SERVICE) as tx:
+            batch = dispatch.next_batch(tx)
+        times_ms.append((time.perf_counter() - began) * 1000)
+        with pool.transaction(SERVICE) as tx:
+            tx.execute(END_SENT, {"ids": [sent.job_id for sent in batch]})
+    return sorted(times_ms)
 
 
 def measure_bare(settings: Settings, count: int, threads: int) -> float:

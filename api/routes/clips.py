@@ -28,7 +28,7 @@ from api.schemas.fields import DEFAULT_LIMIT, ClipStatus, CursorParameter, Limit
 from api.schemas.jobs import job_view
 from db.connection import Transaction
 from db.shares import Share
-from services import cancellation, clips, deletion, downloads, shares
+from services import admission, cancellation, clips, deletion, downloads, shares
 from services.clips import GeneratedClips
 from services.paging import decode_time_cursor
 
@@ -57,7 +57,7 @@ def create(
             highlight_id=data.highlight_id,
             trace_id=request.trace_id,
         )
-        return ClipJobView(clip=clip_view(clip), job=job_view(job))
+        return ClipJobView(clip=clip_view(clip), job=job_view(job, admission.require_timely(tx, job=job)))
 
     return answer_once(deps, request, work, status=202)
 

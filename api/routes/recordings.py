@@ -36,7 +36,7 @@ from api.schemas.recordings import (
 )
 from db.connection import Transaction
 from db.recordings import Recording
-from services import deletion, highlights, recordings, timeline, uploads
+from services import admission, deletion, estimates, highlights, recordings, timeline, uploads
 from services.highlights import Selection
 from services.paging import decode_score_cursor, decode_time_cursor
 from storage.store import PartTag
@@ -49,6 +49,7 @@ def create(
     """Announce a recording. PUT each part to its address, keep the ETag of each answer, then complete."""
 
     def work(tx: Transaction) -> NewRecordingView:
+        admission.require_disk(deps.settings.storage_dir)
         recording, upload = uploads.create(
             tx,
             user_id=request.user.user_id,
@@ -73,10 +74,12 @@ def import_url(
     deps.fetcher.check(data.url)
 
     def work(tx: Transaction) -> RecordingJobView:
+        admission.require_disk(deps.settings.storage_dir)
         recording, job = recordings.import_url(
             tx, user_id=request.user.user_id, url=data.url, title=data.title, trace_id=request.trace_id
         )
-        return RecordingJobView(recording=recording_view(recording), job=job_view(job))
+        estimate = admission.require_timely(tx, job=job)
+        return RecordingJobView(recording=recording_view(recording), job=job_view(job, estimate))
 
     return answer_once(deps, request, work, status=202)
 
@@ -189,7 +192,7 @@ def complete(
             store=deps.stores.recordings,
             trace_id=request.trace_id,
         )
-        return RecordingJobView(recording=recording_view(recording), job=job_view(job))
+        return RecordingJobView(recording=recording_view(recording), job=job_view(job, estimates.of(tx, job=job)))
 
     return answer_once(deps, request, work, status=202)
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from api.schemas.fields import ErrorDetails, Id, JobStatus, Time
+from services.estimates import Estimate
 from services.jobs import Job, JobEvent
 
 Percent = Annotated[float, Meta(ge=0, le=100, description="Percent.", examples=[42.0])]
@@ -37,6 +38,10 @@ class JobView(Struct, kw_only=True):
     ]
     started_at: Time | None
     finished_at: Time | None
+    starts_in_s: Annotated[
+        float | None, Meta(description="When it was accepted: seconds until it begins, as far as can be said.")
+    ] = None
+    ends_in_s: Annotated[float | None, Meta(description="The same until it ends.")] = None
 
 
 class JobEventView(Struct, kw_only=True):
@@ -55,7 +60,7 @@ class JobDetailView(JobView, kw_only=True):
     timeline: list[JobEventView]
 
 
-def job_view(job: Job) -> JobView:
+def job_view(job: Job, estimate: Estimate | None = None) -> JobView:
     """Show a job, without what only workers need."""
     return JobView(
         id=job.id,
@@ -76,6 +81,8 @@ def job_view(job: Job) -> JobView:
         trace_id=job.trace_id,
         started_at=job.started_at,
         finished_at=job.finished_at,
+        starts_in_s=estimate.starts_in_s if estimate else None,
+        ends_in_s=estimate.ends_in_s if estimate else None,
     )
 
 
