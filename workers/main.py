@@ -81,6 +81,7 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
         keeper=Keeper(database, identity),
         gate=Gate(slots),
         threads=slots,
+        recording_max_bytes=settings.recording_max_bytes,
         mailer=open_mailer(settings.smtp_url, settings.mail_from),
         public_url=settings.public_url,
     )

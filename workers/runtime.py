@@ -26,6 +26,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     keeper: Keeper
     gate: Gate
     threads: int
+    recording_max_bytes: int
     mailer: Mailer = LogMailer()
     public_url: str = ""
     random: Callable[[], float] = random.random

@@ -74,11 +74,14 @@ def _installations() -> dict[int, Path]:
         return {}
     # The folder without a number holds the oldest release that the wheel carries; the catalogue's name has it.
     return {
-        _release(tree): tree for tree in Path(spec.origin).parent.glob("pginstall*") if (tree / "bin/postgres").exists()
+        release_of(tree): tree
+        for tree in Path(spec.origin).parent.glob("pginstall*")
+        if (tree / "bin/postgres").exists()
     }
 
 
-def _release(tree: Path) -> int:
+def release_of(tree: Path) -> int:
+    """Return the major release of an installation, 0 when it does not say."""
     answer = subprocess.run(  # noqa: S603 - the binary came with the wheel
         [tree / "bin/postgres", "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True
     )
@@ -101,7 +104,7 @@ def _runs(tree: Path, account: Account) -> bool:
 def _copied(tree: Path, cache: Path) -> Path:
     """Copy what a server needs to a place that everyone can read and only we can write; once for each build of it."""
     built = (tree / "bin/postgres").stat()
-    target = cache / f"postgresql-{_release(tree)}-{built.st_size}-{int(built.st_mtime)}"
+    target = cache / f"postgresql-{release_of(tree)}-{built.st_size}-{int(built.st_mtime)}"
     packages = tree.parent.parent
     copy = target / tree.relative_to(packages)
     if copy.exists():

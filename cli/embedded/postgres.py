@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from cli.embedded.errors import EmbeddedError
-from cli.embedded.installation import find_binaries, unprivileged_account
+from cli.embedded.installation import find_binaries, release_of, unprivileged_account
 from cli.embedded.port import HOST
 from cli.embedded.program import Program, run
 
@@ -25,6 +25,7 @@ OWNER = "snuggles_owner"
 APPLICATION = "snuggles_app"
 DATABASE = "snuggles"
 INITDB_TIMEOUT_S = 120
+FIRST_WITH_BUILTIN_LOCALES = 17
 # Settings that give up the safety of data for speed, for data that lives as long as a test.
 VOLATILE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB")
 
@@ -56,7 +57,7 @@ class PostgresServer:
         if self._account:
             os.chown(building, self._account.uid, self._account.gid)
         with self._opened(building) as (path, fds), self._password_file() as (password_path, password_fd):
-            argv = [str(self._binaries / "initdb"), "-D", path, "-U", OWNER, "--encoding=UTF8", "--locale=C"]
+            argv = [str(self._binaries / "initdb"), "-D", path, "-U", OWNER, "--encoding=UTF8", *self._locale()]
             argv += ["--auth=scram-sha-256", f"--pwfile={password_path}"]
             argv += [] if self._durable else ["--no-sync"]
             initdb = Program(argv=tuple(argv), account=self._account, pass_fds=(*fds, password_fd))
@@ -65,6 +66,12 @@ class PostgresServer:
             shutil.rmtree(building)
             raise EmbeddedError(f"PostgreSQL could not set up {self.folder}: {done.stdout.strip()[-500:]}")
         building.rename(self.folder)
+
+    def _locale(self) -> tuple[str, ...]:
+        """Sort by bytes, which no upgrade of a library changes, and know the upper and lower case of all letters."""
+        if release_of(self._binaries.parent) < FIRST_WITH_BUILTIN_LOCALES:
+            return ("--locale=C",)
+        return ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
     @contextmanager
     def program(self) -> Iterator[Program]:

@@ -152,3 +152,8 @@ def test_binaries_in_a_closed_folder_are_copied_once_to_where_they_can_be_run(tm
         assert len(list(cache.iterdir())) == 1
         assert {path.name for path in copy.iterdir()} == {"bin", "lib", "share"}
         assert (cache.stat().st_mode & 0o022) == 0
+
+
+def test_case_of_all_letters_is_known(owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        assert connection.execute("SELECT lower('ÉTÉ'), 'Ärger' ILIKE 'äRGER'").fetchone() == ("été", True)

@@ -68,6 +68,7 @@ def runtime(database: FlakyDatabase, stores: Stores, tmp_path: Path) -> Iterator
         keeper=keeper,
         gate=Gate(1),
         threads=1,
+        recording_max_bytes=10**9,
     )
     scratch.close()
 

@@ -62,6 +62,7 @@ class Worker:
             keeper=Keeper(database, identity),
             gate=Gate(1),
             threads=1,
+            recording_max_bytes=10**9,
             mailer=self.postbox,
             public_url="http://snuggles.example",
         )

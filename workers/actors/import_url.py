@@ -10,7 +10,6 @@ from workers.attempt import Attempt
 from workers.execution import Publish
 from workers.runtime import Runtime
 
-MAX_BYTES = recordings.DEFAULT_MAX_BYTES
 EXPECTED_BYTES = 4 * 2**30
 """For the share of a download whose size nobody told us: an hour of 1080p."""
 
@@ -31,7 +30,7 @@ def import_url(runtime: Runtime, attempt: Attempt) -> Publish:
                 received += len(chunk)
                 attempt.report(stage="download", fraction=0.9 * received / (received + EXPECTED_BYTES))
 
-            fetched = runtime.fetcher.fetch(attempt.job.payload["url"], take, max_bytes=MAX_BYTES)
+            fetched = runtime.fetcher.fetch(attempt.job.payload["url"], take, max_bytes=runtime.recording_max_bytes)
         # The source's key is the recording's, not the attempt's: a second attempt stores the same bytes there.
         attempt.check()
         size_bytes = store.put_file(recording.source_key, path, content_type=fetched.content_type).size_bytes
