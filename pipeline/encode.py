@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline import ffmpeg as runner
+from pipeline import parallel
 from pipeline.errors import TOO_LARGE, MediaError
+from pipeline.graph import Part
 from pipeline.material import CLOCK
 from pipeline.types import Format
 
@@ -54,6 +57,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     is_drawn: bool = False
     """Whether the picture is flat colours and lines, as an audiogram is."""
     title: str = ""
+    picture_part: Callable[[Part], Any] | None = None
+    """Returns the chain of a part of the picture, where parts may be encoded side by side."""
 
 
 def encode(kind: Format, stream: Stream, *, out: Path, max_bytes: int, report: Callable[[float], None]) -> None:
@@ -69,20 +74,50 @@ def encode(kind: Format, stream: Stream, *, out: Path, max_bytes: int, report: C
         fit(wanted, budget_bps, stream),
         fit(wanted, budget_bps * SECOND_TRY, stream),
     ]
-    for number, rates in enumerate(attempts):
+    for rates in attempts:
         if rates is None:
             break
-        runner.run(
-            output(kind, stream, name=out.name, rates=rates),
-            folder=out.parent,
-            duration_s=stream.duration_s,
-            on_progress=report if number == 0 else None,
-        )
+        try:
+            _encode_once(kind, stream, rates, out, report)
+        except MediaError as exc:
+            if exc.cause is not TOO_LARGE:
+                raise  # the limit on file sizes was met before the end: a lower rate may stay under it
+            continue
         if out.stat().st_size <= max_bytes:
             report(1.0)
             return
     out.unlink(missing_ok=True)
     raise MediaError(TOO_LARGE, f"{out.name} would not fit into {max_bytes} bytes")
+
+
+def _encode_once(kind: Format, stream: Stream, rates: Rates, out: Path, report: Callable[[float], None]) -> None:
+    parts = parallel.parts(stream.duration_s, runner.thread_count()) if stream.picture_part is not None else []
+    if not parts or stream.picture_part is None:
+        made = output(kind, stream, name=out.name, rates=rates)
+        runner.run(made, folder=out.parent, duration_s=stream.duration_s, on_progress=report)
+        return
+    jobs = [
+        parallel.Job(
+            output=_part_output(kind, stream, rates, chain=stream.picture_part(part), name=f"part-{number}.mp4"),
+            name=f"part-{number}.mp4",
+            start=part.start,
+            duration_s=float(part.end - part.start),
+        )
+        for number, part in enumerate(parts)
+    ]
+    if stream.audio is not None:
+        sound = f"sound{SOUND_SUFFIXES[kind]}"
+        alone = replace(stream, video=None, picture_part=None)
+        made = output(kind, alone, name=sound, rates=rates)
+        jobs.append(parallel.Job(output=made, name=sound, start=None, duration_s=stream.duration_s))
+    parallel.run(jobs, out, title=stream.title, report=report)
+
+
+def _part_output(kind: Format, stream: Stream, rates: Rates, *, chain: Any, name: str) -> Any:
+    """Return the output of a part: always MP4, which keeps both times of a packet, in ticks as fine as the clip's."""
+    options = _picture_options(kind, stream, rates) | {"threads": 1, "format": "mp4"}
+    options |= {"video_track_timescale": stream.clock, "movie_timescale": stream.clock}
+    return chain.output(f"file:{name}", **options).global_args("-copyts")
 
 
 def fit(wanted: Rates, budget_bps: float, stream: Stream) -> Rates | None:
@@ -111,6 +146,7 @@ def output(kind: Format, stream: Stream, *, name: str, rates: Rates) -> Any:
     return ffmpeg.output(*chains, f"file:{name}", **options).global_args("-copyts")
 
 
+SOUND_SUFFIXES: dict[Format, str] = {"mp4": ".m4a", "webm": ".webm", "mp3": ".mp3"}
 _CONTAINERS: dict[Format, dict[str, Any]] = {
     "mp4": {"format": "mp4", "movflags": "+faststart"},
     "webm": {"format": "webm"},

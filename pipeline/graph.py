@@ -19,6 +19,8 @@ HDR_WHITE_NITS = 203
 were (HLG's 38 % is SDR's 43 %, both 18 % grey) and keeps the rest of the range for highlights."""
 BLUR_SHRINK = 8
 """Blurred sides are made from a picture this much smaller: the blur hides it, and it costs a sixty-fourth."""
+MARGIN_S = Fraction(1, 2)
+"""How far around a part pictures are read, for filters that look at neighbours (deinterlacing)."""
 MAX_SAMPLE_RATE = 48_000
 STEREO = 2
 CEILING = 0.98
@@ -36,20 +38,39 @@ class Look(Struct, frozen=True, kw_only=True):
     """Name of a command file that moves the crop window (see `pipeline.motion`)."""
 
 
-def source(material: Material) -> Any:
+class Part(Struct, frozen=True, kw_only=True):
+    """A stretch of a clip that is encoded by itself, in seconds from the clip's start."""
+
+    start: Fraction
+    end: Fraction
+
+
+def source(material: Material, part: Part | None = None) -> Any:
     """Return the ffmpeg-python input for a material; timestamps stay the file's own (`copyts` on the output).
 
-    FFmpeg does not turn the picture by itself: `video` does, by what the probe of the recording said.
+    FFmpeg does not turn the picture by itself: `video` does, by what the probe of the recording said. For a part the
+    file is opened at the keyframe before it.
     """
-    return open_input(material.name, noautorotate=None)
+    if part is None or not part.start:
+        return open_input(material.name, noautorotate=None)
+    before = seconds(material.start + part.start - MARGIN_S)
+    seek: dict[str, Any] = {"ss": before, "seek_timestamp": 1, "accurate_seek": None}
+    return open_input(material.name, noautorotate=None, **seek)
 
 
-def video(node: Any, material: Material, look: Look) -> Any:
+def video_part(material: Material, look: Look, part: Part) -> Any:
+    """Return the pictures of a part of the clip, exactly those that `video` gives between its times, from time 0 on."""
+    whole = video(source(material, part), material, look, part=part)
+    inside = whole.filter("trim", start=seconds(part.start), end=seconds(part.end))
+    return inside.filter("setpts", expr=f"PTS-round(({part.start.numerator}/{part.start.denominator})/TB)")
+
+
+def video(node: Any, material: Material, look: Look, *, part: Part | None = None) -> Any:
     """Return the picture of the clip: even size, square pixels, upright, progressive, SDR, 8 bit 4:2:0, from time 0."""
     stream = material.video
     if stream is None:
         raise ValueError("the material has no picture")
-    chain = clipped_video(node, material)
+    chain = clipped_video(node, material, part=part)
     if stream.is_interlaced:
         chain = chain.filter("bwdif", mode="send_frame", deint="all")
     chain = _framed(chain, stream, material, look)
@@ -58,18 +79,25 @@ def video(node: Any, material: Material, look: Look) -> Any:
     return faded_video(chain, look.options, material.duration_s)
 
 
-def clipped_video(node: Any, material: Material) -> Any:
-    """Return the frames on the screen from start to end, the first at time 0, the last held to the end."""
+def clipped_video(node: Any, material: Material, *, part: Part | None = None) -> Any:
+    """Return the frames on the screen from start to end, the first at time 0, the last held to the end.
+
+    Of a part only the frames in and around it are read; their times are those of the clip all the same.
+    """
     assert material.video is not None  # noqa: S101 - callers check
-    origin = f"{material.start.numerator}/{material.start.denominator}"
-    chain = (
-        node[str(material.video.index)]
-        .filter("trim", start=seconds(material.shown_from), end=seconds(material.end))
-        .filter("settb", expr=f"1/{material.clock}")
-        .filter("setpts", expr=f"if(N,max(0,round(PTS-({origin})/TB)),0)")
-    )
-    if material.held:
-        chain = chain.filter("tpad", stop_mode="clone", stop_duration=seconds(material.held))
+    first, last, held = material.shown_from, material.end, material.held
+    time = f"max(0,round(PTS-({material.start.numerator}/{material.start.denominator})/TB))"
+    if part is not None:
+        held = held if material.start + part.end >= material.end else Fraction(0)
+        last = min(last, material.start + part.end + MARGIN_S)
+    if part is None or not part.start:
+        time = f"if(N,{time},0)"
+    else:
+        first = max(first, material.start + part.start - MARGIN_S)
+    chain = node[str(material.video.index)].filter("trim", start=seconds(first), end=seconds(last))
+    chain = chain.filter("settb", expr=f"1/{material.clock}").filter("setpts", expr=time)
+    if held:
+        chain = chain.filter("tpad", stop_mode="clone", stop_duration=seconds(held))
     return chain.filter("sidedata", mode="delete", type="DISPLAYMATRIX")
 
 

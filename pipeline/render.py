@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class _Rendering:
         self.accuracy: Accuracy = "encode"
         self._moves: list[Move] | None = None
         self._level: loudness.Filters = []
+        self._picture_part: Callable[[graph.Part], Any] | None = None
 
     def run(self) -> RenderResult:
         self.segment = self._fetch(self.meter.stage("fetch", 0.0, 0.1))
@@ -204,6 +206,7 @@ class _Rendering:
         node = graph.source(material)
         sound = graph.audio(node, material, self.options, level=self._level_for(kind)) if material.audio else None
         picture: Any = None
+        self._picture_part = None
         if kind != "mp3":
             sound, picture = self._with_picture(node, sound)
         return encode.Stream(
@@ -215,6 +218,7 @@ class _Rendering:
             is_even=material.is_even,
             is_drawn=self.task.preset == "audiogram" or material.video is None,
             title=self.task.title,
+            picture_part=self._picture_part,
         )
 
     def _with_picture(self, node: Any, sound: Any) -> tuple[Any, Any]:
@@ -232,6 +236,8 @@ class _Rendering:
         captions = self._write_text((picture.width, picture.height), titled=False) if self.cues else None
         path = self._follow(picture)
         look = Look(picture=picture, options=self.options, subtitles=captions, path=path)
+        if material.is_even:
+            self._picture_part = partial(graph.video_part, material, look)
         return sound, graph.video(node, material, look)
 
     def _follow(self, picture: presets.Picture) -> str | None:

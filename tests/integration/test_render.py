@@ -267,3 +267,24 @@ def test_a_lower_bit_rate_is_tried_before_a_clip_is_too_large(tmp_path: Path) ->
     with pytest.raises(MediaError) as caught:
         render(source, tmp_path / "none", 0, 4, max_bytes=2_000)
     assert caught.value.code == "output_too_large"
+
+
+@pytest.mark.parametrize("extra", [(), ("-bf", "3", "-x264-params", "b-pyramid=normal")])
+def test_parts_side_by_side_have_the_timing_of_one_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: tuple[str, ...]
+) -> None:
+    source = flashing(tmp_path / "long.mp4", seconds=42, extra=extra)
+    for threads in ("1", "2"):
+        monkeypatch.setenv("SNUGGLES_CHILD_THREADS", threads)
+        render(source, tmp_path / threads, 1.5, 41.1, formats=["mp4", "webm"])
+    for name in ("clip.mp4", "clip.webm"):
+        alone, parts = look(tmp_path / "1" / name), look(tmp_path / "2" / name)
+        assert parts.times == pytest.approx(alone.times, abs=1e-4)
+        assert [luma > 120 for luma in parts.luma] == [luma > 120 for luma in alone.luma]
+        assert parts.end_s == pytest.approx(alone.end_s, abs=2e-3)
+        (sound, rate), (joined, _) = listen(tmp_path / "1" / name), listen(tmp_path / "2" / name)
+        assert len(joined) == pytest.approx(len(sound), abs=rate // 50)
+        flashes = [time for time, luma in zip(parts.times, parts.luma, strict=True) if luma > 120][::2]
+        assert len(flashes) == 40
+        for flash in (flashes[0], flashes[20], flashes[-1]):
+            assert onset_s(joined, rate, flash - 0.1) == pytest.approx(flash, abs=0.02)
