@@ -14,7 +14,6 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.packet import Packet
 from numpy.typing import NDArray
 
 from pipeline.errors import DECODE_FAILED, NO_AUDIO, NOT_MEDIA, UNSUPPORTED, MediaError
@@ -113,25 +112,23 @@ class _Listener:
         self._container = container
         self._stream = stream
         self._on_progress = on_progress
-        self._zero_s = float(zero_s(container))
+        self._origin_s = float(zero_s(container))
         self._tick_s = float(stream.time_base or 1 / av.time_base)
         self._length_s = container.duration / av.time_base if container.duration else None
-        self._builder = TimelineBuilder(start_s=self._zero_s)
+        self._builder = TimelineBuilder(start_s=self._origin_s)
         self._analyses: deque[Future[None]] = deque()
         self._fifo = AudioFifo()
-        self._layout: tuple[str, str, int] | None = None
+        self._layout: tuple[str, int, int] | None = None
         self._chunk_start_s = 0.0
         self._chunk_samples = 0
-        self._shift_s = 0.0
         self._frames = 0
         self._problems = _ProblemLog(stream.index)
 
     def run(self) -> Timeline:
         """Decode everything; return the timeline."""
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="listen") as analysis:
-            for packet in self._packets():
-                for frame in self._decode(packet):
-                    self._gather(frame, analysis)
+            for frame in self._frames_of_stream():
+                self._gather(frame, analysis)
             self._hand_over(analysis)
             self._settle(leaving=0)
         if not self._frames:
@@ -140,11 +137,18 @@ class _Listener:
             self._builder.report(problem)
         return self._builder.finish()
 
-    def _packets(self) -> "Iterator[Packet[AudioStream]]":
+    def _frames_of_stream(self) -> Iterator[AudioFrame]:
+        """Yield what can be decoded; damage is noted, and later timestamps show how long it lasted."""
+        index = self._stream.index
         try:
             for packet in self._container.demux(self._stream):
-                if packet.stream_index == self._stream.index:  # a discarded stream may leak one
-                    yield packet
+                if packet.stream_index != index:  # a discarded stream may leak one
+                    continue
+                try:
+                    yield from packet.decode()
+                except (FFmpegError, ValueError) as error:
+                    if not isinstance(error, av.error.EOFError):
+                        self._problems.note("audio_damaged", "The sound could not be decoded", self._position_s())
         except av.error.EOFError:
             return
         except (FFmpegError, ValueError) as error:
@@ -153,33 +157,25 @@ class _Listener:
                 raise failure from error
             self._problems.note("audio_ends_early", "What follows could not be read", self._position_s())
 
-    def _decode(self, packet: "Packet[AudioStream]") -> list[AudioFrame]:
-        """Decode a packet; damage is noted, and the timestamps of what follows show how long it lasted."""
-        try:
-            return packet.decode()
-        except av.error.EOFError:
-            return []
-        except (FFmpegError, ValueError):
-            self._problems.note("audio_damaged", "The sound could not be decoded", self._position_s())
-            return []
-
     def _gather(self, frame: AudioFrame, analysis: ThreadPoolExecutor) -> None:
         """Put a frame behind what is gathered, unless its format or its time begins something new."""
-        layout = (frame.format.name, frame.layout.name, frame.sample_rate)
+        rate = frame.sample_rate
+        layout = (frame.format.name, frame.layout.nb_channels, rate)
         if layout != self._layout:
             self._hand_over(analysis)
             self._layout, self._fifo = layout, AudioFifo()
-        if frame.pts is not None:
-            time_s = frame.pts * self._tick_s - self._zero_s + self._shift_s
-            expected_s = self._position_s()
-            if abs(time_s - expected_s) > TOLERANCE_S:
+        pts = frame.pts
+        if pts is not None:
+            time_s = pts * self._tick_s - self._origin_s
+            expected_s = self._chunk_start_s + self._chunk_samples / rate
+            if not -TOLERANCE_S <= time_s - expected_s <= TOLERANCE_S:
                 self._hand_over(analysis)
                 self._chunk_start_s = self._believe(time_s, expected_s)
             frame.pts = None  # the FIFO would insist on sample-exact timestamps
         self._frames += 1
         self._fifo.write(frame)
         self._chunk_samples += frame.samples
-        if self._chunk_samples >= CHUNK_S * frame.sample_rate:
+        if self._chunk_samples >= CHUNK_S * rate:
             self._hand_over(analysis)
 
     def _position_s(self) -> float:
@@ -194,7 +190,7 @@ class _Listener:
                 self._problems.note("audio_gap", f"{time_s - expected_s:.1f} s of sound are missing", expected_s)
             return time_s
         self._problems.note("audio_clock_jumps", f"The clock jumps by {time_s - expected_s:.1f} s", expected_s)
-        self._shift_s += expected_s - time_s
+        self._origin_s += time_s - expected_s
         return expected_s
 
     def _hand_over(self, analysis: ThreadPoolExecutor) -> None:
