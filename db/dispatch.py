@@ -47,7 +47,9 @@ GROUP BY queue
 """
 LIST_QUEUES = """
 SELECT queue FROM unnest(%(queues)s::text[]) AS queue
-WHERE EXISTS (SELECT 1 FROM jobs WHERE jobs.queue = queue.queue AND state = 'queued' AND dispatched_at IS NULL)
+CROSS JOIN LATERAL (
+    SELECT 1 FROM jobs WHERE jobs.queue = queue.queue AND state = 'queued' AND dispatched_at IS NULL LIMIT 1
+) AS first
 """
 LIST_FLIGHTS = """
 SELECT queue, owner_key, sum(running)::integer AS running, sum(sent)::integer AS sent FROM (
@@ -56,7 +58,8 @@ SELECT queue, owner_key, sum(running)::integer AS running, sum(sent)::integer AS
     SELECT queue, owner_key, 0, 1 FROM jobs WHERE state = 'queued' AND dispatched_at IS NOT NULL
 ) AS in_flight GROUP BY queue, owner_key
 """
-# A loose index scan: one step in jobs_waiting for each owner, however many jobs he has.
+# A loose index scan: one step in jobs_waiting for each owner, however many jobs he has. LIMIT 1 keeps the planner from
+# reading all jobs at once, as it would for EXISTS.
 LIST_OWNERS = """
 WITH RECURSIVE owners AS (
     (SELECT owner_key FROM jobs
@@ -71,13 +74,14 @@ WITH RECURSIVE owners AS (
 )
 SELECT owners.owner_key, coalesce(subscriptions.tier, 'free') AS tier
 FROM owners
-LEFT JOIN subscriptions ON subscriptions.user_id = owners.owner_key
-    AND subscriptions.status IN ('active', 'trialing', 'past_due')
-WHERE EXISTS (
+CROSS JOIN LATERAL (
     SELECT 1 FROM jobs
     WHERE jobs.queue = %(queue)s AND jobs.state = 'queued' AND jobs.dispatched_at IS NULL
       AND jobs.owner_key = owners.owner_key AND jobs.run_at <= now()
-)
+    LIMIT 1
+) AS due
+LEFT JOIN subscriptions ON subscriptions.user_id = owners.owner_key
+    AND subscriptions.status IN ('active', 'trialing', 'past_due')
 """
 LIST_NEXT = """
 SELECT wanted.owner_key, next.id FROM unnest(%(owners)s::uuid[], %(counts)s::integer[]) AS wanted (owner_key, count)
@@ -94,12 +98,14 @@ SELECT id FROM jobs
 WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND priority >= 100 AND run_at <= now()
 ORDER BY priority DESC, run_at LIMIT %(limit)s
 """
+# The state is asked outside of the locked rows: beside the ids it would tempt the planner, when its statistics are old,
+# to read all that wait.
 MARK_SENT = """
 WITH picked AS (
-    SELECT id FROM jobs WHERE id = ANY(%(job_ids)s) AND state = 'queued' AND dispatched_at IS NULL
-    FOR UPDATE SKIP LOCKED
+    SELECT id, state, dispatched_at FROM jobs WHERE id = ANY(%(job_ids)s) FOR UPDATE SKIP LOCKED
 )
-UPDATE jobs SET dispatched_at = now(), dispatch_no = dispatch_no + 1 FROM picked WHERE jobs.id = picked.id
+UPDATE jobs SET dispatched_at = now(), dispatch_no = jobs.dispatch_no + 1
+FROM picked WHERE jobs.id = picked.id AND picked.state = 'queued' AND picked.dispatched_at IS NULL
 RETURNING jobs.id AS job_id, jobs.dispatch_no, jobs.queue, jobs.kind, jobs.priority, jobs.trace_id
 """
 UNMARK = """
