@@ -10,6 +10,7 @@ import av.error
 from av.packet import Packet
 from av.stream import Discard, Stream
 
+from pipeline.clock import RESTARTING_FORMATS, offset_at
 from pipeline.ranges import BLOCK_BYTES, RangeReader
 from pipeline.source import AV_ERRORS, Media, as_media_error
 from pipeline.streams import AV_TIME_BASE, Selection, zero_s
@@ -20,8 +21,6 @@ INTERLEAVE_S = Fraction(2)
 """How much later than the pictures their sound may stand in a file."""
 LANDING_PACKETS = 3000
 """How far to look for the first keyframe after a seek before trying further back."""
-BYTE_SEEKABLE = frozenset({"mpegts", "mpeg"})
-"""Formats without an index of their own, whose demuxers find their feet at any byte."""
 _STEPS_BACK_S = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(6), Fraction(15), Fraction(40), Fraction(120))
 
 
@@ -47,6 +46,11 @@ class Piece(NamedTuple):
     def decoded_s(self) -> Fraction:
         """When it is due at the decoder; never falls from packet to packet of a stream."""
         return self.dts * self.base
+
+    def moved(self, by_s: Fraction) -> "Piece":
+        """Return the same packet with its times moved."""
+        ticks = round(by_s / self.base)
+        return self._replace(pts=self.pts + ticks, dts=self.dts + ticks) if ticks else self
 
 
 class Demuxer:
@@ -75,19 +79,22 @@ class Demuxer:
 
     def rewind(self) -> None:
         """Move to the start of the recording."""
-        main = self.selection.main
-        start = main.start_time if main.start_time is not None else 0
-        if not self._seek(min(self.zero, start * _base(main)) - 1):
-            with contextlib.suppress(*AV_ERRORS):
-                self.media.container.seek(0, unsupported_byte_offset=True)
+        to_start(self.media)
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the packets from here on in file order; MediaError READ_FAILED, DECODE_FAILED."""
+        jumps = self.media.index.jumps if self.media.index is not None else []
+        places: dict[int, int] = {}
         try:
             for packet in self.media.container.demux(self.selection.all):
-                piece = _piece(packet)
-                if piece is not None:
-                    yield piece
+                piece = as_piece(packet)
+                if piece is None:
+                    continue
+                if jumps:
+                    places[piece.stream] = place = packet.pos if packet.pos is not None else places.get(piece.stream, 0)
+                    piece = piece.moved(offset_at(jumps, place))
+                    packet.pts, packet.dts = piece.pts, piece.dts  # decoded pictures and sound carry them on
+                yield piece
         except av.error.EOFError:
             return
         except AV_ERRORS as exc:
@@ -112,8 +119,7 @@ class Demuxer:
     def _seek_by_index(self, time_s: Fraction) -> bool:
         """Go straight to the byte where the index says that decoding must begin; False where that cannot be done."""
         index = self.media.index
-        formats = set(self.media.container.format.name.split(","))
-        if index is None or not formats & BYTE_SEEKABLE:
+        if index is None or not may_restart(self.media):
             return False
         known = [(s, index.streams[s.index]) for s in self.selection.all if s.index in index.streams]
         begins = [packets.begins_at(time_s - _lead_in(stream)) for stream, packets in known]
@@ -150,7 +156,23 @@ class Demuxer:
         return False
 
 
-def _piece(packet: AnyPacket) -> Piece | None:
+def to_start(media: Media) -> None:
+    """Move an open recording to its first packet."""
+    container = media.container
+    with contextlib.suppress(*AV_ERRORS):
+        if may_restart(media):
+            container.seek(0, unsupported_byte_offset=True)
+        else:
+            begins = [s.start_time * _base(s) for s in container.streams if s.start_time is not None]
+            container.seek(floor(min([*begins, zero_s(container)]) / AV_TIME_BASE) - 1)
+
+
+def may_restart(media: Media) -> bool:
+    """Whether this kind of container may hold pieces with clocks of their own."""
+    return bool(RESTARTING_FORMATS & set(media.container.format.name.split(",")))
+
+
+def as_piece(packet: AnyPacket) -> Piece | None:
     """Return a packet with its times, one standing in for the other; None for one without any (a flush)."""
     pts = packet.pts if packet.pts is not None else packet.dts
     dts = packet.dts if packet.dts is not None else packet.pts

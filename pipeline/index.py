@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from av.stream import Stream
 
+from pipeline.clock import ClockRepair
+from pipeline.demux import as_piece, may_restart, to_start
 from pipeline.packets import PacketIndex, StreamPackets
-from pipeline.source import AV_ERRORS, Media, as_media_error, as_source, open_media
+from pipeline.source import AV_ERRORS, Media, as_media_error, as_source, is_url, open_media
 from pipeline.streams import AV_TIME_BASE, is_usable, zero_s
 from pipeline.times import outer_layout, stated_duration
 from pipeline.types import Source
@@ -52,7 +54,14 @@ def open_indexed(source: Source | str | Path) -> Iterator[Media]:
     """Open a recording like `open_media`, with its stored index where it has one."""
     source = as_source(source)
     with open_media(source, index=load_index(source)) as media:
+        if media.index is None and _needs_index(media, source):
+            media.index = build_index(media)
         yield media
+
+
+def _needs_index(media: Media, source: Source) -> bool:
+    """Whether times cannot be trusted before all was read; worth it only where reading costs nothing."""
+    return not is_url(source.location) and may_restart(media)
 
 
 def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketIndex:
@@ -60,18 +69,20 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
     header = _header(media)
     streams = [s for s in media.container.streams if is_usable(s)]
     duration = stated_duration(media, layout)
+    clock = ClockRepair()
     packets: dict[int, StreamPackets] = {}
     if not layout.is_fragmented:
         packets = _from_container(media, streams)
     if not packets:
-        packets, measured = _from_reading(media, streams, on_progress)
-        duration = duration if duration is not None else measured
+        packets, measured = _from_reading(media, streams, clock, on_progress)
+        duration = measured if duration is None or clock.jumps else duration
     return PacketIndex(
         size_bytes=media.size_bytes,
         zero_s=zero_s(media.container),
         duration_s=duration or Fraction(0),
         streams=packets,
         header=header,
+        jumps=clock.jumps,
     )
 
 
@@ -148,22 +159,24 @@ def _leads(media: Media, streams: list[Stream]) -> dict[int, int]:
 
 
 def _from_reading(
-    media: Media, streams: list[Stream], on_progress: Callable[[float], None] | None
+    media: Media, streams: list[Stream], clock: ClockRepair, on_progress: Callable[[float], None] | None
 ) -> tuple[dict[int, StreamPackets], Fraction]:
-    """Read through the recording; return its packets and its length."""
+    """Read through the recording; return its packets, their times straightened, and its length."""
     rows: dict[int, list[tuple[int, int, int, int, int]]] = {stream.index: [] for stream in streams}
     zero = last = zero_s(media.container)
-    with contextlib.suppress(*AV_ERRORS):
-        media.container.seek(int(zero / AV_TIME_BASE))
+    restarts = may_restart(media)
+    to_start(media)
     try:
         for packet in media.container.demux(streams):
-            pts = packet.pts if packet.pts is not None else packet.dts
-            if pts is None:
+            piece = as_piece(packet)
+            if piece is None:
                 continue
-            dts = packet.dts if packet.dts is not None else pts
+            if restarts:
+                length = piece.duration * piece.base
+                piece = piece.moved(clock.note(piece.stream, packet.pos, piece.decoded_s, length))
             position = packet.pos if packet.pos is not None else -1
-            rows[packet.stream_index].append((position, packet.size, pts, dts, packet.is_keyframe))
-            last = max(last, (pts + (packet.duration or 0)) * packet.time_base)
+            rows[piece.stream].append((position, packet.size, piece.pts, piece.dts, packet.is_keyframe))
+            last = max(last, (piece.pts + piece.duration) * piece.base)
             if on_progress is not None and position >= 0:
                 on_progress(min(1.0, position / media.size_bytes))
     except AV_ERRORS as exc:

@@ -14,6 +14,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from pipeline.clock import Jump
+
 FORMAT_VERSION = 1
 UNKNOWN_SIZE = 0
 Ticks = NDArray[np.int64]
@@ -65,9 +67,12 @@ class StreamPackets:
 
 
 class PacketIndex:
-    """Where the packets of a recording lie, by container index; `header` are the bytes that opening it reads."""
+    """Where the packets of a recording lie, by container index; `header` are the bytes that opening it reads.
 
-    def __init__(
+    `jumps` say where the recording's clock starts again; times here are straightened already.
+    """
+
+    def __init__(  # noqa: PLR0913 - one for each thing that is kept
         self,
         *,
         size_bytes: int,
@@ -75,7 +80,9 @@ class PacketIndex:
         duration_s: Fraction,
         streams: dict[int, StreamPackets],
         header: list[tuple[int, bytes]],
+        jumps: list[Jump] | None = None,
     ) -> None:
+        self.jumps = jumps or []
         self.size_bytes = size_bytes
         self.zero_s = zero_s
         self.duration_s = duration_s
@@ -116,6 +123,7 @@ class PacketIndex:
             duration_s=str(self.duration_s),
             streams={index: _pack(packets) for index, packets in self.streams.items()},
             header=[(offset, zlib.compress(content, _ZLIB_LEVEL)) for offset, content in self.header],
+            jumps=[(position, str(offset)) for position, offset in self.jumps],
         )
         path.write_bytes(msgspec.msgpack.encode(stored))
 
@@ -132,6 +140,7 @@ class PacketIndex:
                 duration_s=Fraction(stored.duration_s),
                 streams={index: _unpack(packed) for index, packed in stored.streams.items()},
                 header=[(offset, zlib.decompress(content)) for offset, content in stored.header],
+                jumps=[(position, Fraction(offset)) for position, offset in stored.jumps],
             )
         except (OSError, msgspec.MsgspecError, zlib.error, ZeroDivisionError) as exc:
             raise ValueError(f"no packet index: {exc}") from exc
@@ -157,6 +166,7 @@ class _Stored(Struct, frozen=True):
     duration_s: str
     streams: dict[int, _Packed]
     header: list[tuple[int, bytes]]
+    jumps: list[tuple[int, str]] = []
 
 
 def _pack(packets: StreamPackets) -> _Packed:

@@ -1,6 +1,5 @@
 """Says what a recording holds: streams as a decoder will see them, durations, and everything odd about it, named."""
 
-import contextlib
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +11,13 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from pipeline.clock import ClockRepair
+from pipeline.demux import as_piece, may_restart, to_start
 from pipeline.errors import NO_STREAMS, MediaError
 from pipeline.isobmff import Layout
+from pipeline.ranges import RangeReader
 from pipeline.source import AV_ERRORS, Media, as_media_error, open_media
-from pipeline.streams import AV_TIME_BASE, find_streams, has_decoder, is_cover, is_usable, zero_s
+from pipeline.streams import find_streams, has_decoder, is_cover, is_usable, zero_s
 from pipeline.times import outer_layout, stated_duration
 from pipeline.types import Probe, Problem, Source, StreamInfo, StreamKind
 
@@ -204,26 +206,43 @@ def _seconds(stream: Stream, ticks: int | None, zero: Fraction) -> float | None:
 def _duration(media: Media, layout: Layout, problems: list[Problem]) -> Fraction:
     """Return the length of the recording; read through it when the header does not tell."""
     stated = stated_duration(media, layout)
-    if stated is not None:
+    if stated is not None and not _must_be_read(media):
         return stated
-    if not media.container.duration:
+    if stated is None and not media.container.duration:
         text = "The header does not tell the length; it was measured by reading on."
         problems.append(_problem("no_duration", text))
-    return max(_measure(media), Fraction(0))
+    clock = ClockRepair()
+    measured = _measure(media, clock)
+    if clock.jumps:
+        text = f"The clock of the recording starts again {len(clock.jumps)} times; it is played straight on."
+        problems.append(_problem("clock_restarts", text))
+        return measured
+    return max(measured, Fraction(0)) if stated is None else stated
 
 
-def _measure(media: Media) -> Fraction:
+def _must_be_read(media: Media) -> bool:
+    """Whether the length must be found by reading, because the header's may be of the last piece only.
+
+    A file that is read from afar is not read through for that: its packet index, made at ingest, knows.
+    """
+    return may_restart(media) and not isinstance(media.reader, RangeReader)
+
+
+def _measure(media: Media, clock: ClockRepair) -> Fraction:
     """Read to the end and return the time from the container's start to the end of the last packet."""
     container = media.container
-    zero = zero_s(container)
+    zero = last = zero_s(container)
     streams = [s for s in container.streams if is_usable(s)]
-    last = zero
-    with contextlib.suppress(*AV_ERRORS):
-        container.seek(round(zero / AV_TIME_BASE))
+    restarts = may_restart(media)
+    to_start(media)
     try:
         for packet in container.demux(streams):
-            if packet.pts is not None and packet.time_base:
-                last = max(last, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            piece = as_piece(packet)
+            if piece is None:
+                continue
+            if restarts:
+                piece = piece.moved(clock.note(piece.stream, packet.pos, piece.decoded_s, piece.duration * piece.base))
+            last = max(last, (piece.pts + piece.duration) * piece.base)
     except AV_ERRORS as exc:
         if last == zero:
             raise as_media_error(exc) from exc

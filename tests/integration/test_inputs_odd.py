@@ -167,6 +167,33 @@ def test_parameters_that_change_outside_the_clip_do_not_matter(tmp_path: Path) -
     assert report.accuracy == "exact"
 
 
+@pytest.mark.parametrize("accuracy", ["exact", "fast", "encode"])
+@pytest.mark.parametrize("start_of_second_s", [0, 0.5, 40, 5000])
+def test_clock_that_starts_again_is_straightened(tmp_path: Path, accuracy: Accuracy, start_of_second_s: float) -> None:
+    """Two recordings in one file, the second with a clock of its own."""
+    video = (*H264_B, "-g", "25")
+    first = record(tmp_path / "a.ts", seconds=3, video=video, extra=("-output_ts_offset", "20"))
+    second = record(tmp_path / "b.ts", seconds=3, video=video, extra=("-output_ts_offset", str(start_of_second_s)))
+    source = joined(tmp_path, first, second)
+    found = probe(source)
+    assert found.duration_s == pytest.approx(6.0, abs=0.2)
+    assert "clock_restarts" in {problem.code for problem in found.problems}
+    out = tmp_path / "clip.mp4"
+    cut(source, start_s=1.6, end_s=4.4, out=out, accuracy=accuracy)
+    numbers = [p.number for p in pictures_of(out)]
+    if accuracy == "fast":
+        assert set(range(40, 75)) | set(range(30)) <= set(numbers)
+        return
+    middle = numbers.index(0)
+    assert numbers[:middle] == list(range(numbers[0], 75))
+    assert numbers[0] in {38, 39, 40}
+    assert numbers[middle:] == list(range(len(numbers) - middle))
+    assert len(numbers) == pytest.approx(70, abs=2)
+    heard = sound_of(out)
+    assert heard.end_s == pytest.approx(2.8, abs=0.1)
+    assert complaints(out) == ""
+
+
 @pytest.fixture(scope="module")
 def two_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two hours at 29.97: 300 pictures and exactly their length of sound, 719 times."""
