@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from pipeline.features import ROWS_PER_S
 
-LEAD_ROWS: Final = 2 * ROWS_PER_S
+LEAD_ROWS: Final = 15
 """What came before, at least: a reaction is not understood without the words that caused it."""
-TAIL_ROWS: Final = 7
+TAIL_ROWS: Final = 5
 """The reaction dies away, and a cut needs air."""
-SNAP_ROWS: Final = 15
-"""How much further an edge may move to fall into a pause: speech pauses about every second or two."""
+SNAP_ROWS: Final = 10
+"""How much further an edge may move to fall into a pause: speech pauses about once a second."""
 STRONG: Final = 0.5
 """Moments from this score on keep their cores free of each other's padding, at every sensitivity alike."""
 

@@ -59,6 +59,8 @@ _SHAPE_BLOCKS: Final = 19
 """The usual spectral shape is a median of means over 10 s, over three minutes: scenes may differ."""
 _SHAPE_RANGE_DB: Final = 45.0
 """Bands further under the level than this are out of the codec's sight."""
+_NEPERS_PER_DB: Final = np.float32(np.log(10.0) / 10.0)
+"""e^(x * this) is the power ratio of x dB."""
 _SCREAM_OCTAVES: Final = 3.0
 """560 Hz."""
 _REGIONS: Final = (slice(0, 3), slice(3, 9), slice(9, 15), slice(15, BANDS))
@@ -75,14 +77,16 @@ def extract_cues(timeline: Timeline) -> Rows:
     bands = timeline.features[:, first_band : first_band + BANDS]
     harmonic, pitch = timeline.column("harmonicity"), timeline.column("pitch_octave")
     columns: list[Column] = []
+    shape = np.maximum(bands - level[:, None], -_SHAPE_RANGE_DB)
+    near_shape = _mean(shape, _SHORT_ROWS)
     columns += _loudness(level)
-    columns += _steadiness(level, bands, harmonic)
-    columns += _colour(level, bands)
+    columns += _steadiness(level, shape, harmonic)
+    columns += _colour(near_shape - _usual_shape(shape))
     columns += [_mean(timeline.column(f"tonality_{region}"), _SHORT_ROWS) for region in ("low", "mid", "high")]
     columns += [_mean(harmonic, _SHORT_ROWS), _mean(pitch, _SHORT_ROWS), _scream(harmonic, pitch)]
     columns += [_mean(timeline.column(f"modulation_{m}"), _NEAR_ROWS) for m in range(len(MODULATION_EDGES_HZ) - 1)]
     columns.append(_mean(timeline.column("gaps"), _NEAR_ROWS))
-    columns += _texture(level, bands)
+    columns += _texture(level, shape, near_shape)
     return np.stack(columns, axis=1)
 
 
@@ -99,8 +103,7 @@ def _loudness(level: Column) -> list[Column]:
     return [near - usual, near - loud, _mean(level, _SHORT_ROWS) - before]
 
 
-def _steadiness(level: Column, bands: Rows, harmonic: Column) -> list[Column]:
-    shape = np.maximum(bands - level[:, None], -_SHAPE_RANGE_DB)
+def _steadiness(level: Column, shape: Rows, harmonic: Column) -> list[Column]:
     swing = _deviation(shape, _LONG_ROWS)
     return [
         swing.mean(axis=1),
@@ -110,9 +113,7 @@ def _steadiness(level: Column, bands: Rows, harmonic: Column) -> list[Column]:
     ]
 
 
-def _colour(level: Column, bands: Rows) -> list[Column]:
-    shape = np.maximum(bands - level[:, None], -_SHAPE_RANGE_DB)
-    difference = _mean(shape, _SHORT_ROWS) - _usual_shape(shape)
+def _colour(difference: Rows) -> list[Column]:
     return [
         np.sqrt(np.square(difference).mean(axis=1)),
         difference[:, _HIGHS:].mean(axis=1) - difference[:, :_LOWS].mean(axis=1),
@@ -122,11 +123,10 @@ def _colour(level: Column, bands: Rows) -> list[Column]:
     ]
 
 
-def _texture(level: Column, bands: Rows) -> list[Column]:
-    shape = np.maximum(bands - level[:, None], -_SHAPE_RANGE_DB)
-    near = _mean(shape, _SHORT_ROWS)
-    ripple = np.abs(near[:, 2:] - 2 * near[:, 1:-1] + near[:, :-2]).mean(axis=1)
-    powers = np.power(np.float32(10.0), shape / 10.0)
+def _texture(level: Column, shape: Rows, near_shape: Rows) -> list[Column]:
+    slopes = np.diff(near_shape, axis=1)
+    ripple = np.abs(np.diff(slopes, axis=1)).mean(axis=1)
+    powers = np.exp(shape * _NEPERS_PER_DB)
     shares = [_power_mean(10 * np.log10(powers[:, part].sum(axis=1)), _NEAR_ROWS) for part in _REGIONS]
     return [
         _mean(np.abs(np.diff(level, prepend=level[:1])), _LONG_ROWS),
@@ -165,7 +165,7 @@ def _mean(values: Rows, width: int) -> Rows:
 
 
 def _power_mean(level_db: Column, width: int) -> Column:
-    power = _mean(np.power(np.float32(10.0), level_db / 10.0), width)
+    power = _mean(np.exp(level_db * _NEPERS_PER_DB), width)
     return np.asarray(10.0 * np.log10(power + np.float32(1e-10)), dtype=np.float32)
 
 
@@ -179,7 +179,9 @@ def _running_quantiles(values: Column, quantiles: tuple[float, ...]) -> list[Col
     """Return quantiles over a minute around each row, taken each second."""
     seconds, centres = _blocks(values, ROWS_PER_S)
     windows = _windows(seconds, _MINUTE_S + 1)
-    return [_spread(np.quantile(windows, q, axis=-1), centres, len(values)) for q in quantiles]
+    ranks = [round(q * (windows.shape[-1] - 1)) for q in quantiles]
+    ordered = np.partition(windows, ranks, axis=-1)
+    return [_spread(ordered[..., rank], centres, len(values)) for rank in ranks]
 
 
 def _usual_shape(shape: Rows) -> Rows:

@@ -6,6 +6,7 @@ A sum of named parts explains itself: the parts are the reasons. Constants are i
 
 import functools
 import importlib.resources
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -20,6 +21,8 @@ PATH_STEPS: Final = 12
 """Points between no evidence and all of it at which influence is measured: the sum is then right to 1e-4."""
 
 
+TABLE_SIZE: Final = 1024
+"""Steps of a look-up table: finer than the cues are known."""
 DEAF_LOG_ODDS: Final = -2.5
 """Where there is no sound, one stretch in thirteen is worth sharing for all we know."""
 
@@ -45,6 +48,36 @@ class Additive(Struct, frozen=True):
         for line in self.lines:
             out[:, signals.index(line.signal)] += np.interp(cues[:, names.index(line.cue)], line.knots, line.values)
         return out
+
+
+class Tables:
+    """Additive models of the same cues as look-up tables, for scoring every row of a recording at once."""
+
+    def __init__(self, models: Iterable[Additive], names: tuple[str, ...], scale: dict[str, float]) -> None:
+        listeners = list(models)
+        self._biases = [model.bias for model in listeners]
+        self._tables: list[tuple[int, float, float, NDArray[np.float32]]] = []
+        for column, name in enumerate(names):
+            lines = [(k, line) for k, model in enumerate(listeners) for line in model.lines if line.cue == name]
+            if not lines:
+                continue
+            low = min(line.knots[0] for _, line in lines)
+            high = max(line.knots[-1] for _, line in lines)
+            table = np.zeros((len(listeners), TABLE_SIZE), dtype=np.float32)
+            for k, line in lines:
+                at = np.linspace(low, high, TABLE_SIZE)
+                table[k] += scale.get(line.signal, 1.0) * np.interp(at, line.knots, line.values)
+            self._tables.append((column, low, (TABLE_SIZE - 1) / (high - low), table))
+
+    def log_odds(self, cues: NDArray[np.float32]) -> Values:
+        """Return the log-odds [n, models] of `cues` [n, names]."""
+        out = np.zeros((len(self._biases), len(cues)), dtype=np.float32)
+        for column, low, per_unit, table in self._tables:
+            places = np.clip((cues[:, column] - np.float32(low)) * np.float32(per_unit), 0, TABLE_SIZE - 1)
+            index = places.astype(np.intp)
+            for k, values in enumerate(table):
+                out[k] += np.take(values, index)
+        return np.asarray(out.T + np.array(self._biases))
 
 
 class Calibration(Struct, frozen=True):
@@ -101,24 +134,23 @@ class Judgement:
         self.sound_scores = sigmoid(joint)
         self.scores = sigmoid(joint + extra)
 
-    def shares(self, index: int) -> Values:
-        """Return what gave the score of one moment: base, each signal, extra. They sum to the score.
+    def shares(self, chosen: NDArray[np.intp]) -> Values:
+        """Return what gave the scores of some moments [m, 1 + signals + 1]: base, each signal, extra. They sum to them.
 
         Each share is the signal's part times its mean influence on the way from no evidence to all of it (the
         Aumann-Shapley value); the base is the score of no evidence.
         """
-        parts, extra = self._parts[index], float(self._extra[index])
-        given = np.zeros(parts.shape[1] + 2)
+        parts, extra = self._parts[chosen], self._extra[chosen]
+        given = np.zeros((len(chosen), parts.shape[2] + 2))
         for step in (np.arange(PATH_STEPS) + 0.5) / PATH_STEPS:
-            log_odds = self._biases + step * parts.sum(axis=1)
-            none = np.logaddexp(0.0, log_odds).sum()
-            influence = sigmoid(log_odds) / -np.expm1(-none)
-            joint = none + np.log(-np.expm1(-none))
-            score = sigmoid(self._slope * joint + self._offsets[index] + step * extra)
+            log_odds = self._biases + step * parts.sum(axis=2)
+            none = np.logaddexp(0.0, log_odds).sum(axis=1)
+            influence = sigmoid(log_odds) / -np.expm1(-none)[:, None]
+            score = sigmoid(self._slope * any_of(log_odds) + self._offsets[chosen] + step * extra)
             slope = score * (1.0 - score) / PATH_STEPS
-            given[1:-1] += slope * self._slope * influence @ parts
-            given[-1] += slope * extra
-        given[0] = self.scores[index] - given.sum()
+            given[:, 1:-1] += (slope * self._slope)[:, None] * np.einsum("nk,nks->ns", influence, parts)
+            given[:, -1] += slope * extra
+        given[:, 0] = self.scores[chosen] - given.sum(axis=1)
         return given
 
 

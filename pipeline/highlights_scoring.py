@@ -1,5 +1,6 @@
 """Scoring one timeline: cues, the row curve, candidate cores, their scores and what speaks for them."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -23,7 +24,7 @@ from pipeline.highlights_candidates import (
 )
 from pipeline.highlights_cues import CUES, extract_cues, smoothed_level_db
 from pipeline.highlights_kinds import KindGuess, tell_kinds
-from pipeline.highlights_model import Judgement, any_of, load_model, sigmoid
+from pipeline.highlights_model import Judgement, Tables, any_of, load_model, sigmoid
 from pipeline.timeline_file import Timeline
 from pipeline.types import ActivityEvent, DetectOptions, Reason
 
@@ -69,8 +70,7 @@ class Hearing:
         self._model = load_model()
         self._signals = self._model.signals()
         self._scale = np.array([self._weights.get(signal, 1.0) for signal in self._signals])
-        self._cues = extract_cues(timeline)
-        self.level_db = smoothed_level_db(timeline)
+        self._cues, self.level_db = _heard(timeline)
         self._log_odds = self._row_log_odds()
         sound = sigmoid(self._log_odds)
         self._audience = hear_audience(activity, sound).evidence * self._weights.get(AUDIENCE, 1.0)
@@ -86,30 +86,29 @@ class Hearing:
             return []
         measures = measure(intervals, self._cues, self._log_odds, self.level_db)
         judgement = self._judge(intervals, measures)
-        picked = pick(intervals, judgement.scores)
-        chosen = picked[judgement.scores[picked] >= least]
+        worthy = np.flatnonzero(judgement.scores >= least)
+        intervals, scores = intervals[worthy], judgement.scores[worthy]
+        picked = pick(intervals, scores)
+        settled = settle(intervals, scores, picked)
+        chosen = worthy[picked]
         kinds = tell_kinds(self._model, measures[chosen], judgement.log_odds[chosen])
-        settled = settle(intervals, judgement.scores, chosen)
-        cores = []
-        for i, kind, (first, last) in zip(chosen, kinds, settled, strict=True):
-            given = judgement.shares(i)
-            start, stop = int(first), int(last)
-            cores.append(
-                Core(
-                    rows=(start, stop),
-                    peak_row=start + int(np.argmax((self._log_odds + self._audience)[start:stop])),
-                    score=float(judgement.scores[i]),
-                    kind=_with_audience(kind, judgement.sound_scores[i], given),
-                    reasons=self._reasons(given),
-                ),
+        shares = judgement.shares(chosen)
+        return [
+            Core(
+                rows=(int(start), int(stop)),
+                peak_row=int(start + np.argmax(self._log_odds[start:stop] + self._audience[start:stop])),
+                score=float(judgement.scores[i]),
+                kind=_with_audience(kind, judgement.sound_scores[i], given),
+                reasons=self._reasons(given),
             )
-        return cores
+            for i, kind, given, (start, stop) in zip(chosen, kinds, shares, settled, strict=True)
+        ]
 
     def _row_log_odds(self) -> NDArray[np.float64]:
-        listeners = self._model.rows.values()
-        parts = [a.parts(self._cues, CUES, self._signals) @ self._scale for a in listeners]
-        heard = self.level_db > UNHEARD_DB
-        return any_of(np.stack([a.bias + p * heard for a, p in zip(listeners, parts, strict=True)], axis=1))
+        listeners = self._model.rows
+        log_odds = any_of(Tables(listeners.values(), CUES, self._weights).log_odds(self._cues))
+        nothing = any_of(np.array([[listener.bias for listener in listeners.values()]]))[0]
+        return np.where(self.level_db > UNHEARD_DB, log_odds, nothing)
 
     def _propose(self) -> Intervals:
         found = [propose(self._log_odds)]
@@ -144,6 +143,12 @@ class Hearing:
             for i in order
             if given[i] != 0.0
         ]
+
+
+@functools.lru_cache(maxsize=1)
+def _heard(timeline: Timeline) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return cues and level of a timeline; kept for the last one, which is often scored again with other options."""
+    return extract_cues(timeline), smoothed_level_db(timeline)
 
 
 def _with_audience(kind: KindGuess, sound_score: float, given: NDArray[np.float64]) -> KindGuess:
