@@ -45,7 +45,7 @@ class CutReport(Struct, frozen=True, kw_only=True):
 
 
 def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a cut
-    source: Source | str | Path,
+    source: Source | str | Path | Media,
     *,
     start_s: float,
     end_s: float,
@@ -58,6 +58,7 @@ def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a c
     `exact` copies what it can and encodes the few pictures between the cut and the next keyframe; `fast` copies whole
     groups, so it may start earlier by up to one; `encode` encodes everything (H.264 and AAC, VP9 and Opus, or MP3).
     What the recording does not allow is done by `encode` instead. `on_progress` gets the share done and may raise.
+    Many clips of one recording share what was read of it when it is given open (`pipeline.index.open_indexed`).
 
     MediaError: OUT_OF_RANGE, UNSUPPORTED_OUTPUT, DECODE_FAILED, ENCODE_FAILED, and those of opening the recording.
     """
@@ -65,14 +66,15 @@ def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a c
         raise MediaError(UNSUPPORTED_OUTPUT, f"the suffix {out.suffix} is not for clips")
     report = on_progress or _ignore
     with open_indexed(source) as media:
+        before = media.bytes_read if media is source else 0
         begin, end = check_range(media, start_s, end_s, known_duration(media))
         found = _Cut(media, _selection(media, out), begin, end, out, accuracy).prepare()
         if isinstance(found, Draft):
             assemble(found, out, report)
             report(1.0)
-            return _report(found, accuracy)
-        bytes_read = media.bytes_read
-    done = reencode(source, start_s=start_s, end_s=end_s, out=out, on_progress=report)
+            return _report(found, accuracy, media.bytes_read - before)
+        bytes_read, origin = media.bytes_read - before, media.source
+    done = reencode(origin, start_s=start_s, end_s=end_s, out=out, on_progress=report)
     return CutReport(
         accuracy="encode",
         start_s=start_s,
@@ -160,7 +162,7 @@ class _Cut:
         )
 
 
-def _report(draft: Draft, accuracy: Accuracy) -> CutReport:
+def _report(draft: Draft, accuracy: Accuracy, bytes_read: int) -> CutReport:
     video = draft.demuxer.selection.video
     copied, encoded = draft.end - draft.start, Fraction(0)
     if draft.plan.segments and video is not None:
@@ -173,7 +175,7 @@ def _report(draft: Draft, accuracy: Accuracy) -> CutReport:
         end_s=float(draft.end - zero),
         copied_s=float(copied),
         encoded_s=float(encoded),
-        bytes_read=draft.demuxer.media.bytes_read,
+        bytes_read=bytes_read,
         notes=[],
     )
 

@@ -62,8 +62,7 @@ class Demuxer:
         self.zero = zero_s(media.container)
         wanted = {stream.index for stream in selection.all}
         for stream in media.container.streams:
-            if stream.index not in wanted:
-                stream.discard = Discard.all
+            stream.discard = Discard.default if stream.index in wanted else Discard.all
 
     def seek_before(self, time_s: Fraction) -> None:
         """Move to where decoding must begin to show and sound what is due at `time_s` of the container's clock."""

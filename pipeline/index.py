@@ -50,8 +50,11 @@ def load_index(source: Source) -> PacketIndex | None:
 
 
 @contextmanager
-def open_indexed(source: Source | str | Path) -> Iterator[Media]:
-    """Open a recording like `open_media`, with its stored index where it has one."""
+def open_indexed(source: Source | str | Path | Media) -> Iterator[Media]:
+    """Open a recording like `open_media`, with its stored index where it has one; one that is open stays as it is."""
+    if isinstance(source, Media):
+        yield source
+        return
     source = as_source(source)
     with open_media(source, index=load_index(source)) as media:
         if media.index is None and _needs_index(media, source):

@@ -113,8 +113,13 @@ class Media:
     """An open recording: the container for PyAV and the reader below it."""
 
     def __init__(
-        self, container: "av.container.InputContainer", reader: Reader, index: PacketIndex | None = None
+        self,
+        source: Source,
+        container: "av.container.InputContainer",
+        reader: Reader,
+        index: PacketIndex | None = None,
     ) -> None:
+        self.source = source
         self.container = container
         self.reader = reader
         self.index = index
@@ -156,7 +161,7 @@ def open_media(source: Source | str | Path, *, index: PacketIndex | None = None)
     try:
         container = _open_container(reader)
         try:
-            yield Media(container, reader, index)
+            yield Media(as_source(source), container, reader, index)
         finally:
             container.close()
     finally:

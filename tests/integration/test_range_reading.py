@@ -8,7 +8,7 @@ from range_server import RangeServer, serve_ranges
 
 from pipeline.cut import cut, extract_segment
 from pipeline.errors import MediaError
-from pipeline.index import build_index
+from pipeline.index import build_index, open_indexed
 from pipeline.probe import probe
 from pipeline.ranges import BLOCK_BYTES, RangeReader
 from pipeline.types import Source
@@ -70,6 +70,24 @@ def test_cut_over_http_equals_cut_from_disk(tmp_path: Path) -> None:
     cut(path, start_s=0.6, end_s=3.0, out=tmp_path / "near.mp4")
     assert pictures_of(tmp_path / "far.mp4") == pictures_of(tmp_path / "near.mp4")
     assert abs(sync_of(tmp_path / "far.mp4").at_end_s) < 0.002
+
+
+def test_ten_clips_of_an_open_recording_share_what_was_read(hour: Path, tmp_path: Path) -> None:
+    index = store_index(hour, tmp_path)
+    times = [(1800.6 + n, 1812.6 + n) for n in range(10)]
+    with serve_ranges(hour.parent) as server:
+        source = Source(location=server.address(hour.name), index=index)
+        with open_indexed(source) as media:
+            for number, (start_s, end_s) in enumerate(times):
+                report = cut(media, start_s=start_s, end_s=end_s, out=tmp_path / f"{number}.mp4")
+                assert report.accuracy == "exact"
+        shared = server.sent_bytes
+        server.sent_bytes = 0
+        cut(source, start_s=times[0][0], end_s=times[-1][1], out=tmp_path / "all.mp4")
+    assert shared <= 1.5 * server.sent_bytes
+    assert [p.number for p in pictures_of(tmp_path / "0.mp4")] == [p.number for p in pictures_of(tmp_path / "all.mp4")][
+        :300
+    ]
 
 
 def test_index_of_another_file_is_not_used(tmp_path: Path) -> None:
