@@ -64,12 +64,14 @@ def test_core_fits_the_event_and_the_span_leads_in_and_dies_away() -> None:
         assert highlight.core_start_s <= highlight.peak_s < highlight.core_end_s
 
 
-def test_edges_fall_into_pauses() -> None:
+def test_edges_fall_into_the_quietest_place_near() -> None:
     timeline = talk()
     level = smoothed_level_db(timeline)
     for highlight in detect(timeline, DetectOptions(top=3, sensitivity=0.5)):
-        row = round(highlight.start_s * 10)
-        assert level[row] <= np.quantile(level[max(0, row - 10) : row + 10], 0.4)
+        start, core = round(highlight.start_s * 10), round(highlight.core_start_s * 10)
+        assert level[start] == level[core - 25 : core - 14].min()
+        stop, core = round(highlight.end_s * 10), round(highlight.core_end_s * 10)
+        assert level[stop] == level[core + 5 : core + 16].min()
 
 
 def test_contributions_sum_to_the_score() -> None:
