@@ -63,9 +63,8 @@ def main() -> None:
         _print_table(score, truth, results, kind)
     _print_details(score, truth, ours)
     _print_thresholds(score, truth, ours)
-    print(
-        f"\ntime: listening {(listened - started) / hours:.2f} s an hour, detecting {(found - listened) / hours:.3f} s an hour"
-    )
+    seconds = f"listening {(listened - started) / hours:.2f}, detecting {(found - listened) / hours:.3f}"
+    print(f"\nseconds for an hour: {seconds}")
     print(f"command: python bench/bench_highlights.py --shared {folder.name}")
 
 
