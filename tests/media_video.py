@@ -3,6 +3,7 @@
 So a test can say exactly which pictures of a recording a clip shows and when, and where its sound is from.
 """
 
+import math
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -148,6 +149,22 @@ def pictures_of(path: Path, *, turned: int = 0) -> list[Shown]:
             Shown(float(frame.time), read_number(np.rot90(_gray(frame), turned // 90)))
             for frame in container.decode(stream)
         ]
+
+
+def likeness_db(source: Path, clip: Path) -> float:
+    """Return the PSNR of the clip's worst picture against the recording's own picture of that number."""
+    originals = _pixels(source)
+    worst = math.inf
+    for number, picture in _pixels(clip).items():
+        error = float(np.mean((picture.astype(np.float32) - originals[number].astype(np.float32)) ** 2))
+        worst = min(worst, 10 * math.log10(255**2 / max(error, 1e-6)))
+    return worst
+
+
+def _pixels(path: Path) -> dict[int, NDArray[np.uint8]]:
+    with av.open(str(path)) as container:
+        pictures = [_gray(frame) for frame in container.decode(container.streams.video[0])]
+    return {read_number(picture): picture for picture in pictures}
 
 
 def _gray(frame: VideoFrame) -> NDArray[np.uint8]:

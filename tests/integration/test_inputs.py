@@ -15,6 +15,7 @@ from media_video import (
     H264_B,
     RATE,
     complaints,
+    likeness_db,
     pictures_of,
     record,
     run_ffmpeg,
@@ -27,6 +28,8 @@ from pipeline.probe import probe
 from pipeline.types import Accuracy
 
 NTSC = Fraction(30000, 1001)
+LEAST_DB = 34
+"""Above this nobody sees which pictures of a clip were encoded again."""
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-tag:v", "hvc1")
 QUIET_HEVC = "log-level=none"
 OPEN_HEVC = f"{QUIET_HEVC}:keyint=25:min-keyint=25:open-gop=1:bframes=3:scenecut=0"
@@ -217,6 +220,8 @@ def test_exact_clip_of_input_is_right(given: Input, tmp_path: Path) -> None:
     assert report.accuracy == given.accuracy
     assert [note.code for note in report.notes] == ([given.reason] if given.reason else [])
     assert_right(given, source, out)
+    if report.accuracy == "exact":
+        assert likeness_db(source, out) > LEAST_DB
 
 
 @pytest.mark.parametrize("given", [g for g in INPUTS if g.accuracy == "exact"], ids=lambda given: given.name)
