@@ -19,6 +19,7 @@ class Clip(Struct, frozen=True, kw_only=True):
     recording_id: UUID
     highlight_id: UUID | None
     job_id: UUID | None
+    render_id: UUID | None
     title: str
     description: str
     start_s: float
@@ -43,6 +44,8 @@ class RenderSubject(Struct, frozen=True, kw_only=True):
     """What a render needs to know of a clip and its recording."""
 
     id: UUID
+    render_id: UUID
+    """What its objects lie under."""
     user_id: UUID
     recording_id: UUID
     job_id: UUID | None
@@ -78,9 +81,11 @@ class ClipSpec(Struct, frozen=True, kw_only=True):
     highlight_id: UUID | None = None
 
 
-COLUMNS = """id, user_id, recording_id, highlight_id, job_id, title, description, start_s, end_s, preset, formats,
-accuracy, loudness, options, status, objects, is_preview, notes, error, created_at, updated_at, completed_at,
+COLUMNS = """id, user_id, recording_id, highlight_id, job_id, render_id, title, description, start_s, end_s, preset,
+formats, accuracy, loudness, options, status, objects, is_preview, notes, error, created_at, updated_at, completed_at,
 expires_at"""
+
+OWN_COLUMNS = ", ".join(f"clips.{name.strip()}" for name in COLUMNS.split(","))
 
 INSERT_CLIP = f"""
 INSERT INTO clips (user_id, recording_id, highlight_id, title, description, start_s, end_s, preset, formats, accuracy,
@@ -90,11 +95,23 @@ VALUES (%(user_id)s, %(recording_id)s, %(highlight_id)s, %(title)s, %(descriptio
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 SET_JOB = f"""
-UPDATE clips SET job_id = %(job_id)s, updated_at = now() WHERE id = %(clip_id)s RETURNING {COLUMNS}
+UPDATE clips SET job_id = %(job_id)s, render_id = %(render_id)s, updated_at = now()
+WHERE id = %(clip_id)s RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 FIND_CLIP = f"SELECT {COLUMNS} FROM clips WHERE id = %(clip_id)s AND user_id = %(user_id)s"  # noqa: S608 - the same
-LOCK_CLIP = f"""
-SELECT {COLUMNS} FROM clips WHERE id = %(clip_id)s AND user_id = %(user_id)s FOR UPDATE
+# What has been made so far of the same clip becomes this one's too.
+JOIN_RENDER = f"""
+UPDATE clips SET render_id = other.render_id, job_id = %(job_id)s, status = other.status, objects = other.objects,
+       is_preview = other.is_preview, notes = other.notes, updated_at = now(),
+       completed_at = CASE WHEN other.completed_at IS NOT NULL THEN now() END,
+       expires_at = CASE WHEN other.completed_at IS NOT NULL THEN now() + make_interval(days => %(keep_days)s) END
+FROM (
+    SELECT * FROM clips
+    WHERE render_id = %(render_id)s AND id <> %(clip_id)s AND status IN ('queued', 'processing', 'completed')
+    ORDER BY created_at, id LIMIT 1
+) AS other
+WHERE clips.id = %(clip_id)s
+RETURNING {OWN_COLUMNS}
 """  # noqa: S608 - the columns are a constant
 LIST_CLIPS = f"""
 SELECT {COLUMNS} FROM clips
@@ -115,34 +132,42 @@ DELETE_CLIP = f"""
 DELETE FROM clips WHERE id = %(clip_id)s AND user_id = %(user_id)s RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 GET_FOR_RENDER = """
-SELECT c.id, c.user_id, c.recording_id, c.job_id, c.title, c.start_s, c.end_s, c.preset, c.formats, c.accuracy,
+SELECT c.id, coalesce(c.render_id, c.id) AS render_id, c.user_id, c.recording_id, c.job_id,
+       coalesce(n.title, c.title) AS title, c.start_s, c.end_s, c.preset, c.formats, c.accuracy,
        c.loudness, c.options, c.status, r.status AS recording_status, r.source_key, r.index_key, r.timeline_key,
        r.size_bytes, r.duration_s
-FROM clips c JOIN recordings r ON r.id = c.recording_id
-WHERE c.id = %(clip_id)s
+FROM clips c JOIN recordings r ON r.id = c.recording_id LEFT JOIN renders n ON n.id = c.render_id
+WHERE c.id = (SELECT clip_id FROM jobs WHERE id = %(job_id)s)
 """
+# What happens to a render happens to all the clips that wait for it; one without a render stands for itself.
+SHARING = "(id = %(clip_id)s OR render_id = (SELECT render_id FROM clips WHERE id = %(clip_id)s))"
 MARK_PROCESSING = f"""
 UPDATE clips SET status = 'processing', updated_at = now()
-WHERE id = %(clip_id)s AND status IN ('queued', 'processing')
+WHERE {SHARING} AND status IN ('queued', 'processing')
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 PUBLISH_PREVIEW = f"""
 UPDATE clips SET objects = %(objects)s, is_preview = true, updated_at = now()
-WHERE id = %(clip_id)s AND status = 'processing'
+WHERE {SHARING} AND status = 'processing'
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 PUBLISH = f"""
 UPDATE clips SET status = 'completed', objects = %(objects)s, is_preview = false, notes = %(notes)s,
        completed_at = now(), expires_at = now() + make_interval(days => %(keep_days)s), updated_at = now()
-WHERE id = %(clip_id)s AND status = 'processing'
+WHERE {SHARING} AND status = 'processing'
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 MARK_FAILED = f"""
 UPDATE clips SET status = 'failed', error = %(error)s, updated_at = now()
-WHERE id = %(clip_id)s AND status IN ('queued', 'processing')
+WHERE {SHARING} AND status IN ('queued', 'processing')
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 MARK_CANCELLED = f"""
+UPDATE clips SET status = 'cancelled', updated_at = now()
+WHERE {SHARING} AND status IN ('queued', 'processing')
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+MARK_ONE_CANCELLED = f"""
 UPDATE clips SET status = 'cancelled', updated_at = now()
 WHERE id = %(clip_id)s AND status IN ('queued', 'processing')
 RETURNING {COLUMNS}
@@ -152,6 +177,12 @@ REQUEUE = f"""
 UPDATE clips SET status = 'queued', objects = '{{}}', is_preview = false, notes = '[]', error = NULL,
        completed_at = NULL, expires_at = NULL, updated_at = now()
 WHERE id = %(clip_id)s AND status IN ('failed', 'cancelled', 'expired')
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+REQUEUE_FAILED = f"""
+UPDATE clips SET status = 'queued', objects = '{{}}', is_preview = false, notes = '[]', error = NULL,
+       updated_at = now()
+WHERE {SHARING} AND status = 'failed'
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 OPEN_JOBS = """
@@ -165,6 +196,11 @@ SELECT id FROM clips WHERE recording_id = %(recording_id)s AND status IN ('queue
 def _one(tx: Transaction, query: str, values: dict[str, Any]) -> Clip | None:
     with tx.cursor(row_factory=class_row(Clip)) as cursor:
         return cursor.execute(query, values).fetchone()
+
+
+def _all(tx: Transaction, query: str, values: dict[str, Any]) -> list[Clip]:
+    with tx.cursor(row_factory=class_row(Clip)) as cursor:
+        return sorted(cursor.execute(query, values).fetchall(), key=lambda clip: (clip.created_at, clip.id))
 
 
 def insert_clip(tx: Transaction, *, user_id: UUID, recording_id: UUID, spec: ClipSpec) -> Clip:
@@ -189,19 +225,20 @@ def insert_clip(tx: Transaction, *, user_id: UUID, recording_id: UUID, spec: Cli
     return row
 
 
-def set_job(tx: Transaction, *, clip_id: UUID, job_id: UUID) -> Clip | None:
-    """Note which job makes the clip."""
-    return _one(tx, SET_JOB, {"clip_id": clip_id, "job_id": job_id})
+def set_job(tx: Transaction, *, clip_id: UUID, job_id: UUID, render_id: UUID) -> Clip | None:
+    """Note which job makes the clip, and as which render."""
+    return _one(tx, SET_JOB, {"clip_id": clip_id, "job_id": job_id, "render_id": render_id})
+
+
+def join_render(tx: Transaction, *, clip_id: UUID, render_id: UUID, job_id: UUID, keep_days: int) -> Clip | None:
+    """Bring a queued clip to where the others of a render are; None when there are none any more."""
+    values = {"clip_id": clip_id, "render_id": render_id, "job_id": job_id, "keep_days": keep_days}
+    return _one(tx, JOIN_RENDER, values)
 
 
 def find_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None:
     """Return a clip, or None."""
     return _one(tx, FIND_CLIP, {"user_id": user_id, "clip_id": clip_id})
-
-
-def lock_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None:
-    """Return a clip and keep others from changing it until the transaction ends."""
-    return _one(tx, LOCK_CLIP, {"user_id": user_id, "clip_id": clip_id})
 
 
 def list_clips(  # noqa: PLR0913 - keyword-only, one a column or filter
@@ -242,38 +279,52 @@ def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None
     return _one(tx, DELETE_CLIP, {"user_id": user_id, "clip_id": clip_id})
 
 
-def find_for_render(tx: Transaction, *, clip_id: UUID) -> RenderSubject | None:
-    """Return a clip with what is needed of its recording, or None."""
-    with tx.cursor(row_factory=class_row(RenderSubject)) as cursor:
-        return cursor.execute(GET_FOR_RENDER, {"clip_id": clip_id}).fetchone()
+# Each of these changes the clip and all that share its render, and returns those that it changed, oldest first.
 
 
-def mark_processing(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """Change queued → processing; None from an end state."""
-    return _one(tx, MARK_PROCESSING, {"clip_id": clip_id})
+def mark_processing(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
+    """Change queued → processing; none from an end state."""
+    return _all(tx, MARK_PROCESSING, {"clip_id": clip_id})
 
 
-def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> Clip | None:
-    """Show an early version; None unless processing."""
-    return _one(tx, PUBLISH_PREVIEW, {"clip_id": clip_id, "objects": Jsonb(objects)})
+def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> list[Clip]:
+    """Show an early version; none unless processing."""
+    return _all(tx, PUBLISH_PREVIEW, {"clip_id": clip_id, "objects": Jsonb(objects)})
 
 
-def publish(
-    tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], keep_days: int
-) -> Clip | None:
-    """Change processing → completed; None from any other state."""
+def publish(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], keep_days: int) -> list[Clip]:
+    """Change processing → completed; none from any other state."""
     values = {"clip_id": clip_id, "objects": Jsonb(objects), "notes": Jsonb(notes), "keep_days": keep_days}
-    return _one(tx, PUBLISH, values)
+    return _all(tx, PUBLISH, values)
 
 
-def mark_failed(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> Clip | None:
-    """Change queued | processing → failed; None from any other state."""
-    return _one(tx, MARK_FAILED, {"clip_id": clip_id, "error": Jsonb(error)})
+def mark_failed(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> list[Clip]:
+    """Change queued | processing → failed; none from any other state."""
+    return _all(tx, MARK_FAILED, {"clip_id": clip_id, "error": Jsonb(error)})
 
 
-def mark_cancelled(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """Change queued | processing → cancelled; None from any other state."""
-    return _one(tx, MARK_CANCELLED, {"clip_id": clip_id})
+def mark_cancelled(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
+    """Change queued | processing → cancelled; none from any other state."""
+    return _all(tx, MARK_CANCELLED, {"clip_id": clip_id})
+
+
+def requeue_failed(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
+    """Change failed → queued; none from any other state."""
+    return _all(tx, REQUEUE_FAILED, {"clip_id": clip_id})
+
+
+# These are about one clip.
+
+
+def find_for_render(tx: Transaction, *, job_id: UUID) -> RenderSubject | None:
+    """Return the clip that a job is named after, with what is needed of its recording, or None."""
+    with tx.cursor(row_factory=class_row(RenderSubject)) as cursor:
+        return cursor.execute(GET_FOR_RENDER, {"job_id": job_id}).fetchone()
+
+
+def mark_one_cancelled(tx: Transaction, *, clip_id: UUID) -> Clip | None:
+    """Change queued | processing → cancelled, whatever becomes of the render; None from any other state."""
+    return _one(tx, MARK_ONE_CANCELLED, {"clip_id": clip_id})
 
 
 def requeue(tx: Transaction, *, clip_id: UUID) -> Clip | None:

@@ -45,7 +45,10 @@ UPDATE jobs SET lease_expires_at = now() + make_interval(secs => %(lease_s)s),
 FROM mine WHERE jobs.id = mine.job_id AND jobs.lease_token = mine.token AND jobs.state = 'running'
 RETURNING jobs.id, jobs.cancel_requested_at IS NOT NULL AS is_cancelled
 """
-HOLD = "SELECT * FROM jobs WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' FOR UPDATE"
+# NO KEY: whoever only refers to the job, as a clip that joins its render does, need not wait.
+HOLD = """
+SELECT * FROM jobs WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' FOR NO KEY UPDATE
+"""
 SUCCEED = logged("""
 UPDATE jobs SET state = 'succeeded', finished_at = now(), progress = 100, stage = NULL, eta_s = NULL,
     error = NULL, lease_token = NULL, lease_expires_at = NULL
@@ -69,7 +72,7 @@ WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' RETURNIN
 """)
 LIST_EXPIRED = """
 SELECT * FROM jobs WHERE state = 'running' AND lease_expires_at < now()
-ORDER BY lease_expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+ORDER BY lease_expires_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 """
 
 

@@ -10,14 +10,20 @@ from db.connection import Transaction
 
 
 class PublishedClip(Struct, frozen=True, kw_only=True):
-    """A clip and the keys of its visible objects."""
+    """A clip's render, and the keys of the objects that any of its clips shows."""
 
-    clip_id: UUID
+    render_id: UUID
     user_id: UUID
     keys: frozenset[str]
 
 
-FIND_PUBLISHED = "SELECT id, user_id, objects FROM clips WHERE id = %(clip_id)s AND status = 'completed'"
+FIND_PUBLISHED = """
+SELECT coalesce(clips.render_id, clips.id) AS render_id, clips.user_id, ARRAY(
+    SELECT entry.value ->> 'key' FROM clips AS other, jsonb_each(other.objects) AS entry
+    WHERE other.id = clips.id OR other.render_id = clips.render_id
+) AS keys
+FROM clips WHERE clips.id = %(clip_id)s AND clips.status = 'completed'
+"""
 EXPIRE_CLIPS = """
 UPDATE clips SET status = 'expired', objects = '{}', updated_at = now() WHERE id IN (
     SELECT id FROM clips WHERE status = 'completed' AND expires_at < now()
@@ -52,6 +58,7 @@ RETURNING id
 LIST_STUCK_CLIPS = """
 SELECT id FROM clips
 WHERE status IN ('queued', 'processing') AND updated_at < now() - make_interval(hours => %(hours)s)
+  AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = clips.job_id AND jobs.state IN ('queued', 'running'))
   AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.clip_id = clips.id AND jobs.state IN ('queued', 'running'))
 ORDER BY updated_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
@@ -68,9 +75,11 @@ DELETE FROM usage_quotas WHERE (user_id, feature, period_start) IN (
 RETURNING user_id
 """
 LIST_KEPT_OF_CLIPS = """
-SELECT clips.id, clips.status IN ('queued', 'processing') AS is_open,
-    ARRAY(SELECT entry.value ->> 'key' FROM jsonb_each(clips.objects) AS entry) AS keys
-FROM clips WHERE clips.id = ANY(%(ids)s)
+SELECT coalesce(clips.render_id, clips.id) AS id, bool_or(clips.status IN ('queued', 'processing')) AS is_open,
+    array_remove(array_agg(entry.value ->> 'key'), NULL) AS keys
+FROM clips LEFT JOIN jsonb_each(clips.objects) AS entry ON true
+WHERE clips.render_id = ANY(%(ids)s) OR (clips.id = ANY(%(ids)s) AND clips.render_id IS NULL)
+GROUP BY 1
 """
 LIST_KEPT_OF_RECORDINGS = """
 SELECT id, status IN ('uploading', 'live', 'processing') AS is_open,
@@ -107,8 +116,7 @@ def find_published(tx: Transaction, clip_id: UUID) -> PublishedClip | None:
     row = tx.execute(FIND_PUBLISHED, {"clip_id": clip_id}).fetchone()
     if row is None:
         return None
-    found = frozenset(entry["key"] for entry in row["objects"].values())
-    return PublishedClip(clip_id=row["id"], user_id=row["user_id"], keys=found)
+    return PublishedClip(render_id=row["render_id"], user_id=row["user_id"], keys=frozenset(row["keys"]))
 
 
 def expire_clips(tx: Transaction, *, limit: int) -> list[tuple[UUID, UUID]]:

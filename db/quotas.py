@@ -47,28 +47,37 @@ ON CONFLICT (user_id, feature, period_start) DO UPDATE
 RETURNING 1
 """
 INSERT_HOLD = """
-INSERT INTO quota_holds (job_id, user_id, feature, period_start, amount)
-VALUES (%(job_id)s, %(user_id)s, %(feature)s, %(period_start)s, %(amount)s)
+INSERT INTO quota_holds (job_id, clip_id, user_id, feature, period_start, amount)
+VALUES (%(job_id)s, %(clip_id)s, %(user_id)s, %(feature)s, %(period_start)s, %(amount)s)
+-- A clip may come back to a job that it has left, or whose files it had.
+ON CONFLICT (job_id, clip_id) DO UPDATE
+    SET state = 'held', period_start = excluded.period_start, amount = excluded.amount, created_at = now()
 """
 # held → done | released, once: the second call finds no row and counts nothing.
 SETTLE = """
 WITH hold AS (
-    UPDATE quota_holds SET state = 'done' WHERE job_id = %(job_id)s AND state = 'held'
+    UPDATE quota_holds SET state = 'done'
+    WHERE job_id = %(job_id)s AND state = 'held' AND (%(clip_id)s::uuid IS NULL OR clip_id = %(clip_id)s::uuid)
     RETURNING user_id, feature, period_start, amount
+), total AS (
+    SELECT user_id, feature, period_start, sum(amount) AS amount FROM hold GROUP BY user_id, feature, period_start
 )
-UPDATE usage_quotas q SET used = q.used + hold.amount, reserved = q.reserved - hold.amount, updated_at = now()
-FROM hold
-WHERE q.user_id = hold.user_id AND q.feature = hold.feature AND q.period_start = hold.period_start
+UPDATE usage_quotas q SET used = q.used + total.amount, reserved = q.reserved - total.amount, updated_at = now()
+FROM total
+WHERE q.user_id = total.user_id AND q.feature = total.feature AND q.period_start = total.period_start
 RETURNING 1
 """
 RELEASE = """
 WITH hold AS (
-    UPDATE quota_holds SET state = 'released' WHERE job_id = %(job_id)s AND state = 'held'
+    UPDATE quota_holds SET state = 'released'
+    WHERE job_id = %(job_id)s AND state = 'held' AND (%(clip_id)s::uuid IS NULL OR clip_id = %(clip_id)s::uuid)
     RETURNING user_id, feature, period_start, amount
+), total AS (
+    SELECT user_id, feature, period_start, sum(amount) AS amount FROM hold GROUP BY user_id, feature, period_start
 )
-UPDATE usage_quotas q SET reserved = q.reserved - hold.amount, updated_at = now()
-FROM hold
-WHERE q.user_id = hold.user_id AND q.feature = hold.feature AND q.period_start = hold.period_start
+UPDATE usage_quotas q SET reserved = q.reserved - total.amount, updated_at = now()
+FROM total
+WHERE q.user_id = total.user_id AND q.feature = total.feature AND q.period_start = total.period_start
 RETURNING 1
 """
 GET_USAGE = """
@@ -88,24 +97,32 @@ def find_tier(tx: Transaction, *, user_id: UUID) -> TierRow | None:
 
 
 def reserve(  # noqa: PLR0913 - keyword-only, one a column or filter
-    tx: Transaction, *, user_id: UUID, feature: str, period_start: date, amount: int, allowance: int, job_id: UUID
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    feature: str,
+    period_start: date,
+    amount: int,
+    allowance: int,
+    job_id: UUID,
+    clip_id: UUID | None = None,
 ) -> bool:
-    """Reserve for a job; False when the allowance (negative: without limit) does not reach."""
+    """Reserve for a job and one of its clips; False when the allowance (negative: without limit) does not reach."""
     values = {"user_id": user_id, "feature": feature, "period_start": period_start, "amount": amount}
     if tx.execute(RESERVE, {**values, "allowance": allowance}).fetchone() is None:
         return False
-    tx.execute(INSERT_HOLD, {**values, "job_id": job_id})
+    tx.execute(INSERT_HOLD, {**values, "job_id": job_id, "clip_id": clip_id})
     return True
 
 
-def settle(tx: Transaction, *, job_id: UUID) -> bool:
-    """Turn what a job holds into use; False when it holds nothing any more."""
-    return tx.execute(SETTLE, {"job_id": job_id}).fetchone() is not None
+def settle(tx: Transaction, *, job_id: UUID, clip_id: UUID | None = None) -> bool:
+    """Turn what a job holds, for one clip or for all, into use; False when it holds nothing any more."""
+    return tx.execute(SETTLE, {"job_id": job_id, "clip_id": clip_id}).fetchone() is not None
 
 
-def release(tx: Transaction, *, job_id: UUID) -> bool:
-    """Give back what a job holds; False when it holds nothing any more."""
-    return tx.execute(RELEASE, {"job_id": job_id}).fetchone() is not None
+def release(tx: Transaction, *, job_id: UUID, clip_id: UUID | None = None) -> bool:
+    """Give back what a job holds, for one clip or for all; False when it holds nothing any more."""
+    return tx.execute(RELEASE, {"job_id": job_id, "clip_id": clip_id}).fetchone() is not None
 
 
 def find_usage(tx: Transaction, *, user_id: UUID, feature: str, period_start: date) -> UsageRow | None:

@@ -7,10 +7,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from db import clips as rows
+from db import renders as render_rows
 from db.clips import Clip, ClipSpec, RenderSubject
 from db.connection import Transaction, as_service
 from db.recordings import Recording
-from services import events, framing, highlights, jobs, naming, quotas, recordings
+from services import events, framing, highlights, jobs, naming, quotas, recordings, renders
 from services.errors import ConflictError, NotFoundError, QuotaExceededError
 from services.framing import ClipStyle
 from services.jobs import Job
@@ -57,6 +58,8 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     trace_id: str | None = None,
 ) -> tuple[Clip, Job]:
     """Accept a clip: a row, its render job, and a part of the month's allowance, together or not at all.
+
+    The same clip asked for again has the first one's job, and is completed at once when that has succeeded.
 
     InvalidFieldError names what is wrong with the request; NotFoundError, ConflictError for the recording;
     QuotaExceededError.
@@ -177,7 +180,10 @@ def describe(tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None
     """Change title and description where given."""
     if title is not None:
         title = naming.clean_title(title)
-    return _found(rows.update_text(tx, user_id=user_id, clip_id=clip_id, title=title, description=description))
+    clip = _found(rows.update_text(tx, user_id=user_id, clip_id=clip_id, title=title, description=description))
+    if title is not None:
+        renders.retitle(tx, clip)
+    return clip
 
 
 def progress(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> ClipProgress:
@@ -210,23 +216,30 @@ def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:
 def retry(
     tx: Transaction, *, user_id: UUID, clip_id: UUID, tier: Tier, trace_id: str | None = None
 ) -> tuple[Clip, Job]:
-    """Make a clip that failed, was cancelled or has expired again, with a job and an allowance of its own."""
-    clip = _found(rows.lock_clip(tx, user_id=user_id, clip_id=clip_id))
+    """Make a clip that failed, was cancelled or has expired again, counted anew."""
+    clip = get(tx, user_id=user_id, clip_id=clip_id)
     if clip.status not in RETRY_STATES:
         raise ConflictError(f"This clip is {clip.status}; only a failed, cancelled or expired one can be made again.")
     recording = recordings.get(tx, user_id=user_id, recording_id=clip.recording_id)
     framing.require_probed(recording)
-    requeue(tx, clip_id=clip_id)
     earlier = jobs.get(tx, user_id=user_id, job_id=clip.job_id).attempt if clip.job_id else 0
-    return _start(tx, clip, tier=tier, trace_id=trace_id, attempt=earlier)
+    with as_service(tx):
+        _changed(rows.requeue(tx, clip_id=clip_id))
+    made, job = _start(tx, clip, tier=tier, trace_id=trace_id, attempt=earlier)
+    if clip.render_id is not None and made.render_id != clip.render_id:
+        renders.leave(tx, clip)
+    return made, job
 
 
 # What workers and the life of a job write
 
 
-def get_for_render(tx: Transaction, *, clip_id: UUID) -> RenderSubject:
-    """Return a clip with what a render needs of its recording; NotFoundError when either is gone."""
-    subject = rows.find_for_render(tx, clip_id=clip_id)
+def get_for_render(tx: Transaction, *, job_id: UUID) -> RenderSubject:
+    """Return a job's clip with what a render needs of its recording; NotFoundError when either is gone.
+
+    Where several clips share the job it is one of them; what happens to it below happens to all that wait.
+    """
+    subject = rows.find_for_render(tx, job_id=job_id)
     if subject is None or subject.recording_status == "deleted":
         raise NotFoundError("The clip or its recording was deleted.")
     return subject
@@ -234,12 +247,14 @@ def get_for_render(tx: Transaction, *, clip_id: UUID) -> RenderSubject:
 
 def mark_processing(tx: Transaction, *, clip_id: UUID) -> Clip:
     """Change queued → processing; ConflictError from an end state."""
-    return _changed(rows.mark_processing(tx, clip_id=clip_id))
+    render_rows.lock_of_clip(tx, clip_id=clip_id)
+    return _first(rows.mark_processing(tx, clip_id=clip_id))
 
 
 def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> Clip:
     """Show an early version under the address that the finished one will have; ConflictError unless processing."""
-    return _changed(rows.publish_preview(tx, clip_id=clip_id, objects=objects))
+    render_rows.lock_of_clip(tx, clip_id=clip_id)
+    return _first(rows.publish_preview(tx, clip_id=clip_id, objects=objects))
 
 
 def publish(
@@ -249,30 +264,39 @@ def publish(
 
     When something else was done than asked (`accuracy`), the notes say why.
     """
-    clip = _changed(rows.publish(tx, clip_id=clip_id, objects=objects, notes=notes, keep_days=KEEP_DAYS))
+    render_rows.lock_of_clip(tx, clip_id=clip_id)
+    published = rows.publish(tx, clip_id=clip_id, objects=objects, notes=notes, keep_days=KEEP_DAYS)
+    clip = _first(published)
     if accuracy is not None and accuracy != clip.accuracy and not notes:
         raise ValueError("A clip made with another accuracy than asked for needs a note that says why")
-    events.clip_completed(tx, clip)
+    for each in published:
+        events.clip_completed(tx, each)
     return clip
 
 
-def fail(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> Clip | None:
-    """Fail a clip that is on its way; None when it has ended otherwise already."""
-    clip = rows.mark_failed(tx, clip_id=clip_id, error=error)
-    if clip is not None:
+def fail(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> list[Clip]:
+    """Fail a clip that is on its way, with those that share its render; none when it has ended otherwise already."""
+    render_rows.lock_of_clip(tx, clip_id=clip_id)
+    failed = rows.mark_failed(tx, clip_id=clip_id, error=error)
+    for clip in failed:
         events.clip_failed(tx, clip)
-    return clip
+    return failed
 
 
-def cancel(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """Change queued | processing → cancelled; None when it has ended already."""
+def cancel(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
+    """Change queued | processing → cancelled, with those that share its render; none when it has ended already."""
+    render_rows.lock_of_clip(tx, clip_id=clip_id)
     return rows.mark_cancelled(tx, clip_id=clip_id)
 
 
-def requeue(tx: Transaction, *, clip_id: UUID) -> Clip:
-    """Change any state but completed → queued, forgetting what the earlier attempt left; else ConflictError."""
-    with as_service(tx):
-        return _changed(rows.requeue(tx, clip_id=clip_id))
+def cancel_one(tx: Transaction, *, clip_id: UUID) -> Clip:
+    """Change queued | processing → cancelled for this clip alone; ConflictError when it has ended already."""
+    return _changed(rows.mark_one_cancelled(tx, clip_id=clip_id))
+
+
+def take_up(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
+    """Change failed → queued, with those that share its render, because its job is tried again."""
+    return rows.requeue_failed(tx, clip_id=clip_id)
 
 
 def _queue(
@@ -283,6 +307,9 @@ def _queue(
 
 
 def _start(tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None, attempt: int = 0) -> tuple[Clip, Job]:
+    shared = renders.join(tx, clip, keep_days=KEEP_DAYS)
+    if shared is not None:
+        return _share(tx, *shared, tier=tier)
     job = jobs.enqueue(
         tx,
         kind="render",
@@ -292,8 +319,18 @@ def _start(tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None, att
         trace_id=trace_id,
         attempt=attempt,
     )
-    quotas.reserve(tx, user_id=clip.user_id, tier=tier, feature=quotas.CLIPS, job_id=job.id)
-    return _found(rows.set_job(tx, clip_id=clip.id, job_id=job.id)), job
+    quotas.reserve(tx, user_id=clip.user_id, tier=tier, feature=quotas.CLIPS, job_id=job.id, clip_id=clip.id)
+    return renders.begin(tx, clip, job), job
+
+
+def _share(tx: Transaction, clip: Clip, job: Job, *, tier: Tier) -> tuple[Clip, Job]:
+    """Count a clip that has joined another's render like any other, and tell when it is completed with that."""
+    quotas.reserve(tx, user_id=clip.user_id, tier=tier, feature=quotas.CLIPS, job_id=job.id, clip_id=clip.id)
+    if clip.status == "completed":
+        quotas.settle(tx, job_id=job.id, clip_id=clip.id)
+        events.clip_completed(tx, clip)
+    # The job is this clip's as well, whichever of them its row names.
+    return clip, replace(job, clip_id=clip.id)
 
 
 def _auto_payload(sensitivity: float | None, top: int | None, style: ClipStyle) -> dict[str, Any]:
@@ -318,3 +355,7 @@ def _changed(clip: Clip | None) -> Clip:
     if clip is None:
         raise ConflictError("The clip is no longer in a state that allows this.")
     return clip
+
+
+def _first(changed: list[Clip]) -> Clip:
+    return _changed(changed[0] if changed else None)

@@ -9,10 +9,10 @@ from db import deletion as rows
 from db import recordings as recording_rows
 from db.connection import Transaction, as_service
 from db.recordings import Recording
-from services import clips, jobs, recordings
-from services.cancellation import stop_jobs
+from services import clips, jobs, recordings, renders
+from services.cancellation import leave_others, stop_jobs
 from services.errors import NotFoundError
-from storage.keys import clip_prefix, recording_prefix, user_prefix
+from storage.keys import recording_prefix, user_prefix
 from storage.store import Store
 
 # A worker notices within seconds that its job is gone, but may be writing until then: sweep once more afterwards.
@@ -20,12 +20,19 @@ SECOND_SWEEP = timedelta(minutes=15)
 
 
 def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime) -> None:
-    """Delete a clip with its shares, jobs and objects; one that is being made is cancelled. NotFoundError."""
-    clips.get(tx, user_id=user_id, clip_id=clip_id)
+    """Delete a clip with its shares and jobs; one that is being made is cancelled. NotFoundError.
+
+    What it shares with clips that are the same stays theirs: the job that they wait for, and the objects.
+    """
+    renders.lock(tx, clips.get(tx, user_id=user_id, clip_id=clip_id))
+    clip = clips.get(tx, user_id=user_id, clip_id=clip_id)
+    if clip.job_id and clip.status in clips.OPEN_STATES and renders.is_awaited_by_others(tx, clip):
+        leave_others(tx, clip, job_id=clip.job_id)
     open_jobs = clip_rows.list_open_jobs(tx, clip_id=clip_id)
     stop_jobs(tx, user_id=user_id, job_ids=open_jobs)
+    renders.pass_on(tx, clip)
     clip_rows.delete_clip(tx, user_id=user_id, clip_id=clip_id)
-    _sweep(tx, "clips", clip_prefix(user_id, clip_id), again_at=now + SECOND_SWEEP if open_jobs else None)
+    renders.leave(tx, clip, again_at=now + SECOND_SWEEP if open_jobs else None)
 
 
 def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, store: Store, now: datetime) -> Recording:

@@ -94,8 +94,7 @@ def retry_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
     retried = rows.retry_failed(tx, job_ids)
     for job in retried:
         if job.clip_id is not None:
-            with suppress(ConflictError):  # asked for again meanwhile, or given up
-                clips.requeue(tx, clip_id=job.clip_id)
+            clips.take_up(tx, clip_id=job.clip_id)
         elif job.recording_id is not None and job.kind in ("ingest", "import"):
             recordings.reprocess(tx, recording_id=job.recording_id)
     return retried
@@ -126,7 +125,6 @@ def _tell(tx: Transaction, job: Job) -> None:
     if job.state not in ("failed", "cancelled"):
         return
     with as_service(tx):
-        quotas.release(tx, job_id=job.id)
         if job.clip_id is not None and job.state == "cancelled":
             clips.cancel(tx, clip_id=job.clip_id)
         elif job.clip_id is not None:
@@ -137,3 +135,5 @@ def _tell(tx: Transaction, job: Job) -> None:
             with suppress(ConflictError):  # deleted meanwhile
                 # A recording that cannot be scored can still be cut by hand.
                 recordings.mark_ready(tx, recording_id=job.recording_id, curve_key=None)
+        # After the clips, as where a job ends well: two that wait for each other's locks wait in one order.
+        quotas.release(tx, job_id=job.id)

@@ -7,7 +7,7 @@ from db import maintenance as rows
 from db import schedules as schedule_rows
 from db.connection import Transaction
 from db.maintenance import Kept, PublishedClip
-from services import clips, events, jobs, quotas, recordings
+from services import clips, events, quotas, recordings, renders
 
 BATCH = 500
 """Rows a transaction: short enough to be in nobody's way; what is left over waits for the next tick."""
@@ -48,10 +48,9 @@ def expire_clips(tx: Transaction) -> int:
     """Expire clips that were kept long enough, and queue the deletion of their objects; return how many."""
     expired = rows.expire_clips(tx, limit=BATCH)
     for clip_id, user_id in expired:
-        jobs.enqueue(
-            tx, kind="delete_objects", user_id=None, payload={"bucket": "clips", "prefix": f"{user_id}/{clip_id}/"}
-        )
-        events.clip_expired(tx, clips.get(tx, user_id=user_id, clip_id=clip_id))
+        clip = clips.get(tx, user_id=user_id, clip_id=clip_id)
+        renders.leave(tx, clip)
+        events.clip_expired(tx, clip)
     return len(expired)
 
 

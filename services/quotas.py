@@ -68,10 +68,11 @@ def reserve(  # noqa: PLR0913 - keyword-only, as every use case
     tier: Tier,
     feature: str,
     job_id: UUID,
+    clip_id: UUID | None = None,
     amount: int = 1,
     now: datetime | None = None,
 ) -> None:
-    """Reserve a part of the allowance for a job; QuotaExceededError when it is used up.
+    """Reserve a part of the allowance for a job, or for one of its clips; QuotaExceededError when it is used up.
 
     However many requests arrive at once, no more than the allowance get through.
     """
@@ -87,6 +88,7 @@ def reserve(  # noqa: PLR0913 - keyword-only, as every use case
             amount=amount,
             allowance=allowance,
             job_id=job_id,
+            clip_id=clip_id,
         )
         if accepted:
             return
@@ -106,16 +108,16 @@ def reserve(  # noqa: PLR0913 - keyword-only, as every use case
     )
 
 
-def settle(tx: Transaction, *, job_id: UUID) -> None:
-    """Count what a job holds as used; a second call changes nothing."""
+def settle(tx: Transaction, *, job_id: UUID, clip_id: UUID | None = None) -> None:
+    """Count what a job holds, for one clip or for all, as used; a second call changes nothing."""
     with as_service(tx):
-        rows.settle(tx, job_id=job_id)
+        rows.settle(tx, job_id=job_id, clip_id=clip_id)
 
 
-def release(tx: Transaction, *, job_id: UUID) -> None:
-    """Give back what a job holds; a second call changes nothing."""
+def release(tx: Transaction, *, job_id: UUID, clip_id: UUID | None = None) -> None:
+    """Give back what a job holds, for one clip or for all; a second call changes nothing."""
     with as_service(tx):
-        rows.release(tx, job_id=job_id)
+        rows.release(tx, job_id=job_id, clip_id=clip_id)
 
 
 def usage(tx: Transaction, *, user_id: UUID, tier: Tier, feature: str, now: datetime) -> Usage:

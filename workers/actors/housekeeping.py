@@ -1,7 +1,7 @@
 """The system's own jobs: short, repeatable, and each the same whoever runs it and however often."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,13 +35,13 @@ def tidy_clip(runtime: Runtime, attempt: Attempt) -> Publish:
     if clip is None:
         return _result({"deleted": 0})
     store = runtime.stores.clips
-    stored = [stat.key for stat in store.list_objects(keys.clip_prefix(clip.user_id, clip.clip_id))]
+    stored = [stat.key for stat in store.list_objects(keys.clip_prefix(clip.user_id, clip.render_id))]
     return _result({"deleted": _delete(attempt, store, [key for key in stored if key not in clip.keys])})
 
 
 def sweep_abandoned_uploads(runtime: Runtime, attempt: Attempt) -> Publish:
     """Close uploads that nobody has finished within a day, in the rows and in storage."""
-    now = datetime.now(UTC)
+    now = runtime.clock()
     # Clips too: a worker that dies while it stores a large file leaves an upload there.
     closed = sweep_uploads(runtime.stores.recordings, now=now) + sweep_uploads(runtime.stores.clips, now=now)
 
@@ -87,7 +87,7 @@ def sweep_objects(runtime: Runtime, attempt: Attempt) -> Publish:
 
     ConflictError instead when that would be most of a bucket: then the database is the wrong one, not the objects.
     """
-    before = datetime.now(UTC) - ORPHAN_AGE
+    before = runtime.clock() - ORPHAN_AGE
     deleted = {}
     for store, bucket in ((runtime.stores.clips, "clips"), (runtime.stores.recordings, "recordings")):
         old = [stat.key for stat in store.list_objects("") if stat.modified_at < before]
@@ -105,9 +105,9 @@ def sweep_objects(runtime: Runtime, attempt: Attempt) -> Publish:
     return _result(deleted)
 
 
-def sweep_webhooks(_runtime: Runtime, _attempt: Attempt) -> Publish:
+def sweep_webhooks(runtime: Runtime, _attempt: Attempt) -> Publish:
     """Give deliveries that lost their job a new one, and forget old events."""
-    return lambda tx: deliveries.sweep(tx, now=datetime.now(UTC))
+    return lambda tx: deliveries.sweep(tx, now=runtime.clock())
 
 
 HOUSEKEEPING: Mapping[str, Work] = {

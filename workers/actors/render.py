@@ -44,19 +44,19 @@ def render(runtime: Runtime, attempt: Attempt) -> Publish:
         notes = [{"code": "accuracy_changed", "message": f"Made with accuracy `{result.accuracy}`."}]
 
     def publish(tx: Transaction) -> dict[str, Any]:
-        clips.publish(tx, clip_id=subject.id, objects=objects, notes=notes, accuracy=result.accuracy)
+        # The clip that was first may be gone; others that share the job are not.
+        clip_id = clips.get_for_render(tx, job_id=attempt.job.id).id
+        clips.publish(tx, clip_id=clip_id, objects=objects, notes=notes, accuracy=result.accuracy)
         if attempt.job.attempt > 1 or shelf.has_shown:
-            jobs.enqueue(tx, kind="tidy_clip", user_id=None, payload={"clip_id": str(subject.id)})
+            jobs.enqueue(tx, kind="tidy_clip", user_id=None, payload={"clip_id": str(clip_id)})
         return {"bytes_read": result.bytes_read, "accuracy": result.accuracy}
 
     return publish
 
 
 def _get_subject(runtime: Runtime, attempt: Attempt) -> RenderSubject:
-    if attempt.job.clip_id is None:
-        raise NotFoundError("The clip was deleted")
     with runtime.database.transaction(SERVICE) as tx:
-        subject = clips.get_for_render(tx, clip_id=attempt.job.clip_id)
+        subject = clips.get_for_render(tx, job_id=attempt.job.id)
     if subject.status != "processing":
         raise ConflictError(f"The clip is {subject.status}; there is nothing to make")
     return subject
@@ -95,8 +95,9 @@ class _Shelf:
         try:
             with self._runtime.database.transaction(SERVICE) as tx:
                 jobs.hold(tx, self._attempt.lease)
-                clips.publish_preview(tx, clip_id=self._subject.id, objects=objects)
-        except (DatabaseUnavailableError, ConflictError) as error:
+                clip_id = clips.get_for_render(tx, job_id=self._attempt.job.id).id
+                clips.publish_preview(tx, clip_id=clip_id, objects=objects)
+        except (DatabaseUnavailableError, ConflictError, NotFoundError) as error:
             log.warning("preview_not_shown", error=str(error))
             return
         self.has_shown = True
@@ -106,7 +107,7 @@ class _Shelf:
     def _put_one(self, output: Output, prefix: str) -> dict[str, Any]:
         subject = self._subject
         name = prefix + keys.CLIP_FILE_NAMES[output.format]
-        key = keys.clip_key(subject.user_id, subject.id, self._attempt.job.attempt, name)
+        key = keys.clip_key(subject.user_id, subject.render_id, self._attempt.job.attempt, name)
         size_bytes = media.put(
             self._attempt, self._runtime.stores.clips, key, self._scratch / output.path, output.content_type
         )

@@ -1,0 +1,126 @@
+"""Renders: what is made once for all clips that are the same, and who uses it."""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from db.connection import Transaction
+
+
+class Render(Struct, frozen=True, kw_only=True):
+    """A render that a clip has begun or joined."""
+
+    id: UUID
+    job_id: UUID | None
+
+
+# Inserts, or locks the one that is there; then also waits for whoever is about to insert or to close it.
+TAKE = """
+INSERT INTO renders AS r (id, user_id, recording_id, fingerprint, title)
+VALUES (CASE WHEN EXISTS (SELECT 1 FROM renders WHERE id = %(clip_id)s) THEN gen_random_uuid() ELSE %(clip_id)s END,
+        %(user_id)s, %(recording_id)s, %(fingerprint)s, %(title)s)
+ON CONFLICT (recording_id, fingerprint) WHERE is_current DO UPDATE SET joined_at = now()
+RETURNING id, job_id
+"""
+SET_JOB = "UPDATE renders SET job_id = %(job_id)s WHERE id = %(render_id)s"
+CLOSE = "UPDATE renders SET is_current = false WHERE id = %(render_id)s"
+LOCK = "SELECT id FROM renders WHERE id = %(render_id)s FOR NO KEY UPDATE"
+LOCK_OF_CLIP = """
+SELECT id FROM renders WHERE id = (SELECT render_id FROM clips WHERE id = %(clip_id)s) FOR NO KEY UPDATE
+"""
+LOCK_JOB = "SELECT id FROM jobs WHERE id = %(job_id)s FOR NO KEY UPDATE"
+IS_AWAITED = """
+SELECT EXISTS (
+    SELECT 1 FROM clips
+    WHERE render_id = %(render_id)s AND id <> %(clip_id)s AND status IN ('queued', 'processing')
+) AS found
+"""
+IS_USED = """
+SELECT EXISTS (
+    SELECT 1 FROM clips WHERE (render_id = %(render_id)s OR (id = %(render_id)s AND render_id IS NULL))
+      AND (status IN ('queued', 'processing') OR objects <> '{}')
+) AS found
+"""
+DROP_UNUSED = """
+DELETE FROM renders WHERE id = %(render_id)s AND NOT EXISTS (SELECT 1 FROM clips WHERE render_id = %(render_id)s)
+"""
+# A render whose file will carry another title is no longer what its fingerprint says.
+RETITLE = """
+UPDATE renders SET title = %(title)s, is_current = false
+WHERE id = %(render_id)s AND title <> %(title)s
+  AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = renders.job_id AND jobs.state = 'queued')
+  AND NOT EXISTS (SELECT 1 FROM clips WHERE render_id = %(render_id)s AND id <> %(clip_id)s)
+"""
+# The job is named after a clip that waits for it, as long as there is one; jobs go with the clip that they name.
+HAND_ON = """
+UPDATE jobs SET clip_id = (
+    SELECT id FROM clips WHERE job_id = jobs.id AND id <> %(clip_id)s
+    ORDER BY status IN ('queued', 'processing') DESC, created_at, id LIMIT 1
+)
+WHERE clip_id = %(clip_id)s AND EXISTS (SELECT 1 FROM clips WHERE job_id = jobs.id AND id <> %(clip_id)s)
+"""
+
+
+def take(  # noqa: PLR0913 - keyword-only, one a column
+    tx: Transaction, *, clip_id: UUID, user_id: UUID, recording_id: UUID, fingerprint: str, title: str
+) -> Render:
+    """Return the current render of a fingerprint, locked, or a new one without a job."""
+    values = {"clip_id": clip_id, "user_id": user_id, "recording_id": recording_id}
+    row = tx.execute(TAKE, {**values, "fingerprint": fingerprint, "title": title}).fetchone()
+    if row is None:
+        raise RuntimeError("INSERT … RETURNING returned no row")
+    return Render(**row)
+
+
+def set_job(tx: Transaction, *, render_id: UUID, job_id: UUID) -> None:
+    """Note which job makes it."""
+    tx.execute(SET_JOB, {"render_id": render_id, "job_id": job_id})
+
+
+def close(tx: Transaction, *, render_id: UUID) -> None:
+    """Let nobody join it any more."""
+    tx.execute(CLOSE, {"render_id": render_id})
+
+
+def lock(tx: Transaction, *, render_id: UUID | None, job_id: UUID | None = None) -> None:
+    """Keep others from joining, and the job from ending, until the transaction does: the job first, as workers do."""
+    if job_id is not None:
+        tx.execute(LOCK_JOB, {"job_id": job_id})
+    if render_id is not None:
+        tx.execute(LOCK, {"render_id": render_id})
+
+
+def lock_of_clip(tx: Transaction, *, clip_id: UUID) -> None:
+    """Keep others from joining a clip's render, so that the next statement sees all who have."""
+    tx.execute(LOCK_OF_CLIP, {"clip_id": clip_id})
+
+
+def is_awaited(tx: Transaction, *, render_id: UUID | None, besides: UUID) -> bool:
+    """Say whether another clip waits for it."""
+    return _found(tx, IS_AWAITED, {"render_id": render_id, "clip_id": besides})
+
+
+def is_used(tx: Transaction, *, render_id: UUID) -> bool:
+    """Say whether any clip shows its objects, or waits for them."""
+    return _found(tx, IS_USED, {"render_id": render_id})
+
+
+def drop_unused(tx: Transaction, *, render_id: UUID) -> None:
+    """Forget it when no clip names it."""
+    tx.execute(DROP_UNUSED, {"render_id": render_id})
+
+
+def retitle(tx: Transaction, *, render_id: UUID, clip_id: UUID, title: str) -> None:
+    """Change what will be written into the files, while nothing is made yet and it is this clip's alone."""
+    tx.execute(RETITLE, {"render_id": render_id, "clip_id": clip_id, "title": title})
+
+
+def pass_on(tx: Transaction, *, clip_id: UUID) -> None:
+    """Name the clip's jobs after another one that shares them, where there is one."""
+    tx.execute(HAND_ON, {"clip_id": clip_id})
+
+
+def _found(tx: Transaction, query: str, values: dict[str, Any]) -> bool:
+    row = tx.execute(query, values).fetchone()
+    return bool(row and row["found"])
