@@ -9,7 +9,8 @@ from pipeline.graph import Look
 from pipeline.material import CLOCK, Material
 from pipeline.presets import AUDIOGRAM_SIZES, THEMES, AudiogramOptions, Options, Theme, theme_of
 
-FRAME_RATE = 25
+FRAME_RATE = 20
+"""A waveform moves as well at 20 as at 25 frames a second, for a fifth less work."""
 WAVE_SHARE = 0.34
 """Height of the waveform in the frame: large enough to read on a phone, with room for title and captions."""
 WAVE_WIDTH = 0.88
