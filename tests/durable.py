@@ -22,18 +22,18 @@ class Servers:
         self.postgres = postgres.PostgresServer(folder / "postgres", port=free_port(), password=PASSWORD)
         self.valkey = valkey.ValkeyServer(folder / "valkey", port=free_port(), password=PASSWORD)
         self._log = folder / "servers.txt"
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.postgres.prepare()
         self.valkey.prepare()
 
     def start_postgres(self) -> None:
         with self.postgres.program() as program, self._log.open("ab") as log:
-            self._running["postgres"] = spawn(program, stdout=log, stderr=log)
+            self.running["postgres"] = spawn(program, stdout=log, stderr=log)
         _wait(lambda: postgres.is_ready(self.postgres.url("postgres")))
 
     def start_valkey(self) -> None:
         with self._log.open("ab") as log:
-            self._running["valkey"] = spawn(self.valkey.program(), stdout=log, stderr=log)
+            self.running["valkey"] = spawn(self.valkey.program(), stdout=log, stderr=log)
         _wait(lambda: valkey.is_ready(self.valkey.url()))
 
     def forget_valkey(self) -> None:
@@ -42,14 +42,14 @@ class Servers:
         self.valkey.prepare()
 
     def kill(self, name: str) -> None:
-        process = self._running.pop(name)
+        process = self.running.pop(name)
         process.kill()
         process.wait()
 
     def stop(self) -> None:
-        for process in self._running.values():
+        for process in self.running.values():
             process.send_signal(2)
-        for process in self._running.values():
+        for process in self.running.values():
             process.wait()
 
 

@@ -71,14 +71,24 @@ class Fleet:
     def dispatcher(self) -> subprocess.Popen[bytes]:
         return self._start("dispatcher")
 
+    def api(self, *, port: int) -> subprocess.Popen[bytes]:
+        return self._start("api", PORT=str(port))
+
     def log(self) -> str:
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
 
-    def _start(self, *command: str) -> subprocess.Popen[bytes]:
+    def log_of(self, process: subprocess.Popen[bytes]) -> str:
+        [path] = self.folder.glob(f"{self.processes.index(process)}-*.log")
+        return path.read_text(errors="replace")
+
+    def _start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         path = self.folder / f"{len(self.processes)}-{command[0]}.log"
         with path.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", COMMAND, *command], env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-c", COMMAND, *command],
+                env={**self._environment, **environment},
+                stdout=log,
+                stderr=log,
             )
         self.processes.append(process)
         return process

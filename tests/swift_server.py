@@ -79,9 +79,8 @@ class SwiftServer:
             self._process = None
 
 
-@pytest.fixture(scope="session")
-def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
-    """One Swift for each test process; each test makes a bucket of its own."""
+def require_swift() -> None:
+    """Install Swift's programs where they are missing."""
     environment = {**os.environ, "PYTHON": sys.executable}
     setup = TESTS / "swift" / "setup.sh"
     installed = subprocess.run([setup], env=environment, capture_output=True, text=True, check=False)
@@ -89,6 +88,12 @@ def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServ
         if os.environ.get("CI") == "true":
             raise RuntimeError(f"Swift could not be installed: {installed.stderr[-2000:]}")
         pytest.skip("Swift could not be installed; run tests/swift/setup.sh")
+
+
+@pytest.fixture(scope="session")
+def swift_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwiftServer]:
+    """One Swift for each test process; each test makes a bucket of its own."""
+    require_swift()
     server = SwiftServer(tmp_path_factory.mktemp("swift"))
     server.start()
     yield server

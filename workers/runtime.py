@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 from uuid import UUID
 
 from msgspec import Struct
@@ -13,6 +14,11 @@ from storage.factory import Stores
 from workers.gate import Gate
 from workers.keeper import Keeper
 from workers.scratch import Scratch
+
+
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
 
 
 class Runtime(Struct, frozen=True, kw_only=True):
@@ -30,3 +36,4 @@ class Runtime(Struct, frozen=True, kw_only=True):
     mailer: Mailer = LogMailer()
     public_url: str = ""
     random: Callable[[], float] = random.random
+    clock: Callable[[], datetime] = utc_now
