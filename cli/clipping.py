@@ -77,6 +77,14 @@ def open_source(location: str) -> Source:
         raise CommandError(f"{location!r} cannot be read: {error}") from error
 
 
+def check_target(out: Path, source: str) -> None:
+    """Raise CommandError where writing `out` would destroy the recording itself, or cannot be done."""
+    if out.is_dir():
+        raise CommandError(f"--out {out} is a folder; name the file to write")
+    if out.exists() and Path(source).exists() and out.samefile(source):
+        raise CommandError(f"--out {out} is the recording itself, which would be lost; choose another name")
+
+
 def analyse(source: Source, options: DetectOptions, scratch: Path, emit: Emit) -> Analysis:
     """Listen to a recording and find its moments; MediaError says what is wrong with it."""
     ingested = run_task(IngestTask(source=source), scratch, emit)

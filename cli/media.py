@@ -92,13 +92,14 @@ def cut(  # noqa: PLR0913 - one parameter for each option
     json: AsJson = False,
 ) -> None:
     """Cut one clip out of a recording."""
-    from cli.clipping import describe, open_source, render, scratch_in, stem_of
+    from cli.clipping import check_target, describe, open_source, render, scratch_in, stem_of
     from cli.progress import progress_bars
 
     wanted = CUT_FORMATS.get(out.suffix.lower())
     if wanted is None:
         raise UsageError(f"--out {out} must end in .mp4, .webm or .mp3: that chooses the format")
     opened = open_source(source)
+    check_target(out, source)
     if not _number("--start", start) < _number("--end", end):
         raise CommandError(f"The clip starts at {start:g} s and ends at {end:g} s; the end must come after the start")
     task = msgspec.convert(

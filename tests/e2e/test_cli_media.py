@@ -1,6 +1,7 @@
 """Commands that need no server, on a recording whose moments are known."""
 
 import json
+import shutil
 import signal
 import subprocess
 import wave
@@ -217,6 +218,18 @@ def test_out_that_cannot_be_written_is_named(snuggles: Snuggles, sample: Path, t
     done = snuggles("cut", sample, "--start", "1", "--end", "3", "--out", "file/clip.mp4")
     assert done.returncode == 1
     assert one_sentence(done.stderr), done.stderr
+
+
+def test_cut_never_replaces_the_recording_or_a_folder(snuggles: Snuggles, sample: Path, tmp_path: Path) -> None:
+    shutil.copyfile(sample, tmp_path / "talk.mp4")
+    (tmp_path / "other.mp4").symlink_to("talk.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    for out, word in (("talk.mp4", "itself"), ("other.mp4", "itself"), ("folder.mp4", "folder")):
+        done = snuggles("cut", "talk.mp4", "--start", "1", "--end", "7", "--out", out)
+        assert done.returncode == 1
+        assert one_sentence(done.stderr), done.stderr
+        assert word in done.stderr
+    assert (tmp_path / "talk.mp4").read_bytes() == sample.read_bytes()
 
 
 def test_hostile_file_names_are_only_names(snuggles: Snuggles, tmp_path: Path) -> None:
