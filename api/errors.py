@@ -1,5 +1,6 @@
 """The one map from error codes to statuses, and the envelope of every failure."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -18,6 +19,8 @@ from storage.store import InvalidKeyError, InvalidPartError, ObjectNotFoundError
 
 logger = structlog.get_logger(__name__)
 
+# Litestar's words; it tells the name in no other way.
+MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
 RETRY_AFTER_S = 5  # how soon a part that does not answer may be back: a restart of PostgreSQL takes about this long
 
 
@@ -125,6 +128,8 @@ def _bad_data(_request: Request[Any, Any, Any], _error: Exception) -> Response[A
 
 
 def _parameter(_request: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
+    if missing := MISSING_PARAMETER.search(error.detail):
+        return domain_response(InvalidFieldError(missing["name"], f"{missing['name']} is missing."))
     problems = error.extra if isinstance(error.extra, list) else []
     first = problems[0] if problems else {}
     field = str(first.get("key", "request"))

@@ -43,16 +43,16 @@ def invalid_body(error: msgspec.ValidationError, schema: Any) -> InvalidFieldErr
     path = found["path"].lstrip(".") if found else ""
     text = PATH.sub("", text)
     if name := MISSING.search(text):
-        field = _join(path, name["name"])
-        return InvalidFieldError(field, f"{field} is missing.")
+        where = _join(path, name["name"])
+        return _invalid(where, f"{where} is missing.")
     if name := UNKNOWN.search(text):
-        field = _join(path, name["name"])[:MAX_SHOWN]
-        return InvalidFieldError(field, f"There is no field {field} here; check the spelling.")
-    field = path or "body"
+        where = _join(path, name["name"])[:MAX_SHOWN]
+        return _invalid(where, f"There is no field {where} here; check the spelling.")
+    where = path or "body"
     if text.startswith("Invalid enum value"):
         allowed = _allowed(schema, path)
-        return InvalidFieldError(field, f"{field} must be one of {', '.join(map(str, allowed))}.", allowed=allowed)
-    return InvalidFieldError(field, sentence(field, text))
+        return _invalid(where, f"{where} must be one of {', '.join(map(str, allowed))}.", allowed=allowed)
+    return _invalid(where, sentence(where, text))
 
 
 def sentence(field: str, message: str) -> str:
@@ -69,6 +69,14 @@ def sentence(field: str, message: str) -> str:
         if message.startswith(start):
             return f"{field} {form}."
     return f"{field} is not valid; /api/docs says what it takes."
+
+
+def _invalid(where: str, message: str, **details: Any) -> InvalidFieldError:
+    """Return the error with the field that a form would mark; where inside a list, `details.path` says."""
+    field, bracket, _ = where.partition("[")
+    if bracket and field:
+        return InvalidFieldError(field, message, path=where, **details)
+    return InvalidFieldError(where, message, **details)
 
 
 def _join(path: str, name: str) -> str:

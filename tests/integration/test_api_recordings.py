@@ -161,7 +161,7 @@ def test_wrong_parts_are_named_and_the_upload_stays_open(service: Service) -> No
     for parts, words in wrong:
         assert words in refused(person.post(path, {"parts": parts}), 422, "parts")["message"]
     refused(person.post(path, {"parts": []}), 422, "parts")
-    refused(person.post(path, {"parts": [{"number": 0, "etag": "x"}]}), 422, "parts[0].number")
+    refused(person.post(path, {"parts": [{"number": 0, "etag": "x"}]}), 422, "parts")
     assert person.get(f"/api/recordings/{recording_id}").json()["data"]["status"] == "uploading"
     assert person.post(path, {"parts": good[::-1]}).status_code == 202
 
@@ -410,7 +410,7 @@ def test_scoring_by_weights_or_lengths_is_a_job(service: Service) -> None:
         ({"top": 0}, "top"),
         ({"min_s": 20, "max_s": 10}, "min_s"),
         ({"min_s": 0.5}, "min_s"),
-        ({"weights": {"laughter": -1}}, "weights[...]"),
+        ({"weights": {"laughter": -1}}, "weights"),
         ({"weight": {}}, "weight"),
     ],
 )

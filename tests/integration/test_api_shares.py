@@ -127,4 +127,6 @@ def test_oembed_describes_the_player_in_its_own_words(service: Service) -> None:
     assert data["thumbnail_url"] == f"{made['url']}/media/jpeg"
     assert service.client.get("/oembed", params={"url": made["url"], "format": "xml"}).status_code == 501
     assert service.client.get("/oembed", params={"url": "https://example.com/c/x"}).status_code == 404
-    assert service.client.get("/oembed").status_code == 422
+    nameless = service.client.get("/oembed")
+    assert nameless.status_code == 422
+    assert nameless.json()["error"]["details"] == {"field": "url"}

@@ -27,7 +27,7 @@ RECORDING = {"filename": "a.mp4", "size_bytes": 5, "content_type": "video/mp4"}
             "preset",
             "preset must be one of original, 720p, vertical, square, audiogram.",
         ),
-        (ClipRequest, {**CLIP, "formats": ["mp4", "avi"]}, "formats[1]", "formats[1] must be one of mp4, webm, mp3."),
+        (ClipRequest, {**CLIP, "formats": ["mp4", "avi"]}, "formats", "formats[1] must be one of mp4, webm, mp3."),
         (ClipRequest, {**CLIP, "formats": []}, "formats", "formats must have at least 1 entries."),
         (ClipRequest, {**CLIP, "formats": "mp4"}, "formats", "formats must be a list or null, not text."),
         (ClipRequest, {**CLIP, "title": "x" * 301}, "title", "title must have at most 300 characters."),
@@ -51,8 +51,8 @@ RECORDING = {"filename": "a.mp4", "size_bytes": 5, "content_type": "video/mp4"}
             "size_bytes",
             "size_bytes must be a whole number, not true or false.",
         ),
-        (CompleteRequest, {"parts": [{"number": 1}]}, "parts[0].etag", "parts[0].etag is missing."),
-        (ScoreRequest, {"weights": {"laughter": "loud"}}, "weights[...]", "weights[...] must be a number, not text."),
+        (CompleteRequest, {"parts": [{"number": 1}]}, "parts", "parts[0].etag is missing."),
+        (ScoreRequest, {"weights": {"laughter": "loud"}}, "weights", "weights[...] must be a number, not text."),
         (
             ShareRequest,
             {"platform": "embed", "expires_at": "tomorrow"},
@@ -67,3 +67,9 @@ def test_wrong_body_is_described_by_field_in_a_sentence(schema: Any, body: Any, 
     error = invalid_body(caught.value, schema)
     assert (error.details["field"], error.message) == (field, message)
     assert "`" not in error.message
+
+
+def test_place_inside_a_list_is_told_beside_the_field() -> None:
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.json.decode(b'{"parts": [{"number": 0, "etag": "x"}]}', type=CompleteRequest)
+    assert invalid_body(caught.value, CompleteRequest).details == {"field": "parts", "path": "parts[0].number"}
