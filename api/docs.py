@@ -23,6 +23,7 @@ REFERENCE = "#/components/schemas/"
 METHODS = ("get", "post", "put", "patch", "delete")
 GENERIC_NAME = re.compile(r"\b(?:Answer|Items)_[\w.]+")
 MODULE = re.compile(r"(?<=_)[a-z0-9]+\.(?:[a-z0-9_]+\.)*")
+BACKQUOTED = re.compile(r"`([^`]+)`")
 MAX_DEPTH = 8  # of nested schemas in an example; ours have five levels
 DESCRIPTION = """Give a recording, get its best moments as clips.
 
@@ -40,7 +41,7 @@ STYLE = """
 body { margin: 0; background: var(--bg); color: var(--fg); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 64rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 a { color: var(--accent); }
-nav a { margin-right: 1rem; }
+nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); padding-bottom: .25rem; }
 details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; }
 summary { cursor: pointer; padding: .5rem .75rem; overflow-wrap: anywhere; }
@@ -192,7 +193,7 @@ def page(document: dict[str, Any]) -> str:
         f'<h2 id="{escape(tag)}">{escape(tag)}</h2>{"".join(operations)}' for tag, operations in groups.items()
     )
     info = document["info"]
-    intro = "".join(f"<p>{escape(part)}</p>" for part in info["description"].split("\n\n"))
+    intro = "".join(f"<p>{_prose(part)}</p>" for part in info["description"].split("\n\n"))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -204,7 +205,7 @@ def page(document: dict[str, Any]) -> str:
 
 def _operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
     components = document["components"]["schemas"]
-    parts = [f"<p>{escape(operation.get('description', ''))}</p>"]
+    parts = [f"<p>{_prose(operation.get('description', ''))}</p>"]
     if operation.get("security") == []:
         parts.append('<p class="soft">Anybody may call this.</p>')
     if operation.get("parameters"):
@@ -219,11 +220,16 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
     return f"<details><summary>{name}</summary><div>{''.join(parts)}</div></details>"
 
 
+def _prose(text: str) -> str:
+    """Return Markdown's one mark that our texts use, backquotes around code, as HTML."""
+    return BACKQUOTED.sub(r"<code>\1</code>", escape(text))
+
+
 def _parameters(parameters: list[dict[str, Any]]) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(parameter['name'])}</code></td><td>{escape(parameter['in'])}"
         f"{'' if parameter.get('required') else ', optional'}</td>"
-        f"<td>{escape(parameter.get('description') or '')}</td></tr>"
+        f"<td>{_prose(parameter.get('description') or '')}</td></tr>"
         for parameter in parameters
     )
     return f"<table><tr><th>Parameter</th><th>Where</th><th>What</th></tr>{rows}</table>"

@@ -15,6 +15,7 @@ from api import docs
 from api.app import create_app, open_deps
 from api.schemas import accounts, clips, recordings
 from cli.embedded.port import free_port
+from pipeline.highlights import signal_names
 from services import clips as clip_service
 from services.settings import Settings
 
@@ -243,6 +244,11 @@ def test_examples_of_requests_are_accepted_as_they_stand(service: Service, modul
     assert kinds
     for kind in kinds:
         msgspec.convert(schemas[kind.__name__]["examples"][0], kind)
+
+
+def test_example_of_weights_names_signals_that_there_are(service: Service) -> None:
+    schemas = service.client.get("/api/docs/openapi.json").json()["components"]["schemas"]
+    assert set(schemas["ScoreRequest"]["examples"][0]["weights"]) <= set(signal_names())
 
 
 def test_example_of_a_clip_is_one_that_could_be_made(service: Service) -> None:
