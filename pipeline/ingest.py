@@ -83,7 +83,7 @@ def detect(task: DetectTask, scratch: Path, meter: Meter) -> DetectResult:
         report(0.7)
         curve = score_curve(timeline, task.options, task.activity)
     except OptionsError as exc:
-        raise MediaError(BAD_OPTION, str(exc)) from exc
+        raise MediaError(BAD_OPTION, str(exc).rstrip(".")) from exc
     write_curve(scratch / CURVE, curve, rate=timeline.rate)
     report(1.0)
     return DetectResult(highlights=found, curve=CURVE)

@@ -35,7 +35,9 @@ def describe(exc: Exception) -> Failure:
         error = _error(exc.code, exc.message, exc.remedy, retryable=exc.retryable)
         return Failure(error={**error, "stream": exc.stream, "time_s": exc.time_s}, is_setback=exc.code in SETBACKS)
     if isinstance(exc, DomainError):
-        return Failure(error=_error(exc.code, exc.message, "", retryable=exc.retryable), is_setback=exc.retryable)
+        return Failure(
+            error=_error(exc.code, exc.message, _remedy(exc), retryable=exc.retryable), is_setback=exc.retryable
+        )
     if isinstance(exc, ObjectNotFoundError):
         return Failure(
             error=_error("source_missing", "The file is no longer in storage.", "Upload it again.", retryable=False)
@@ -47,6 +49,12 @@ def describe(exc: Exception) -> Failure:
         )
     message = f"The service made a mistake ({type(exc).__name__})."
     return Failure(error=_error("internal", message, INTERNAL_REMEDY, retryable=True), is_bug=True)
+
+
+def _remedy(exc: DomainError) -> str:
+    if exc.retryable:
+        return "It is tried again by itself."
+    return "Use another address, or upload the file itself." if exc.details.get("field") == "url" else ""
 
 
 def _error(code: str, message: str, remedy: str, *, retryable: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from db.connection import DatabaseUnavailableError
 from pipeline import errors
 from pipeline.errors import MediaError
 from pipeline.types import Failed
-from services.errors import NotFoundError, UnavailableError
+from services.errors import InvalidFieldError, NotFoundError, UnavailableError
 from storage.store import ObjectNotFoundError, StorageError
 from workers.child import ChildFailedError
 from workers.failure import describe
@@ -37,6 +37,13 @@ def test_error_becomes_what_its_class_says(error: Exception, code: str, *, retry
     assert failure.error["retryable"] is retryable
     assert failure.is_setback is is_setback
     assert failure.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "word"), [(InvalidFieldError("url", "it answered 404"), "address"), (UnavailableError("busy"), "again")]
+)
+def test_import_that_cannot_be_fetched_has_a_remedy(error: Exception, word: str) -> None:
+    assert word in describe(error).error["remedy"]
 
 
 def test_childs_words_are_kept_with_stream_and_time() -> None:
