@@ -40,9 +40,9 @@ bench: $(subst _,-,$(patsubst bench/bench_%.py,bench-%,$(wildcard bench/bench_*.
 bench-%: develop
 	@$(BIN)/python bench/bench_$(subst -,_,$*).py $(ARGS)
 
-chaos: develop ## Only the tests that kill things
+chaos: develop ## Only the tests that kill things, long; CHAOS_SEED= replays a storm, CHAOS_SEEDS=20 runs so many
 	@tests/swift/setup.sh
-	@$(BIN)/pytest -n 0 tests/chaos $(ARGS)
+	@CHAOS=$${CHAOS-long} $(BIN)/pytest -n 0 tests/chaos $(ARGS)
 
 lock: develop ## Choose the newest versions that fit pyproject.toml
 	@$(COMPILE) --upgrade --group build -o requirements.lock

@@ -14,6 +14,8 @@ from storm_site import Pulse, Site, kill_postgres
 
 DEATH_S = 20.0
 """How long a killed worker's children may take to follow it: a moment, on a machine that has one to spare."""
+FULL_S = 10.0
+"""How long a disk stays full that nobody wants to write on."""
 HELD = (
     "SELECT jobs.id FROM jobs JOIN workers ON workers.id = jobs.worker_id "
     "WHERE jobs.state = 'running' AND workers.pid = %(pid)s"
@@ -32,6 +34,7 @@ class Storm:
         self._pulse = pulse
         self._has_small_disk = has_small_disk
         self._sleeper: subprocess.Popen[bytes] | None = None
+        self._is_over: Callable[[], bool] = lambda: False
         self.struck: list[str] = []
         self._blows: list[Callable[[], None]] = [
             self.kill_worker,
@@ -46,15 +49,17 @@ class Storm:
             self.cut_postgres,
             self.cut_valkey,
             self.stall_postgres,
+            self.cut_swift,
             self.drain_worker,
         ]
 
     def rage(self, rounds: int, *, is_over: Callable[[], bool]) -> None:
         """Strike every blow once a round, each after something has got done since the last."""
+        self._is_over = is_over
         for _ in range(rounds):
             self._dice.shuffle(self._blows)
             for blow in self._blows:
-                self._let_work(self._dice.randint(4, 16), is_over)
+                self._let_work(self._dice.randint(4, 16))
                 log.info("blow", name=blow.__name__)
                 self.struck.append(blow.__name__)
                 blow()
@@ -74,8 +79,8 @@ class Storm:
         wait_for(lambda: all_gone(orphans), timeout_s=DEATH_S, what="the death of a killed worker's children")
 
     def kill_child(self) -> None:
-        found = [child for worker in self._site.workers for child in children(worker)]
-        if found:
+        found = self._pulse.wait(lambda: self._media() or self._is_over(), "a media child")
+        if found is not True:
             victim = self._dice.choice(sorted(found, key=lambda child: child.pid))
             try:
                 victim.kill()
@@ -107,6 +112,7 @@ class Storm:
 
     def freeze_worker(self) -> None:
         if self._sleeper is None:
+            self._pulse.wait(lambda: self._media() or self._is_over(), "a media child")
             self._sleeper = self._awake_worker()
             self._sleeper.send_signal(signal.SIGSTOP)
 
@@ -115,7 +121,12 @@ class Storm:
             forbid_files(self._site.media_processes())
             return
         with full(self._site.scratch):
-            self._pause()
+            began_s = time.monotonic()
+            begin = self._count() or 0
+            self._pulse.wait(
+                lambda: self._is_over() or (self._count() or 0) >= begin + 4 or time.monotonic() - began_s > FULL_S,
+                "work on a full disk",
+            )
 
     def cut_postgres(self) -> None:
         with self._site.postgres_proxy.away():
@@ -129,6 +140,9 @@ class Storm:
         with self._site.postgres_proxy.stalled():
             self._pause()
 
+    def cut_swift(self) -> None:
+        self._site.swift_proxy.cut()
+
     def drain_worker(self) -> None:
         """A rolling restart that is in a hurry."""
         victim = self._awake_worker()
@@ -139,10 +153,10 @@ class Storm:
         victim.wait()
         self._site.replace(victim)
 
-    def _let_work(self, events: int, is_over: Callable[[], bool]) -> None:
+    def _let_work(self, events: int) -> None:
         """Wait until so many things have happened to jobs; not in vain, when all is done already."""
         begin = self._count() or 0
-        self._pulse.wait(lambda: is_over() or (self._count() or 0) >= begin + events, "work between two blows")
+        self._pulse.wait(lambda: self._is_over() or (self._count() or 0) >= begin + events, "work between two blows")
 
     def _count(self) -> int | None:
         found = self._site.rows(ENDED)
@@ -154,6 +168,9 @@ class Storm:
         victim.wait()
         self._pause()
         self._site.replace(victim)
+
+    def _media(self) -> list[psutil.Process]:
+        return [child for worker in self._site.workers if worker is not self._sleeper for child in children(worker)]
 
     def _awake_worker(self) -> subprocess.Popen[bytes]:
         """One that is at work, where there is one."""

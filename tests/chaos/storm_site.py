@@ -56,6 +56,7 @@ class Site:
         postgres.let_application_in(self.servers.postgres.url(), password=PASSWORD)
         self.postgres_proxy = Proxy(self.servers.postgres.port)
         self.valkey_proxy = Proxy(self.servers.valkey.port)
+        self.swift_proxy = Proxy(self.swift.port)
         self.settings = self._settings()
         self.database = Database(self._database_url(self.servers.postgres.port))
         self.database.open(wait_s=20)
@@ -68,7 +69,7 @@ class Site:
         self.workers = [self.fleet.worker(threads=1) for _ in range(WORKERS)]
 
     def stop(self) -> None:
-        for name in ("fleet", "database", "postgres_proxy", "valkey_proxy"):
+        for name in ("fleet", "database", "postgres_proxy", "valkey_proxy", "swift_proxy"):
             part = getattr(self, name, None)
             if part is not None:
                 part.__exit__(None, None, None) if name == "fleet" else part.close()
@@ -132,6 +133,7 @@ class Site:
                 "DATABASE_URL": self._database_url(self.postgres_proxy.port),
                 "REDIS_URL": valkey.url().replace(f":{valkey.port}", f":{self.valkey_proxy.port}"),
                 **self.swift.environment,
+                "S3_ENDPOINT": f"http://127.0.0.1:{self.swift_proxy.port}",
                 "SCRATCH_DIR": str(self.scratch),
                 "JWT_SECRET": secrets.token_hex(32),
                 "IMPORT_ALLOW_HOSTS": self.told.authority,
