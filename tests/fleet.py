@@ -46,11 +46,11 @@ def environment(settings: Settings) -> dict[str, str]:
 class Fleet:
     """Processes of one installation; none outlives the block."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, **variables: str) -> None:
         self.settings = settings
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
-        self._environment = environment(settings)
+        self._environment = {**environment(settings), **variables}
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,8 @@ from services.settings import Settings, load
 from storage.factory import Stores, open_s3_stores
 
 APIS, DISPATCHERS, WORKERS = 2, 2, 3
+RESERVE_BYTES = 4 * 2**20
+"""Of a scratch disk of storm_scratch.SIZE_BYTES."""
 PATIENCE_S = 120.0
 """How long nothing at all may change. Longer than a lease, a reconciler's pause and a busy machine together."""
 STAMP = (
@@ -61,7 +63,7 @@ class Site:
         self.database = Database(self._database_url(self.servers.postgres.port))
         self.database.open(wait_s=20)
         self.stores: Stores = open_s3_stores(self.swift.access, create_buckets=True)
-        self.fleet = Fleet(self.settings, _made(self.folder / "logs"))
+        self.fleet = Fleet(self.settings, _made(self.folder / "logs"), DISK_RESERVE_BYTES=str(RESERVE_BYTES))
         for _ in range(APIS):
             port = free_port()
             self.apis[port] = self.fleet.api(port=port)
