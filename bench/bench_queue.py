@@ -13,7 +13,7 @@ import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -35,7 +35,7 @@ from services.settings import Settings, load
 from workers import actors, dispatcher
 from workers import main as worker_main
 from workers.attempt import Attempt
-from workers.execution import Publish
+from workers.execution import Publish, Work
 from workers.runtime import Runtime
 
 KIND = "purge_idempotency_keys"
@@ -66,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, servers(Path(name)) as settings:
         bare_rate = measure_bare(settings, options.jobs, options.threads)
-        with fleet(settings, options.threads), database(settings) as pool:
+        with fleet_of(settings, threads=options.threads, works=NO_WORK), database(settings) as pool:
             user_id = add_user(pool)
             waits_ms = measure_start(pool, user_id, options.probes)
             rate = measure_rate(pool, user_id, options.jobs)
@@ -188,18 +188,17 @@ def _run_dispatcher(settings: Settings) -> None:
     dispatcher.run(settings)
 
 
-def _run_worker(settings: Settings, threads: int) -> None:
+def _run_worker(settings: Settings, threads: int, works: Mapping[str, Work]) -> None:
     configure(settings, part="worker")
-    actors.WORKS = dict.fromkeys(jobs.KINDS, _no_work)
-    worker_main.run(settings, threads=threads)
+    worker_main.run(settings, threads=threads, works=works)
 
 
 @contextlib.contextmanager
-def fleet(settings: Settings, threads: int) -> Iterator[None]:
-    """Run one dispatcher and one worker process."""
+def fleet_of(settings: Settings, *, threads: int, works: Mapping[str, Work] = actors.WORKS) -> Iterator[None]:
+    """Run one dispatcher and one worker process that does these works."""
     parts = [
         multiprocessing.Process(target=_run_dispatcher, args=(settings,)),
-        multiprocessing.Process(target=_run_worker, args=(settings, threads)),
+        multiprocessing.Process(target=_run_worker, args=(settings, threads, works)),
     ]
     for part in parts:
         part.start()
@@ -220,6 +219,9 @@ def database(settings: Settings) -> Iterator[Database]:
     pool.open(wait_s=10)
     yield pool
     pool.close()
+
+
+NO_WORK: Mapping[str, Work] = dict.fromkeys(jobs.KINDS, _no_work)
 
 
 def add_user(pool: Database) -> UUID:

@@ -34,6 +34,7 @@ class Dispatch:
 
     def next_batch(self, tx: Transaction) -> list[Sent]:
         """Mark the jobs to be sent now, over all queues, and return them in the order in which to send them."""
+        rows.keep_to_indexes(tx)
         queues = rows.list_queues(tx, QUEUES)
         slots = rows.count_slots(tx, silent_s=WORKER_SILENT_S) if queues else {}
         if not slots:

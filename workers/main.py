@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import gettempdir
@@ -22,6 +22,7 @@ from services.stores import open_from
 from workers import actors, scratch
 from workers.attempt import Stop
 from workers.broker import IDLE_POLL_MS, open_broker
+from workers.execution import Work
 from workers.gate import Gate
 from workers.keeper import Identity, Keeper
 from workers.runtime import Runtime
@@ -35,7 +36,13 @@ TICK_S = 0.2
 log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings, *, queues: Sequence[str] = QUEUES, threads: int | None = None) -> None:
+def run(
+    settings: Settings,
+    *,
+    queues: Sequence[str] = QUEUES,
+    threads: int | None = None,
+    works: Mapping[str, Work] = actors.WORKS,
+) -> None:
     """Work until SIGTERM or SIGINT, then finish or hand back what is under way; a second signal shortens the grace.
 
     SettingsError for a queue that does not exist; DatabaseUnavailableError when the database does not come up.
@@ -49,7 +56,7 @@ def run(settings: Settings, *, queues: Sequence[str] = QUEUES, threads: int | No
     database.open(wait_s=DATABASE_WAIT_S)
     runtime = _open_runtime(settings, database, queues=queues, slots=slots)
     broker = open_broker(settings.broker_url, gate=runtime.gate, connections=slots + len(queues) + 2)
-    actors.register(broker, runtime)
+    actors.register(broker, runtime, works)
     worker = dramatiq.Worker(broker, queues=set(queues), worker_timeout=IDLE_POLL_MS, worker_threads=slots)
     worker.queue_prefetch = slots
     try:

@@ -36,6 +36,7 @@ class Reconciler:
             return
         self._due_s = now_s + INTERVAL_S
         with transaction() as tx:
+            dispatch.keep_to_indexes(tx)
             lost = dispatch.unmark_lost(tx, unclaimed_s=UNCLAIMED_S, silent_s=WORKER_SILENT_S)
             dead = workers.remove_dead(tx, silent_s=WORKER_DEAD_S)
         if lost:

@@ -3,8 +3,10 @@
 from collections import deque
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from fleet import add_user, rows
+from psycopg.rows import dict_row
 
 from db import dispatch as dispatch_rows
 from db import workers
@@ -180,3 +182,37 @@ def test_lost_message_is_sent_again_only_where_a_slot_is_free(database: Database
     shop.finish()
     with database.transaction(SERVICE) as tx:
         assert dispatch_rows.unmark_lost(tx, unclaimed_s=5, silent_s=20) == [second]
+
+
+FLOOD = """
+INSERT INTO users (id, email) SELECT gen_random_uuid(), 'u' || n || '@example.org' FROM generate_series(1, 50) AS n;
+INSERT INTO jobs (kind, queue, state, finished_at) SELECT 'ingest', 'ingest', 'succeeded', now()
+FROM generate_series(1, 2000);
+ANALYZE jobs;
+INSERT INTO jobs (user_id, kind, queue) SELECT users.id, 'render', 'render' FROM users, generate_series(1, 400);
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "index"),
+    [
+        (dispatch_rows.LIST_QUEUES, {"queues": ["ingest", "render"]}, "jobs_waiting"),
+        (dispatch_rows.LIST_OWNERS, {"queue": "render"}, "jobs_waiting"),
+        (dispatch_rows.LIST_NEXT, {"queue": "render", "owners": [UUID(int=1)], "counts": [1]}, "jobs_waiting"),
+        (dispatch_rows.LIST_URGENT, {"queue": "render", "limit": 5}, "jobs_urgent"),
+        (dispatch_rows.LIST_FLIGHTS, {}, "jobs_dispatched"),
+        (dispatch_rows.RECALL, {"queue": "render", "owners": [UUID(int=1)]}, "jobs_dispatched"),
+        (dispatch_rows.UNMARK_LOST, {"unclaimed_s": 5, "silent_s": 20}, "jobs_dispatched"),
+        (dispatch_rows.MARK_SENT, {"job_ids": [UUID(int=1)]}, "jobs_pkey"),
+    ],
+)
+def test_flood_that_statistics_know_nothing_of_is_read_by_its_index(
+    owner_url: str, statement: str, values: dict[str, object], index: str
+) -> None:
+    with psycopg.connect(owner_url, row_factory=dict_row) as connection:
+        connection.execute(FLOOD)
+        dispatch_rows.keep_to_indexes(connection)
+        plan = "\n".join(row["QUERY PLAN"] for row in connection.execute(f"EXPLAIN {statement}", values))
+    assert f"using {index}" in plan
+    assert "Seq Scan on jobs" not in plan
+    assert "jobs_state" not in plan.replace("jobs_state on jobs busy", "")

@@ -27,8 +27,8 @@ PRIORITIES: Mapping[str, int] = {"webhook": 0, "housekeeping": 1, "detect": 2, "
 """Which of the messages that a process has at hand it takes first: short work before long."""
 
 
-def register(broker: dramatiq.Broker, runtime: Runtime, works: Mapping[str, Work] = WORKS) -> None:
-    """Declare one actor for each queue."""
+def register(broker: dramatiq.Broker, runtime: Runtime, works: Mapping[str, Work]) -> None:
+    """Declare one actor for each queue; `works` says what each kind of job is done by."""
 
     def answer(job_id: str, dispatch_no: int) -> None:
         execute(runtime, UUID(job_id), dispatch_no, works)
