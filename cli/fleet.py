@@ -84,10 +84,13 @@ def migrate(
 ) -> None:
     """Bring the database's schema up to date (MIGRATION_DATABASE_URL, or DATABASE_URL)."""
     from db import migrate as migrations
+    from services.environment import address_problem
 
     url = os.environ.get("MIGRATION_DATABASE_URL") or os.environ.get("DATABASE_URL")
     if not url:
         raise BrokenEnvironmentError("DATABASE_URL is missing; set it to postgresql://user:password@host:5432/name")
+    if problem := address_problem({"DATABASE_URL": url}):
+        raise BrokenEnvironmentError(problem)
     with explained():
         names = migrations.rollback(url, rollback) if rollback else migrations.migrate(url)
     verb = "undone" if rollback else "applied"

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from services.environment import address_problem, is_guessable
+
 MAX_OBJECT_BYTES = 5 * 1024**4  # S3's limit for one object
 MIN_SECRET_BYTES = 32  # HS256 wants a key at least as long as its digest (RFC 7518 §3.2)
 
@@ -75,6 +77,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     app_env = env["APP_ENV"]
     if app_env not in ("development", "production"):
         raise SettingsError(f"APP_ENV is {app_env!r}; set it to development or production")
+    if problem := address_problem(env):
+        raise SettingsError(problem)
     port = _integer(env, "PORT", 0, 65535)
     settings = Settings(
         database_url=_required(env, "DATABASE_URL", "postgresql://user:password@host:5432/name"),
@@ -135,7 +139,7 @@ def _check_secrets(settings: Settings) -> None:
     for name, value in secrets.items():
         if len(value.encode()) < MIN_SECRET_BYTES:
             raise SettingsError(f"{name} is too short; use at least {MIN_SECRET_BYTES} random bytes")
-        if settings.app_env == "production" and len(set(value)) < MIN_SECRET_BYTES // 4:
+        if settings.app_env == "production" and is_guessable(value):
             raise SettingsError(f"{name} is too easy to guess; use the output of `openssl rand -hex 32`")
 
 

@@ -1,0 +1,47 @@
+"""What values of the environment must look like, before anything is built on them."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+_HTTP = ("http", "https")
+_REDIS = ("redis", "rediss", "unix")
+_POSTGRESQL = ("postgresql", "postgres")
+# Without these schemes a client fails later, with words about its own insides.
+SCHEMES: Mapping[str, tuple[str, ...]] = {
+    "DATABASE_URL": _POSTGRESQL,
+    "MIGRATION_DATABASE_URL": _POSTGRESQL,
+    "REDIS_URL": _REDIS,
+    "BROKER_URL": _REDIS,
+    "SUPABASE_JWKS_URL": _HTTP,
+    "CLIPS_PUBLIC_BASE_URL": _HTTP,
+    "SENTRY_DSN": _HTTP,
+    "SMTP_URL": ("smtp", "smtps"),
+}
+# As they stand in examples that are copied, such as Supabase's own; attackers try these first.
+PLACEHOLDERS = ("changeme", "change-me", "change_me", "your-", "your_", "super-secret", "placeholder")
+MIN_CHARACTERS = 8  # different ones in 32 random bytes: hexadecimal has 13 of 16 on average, and fewer than 8 never
+
+
+def address_problem(environment: Mapping[str, str]) -> str | None:
+    """Return a sentence about the first address that cannot be one, without the address: it may hold a password."""
+    for name, schemes in SCHEMES.items():
+        value = environment.get(name)
+        if value and not _is_address(value, schemes):
+            return f"{name} is no address; it begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+    return None
+
+
+def is_guessable(secret: str) -> bool:
+    """Say whether a secret is a placeholder, or has too few different characters to be random."""
+    lowered = secret.lower()
+    return len(set(secret)) < MIN_CHARACTERS or any(word in lowered for word in PLACEHOLDERS)
+
+
+def _is_address(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return False
+    is_conninfo = schemes == _POSTGRESQL and "://" not in value and "=" in value  # libpq's other spelling
+    return parts.scheme in schemes or is_conninfo

@@ -1,0 +1,61 @@
+import secrets
+
+import pytest
+
+from services.settings import SettingsError, load
+
+SECRET = secrets.token_hex(32)
+ENOUGH = {
+    "DATABASE_URL": "postgresql://a:b@127.0.0.1:5432/c",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "STORAGE_DIR": "objects",
+    "JWT_SECRET": SECRET,
+    "ADMIN_TOKEN": SECRET,
+}
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "ADMIN_TOKEN"])
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "",
+        "tiny",
+        "a" * 64,
+        "changeme-changeme-changeme-changeme",
+        "your-super-secret-jwt-token-with-at-least-32-characters-long",
+    ],
+)
+def test_weak_secret_stops_production_with_its_name(name: str, weak: str) -> None:
+    with pytest.raises(SettingsError, match=name) as caught:
+        load({**ENOUGH, "APP_ENV": "production", name: weak})
+    assert weak == "" or weak not in str(caught.value)
+
+
+def test_random_secrets_are_good_enough_for_production() -> None:
+    for make in (secrets.token_hex, secrets.token_urlsafe):
+        assert load({**ENOUGH, "APP_ENV": "production", "JWT_SECRET": make(32)}).app_env == "production"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DATABASE_URL",
+        "MIGRATION_DATABASE_URL",
+        "REDIS_URL",
+        "BROKER_URL",
+        "SUPABASE_JWKS_URL",
+        "CLIPS_PUBLIC_BASE_URL",
+        "SENTRY_DSN",
+        "SMTP_URL",
+    ],
+)
+@pytest.mark.parametrize("value", ["junk", "ftp://host/x", "redis://host:port/0"])
+def test_address_that_is_none_is_named_and_not_repeated(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name) as caught:
+        load({**ENOUGH, name: value})
+    assert value not in str(caught.value)
+
+
+def test_addresses_in_use_are_accepted() -> None:
+    settings = load({**ENOUGH, "DATABASE_URL": "host=/run/postgresql dbname=c", "SMTP_URL": "smtps://u:p@mail:465"})
+    assert settings.database_url.startswith("host=")
