@@ -1,43 +1,159 @@
-"""What an estimate is made from: how much is ahead, and how long such jobs took lately."""
+"""What an estimate is made from: who is ahead, and how long such jobs took lately."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
 
 from db.connection import Transaction
 from db.jobs import Job
 
-COUNT_AHEAD = """
+
+class RunTimes(Struct, frozen=True, kw_only=True):
+    """How long the latest jobs of a kind ran: all, and those that are like the one in question.
+
+    Size is seconds of media for a render or a detection, bytes for what brings a recording in.
+    """
+
+    now: datetime
+    size: float | None
+    mean_s: float | None
+    alike: int
+    alike_mean_s: float | None
+    alike_mean_size: float | None
+    slope: float | None
+    """Seconds for each unit of size, by least squares over those alike; None when they are all of one size."""
+    intercept_s: float | None
+
+
+class Running(Struct, frozen=True, kw_only=True):
+    """A job under way."""
+
+    owner_key: UUID
+    elapsed_s: float
+    eta_s: float | None
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """What stands before a job besides other owners' waiting jobs."""
+
+    own_waiting: int
+    own_sent: int
+    sent: int
+
+
+RUN_TIMES = """
+WITH mine AS (
+    SELECT clips.preset, clips.accuracy, clips.formats, clips.loudness IS NULL AS is_plain,
+        CASE jobs.kind WHEN 'render' THEN clips.end_s - clips.start_s WHEN 'detect' THEN recordings.duration_s
+            ELSE recordings.size_bytes END AS size
+    FROM jobs LEFT JOIN clips ON clips.id = jobs.clip_id LEFT JOIN recordings ON recordings.id = jobs.recording_id
+    WHERE jobs.id = %(job_id)s
+), lately AS (
+    SELECT clip_id, recording_id, kind, extract(epoch FROM finished_at - started_at)::double precision AS run_s
+    FROM jobs WHERE kind = %(kind)s AND state = 'succeeded' AND started_at IS NOT NULL
+    ORDER BY finished_at DESC LIMIT %(sample)s
+), measured AS (
+    SELECT lately.run_s,
+        CASE lately.kind WHEN 'render' THEN clips.end_s - clips.start_s WHEN 'detect' THEN recordings.duration_s
+            ELSE recordings.size_bytes END AS size,
+        (clips.preset, clips.accuracy, clips.formats, clips.loudness IS NULL)
+            IS NOT DISTINCT FROM (mine.preset, mine.accuracy, mine.formats, mine.is_plain) AS is_alike
+    FROM lately CROSS JOIN mine
+    LEFT JOIN clips ON clips.id = lately.clip_id LEFT JOIN recordings ON recordings.id = lately.recording_id
+)
+SELECT now() AS now, (SELECT size FROM mine) AS size, avg(run_s) AS mean_s,
+    count(*) FILTER (WHERE is_alike AND size IS NOT NULL) AS alike,
+    avg(run_s) FILTER (WHERE is_alike) AS alike_mean_s,
+    avg(size) FILTER (WHERE is_alike)::double precision AS alike_mean_size,
+    regr_slope(run_s, size) FILTER (WHERE is_alike) AS slope,
+    regr_intercept(run_s, size) FILTER (WHERE is_alike) AS intercept_s
+FROM measured
+"""
+LIST_RUNNING = """
+SELECT owner_key, extract(epoch FROM clock_timestamp() - started_at)::double precision AS elapsed_s, eta_s
+FROM jobs WHERE state = 'running' AND queue = %(queue)s
+"""
+FIND_LINE = """
 SELECT
-    (SELECT count(*) FROM jobs WHERE state = 'running' AND queue = %(queue)s AND owner_key = %(owner_key)s)
-  + (SELECT count(*) FROM jobs
-     WHERE state = 'queued' AND dispatched_at IS NOT NULL AND queue = %(queue)s AND owner_key = %(owner_key)s
-       AND id <> %(job_id)s)
-  + (SELECT count(*) FROM (
+    (SELECT count(*) FROM (
         SELECT 1 FROM jobs
         WHERE state = 'queued' AND dispatched_at IS NULL AND queue = %(queue)s AND owner_key = %(owner_key)s
-          AND id <> %(job_id)s AND (priority > %(priority)s OR (priority = %(priority)s AND run_at <= %(run_at)s))
+          AND id <> %(job_id)s
+          AND (priority > %(priority)s
+               OR (priority = %(priority)s AND (run_at, created_at) <= (%(run_at)s, %(created_at)s)))
         LIMIT %(most)s
-     ) AS waiting) AS ahead
+    ) AS waiting) AS own_waiting,
+    count(*) FILTER (WHERE owner_key = %(owner_key)s) AS own_sent,
+    count(*) AS sent
+FROM jobs
+WHERE state = 'queued' AND dispatched_at IS NOT NULL AND queue = %(queue)s AND id <> %(job_id)s
+  AND (%(dispatched_at)s::timestamptz IS NULL OR dispatched_at < %(dispatched_at)s::timestamptz)
 """
-MEAN_RUN = """
-SELECT sum(run_s) / sum(jobs) AS run_s FROM job_series
-WHERE kind = %(kind)s AND outcome = 'succeeded' AND bucket > now() - interval '1 day'
+COUNT_BACKLOGS = """
+SELECT wanted.owner_key, (
+    SELECT count(*) FROM (
+        SELECT 1 FROM jobs
+        WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND owner_key = wanted.owner_key
+          AND run_at <= now()
+        LIMIT %(most)s
+    ) AS waiting
+) AS jobs
+FROM unnest(%(owners)s::uuid[]) AS wanted (owner_key)
 """
+OLDEST_DUE = """
+SELECT extract(epoch FROM now() - run_at)::double precision AS age_s FROM jobs
+WHERE queue = %(queue)s AND state = 'queued' ORDER BY run_at LIMIT 1
+"""
+SAMPLE = 60
+"""Jobs that are looked at: what a kind took a day ago says little about the recordings of today."""
 MOST = 10_000
 
 
-def count_ahead(tx: Transaction, job: Job) -> int:
-    """Count the jobs of the same owner and queue that come before this one."""
-    parameters = {
+def find_run_times(tx: Transaction, job: Job) -> RunTimes:
+    """Return how long the latest jobs of this kind ran."""
+    row = tx.execute(RUN_TIMES, {"job_id": job.id, "kind": job.kind, "sample": SAMPLE}).fetchone()
+    if row is None:
+        raise RuntimeError("an aggregate returned no row")
+    return RunTimes(**row)
+
+
+def list_running(tx: Transaction, queue: str) -> list[Running]:
+    """List what is under way in a queue."""
+    return [Running(**row) for row in tx.execute(LIST_RUNNING, {"queue": queue})]
+
+
+def find_line(tx: Transaction, job: Job) -> Line:
+    """Count the owner's own jobs that come before this one, and what was sent to the workers before it."""
+    row = tx.execute(FIND_LINE, line_parameters(job)).fetchone()
+    if row is None:
+        raise RuntimeError("an aggregate returned no row")
+    return Line(**row)
+
+
+def line_parameters(job: Job) -> dict[str, Any]:
+    """Return what FIND_LINE asks for."""
+    return {
         "queue": job.queue,
         "owner_key": job.owner_key,
         "job_id": job.id,
         "priority": job.priority,
         "run_at": job.run_at,
+        "created_at": job.created_at,
+        "dispatched_at": job.dispatched_at,
         "most": MOST,
     }
-    row = tx.execute(COUNT_AHEAD, parameters).fetchone()
-    return int(row["ahead"]) if row else 0
 
 
-def find_mean_run_s(tx: Transaction, *, kind: str) -> float | None:
-    """Return how long jobs of a kind ran on average over the last day; None when none has ended."""
-    row = tx.execute(MEAN_RUN, {"kind": kind}).fetchone()
-    return row["run_s"] if row else None
+def count_backlogs(tx: Transaction, *, queue: str, owners: Sequence[UUID], most: int) -> dict[UUID, int]:
+    """Return owner → how many of his jobs wait, counting no further than `most`."""
+    rows = tx.execute(COUNT_BACKLOGS, {"queue": queue, "owners": list(owners), "most": most})
+    return {row["owner_key"]: row["jobs"] for row in rows}
+
+
+def find_oldest_due_s(tx: Transaction, *, queue: str) -> float:
+    """Return for how many seconds the oldest queued job has been due; 0 when there is none."""
+    row = tx.execute(OLDEST_DUE, {"queue": queue}).fetchone()
+    return max(0.0, row["age_s"]) if row else 0.0

@@ -1,45 +1,71 @@
-"""Refusing early what would only fail later: no disk left, or a queue that is hours long."""
+"""Refusing early what would only fail later: no disk left, or a queue in which it would wait for hours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from shutil import disk_usage
 
-from db.connection import Transaction
+from db import estimates as rows
+from db.connection import Transaction, as_service
 from services import estimates
 from services.errors import UnavailableError
 from services.estimates import Estimate
 from services.jobs import Job
+from services.quotas import Tier
+from services.settings import Settings
 
-RESERVE_BYTES = 512 * 1024**2
-"""What stays free for the database, logs and the files of work under way."""
-LONGEST_WAIT_S = 6 * 3600.0
-"""Who waits longer than a night's sleep is better served by an honest no."""
+LONGEST_WAIT_S: Mapping[str, float] = {"free": 2 * 3600.0, "premium": 6 * 3600.0, "pro": 12 * 3600.0}
+"""Tier → the longest wait that is accepted: who has a backlog of hours is better served by an honest no than by a place
+at its end. Higher tiers are for batches that may run overnight."""
 RETRY_AFTER_S = 900
 
 
 def require_disk(
-    folder: Path | None, *, free_bytes: Callable[[Path], int] = lambda path: disk_usage(path).free
+    settings: Settings, *, size_bytes: int = 0, free_bytes: Callable[[Path], int] = lambda path: disk_usage(path).free
 ) -> None:
-    """Raise UnavailableError when the disk of the local storage adapter is down to the reserve.
+    """Raise UnavailableError when what comes would bring a local disk below the reserve.
 
-    `folder` is where that keeps its objects; None means S3, which is never full.
+    Local are the folders of the storage adapter and of scratch files, where they are set: S3 is never full.
     """
-    if folder is not None and free_bytes(folder) < RESERVE_BYTES:
-        raise UnavailableError(
-            "The server's disk is nearly full, so no new recordings are taken now. Try again later; the operator can "
-            "make room by deleting recordings and clips.",
-            retry_after_s=RETRY_AFTER_S,
-        )
+    for folder in (settings.storage_dir, settings.scratch_dir):
+        if folder is None:
+            continue
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if free_bytes(there) < settings.disk_reserve_bytes + (size_bytes if folder == settings.storage_dir else 0):
+            raise UnavailableError(
+                "The server's disk is nearly full, so nothing new is taken now. Try again later; the operator can make "
+                "room by deleting recordings and clips.",
+                reason="disk",
+                retry_after_s=RETRY_AFTER_S,
+            )
 
 
-def require_timely(tx: Transaction, *, job: Job) -> Estimate | None:
-    """Return when a job will begin and end; UnavailableError, and no job, when it would wait for hours."""
+def require_timely(tx: Transaction, *, job: Job, tier: Tier) -> Estimate | None:
+    """Return when a new job will begin and end; UnavailableError, and no job, when it would wait for hours."""
+    longest_s = LONGEST_WAIT_S.get(tier.name, LONGEST_WAIT_S["free"])
     found = estimates.of(tx, job=job)
-    if found is not None and found.starts_in_s > LONGEST_WAIT_S:
-        hours = round(found.starts_in_s / 3600)
+    if found is not None and found.starts_in_s > longest_s:
         raise UnavailableError(
-            f"So much of yours is waiting already that this would not begin for {hours} hours. Cancel some of it, or "
-            "ask again later.",
+            f"So much of yours is waiting already that this would not begin for {_hours(found.starts_in_s)}. Cancel "
+            "some of it, or ask again later.",
+            reason="queue",
             retry_after_s=RETRY_AFTER_S,
         )
+    if found is None and job.state == "queued":
+        _require_taken(tx, job.queue, longest_s)
     return found
+
+
+def _require_taken(tx: Transaction, queue: str, longest_s: float) -> None:
+    """Refuse where no worker takes from the queue, and has not for so long that it is no pause."""
+    with as_service(tx):
+        age_s = rows.find_oldest_due_s(tx, queue=queue)
+    if age_s > longest_s:
+        raise UnavailableError(
+            f"This kind of work has been waiting for {_hours(age_s)}, and nobody is doing it now. Try again later.",
+            reason="queue",
+            retry_after_s=RETRY_AFTER_S,
+        )
+
+
+def _hours(seconds: float) -> str:
+    return f"{max(2, round(seconds / 3600))} hours"

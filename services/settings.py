@@ -51,6 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     worker_threads: int
     recording_max_bytes: int
     """The largest recording that is accepted (RECORDING_MAX_BYTES)."""
+    disk_reserve_bytes: int
+    """What stays free on local disks; nothing new is taken below (DISK_RESERVE_BYTES)."""
     import_allow_hosts: tuple[str, ...]
     """host:port pairs on private addresses that URL imports and webhooks may reach (IMPORT_ALLOW_HOSTS)."""
 
@@ -66,6 +68,8 @@ DEFAULTS = {
     "LOG_LEVEL": "info",
     "WORKER_THREADS": "2",
     "RECORDING_MAX_BYTES": str(50 * 1024**3),
+    # For the database, logs and the files of work under way.
+    "DISK_RESERVE_BYTES": str(512 * 1024**2),
 }
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -108,6 +112,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         scratch_dir=_path(env, "SCRATCH_DIR"),
         worker_threads=_integer(env, "WORKER_THREADS", 1, 64),
         recording_max_bytes=_integer(env, "RECORDING_MAX_BYTES", 1, MAX_OBJECT_BYTES),
+        disk_reserve_bytes=_integer(env, "DISK_RESERVE_BYTES", 0, MAX_OBJECT_BYTES),
         import_allow_hosts=_words(env, "IMPORT_ALLOW_HOSTS"),
     )
     _check(settings)

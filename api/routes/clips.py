@@ -44,6 +44,7 @@ def create(
     """Ask for a clip: 5 s to 5 min (2 min on the free tier)."""
 
     def work(tx: Transaction) -> ClipJobView:
+        admission.require_disk(deps.settings)
         clip, job = clips.create(
             tx,
             user_id=request.user.user_id,
@@ -57,7 +58,8 @@ def create(
             highlight_id=data.highlight_id,
             trace_id=request.trace_id,
         )
-        return ClipJobView(clip=clip_view(clip), job=job_view(job, admission.require_timely(tx, job=job)))
+        estimate = admission.require_timely(tx, job=job, tier=request.user.tier)
+        return ClipJobView(clip=clip_view(clip), job=job_view(job, estimate))
 
     return answer_once(deps, request, work, status=202)
 
@@ -69,6 +71,7 @@ def auto_generate(
     """Make a clip of each highlight, best first."""
 
     def work(tx: Transaction) -> GeneratedView:
+        admission.require_disk(deps.settings)
         made = clips.auto_generate(
             tx,
             user_id=request.user.user_id,
@@ -80,8 +83,9 @@ def auto_generate(
             trace_id=request.trace_id,
         )
         if not isinstance(made, GeneratedClips):
-            return GeneratedView(clips=[], job=job_view(made), jobs=[job_view(made)])
-        jobs = [job_view(job) for job in made.jobs]
+            view = job_view(made, admission.require_timely(tx, job=made, tier=request.user.tier))
+            return GeneratedView(clips=[], job=view, jobs=[view])
+        jobs = [job_view(job, admission.require_timely(tx, job=job, tier=request.user.tier)) for job in made.jobs]
         return GeneratedView(
             clips=[clip_view(clip) for clip in made.clips],
             job=jobs[0] if jobs else None,
@@ -198,6 +202,7 @@ def retry(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[De
     """Make a clip that failed, was cancelled or has expired again."""
 
     def work(tx: Transaction) -> ClipJobView:
+        admission.require_disk(deps.settings)
         clip, job = clips.retry(
             tx,
             user_id=request.user.user_id,
@@ -205,7 +210,8 @@ def retry(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[De
             tier=request.user.tier,
             trace_id=request.trace_id,
         )
-        return ClipJobView(clip=clip_view(clip), job=job_view(job))
+        estimate = admission.require_timely(tx, job=job, tier=request.user.tier)
+        return ClipJobView(clip=clip_view(clip), job=job_view(job, estimate))
 
     return answer_once(deps, request, work, status=202)
 

@@ -18,7 +18,7 @@ from api.schemas.answers import Answer, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
 from api.schemas.jobs import JobDetailView, JobView, job_detail_view, job_view
 from db.connection import Identity
-from services import jobs, lifecycle
+from services import estimates, jobs, lifecycle
 from services.jobs import Job
 from services.paging import decode_time_cursor, page_of
 
@@ -53,7 +53,7 @@ def get_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[D
     """Show a job with everything that happened to it."""
     with deps.database.transaction(request.user.identity) as tx:
         job = jobs.get(tx, user_id=request.user.user_id, job_id=job_id)
-        return Answer(data=job_detail_view(job, jobs.events(tx, job_id=job_id)))
+        return Answer(data=job_detail_view(job, jobs.events(tx, job_id=job_id), estimates.of(tx, job=job)))
 
 
 @post("/{job_id:uuid}/cancel", sync_to_thread=True, status_code=200)

@@ -49,7 +49,9 @@ def create(
     """Announce a recording. PUT each part to its address, keep the ETag of each answer, then complete."""
 
     def work(tx: Transaction) -> NewRecordingView:
-        admission.require_disk(deps.settings.storage_dir)
+        # What is larger than allowed is refused as that.
+        counted_bytes = data.size_bytes if data.size_bytes <= deps.settings.recording_max_bytes else 0
+        admission.require_disk(deps.settings, size_bytes=counted_bytes)
         recording, upload = uploads.create(
             tx,
             user_id=request.user.user_id,
@@ -74,11 +76,11 @@ def import_url(
     deps.fetcher.check(data.url)
 
     def work(tx: Transaction) -> RecordingJobView:
-        admission.require_disk(deps.settings.storage_dir)
+        admission.require_disk(deps.settings)
         recording, job = recordings.import_url(
             tx, user_id=request.user.user_id, url=data.url, title=data.title, trace_id=request.trace_id
         )
-        estimate = admission.require_timely(tx, job=job)
+        estimate = admission.require_timely(tx, job=job, tier=request.user.tier)
         return RecordingJobView(recording=recording_view(recording), job=job_view(job, estimate))
 
     return answer_once(deps, request, work, status=202)

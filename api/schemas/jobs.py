@@ -38,10 +38,10 @@ class JobView(Struct, kw_only=True):
     ]
     started_at: Time | None
     finished_at: Time | None
-    starts_in_s: Annotated[
-        float | None, Meta(description="When it was accepted: seconds until it begins, as far as can be said.")
+    estimated_start_at: Annotated[
+        Time | None, Meta(description="When it begins, as far as can be said; null in lists and once it has ended.")
     ] = None
-    ends_in_s: Annotated[float | None, Meta(description="The same until it ends.")] = None
+    estimated_finish_at: Annotated[Time | None, Meta(description="When it ends, as far as can be said.")] = None
 
 
 class JobEventView(Struct, kw_only=True):
@@ -81,15 +81,15 @@ def job_view(job: Job, estimate: Estimate | None = None) -> JobView:
         trace_id=job.trace_id,
         started_at=job.started_at,
         finished_at=job.finished_at,
-        starts_in_s=estimate.starts_in_s if estimate else None,
-        ends_in_s=estimate.ends_in_s if estimate else None,
+        estimated_start_at=estimate.start_at if estimate else None,
+        estimated_finish_at=estimate.finish_at if estimate else None,
     )
 
 
-def job_detail_view(job: Job, events: list[JobEvent]) -> JobDetailView:
+def job_detail_view(job: Job, events: list[JobEvent], estimate: Estimate | None = None) -> JobDetailView:
     """Show a job with its timeline."""
     timeline = [
         JobEventView(at=event.at, status=event.state, event=event.event, attempt=event.attempt, details=event.details)
         for event in events
     ]
-    return JobDetailView(**msgspec.structs.asdict(job_view(job)), timeline=timeline)
+    return JobDetailView(**msgspec.structs.asdict(job_view(job, estimate)), timeline=timeline)
