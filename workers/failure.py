@@ -1,5 +1,6 @@
 """What went wrong, as the row keeps it: code, message, remedy, and whether trying again can help."""
 
+import errno
 from typing import Any
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from workers.child import ChildFailedError
 
 SETBACKS = frozenset({errors.READ_FAILED.code, errors.NO_SPACE.code})
 """Failures of what is around a job: it is not charged for them."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 INTERNAL_REMEDY = "It is tried again by itself; if it keeps failing, the operator finds the cause in the log."
 
 
@@ -27,6 +29,8 @@ class Failure(Struct, frozen=True, kw_only=True):
 
 def describe(exc: Exception) -> Failure:
     """Describe any exception of an attempt, by its class."""
+    if isinstance(exc, OSError) and exc.errno in FULL:  # of our own writing on the scratch disk
+        exc = MediaError(errors.NO_SPACE)
     if isinstance(exc, ChildFailedError):
         said = exc.failed
         error = _error(said.code, said.message, said.remedy, retryable=said.retryable)

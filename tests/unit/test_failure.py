@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from db.connection import DatabaseUnavailableError
@@ -28,6 +30,9 @@ def said(code: str, *, retryable: bool) -> ChildFailedError:
         (ObjectNotFoundError("gone"), "source_missing", False, False),
         (StorageError("away"), "unavailable", True, True),
         (DatabaseUnavailableError("away"), "unavailable", True, True),
+        (OSError(errno.ENOSPC, "No space left on device"), "no_space", True, True),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "no_space", True, True),
+        (OSError(errno.EACCES, "Permission denied"), "internal", True, False),
         (ZeroDivisionError("ours"), "internal", True, False),
     ],
 )
