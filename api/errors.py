@@ -11,7 +11,7 @@ from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
-from api.validation import sentence
+from api.validation import invalid_parameter
 from db.connection import DatabaseUnavailableError
 from services import errors
 from services.errors import DomainError, InvalidFieldError, NotFoundError, UnavailableError
@@ -127,7 +127,7 @@ def _bad_data(_request: Request[Any, Any, Any], _error: Exception) -> Response[A
     return domain_response(InvalidFieldError("body", "A value holds characters or numbers that cannot be stored."))
 
 
-def _parameter(_request: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
+def _parameter(request: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
     if missing := MISSING_PARAMETER.search(error.detail):
         return domain_response(InvalidFieldError(missing["name"], f"{missing['name']} is missing."))
     problems = error.extra if isinstance(error.extra, list) else []
@@ -135,7 +135,8 @@ def _parameter(_request: Request[Any, Any, Any], error: ValidationException) -> 
     field = str(first.get("key", "request"))
     if first.get("source") == "body" and field == "data":
         return domain_response(MalformedBodyError("This request needs a JSON body."))
-    return domain_response(InvalidFieldError(field, sentence(field, str(first.get("message", "")))))
+    signature = request.scope["route_handler"].parsed_fn_signature.parameters.get(field)
+    return domain_response(invalid_parameter(field, str(first.get("message", "")), signature.raw if signature else Any))
 
 
 def _http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:

@@ -55,6 +55,13 @@ def invalid_body(error: msgspec.ValidationError, schema: Any) -> InvalidFieldErr
     return _invalid(where, sentence(where, text))
 
 
+def invalid_parameter(name: str, message: str, kind: Any) -> InvalidFieldError:
+    """Return the error for a parameter of the address that is not of its kind."""
+    if message.startswith("Invalid enum value") and (allowed := _allowed(kind, "")):
+        return InvalidFieldError(name, f"{name} must be one of {', '.join(map(str, allowed))}.", allowed=allowed)
+    return InvalidFieldError(name, sentence(name, message))
+
+
 def sentence(field: str, message: str) -> str:
     """Turn msgspec's words about a value into a sentence about a field."""
     if match := LENGTH.search(message):

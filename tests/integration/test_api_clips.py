@@ -367,3 +367,9 @@ def test_recording_that_was_never_scored_is_scored_by_a_job_that_makes_the_clips
     (row,) = service.rows("SELECT payload FROM jobs")
     wanted = row["payload"]["auto_clips"]
     assert (wanted["sensitivity"], wanted["top"], wanted["preset"], wanted["formats"]) == (0.5, 3, "square", None)
+
+
+def test_unknown_state_in_a_query_is_answered_with_those_there_are(service: Service) -> None:
+    error = refused(service.person().get("/api/clips?status=done"), 422, "status")
+    assert error["details"]["allowed"] == ["queued", "processing", "completed", "failed", "cancelled", "expired"]
+    assert "completed" in error["message"]
