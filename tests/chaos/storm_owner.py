@@ -16,6 +16,8 @@ LOOK_S = 0.4
 TRY_AGAIN = (429, 502, 503, 504)
 ACTIONS = {"clip": 12, "auto": 2, "cancel": 3, "delete_clip": 2, "abandon": 1, "retry": 1, "upload": 2, "delete": 1}
 """What owners do, and how often."""
+TWINS = 0.3
+"""How many clips are the same as the one before."""
 
 
 class Abandoned(Exception):  # noqa: N818 - no error: the test is over
@@ -45,6 +47,7 @@ class Owner(threading.Thread):
         self._hook = hook
         self._client = httpx.Client(timeout=REQUEST_S, headers={"Authorization": f"Bearer {token}"})
         self._jobs_of: dict[str, set[str]] = {}
+        self._last_clip: dict[str, Any] | None = None
 
     def run(self) -> None:
         try:
@@ -147,19 +150,24 @@ class Owner(threading.Thread):
             self._sleep(AGAIN_S)
 
     def _clip(self) -> str:
+        """Ask for a clip: a new one, or one that was asked for before and may share what is made."""
+        if self._last_clip is None or self._dice.random() > TWINS:
+            self._last_clip = self._new_clip()
+        made = self._ask("POST", "/api/clips", self._last_clip, expect=(202,))
+        clip_id: str = made["clip"]["id"]
+        self.clips.add(clip_id)
+        self._note_job(clip_id, made["job"])
+        return clip_id
+
+    def _new_clip(self) -> dict[str, Any]:
         start_s = self._dice.uniform(0.0, 6.0)
-        body = {
+        return {
             "recording_id": self._recording(),
             "start_s": start_s,
             "end_s": start_s + self._dice.uniform(5.0, 6.0),
             "formats": self._dice.choice([["mp4"], ["mp3"], ["mp4", "mp3"]]),
             "accuracy": self._dice.choice(["exact", "fast", "encode"]),
         }
-        made = self._ask("POST", "/api/clips", body, expect=(202,))
-        clip_id: str = made["clip"]["id"]
-        self.clips.add(clip_id)
-        self._note_job(clip_id, made["job"])
-        return clip_id
 
     def _recording(self) -> str:
         ready = self._ask("GET", "/api/recordings?status=ready&limit=1")["items"]
