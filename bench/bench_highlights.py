@@ -45,7 +45,7 @@ def main() -> None:
     if not (folder / "truth.json").exists():
         sys.exit(f"No recordings with truth in {folder}: give their folder with --shared or SNUGGLES_AUDIO_PACK.")
     truth = json.loads((folder / "truth.json").read_text())
-    score = _load_scores(folder / "score.py")
+    score = load_scores(folder / "score.py")
     started = time.perf_counter()
     timelines = {name: build_timeline(folder / about["file"]) for name, about in truth.items()}
     listened = time.perf_counter()
@@ -68,7 +68,7 @@ def main() -> None:
     print(f"command: python bench/bench_highlights.py --shared {folder.name}")
 
 
-def _load_scores(path: Path) -> ModuleType:
+def load_scores(path: Path) -> ModuleType:
     """Import the pack's own scoring, so that figures are its figures."""
     spec = importlib.util.spec_from_file_location("pack_score", path)
     if spec is None or spec.loader is None:

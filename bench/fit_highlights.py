@@ -28,6 +28,8 @@ from pipeline.highlights_cues import CUES, extract_cues, smoothed_level_db
 from pipeline.highlights_model import Additive, Calibration, Model, any_of, sigmoid
 from pipeline.timeline import Timeline, TimelineBuilder
 
+Sources = frozenset[str]
+Predictions = list[dict[str, float]]
 MODEL_PATH = Path(__file__).parent.parent / "pipeline" / "highlights_model.json"
 LISTENERS = {"laughter": ("laughter",), "crowd": ("applause", "cheering"), "shout": ("shout",)}
 SIGNALS = {
@@ -126,13 +128,12 @@ def example(truth: dict[str, Any], timeline: Timeline) -> Example:
     return Example(truth, extract_cues(timeline), smoothed_level_db(timeline))
 
 
-def row_table(examples: Iterable[Example]) -> Table:
-    """Return the rows of all mixes that are clearly inside or outside an event."""
-    tables = [_rows_of(e) for e in examples]
-    return _joined(tables)
+def row_table(examples: Iterable[Example], without: Sources = frozenset()) -> Table:
+    """Return the rows of all mixes that are clearly inside or outside an event; none of the sources in `without`."""
+    return _joined([_rows_of(e, without) for e in examples])
 
 
-def _rows_of(e: Example) -> Table:
+def _rows_of(e: Example, without: Sources) -> Table:
     count = len(e.cues)
     target, weight, label = np.zeros(count), np.ones(count), np.full(count, "", dtype="U16")
     for nuisance in e.truth["distractors"]:
@@ -144,9 +145,16 @@ def _rows_of(e: Example) -> Table:
         if last > first:
             # A short event must not drown among long ones, nor count as much for each of its few rows.
             target[first:last], weight[first:last], label[first:last] = 1.0, 20 / np.sqrt(last - first), event["class"]
+    for mark in _marks_of(e, without):
+        weight[max(0, int(mark["start"] * 10) - EDGE_ROWS) : int(mark["end"] * 10) + EDGE_ROWS + 1] = 0.0
     step = np.where(target > 0, ROW_STEP // 2, ROW_STEP)
     kept = (weight > 0) & (np.arange(count) % step == 0)
     return Table(e.cues[kept], target[kept], (weight * step)[kept], label[kept])
+
+
+def _marks_of(e: Example, sources: Sources) -> list[dict[str, Any]]:
+    """Return the events and nuisances of some sources."""
+    return [mark for mark in e.truth["events"] + e.truth["distractors"] if mark.get("source") in sources]
 
 
 def _joined(tables: Sequence[Table]) -> Table:
@@ -202,11 +210,13 @@ def _joint(listeners: dict[str, Additive], values: NDArray[np.floating], columns
     )
 
 
-def interval_table(examples: Iterable[Example], rows: dict[str, Additive]) -> Table:
-    """Return the candidates of all mixes with how well they fit an event."""
+def interval_table(examples: Iterable[Example], rows: dict[str, Additive], without: Sources = frozenset()) -> Table:
+    """Return the candidates of all mixes with how well they fit an event; none that touch a source in `without`."""
     tables = []
     for e in examples:
         intervals, measures = candidates(rows, e)
+        away = overlaps(intervals, _marks_of(e, without))[0] == 0.0
+        intervals, measures = intervals[away], measures[away]
         if len(intervals):
             overlap, label = overlaps(intervals, e.truth["events"])
             crowded = [np.sum((intervals[:, 0] < last) & (intervals[:, 1] > first)) for first, last in intervals]
@@ -226,16 +236,16 @@ def overlaps(intervals: NDArray[np.intp], events: list[dict[str, Any]]) -> tuple
     return ratio.max(axis=1), np.array([e["class"] for e in events], dtype="U16")[ratio.argmax(axis=1)]
 
 
-def fit_model(examples: Sequence[Example]) -> Model:
-    """Fit everything on the examples."""
-    rows = fit_listeners(row_table(examples), CUES, CUES)
-    table = interval_table(examples, rows)
+def fit_model(examples: Sequence[Example], without: Sources = frozenset()) -> Model:
+    """Fit everything on the examples, as if there were no sounds of the sources in `without`."""
+    rows = fit_listeners(row_table(examples, without), CUES, CUES)
+    table = interval_table(examples, rows, without)
     intervals = fit_listeners(table, MEASURES, INTERVAL_MEASURES)
     model = Model(1, rows, intervals, fit_kinds(table), Calibration(1.0, 0.0))
     return msgspec.structs.replace(model, calibration=calibrate(model, examples))
 
 
-def predict(model: Model, e: Example) -> list[dict[str, float]]:
+def predict(model: Model, e: Example) -> Predictions:
     """Return what the model finds, best first, as `score.py` reads it."""
     intervals, measures = candidates(model.rows, e)
     if len(intervals) == 0:
