@@ -13,7 +13,7 @@ from storm_site import Pulse, Site
 
 from db.connection import SERVICE
 from services import jobs, schedules
-from services.fetch import SafeFetcher
+from services.outbound.fetch import SafeFetcher
 from workers.actors.housekeeping import HOUSEKEEPING
 from workers.execution import execute
 from workers.gate import Gate

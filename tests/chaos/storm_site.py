@@ -30,7 +30,7 @@ STAMP = (
     "SELECT (SELECT count(*) FROM job_events) AS events, (SELECT sum(progress) FROM jobs) AS progress, "
     "(SELECT count(*) FROM recordings) AS recordings, (SELECT sum(attempts) FROM webhook_deliveries) AS deliveries"
 )
-READY = {"worker": "worker_ready", "api": "Application startup complete", "dispatcher": "dispatcher_active"}
+READY = ("worker_ready", " serving ", "dispatcher_active")
 
 
 class Site:
@@ -101,7 +101,7 @@ class Site:
             if process.poll() is None:
                 continue
             log = self.fleet.log_of(process)
-            if process.pid not in self.struck and any(word in log for word in READY.values()):
+            if process.pid not in self.struck and any(word in log for word in READY):
                 self.deserters.append(f"{process.returncode}: {log[-1500:]}")
             self.replace(process)
 
