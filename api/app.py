@@ -48,9 +48,9 @@ from api.routes.storage import storage_router
 from api.routes.webhooks import webhooks_router
 from db.connection import Database
 from services import spans, stores, tracing
-from services.fetch import SafeFetcher
 from services.mail import open_mailer
 from services.metrics import SystemMetrics
+from services.outbound.fetch import SafeFetcher
 from services.settings import Settings
 from services.tokens import Tokens
 

@@ -11,8 +11,8 @@ from api.changes import Changes
 from api.metrics import RequestMetrics
 from api.rate_limit import RateLimits
 from db.connection import Database
-from services.fetch import SafeFetcher
 from services.mail import Mailer
+from services.outbound.fetch import SafeFetcher
 from services.settings import Settings
 from services.tokens import Tokens
 from storage.factory import Stores

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.cut import cut
-from pipeline.ffmpeg import executable
+from pipeline.rendering.ffmpeg import executable
 
 HOUR_S = 3600
 PIECE_S = 60

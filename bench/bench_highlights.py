@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.highlights import detect
-from pipeline.highlights_cues import CUES, extract_cues, smoothed_level_db
+from pipeline.listening.highlights_cues import CUES, extract_cues, smoothed_level_db
 from pipeline.timeline import Timeline, build_timeline
 from pipeline.types import DetectOptions
 

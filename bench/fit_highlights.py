@@ -1,4 +1,4 @@
-"""Fits `pipeline/highlights_model.json` on recordings mixed from free sounds, and reports how well it carries over.
+"""Fits `pipeline/listening/highlights_model.json` on recordings mixed from free sounds, and says how it carries over.
 
     python bench/fit_highlights.py --fetch                 download and unpack the Debian packages (1.3 GB, once)
     python bench/fit_highlights.py --mix 240               mix recordings from them, and keep their timelines
@@ -23,9 +23,9 @@ from highlight_mixes import Mix, Mixer
 from highlight_sounds import Clip, load_clips, packages
 from numpy.typing import NDArray
 
-from pipeline.highlights_candidates import MEASURES, measure, pick, propose, settle
-from pipeline.highlights_cues import CUES, extract_cues, smoothed_level_db
-from pipeline.highlights_model import Additive, Calibration, Model, any_of, sigmoid
+from pipeline.listening.highlights_candidates import MEASURES, measure, pick, propose, settle
+from pipeline.listening.highlights_cues import CUES, extract_cues, smoothed_level_db
+from pipeline.listening.highlights_model import Additive, Calibration, Model, any_of, sigmoid
 from pipeline.timeline import Timeline, TimelineBuilder
 
 Sources = frozenset[str]

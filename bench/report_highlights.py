@@ -16,7 +16,7 @@ import numpy as np
 from bench_highlights import DEFAULT_FOLDER, load_scores
 from fit_highlights import Example, Predictions, example, fit_model, load_examples, predict
 
-from pipeline.highlights_model import Model
+from pipeline.listening.highlights_model import Model
 from pipeline.timeline import build_timeline
 
 FOLDS = 4

@@ -7,19 +7,19 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pipeline.assemble import Draft, assemble
-from pipeline.demux import Demuxer
+from pipeline.cutting.assemble import Draft, assemble
+from pipeline.cutting.mux import SOUND_ONLY, format_of, takes
+from pipeline.cutting.reencode import reencode
+from pipeline.cutting.segment import SegmentReport, extract_segment
+from pipeline.cutting.splice import Splicer
+from pipeline.cutting.times import check_range, known_duration
 from pipeline.errors import NO_STREAMS, OUT_OF_RANGE, UNSUPPORTED_OUTPUT, MediaError
-from pipeline.index import open_indexed
-from pipeline.mux import SOUND_ONLY, format_of, takes
 from pipeline.plan import REASONS, CutPlan, plan_cut
-from pipeline.reencode import reencode
-from pipeline.segment import SegmentReport, extract_segment
+from pipeline.reading.demux import Demuxer
+from pipeline.reading.index import open_indexed
+from pipeline.reading.streams import Selection, select_streams
+from pipeline.reading.survey import Survey, survey, ticks
 from pipeline.source import Media
-from pipeline.splice import Splicer
-from pipeline.streams import Selection, select_streams
-from pipeline.survey import Survey, survey, ticks
-from pipeline.times import check_range, known_duration
 from pipeline.types import Accuracy, Problem, Source
 
 __all__ = ["CutReport", "SegmentReport", "cut", "extract_segment"]
@@ -58,7 +58,7 @@ def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a c
     `exact` copies what it can and encodes the few pictures between the cut and the next keyframe; `fast` copies whole
     groups, so it may start earlier by up to one; `encode` encodes everything (H.264 and AAC, VP9 and Opus, or MP3).
     What the recording does not allow is done by `encode` instead. `on_progress` gets the share done and may raise.
-    Many clips of one recording share what was read of it when it is given open (`pipeline.index.open_indexed`).
+    Many clips of one recording share what was read of it when it is given open (`pipeline.reading.index.open_indexed`).
 
     MediaError: OUT_OF_RANGE, UNSUPPORTED_OUTPUT, DECODE_FAILED, ENCODE_FAILED, and those of opening the recording.
     """

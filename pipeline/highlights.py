@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.features import ROWS_PER_S
-from pipeline.highlights_boundaries import Placer, Span
-from pipeline.highlights_scoring import Core, Hearing, OptionsError, signal_names
-from pipeline.timeline_file import Timeline
+from pipeline.listening.features import ROWS_PER_S
+from pipeline.listening.highlights_boundaries import Placer, Span
+from pipeline.listening.highlights_scoring import Core, Hearing, OptionsError, signal_names
+from pipeline.listening.timeline_file import Timeline
 from pipeline.types import ActivityEvent, DetectOptions, Highlight
 
 __all__ = ["OptionsError", "detect", "score_curve", "signal_names"]

@@ -6,13 +6,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pipeline.errors import BAD_OPTION, BAD_TASK, MediaError
-from pipeline.index import PacketIndex, build_index
-from pipeline.poster import write_poster
+from pipeline.listening.waveform import write_curve, write_waveform
 from pipeline.probe import probe
 from pipeline.progress import Meter
+from pipeline.reading.index import PacketIndex, build_index
+from pipeline.rendering.poster import write_poster
 from pipeline.timeline import Timeline, TimelineFormatError, build_timeline
 from pipeline.types import DetectResult, DetectTask, IngestResult, IngestTask, Probe, Source
-from pipeline.waveform import write_curve, write_waveform
 
 TIMELINE = "timeline.bin"
 WAVEFORM = "waveform.json"
@@ -71,7 +71,7 @@ def detect(task: DetectTask, scratch: Path, meter: Meter) -> DetectResult:
     """Score a stored timeline: highlights best first, and the score curve as a file."""
     from pipeline.highlights import detect as find_highlights
     from pipeline.highlights import score_curve
-    from pipeline.highlights_scoring import OptionsError
+    from pipeline.listening.highlights_scoring import OptionsError
 
     report = meter.stage("score", 0.0, 1.0)
     try:

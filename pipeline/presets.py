@@ -180,7 +180,7 @@ def _within(width: int, height: int, long_side: int, short_side: int) -> float:
 
 
 def even(value: float) -> int:
-    """Round to the nearest even number (up from between two), at least 2: 4:2:0 chroma has half the lines and columns."""
+    """Round to the nearest even number (up from between two), at least 2: 4:2:0 chroma has half of each side."""
     return max(2, 2 * math.floor(value / 2 + 0.5))
 
 

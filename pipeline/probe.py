@@ -11,14 +11,14 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from pipeline.clock import ClockRepair
-from pipeline.demux import as_piece, may_restart, to_start
+from pipeline.cutting.times import outer_layout, stated_duration
 from pipeline.errors import NO_STREAMS, MediaError
-from pipeline.isobmff import Layout
-from pipeline.ranges import RangeReader
+from pipeline.listening.clock import ClockRepair
+from pipeline.reading.demux import as_piece, may_restart, to_start
+from pipeline.reading.isobmff import Layout
+from pipeline.reading.ranges import RangeReader
+from pipeline.reading.streams import find_streams, has_decoder, is_cover, is_usable, zero_s
 from pipeline.source import AV_ERRORS, Media, as_media_error, open_media
-from pipeline.streams import find_streams, has_decoder, is_cover, is_usable, zero_s
-from pipeline.times import outer_layout, stated_duration
 from pipeline.types import Probe, Problem, Source, StreamInfo, StreamKind
 
 TRC_PQ = 16

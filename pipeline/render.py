@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline import audiogram, encode, graph, loudness, presets, subtitle, thumbnail
+from pipeline import presets
 from pipeline.cut import cut
 from pipeline.errors import BAD_OPTION, ENCODE_FAILED, TOO_LARGE, UNSUPPORTED_OUTPUT, VERIFY_FAILED, MediaError
-from pipeline.ffmpeg import FONTS_CONF
-from pipeline.graph import Look
-from pipeline.material import Material, Segment, fetch, look_at
-from pipeline.motion import Move
 from pipeline.probe import probe
 from pipeline.progress import Emit, Meter, split
+from pipeline.rendering import audiogram, encode, graph, loudness, subtitle, thumbnail
+from pipeline.rendering.ffmpeg import FONTS_CONF
+from pipeline.rendering.graph import Look
+from pipeline.rendering.material import Material, Segment, fetch, look_at
+from pipeline.rendering.motion import Move
 from pipeline.types import Accuracy, Format, Output, Partial, Problem, RenderResult, RenderTask
 from pipeline.verify import Expectation, verify
 
@@ -244,7 +245,7 @@ class _Rendering:
         """Write the path of the crop window, once; None where it stays in the middle."""
         if picture.mode != "crop" or getattr(self.options, "follow", "centre") != "motion":
             return None
-        from pipeline import motion
+        from pipeline.rendering import motion
 
         material = self.material
         if self._moves is None:

@@ -29,9 +29,9 @@ from pipeline.errors import (
     Cause,
     MediaError,
 )
-from pipeline.isobmff import read_layout
-from pipeline.packets import PacketIndex
-from pipeline.ranges import NO_SUCH_PLACE, RangeLog, RangeReader
+from pipeline.reading.isobmff import read_layout
+from pipeline.reading.packets import PacketIndex
+from pipeline.reading.ranges import NO_SUCH_PLACE, RangeLog, RangeReader
 from pipeline.types import Source
 
 BUFFER_BYTES = 128 * 1024
@@ -149,7 +149,7 @@ def is_url(location: str) -> bool:
 def open_media(source: Source | str | Path, *, index: PacketIndex | None = None) -> Iterator[Media]:
     """Open a recording and yield it with its byte counter; closes everything after.
 
-    With its packet index, the header is not read from the source again (see `pipeline.index.open_indexed`).
+    With its packet index, the header is not read from the source again (see `pipeline.reading.index.open_indexed`).
 
     MediaError: EMPTY, NOT_MEDIA, FORBIDDEN_FORMAT (playlists and the like), TRUNCATED, NO_INDEX, READ_FAILED.
     """

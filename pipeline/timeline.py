@@ -17,10 +17,10 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from pipeline.errors import DECODE_FAILED, NO_AUDIO, NOT_MEDIA, UNSUPPORTED, MediaError
+from pipeline.listening.timeline_builder import TOLERANCE_S, TimelineBuilder
+from pipeline.listening.timeline_file import Timeline, TimelineFormatError
+from pipeline.reading.streams import find_streams, has_decoder, zero_s
 from pipeline.source import ALLOWED_FORMATS, as_media_error, open_container
-from pipeline.streams import find_streams, has_decoder, zero_s
-from pipeline.timeline_builder import TOLERANCE_S, TimelineBuilder
-from pipeline.timeline_file import Timeline, TimelineFormatError
 from pipeline.types import Problem, Source
 
 __all__ = ["Timeline", "TimelineBuilder", "TimelineFormatError", "build_timeline", "listen"]

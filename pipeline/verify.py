@@ -11,8 +11,8 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from pipeline.errors import TOO_LARGE, VERIFY_FAILED, MediaError
+from pipeline.reading.streams import Selection, select_streams
 from pipeline.source import AV_ERRORS, open_media
-from pipeline.streams import Selection, select_streams
 
 SOUND_TOLERANCE_S = Fraction(1, 10)
 """How far a sound file's length may be off: encoders pad to whole packets."""

@@ -7,6 +7,7 @@ from db import accounts as account_rows
 from db import clips as clip_rows
 from db import deletion as rows
 from db import recordings as recording_rows
+from db.clips import Clip
 from db.connection import Transaction, as_service
 from db.recordings import Recording
 from services import clips, jobs, recordings, renders
@@ -19,8 +20,8 @@ from storage.store import Store
 SECOND_SWEEP = timedelta(minutes=15)
 
 
-def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime) -> None:
-    """Delete a clip with its shares and jobs; one that is being made is cancelled. NotFoundError.
+def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime) -> Clip:
+    """Delete a clip with its shares and jobs and return it as it was; one being made is cancelled. NotFoundError.
 
     What it shares with clips that are the same stays theirs: the job that they wait for, and the objects.
     """
@@ -33,6 +34,7 @@ def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime)
     renders.pass_on(tx, clip)
     clip_rows.delete_clip(tx, user_id=user_id, clip_id=clip_id)
     renders.leave(tx, clip, again_at=now + SECOND_SWEEP if open_jobs else None)
+    return clip
 
 
 def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, store: Store, now: datetime) -> Recording:

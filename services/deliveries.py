@@ -22,7 +22,7 @@ from db.webhooks import Rest, Target, Webhook
 from services import jobs
 from services.jobs import Job
 from services.logging import REDACTED, redact_text
-from services.signature import sign
+from services.outbound.signature import sign
 
 __all__ = ["Delivery"]
 

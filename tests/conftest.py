@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -20,6 +21,10 @@ from db.connection import Database
 from db.migrate import migrate
 from services.settings import Settings
 from storage.factory import Stores, open_local_stores
+
+# No deadline: how long an example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile("snuggles", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("snuggles")
 
 
 def missing(error: EmbeddedError) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pipeline.cut import cut
 from pipeline.errors import MediaError
-from pipeline.index import PacketIndex, build_index
 from pipeline.probe import probe
+from pipeline.reading.index import PacketIndex, build_index
 from pipeline.timeline import build_timeline
 
 MEMORY_BYTES = 2 << 30

@@ -14,9 +14,9 @@ import dramatiq
 import structlog
 
 from db.connection import Database
-from services.fetch import SafeFetcher
 from services.jobs import QUEUES
 from services.mail import open_mailer
+from services.outbound.fetch import SafeFetcher
 from services.settings import Settings, SettingsError
 from services.stores import open_from
 from workers import actors, scratch

@@ -8,8 +8,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from db.connection import Database
-from services.fetch import SafeFetcher
 from services.mail import LogMailer, Mailer
+from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
 from workers.gate import Gate
 from workers.keeper import Keeper

@@ -151,8 +151,8 @@ def describe(
 def delete_clip(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, Any]]:
     """Delete a clip with its files and links; one that is being made is cancelled."""
     with deps.database.transaction(request.user.identity) as tx:
-        deletion.delete_clip(tx, user_id=request.user.user_id, clip_id=clip_id, now=deps.clock())
-    return Answer(data={"id": clip_id, "status": "deleted"})
+        clip = deletion.delete_clip(tx, user_id=request.user.user_id, clip_id=clip_id, now=deps.clock())
+    return Answer(data={"id": clip.id, "status": "deleted", "created_at": clip.created_at})
 
 
 @get("/{clip_id:uuid}/status", sync_to_thread=True)

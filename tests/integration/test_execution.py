@@ -15,8 +15,8 @@ from db.connection import SERVICE, Database, DatabaseUnavailableError, Identity,
 from pipeline import errors
 from pipeline.errors import MediaError
 from services import jobs, lifecycle
-from services.fetch import SafeFetcher
 from services.jobs import Job
+from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
 from workers.attempt import Attempt
 from workers.execution import Publish, execute

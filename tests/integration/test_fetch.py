@@ -18,8 +18,8 @@ from cryptography.x509.oid import NameOID
 from talking_server import Server, Talk, answer, raw
 
 from services.errors import DomainError, InvalidFieldError, PayloadTooLargeError, UnavailableError
-from services.exchange import CHUNK_BYTES
-from services.fetch import MAX_REDIRECTS, SafeFetcher
+from services.outbound.exchange import CHUNK_BYTES
+from services.outbound.fetch import MAX_REDIRECTS, SafeFetcher
 
 MIB = 1024 * 1024
 NAME = "media.example"  # reserved: no DNS knows it, so whoever reaches it was led by the resolver given

@@ -8,9 +8,9 @@ from range_server import RangeServer, serve_ranges
 
 from pipeline.cut import cut, extract_segment
 from pipeline.errors import MediaError
-from pipeline.index import build_index, open_indexed
 from pipeline.probe import probe
-from pipeline.ranges import BLOCK_BYTES, RangeReader
+from pipeline.reading.index import build_index, open_indexed
+from pipeline.reading.ranges import BLOCK_BYTES, RangeReader
 from pipeline.types import Source
 
 PIECE_S = 4
@@ -203,7 +203,7 @@ def test_probe_over_http_reads_little_of_a_long_file(hour: Path) -> None:
 
 
 def test_index_lists_keyframes_and_survives_saving(hour: Path, tmp_path: Path) -> None:
-    from pipeline.packets import PacketIndex
+    from pipeline.reading.packets import PacketIndex
 
     built = build_index(hour)
     built.save(tmp_path / "index.bin")

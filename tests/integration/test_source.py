@@ -12,8 +12,8 @@ from media_video import H264, record, run_ffmpeg
 
 from pipeline.cut import cut
 from pipeline.errors import MediaError
-from pipeline.index import build_index
 from pipeline.probe import probe
+from pipeline.reading.index import build_index
 
 
 def zipped() -> bytes:

@@ -18,8 +18,8 @@ from db.connection import SERVICE, Database, user_identity
 from services import clips, deliveries, events, webhooks
 from services.deliveries import REST, Outcome
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
-from services.fetch import SafeFetcher
 from services.mail import Mail
+from services.outbound.fetch import SafeFetcher
 from services.webhooks import EVENT_TYPES, Webhook
 from storage.factory import Stores
 from workers.actors import WORKS

@@ -1,6 +1,6 @@
 import pytest
 
-from services.address import are_public, is_public
+from services.outbound.address import are_public, is_public
 
 
 @pytest.mark.parametrize(

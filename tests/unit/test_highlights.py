@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from media_audio import applause, mixed, speech
 
 from pipeline.highlights import OptionsError, detect, score_curve, signal_names
-from pipeline.highlights_cues import smoothed_level_db
+from pipeline.listening.highlights_cues import smoothed_level_db
 from pipeline.timeline import Timeline, TimelineBuilder
 from pipeline.types import DetectOptions, Highlight
 

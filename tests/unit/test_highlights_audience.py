@@ -3,7 +3,7 @@ import pytest
 from media_audio import applause, mixed, speech
 
 from pipeline.highlights import detect
-from pipeline.highlights_audience import USUAL_LAG_S, hear_audience
+from pipeline.listening.highlights_audience import USUAL_LAG_S, hear_audience
 from pipeline.timeline import Timeline, TimelineBuilder
 from pipeline.types import ActivityEvent, DetectOptions
 

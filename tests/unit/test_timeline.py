@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from media_audio import applause, mixed, speech
 
-from pipeline.features import FEATURES
+from pipeline.listening.features import FEATURES
 from pipeline.timeline import Timeline, TimelineBuilder, TimelineFormatError
 from pipeline.types import Problem
 

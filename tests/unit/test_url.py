@@ -1,7 +1,7 @@
 import pytest
 
 from services.errors import InvalidFieldError
-from services.url import MAX_URL_CHARS, check_port, parse_url
+from services.outbound.url import MAX_URL_CHARS, check_port, parse_url
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.signature import sign
+from services.outbound.signature import sign
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
 SECRET = "whsec_0123456789abcdef0123456789abcdef"

@@ -1,0 +1,233 @@
+"""Carries out a cut's plan: writes copied packets and encoded pictures into one file, in step with the sound."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av.error
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from pipeline.cutting.mux import ISOBMFF, PacketWriter, copy_stream, open_output, takes
+from pipeline.cutting.sound import SoundEncoder
+from pipeline.cutting.splice import Coded, Part, Splicer
+from pipeline.errors import DECODE_FAILED, ENCODE_FAILED
+from pipeline.plan import Copy, CutPlan, Encode, Unit
+from pipeline.reading.demux import Demuxer, Piece
+from pipeline.reading.survey import Survey, ticks
+from pipeline.source import AV_ERRORS, as_media_error
+
+LONGEST_COPIED_SOUND_S = Fraction(1, 25)
+"""A packet of sound is kept or dropped whole; one longer than a picture would start or end the sound too far off."""
+ROUNDING_S = Fraction(1, 1000)
+"""Matroska keeps times in whole milliseconds."""
+PACKETS_A_REPORT = 32
+SETTLING_PACKETS = 1
+"""AAC and MP3 packets overlap by half: the first one heard needs the one before it."""
+OPUS_SETTLING_S = Fraction(8, 100)
+"""RFC 7845, 4.6: an Opus decoder needs 80 ms to settle."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a clip is made of. `asked` is the stretch that was surveyed; `start` and `end` are the clip's own, exact."""
+
+    demuxer: Demuxer
+    splicer: Splicer | None
+    survey: Survey
+    plan: CutPlan
+    asked: tuple[Fraction, Fraction]
+    start: Fraction
+    end: Fraction
+    is_exact: bool
+
+    @property
+    def pieces(self) -> Iterator[Piece]:
+        """The packets that were surveyed, in the same order."""
+        return self.demuxer.stretch(*self.asked)
+
+
+def assemble(draft: Draft, out: Path, on_progress: Callable[[float], None]) -> None:
+    """Write the clip; MediaError DECODE_FAILED, ENCODE_FAILED."""
+    parts = [(s, _encode(draft, s)) for s in draft.plan.segments if isinstance(s, Encode)]
+    with open_output(out) as container:
+        try:
+            _Assembly(draft, container, out, on_progress).write(parts)
+        except AV_ERRORS as exc:
+            raise as_media_error(exc, ENCODE_FAILED) from exc
+
+
+def _encode(draft: Draft, segment: Encode) -> Part:
+    assert draft.splicer is not None  # noqa: S101 - the plan has pictures
+    return draft.splicer.encode(_pictures(draft, segment))
+
+
+def _pictures(draft: Draft, segment: Encode) -> Iterator[VideoFrame]:
+    """Yield the decoded pictures of a segment; the one that is held from before it, at its start."""
+    held: VideoFrame | None = None
+    for frame in _decoded(draft, segment):
+        if frame.pts is None or frame.pts >= segment.end:
+            continue
+        if frame.pts < segment.start:
+            held = frame
+            continue
+        if held is not None and segment.holds and frame.pts > segment.start:
+            held.pts = segment.start
+            yield held
+        held = None
+        yield frame
+    if held is not None and segment.holds:
+        held.pts = segment.start
+        yield held
+
+
+def _decoded(draft: Draft, segment: Encode) -> Iterator[VideoFrame]:
+    video = draft.demuxer.selection.video
+    assert video is not None  # noqa: S101 - the plan has pictures
+    last = max(i for i, unit in enumerate(draft.survey.pictures) if unit.pts < segment.end)
+    number = -1
+    if not video.codec_context.is_open:
+        video.thread_type = "AUTO"
+    try:
+        for piece in draft.pieces:
+            if piece.stream != video.index:
+                continue
+            number += 1
+            if number >= segment.decode_from:
+                yield from video.decode(piece.packet)
+            if number == last:
+                break
+        yield from video.decode(None)
+    except av.error.EOFError:
+        return
+    except AV_ERRORS as exc:
+        raise as_media_error(exc, DECODE_FAILED, stream=video.index) from exc
+
+
+class _Assembly:
+    """The file being written."""
+
+    def __init__(
+        self, draft: Draft, container: OutputContainer, out: Path, on_progress: Callable[[float], None]
+    ) -> None:
+        self._draft = draft
+        self._container = container
+        self._writer = PacketWriter(container, draft.start)
+        self._out = out
+        self._on_progress = on_progress
+        self._video = draft.demuxer.selection.video
+        self._audio = draft.demuxer.selection.audio
+        self._picture_stream: VideoStream | AudioStream | None = None
+        self._sound_stream: VideoStream | AudioStream | None = None
+        self._sound: SoundEncoder | None = None
+        self._number = -1
+        self._taken = 0
+
+    def write(self, parts: list[tuple[Encode, Part]]) -> None:
+        """Write encoded beginning, copies with the sound, encoded end."""
+        plan = self._draft.plan
+        self._add_streams([part for _, part in parts])
+        for segment, part in parts:
+            if segment.start == plan.start:
+                self._write_part(segment, part)
+        for piece in self._draft.pieces:
+            self._take(piece)
+        for segment, part in parts:
+            if segment.start != plan.start:
+                self._write_part(segment, part)
+        if self._sound is not None:
+            self._container.mux(list(self._sound.finish()))
+
+    def _add_streams(self, parts: list[Part]) -> None:
+        draft = self._draft
+        if self._video is not None and draft.plan.segments:
+            self._picture_stream = copy_stream(self._container, self._video)
+            header = next((part.header for part in parts if part.header), None)
+            if header is not None:
+                self._picture_stream.codec_context.extradata = header
+        if self._audio is None or not draft.survey.sounds:
+            return
+        if self._copies_sound(self._audio):
+            self._sound_stream = copy_stream(self._container, self._audio)
+        else:
+            self._sound = SoundEncoder(self._container, self._audio, self._out, start_s=draft.start, end_s=draft.end)
+
+    def _copies_sound(self, audio: AudioStream) -> bool:
+        if not takes(self._out, audio.codec_context.codec.canonical_name):
+            return False
+        longest = self._draft.survey.sound_step * _base(audio)
+        return not self._draft.is_exact or longest <= LONGEST_COPIED_SOUND_S
+
+    def _take(self, piece: Piece) -> None:
+        """Copy a packet, hand it to the sound encoder, or leave it out."""
+        if self._video is not None and piece.stream == self._video.index:
+            self._take_picture(piece)
+        elif self._sound is not None and self._audio is not None:
+            for frame in self._audio.decode(piece.packet):
+                self._container.mux(list(self._sound.push(frame)))
+        elif self._audio is not None:
+            self._take_sound(piece, self._audio)
+        self._taken += 1
+        if self._taken % PACKETS_A_REPORT == 0:
+            length = max(Fraction(1, 1000), self._draft.end - self._draft.start)
+            self._on_progress(min(1.0, max(0.0, float((piece.decoded_s - self._draft.start) / length))))
+
+    def _take_picture(self, piece: Piece) -> None:
+        self._number += 1
+        copy = next((s for s in self._draft.plan.segments if isinstance(s, Copy) and self._number in s), None)
+        if copy is None or self._picture_stream is None:
+            return
+        unit = self._draft.survey.pictures[self._number]
+        duration = max(1, min(unit.duration, copy.end - unit.pts))
+        if self._number == copy.first and copy.start > self._draft.plan.start and self._draft.splicer is not None:
+            piece = piece._replace(packet=self._draft.splicer.seam(piece.packet))
+        self._writer.write(self._picture_stream, piece._replace(dts=unit.dts, duration=duration))
+
+    def _take_sound(self, piece: Piece, audio: AudioStream) -> None:
+        if self._sound_stream is None:
+            return
+        start, end = ticks(self._draft.start, piece.base), ticks(self._draft.end, piece.base)
+        if self._container.format.name in ISOBMFF:
+            is_heard = piece.pts + max(1, piece.duration) > start - self._settling(audio)  # an edit list hides the rest
+        else:
+            is_heard = piece.pts >= start - ticks(ROUNDING_S, piece.base)
+        if is_heard and piece.pts < end:
+            self._writer.write(self._sound_stream, piece)
+
+    def _settling(self, audio: AudioStream) -> int:
+        """Return how much sound before the start a decoder needs, in ticks."""
+        if audio.codec_context.codec.canonical_name == "opus":
+            return ticks(OPUS_SETTLING_S, _base(audio))
+        return SETTLING_PACKETS * self._draft.survey.sound_step
+
+    def _write_part(self, segment: Encode, part: Part) -> None:
+        """Write encoded pictures, their decoding times in line with those of the copied packets."""
+        stream, video = self._picture_stream, self._video
+        if stream is None or video is None:
+            return
+        lead = _lead(self._draft.plan, self._draft.survey.pictures)
+        pictures = part.pictures
+        for n, coded in enumerate(pictures):
+            after = pictures[n + 1].pts if n + 1 < len(pictures) else segment.end
+            self._writer.write(stream, _piece(coded, after - coded.pts, lead, _base(video)))
+
+
+def _piece(coded: Coded, duration: int, lead: int, base: Fraction) -> Piece:
+    packet = Packet(coded.data)
+    packet.is_keyframe = coded.is_key
+    packet.time_base = base
+    return Piece(packet, 0, coded.pts, coded.pts - lead, max(1, duration), base)
+
+
+def _lead(plan: CutPlan, units: list[Unit]) -> int:
+    """Return how long before it is shown the first copied picture is decoded."""
+    copy = next((s for s in plan.segments if isinstance(s, Copy)), None)
+    return units[copy.first].pts - units[copy.first].dts if copy is not None else 0
+
+
+def _base(stream: VideoStream | AudioStream) -> Fraction:
+    return stream.time_base or Fraction(1)

@@ -1,0 +1,87 @@
+"""Encodes a few pictures so that they can stand in one stream with a recording's own packets."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
+
+from pipeline.cutting.joiner import PROGRESSIVE, joiner_for
+from pipeline.errors import ENCODE_FAILED
+from pipeline.source import AV_ERRORS, as_media_error
+
+
+@dataclass(frozen=True)
+class Coded:
+    """An encoded picture, ready to be written beside copied ones; times in ticks of the stream."""
+
+    data: bytes
+    pts: int
+    is_key: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """Pictures that were encoded, in order of display and of decoding, and the header to use for the whole stream."""
+
+    pictures: tuple[Coded, ...]
+    header: bytes | None
+
+
+class Splicer:
+    """Knows how to join encoded pictures to those of one stream."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self.stream = stream
+        self.codec: str = stream.codec_context.codec.canonical_name
+        self._joiner = joiner_for(stream)
+
+    def why_not(self) -> str | None:
+        """Return why pictures of this stream cannot be joined to encoded ones, in words, or None."""
+        joiner, pixels = self._joiner, self.stream.pix_fmt
+        if joiner is None:
+            return f"Pictures of the codec {self.codec} cannot be joined to newly encoded ones."
+        if joiner.formats and pixels not in joiner.formats:
+            return f"The pixel format {pixels} cannot be encoded in the same way."
+        if self.stream.codec_context.field_order > PROGRESSIVE:
+            return "Interlaced pictures cannot be joined to newly encoded ones."
+        return joiner.why_not()
+
+    def is_seam(self, packet: "Packet[Stream]") -> bool:
+        """Whether a copy may begin with this packet after pictures of another encoder."""
+        return bool(packet.is_keyframe and self._joiner is not None and self._joiner.is_seam(bytes(packet)))
+
+    def is_other(self, packet: "Packet[Stream]") -> bool:
+        """Whether this packet changes the stream's parameters (size, pixel format …) midway."""
+        if packet.has_sidedata("new_extradata"):
+            return True
+        return bool(packet.is_keyframe and self._joiner is not None and self._joiner.is_other(bytes(packet)))
+
+    def seam(self, packet: "Packet[Stream]") -> "Packet[Stream]":
+        """Return the first copied packet as it must be to follow encoded pictures."""
+        data = bytes(packet)
+        changed = data if self._joiner is None else self._joiner.seam(data)
+        if changed == data:
+            return packet
+        made: Packet[Stream] = Packet(changed)
+        made.is_keyframe = True
+        made.time_base = packet.time_base
+        return made
+
+    def encode(self, frames: Iterable[VideoFrame]) -> Part:
+        """Encode pictures (their `pts` in ticks of the stream); MediaError ENCODE_FAILED."""
+        joiner = self._joiner
+        assert joiner is not None  # noqa: S101 - `why_not` was asked first
+        pictures: list[Coded] = []
+        try:
+            encoder = joiner.encoder()
+            for frame in frames:
+                frame.pict_type = PictureType.NONE
+                pictures += [Coded(joiner.encoded(bytes(p)), p.pts or 0, p.is_keyframe) for p in encoder.encode(frame)]
+            pictures += [Coded(joiner.encoded(bytes(p)), p.pts or 0, p.is_keyframe) for p in encoder.encode(None)]
+            header = joiner.header(bytes(encoder.extradata or b""))
+        except AV_ERRORS as exc:
+            raise as_media_error(exc, ENCODE_FAILED, stream=self.stream.index) from exc
+        return Part(tuple(pictures), header)

@@ -1,0 +1,68 @@
+"""Turns the times a person asks for into exact ones on the recording's own clock."""
+
+import math
+from fractions import Fraction
+
+from pipeline.errors import OUT_OF_RANGE, MediaError
+from pipeline.reading.isobmff import Layout, read_layout
+from pipeline.reading.streams import AV_TIME_BASE, zero_s
+from pipeline.source import Media
+
+END_SLACK_S = Fraction(1, 4)
+"""An end this little beyond the recording is rounding (or the last packet's length) and means its end."""
+BARE_FORMATS = frozenset({"aac", "mp3", "ac3", "eac3", "dts", "amr", "h264", "hevc", "m4v", "mpegvideo", "obu"})
+"""Bare streams have no header that tells how long they are: FFmpeg guesses from the bit rate."""
+
+
+def outer_layout(media: Media) -> Layout:
+    """Read the outer boxes (of MP4 and MOV) without disturbing the demuxer."""
+    position = media.reader.tell()
+    layout = read_layout(media.reader, media.size_bytes)
+    media.reader.seek(position)
+    return layout
+
+
+def stated_duration(media: Media, layout: Layout) -> Fraction | None:
+    """Return the length that the header tells, or None where it tells none or only guesses."""
+    stated: int | None = media.container.duration
+    if not stated or stated < 0 or layout.is_fragmented or is_bare(media):
+        return None
+    return stated * AV_TIME_BASE
+
+
+def known_duration(media: Media) -> Fraction | None:
+    """Return the length of an open recording where its index or its header tells, None where nothing does."""
+    if media.index is not None and media.index.duration_s > 0:
+        return media.index.duration_s
+    return stated_duration(media, outer_layout(media))
+
+
+def is_bare(media: Media) -> bool:
+    """Whether the file is a bare stream, whose length FFmpeg can only guess."""
+    return bool(BARE_FORMATS & set(media.container.format.name.split(",")))
+
+
+def check_range(media: Media, start_s: float, end_s: float, duration: Fraction | None) -> tuple[Fraction, Fraction]:
+    """Return [start, end) on the container's clock; MediaError OUT_OF_RANGE for times that make no clip.
+
+    `duration` is the recording's length where it is known; an end just beyond it is moved to it.
+    """
+    if not (math.isfinite(start_s) and math.isfinite(end_s)):
+        raise MediaError(OUT_OF_RANGE, "start and end must be numbers")
+    if start_s < 0:
+        raise MediaError(OUT_OF_RANGE, f"the start, {start_s:g} s, is negative")
+    if start_s >= end_s:
+        raise MediaError(OUT_OF_RANGE, f"the start, {start_s:g} s, is not before the end, {end_s:g} s")
+    start, end = exact(start_s), exact(end_s)
+    if duration is not None:
+        if start >= duration or end > duration + END_SLACK_S:
+            asked = f"{start_s:g} to {end_s:g} s"
+            raise MediaError(OUT_OF_RANGE, f"{asked} was asked for, the recording is {float(duration):.3f} s long")
+        end = min(end, duration)
+    zero = zero_s(media.container)
+    return zero + start, zero + end
+
+
+def exact(seconds: float) -> Fraction:
+    """Return a time to the nearest 10 µs: what a person or a JSON number means, without binary dust."""
+    return Fraction(round(seconds * 100_000), 100_000)

@@ -1,0 +1,131 @@
+"""Candidate intervals: where the row scores stand out, at several heights, and what is measured over each of them."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.listening.features import ROWS_PER_S
+from pipeline.listening.highlights_cues import CUES
+
+Intervals = NDArray[np.intp]
+"""[n, 2], first row and the row after the last."""
+
+THRESHOLDS: Final = tuple(np.arange(-3.5, 5.0, 0.5))
+"""Log-odds at which runs of rows become candidates: an event is an island at some height, whatever its surroundings."""
+CLOSE_ROWS: Final = 4
+"""Dips of up to 0.4 s do not split an event: breath between laughs."""
+MIN_ROWS: Final = 5
+"""Half a second: a shout. Anything shorter is a knock."""
+MAX_ROWS: Final = 30 * ROWS_PER_S
+"""Half a minute of steady noise is a place, not an event."""
+AROUND_ROWS: Final = 3 * ROWS_PER_S
+"""The seconds before and after that an event is compared with."""
+
+VOTER_IOU: Final = 0.3
+"""Candidates that share this much with the chosen one have a say in where it begins and ends."""
+VOTER_POWER: Final = 2
+"""Votes count by the square of the score: the doubtful ones hardly."""
+
+MEASURES: Final[tuple[str, ...]] = (
+    *CUES,  # the mean of each cue over the interval
+    "evidence",  # mean row log-odds inside
+    "evidence_peak",  # the highest row log-odds inside
+    "contrast",  # mean row log-odds inside less those of the seconds around
+    "before",  # dB over the three seconds before
+    "after",  # dB over the three seconds after
+    "decay",  # dB by which the first half is louder than the second: people tire, machines do not
+    "sway",  # dB by which the level moves within the interval
+    "least",  # lowest row log-odds inside, smoothed: one event has no hole
+    "duration",  # log2 of seconds
+)
+
+
+def propose(log_odds: NDArray[np.floating]) -> Intervals:
+    """Return candidate intervals [n, 2] of a curve of row log-odds, each once, in order of start."""
+    found = [runs(log_odds > threshold) for threshold in THRESHOLDS]
+    every = np.concatenate(found) if found else np.empty((0, 2), dtype=np.intp)
+    sizes = every[:, 1] - every[:, 0]
+    return np.unique(every[(sizes >= MIN_ROWS) & (sizes <= MAX_ROWS)], axis=0)
+
+
+def runs(mask: NDArray[np.bool_]) -> Intervals:
+    """Return runs of True with short gaps closed."""
+    edges = np.diff(np.concatenate(([False], mask, [False])).astype(np.int8))
+    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    if len(starts) == 0:
+        return np.empty((0, 2), dtype=np.intp)
+    apart = starts[1:] - stops[:-1] > CLOSE_ROWS
+    keep_start, keep_stop = np.concatenate(([True], apart)), np.concatenate((apart, [True]))
+    return np.stack((starts[keep_start], stops[keep_stop]), axis=1)
+
+
+def measure(
+    intervals: Intervals,
+    cues: NDArray[np.float32],
+    log_odds: NDArray[np.floating],
+    level_db: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Return MEASURES [n, len(MEASURES)] of each interval."""
+    rows = len(cues)
+    start, stop = intervals[:, 0], intervals[:, 1]
+    columns = np.concatenate((cues, np.stack((log_odds, level_db), axis=1)), axis=1)
+    sums = np.zeros((rows + 1, columns.shape[1]))
+    np.cumsum(columns, axis=0, out=sums[1:])
+
+    def mean(first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
+        return np.asarray((sums[last] - sums[first]) / np.maximum(last - first, 1)[:, None])
+
+    inside = mean(start, stop)
+    before = mean(np.maximum(start - AROUND_ROWS, 0), start)
+    after = mean(stop, np.minimum(stop + AROUND_ROWS, rows))
+    before[start == 0] = inside[start == 0]
+    after[stop == rows] = inside[stop == rows]
+    around = (before[:, -2] + after[:, -2]) / 2
+    middle = (start + stop) // 2
+    level_sums = np.concatenate(([0.0], np.cumsum(np.square(level_db, dtype=np.float64))))
+    squares = (level_sums[stop] - level_sums[start]) / (stop - start)
+    least = np.minimum.reduceat(np.append(log_odds, np.inf), intervals.ravel())[::2] if len(intervals) else np.empty(0)
+    peak = np.maximum.reduceat(np.append(log_odds, -np.inf), intervals.ravel())[::2] if len(intervals) else np.empty(0)
+    return np.column_stack(
+        (
+            inside[:, :-1],
+            peak,
+            inside[:, -2] - around,
+            inside[:, -1] - before[:, -1],
+            inside[:, -1] - after[:, -1],
+            mean(start, middle)[:, -1] - mean(middle, stop)[:, -1],
+            np.sqrt(np.maximum(squares - np.square(inside[:, -1]), 0.0)),
+            least,
+            np.log2((stop - start) / ROWS_PER_S),
+        ),
+    )
+
+
+def pick(intervals: Intervals, scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return indices of intervals, best score first, such that no two overlap. Ties: the earlier, then the shorter."""
+    order = np.lexsort((intervals[:, 1], intervals[:, 0], -scores))
+    taken = np.zeros(int(intervals[:, 1].max()) if len(intervals) else 0, dtype=bool)
+    chosen = []
+    for i in order:
+        start, stop = intervals[i]
+        if not taken[start:stop].any():
+            taken[start:stop] = True
+            chosen.append(i)
+    return np.array(chosen, dtype=np.intp)
+
+
+def settle(intervals: Intervals, scores: NDArray[np.float64], chosen: NDArray[np.intp]) -> Intervals:
+    """Return where the chosen moments [n] begin and end [n, 2], by the vote of the candidates that overlap each.
+
+    A dip in the middle of an event, or a murmur beside it, moves one candidate's edge but not the average one's.
+    """
+    settled = intervals[chosen].copy()
+    for k, (start, stop) in enumerate(settled):
+        shared = np.minimum(intervals[:, 1], stop) - np.maximum(intervals[:, 0], start)
+        whole = np.maximum(intervals[:, 1], stop) - np.minimum(intervals[:, 0], start)
+        voters = shared >= VOTER_IOU * whole
+        votes = scores[voters] ** VOTER_POWER
+        if votes.sum() > 0.0:
+            settled[k] = np.round(votes @ intervals[voters] / votes.sum())
+    return settled

@@ -1,0 +1,135 @@
+"""The timeline of a recording as a value and as a file: small, versioned, and safe to read from anyone."""
+
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from pipeline.listening.features import FEATURES, ROWS_PER_S, SILENCE_DB
+from pipeline.types import Problem
+
+MAGIC: Final = b"SNUGTL"
+VERSION: Final = 1
+MAX_ROWS: Final = 72 * 3600 * ROWS_PER_S
+"""Three days: longer than any recording accepted, small enough (180 MB) that a forged header cannot exhaust memory."""
+MAX_HEADER_BYTES: Final = 256 * 1024
+MAX_PROBLEMS: Final = 100
+"""A file damaged everywhere does not need every place named."""
+PEAK_STEPS: Final = 255
+"""Waveform peaks are kept in eight bits: enough for any screen."""
+ZLIB_LEVEL: Final = 3
+"""Level 9 saves three percent more at ten times the time."""
+
+
+class TimelineFormatError(ValueError):
+    """A timeline file could not be read: damaged, forged, or of another version. Analyse the recording again."""
+
+
+class _Header(Struct, frozen=True):
+    rows: int
+    duration_s: float
+    start_s: float
+    names: list[str]
+    problems: list[Problem]
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """What the ear of the system heard: `features` [rows, names] float32, ten rows a second from time 0.
+
+    Time 0 is the recording's own start (the container's start time), at which a player shows 0:00; `start_s` is that
+    start on the container's clock. `peaks` [rows] float32 0..1 is the greatest magnitude in each row, for drawing.
+    `problems` tells where sound was damaged or missing; silence stands there.
+    """
+
+    features: NDArray[np.float32]
+    peaks: NDArray[np.float32]
+    duration_s: float
+    start_s: float = 0.0
+    problems: tuple[Problem, ...] = ()
+    names: tuple[str, ...] = FEATURES
+    rate: float = field(default=float(ROWS_PER_S))
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are: one for each begun tenth of a second."""
+        return len(self.features)
+
+    def column(self, name: str) -> NDArray[np.float32]:
+        """Return one feature [rows]; ValueError when there is none of this name."""
+        return self.features[:, self.names.index(name)]
+
+    @classmethod
+    def silent(cls, duration_s: float) -> "Timeline":
+        """Return the timeline of `duration_s` seconds without sound, for recordings that have only images."""
+        rows = min(MAX_ROWS, int(np.ceil(max(0.0, duration_s) * ROWS_PER_S - 1e-6)))
+        features = np.zeros((rows, len(FEATURES)), dtype=np.float32)
+        features[:, [name.endswith("_db") for name in FEATURES]] = SILENCE_DB
+        return cls(features=features, peaks=np.zeros(rows, dtype=np.float32), duration_s=max(0.0, duration_s))
+
+    def save(self, path: Path) -> None:
+        """Write the timeline: about 2 MB an hour, features in half precision, as `TimelineBuilder` made them."""
+        header = msgspec.json.encode(
+            _Header(
+                rows=self.rows,
+                duration_s=self.duration_s,
+                start_s=self.start_s,
+                names=list(self.names),
+                problems=list(self.problems),
+            ),
+        )
+        columns = np.ascontiguousarray(self.features.T, dtype="<f2")
+        peaks = np.round(np.clip(self.peaks, 0.0, 1.0) * PEAK_STEPS).astype(np.uint8)
+        prefix = MAGIC + VERSION.to_bytes(2, "big") + len(header).to_bytes(4, "big")
+        path.write_bytes(prefix + header + zlib.compress(columns.tobytes() + peaks.tobytes(), ZLIB_LEVEL))
+
+    @classmethod
+    def load(cls, path: Path) -> "Timeline":
+        """Read a timeline; TimelineFormatError when the file is not one that this version wrote."""
+        header, body = _read_parts(path.read_bytes())
+        names = tuple(header.names)
+        values, count = header.rows * len(names), header.rows
+        unpacker = zlib.decompressobj()
+        try:
+            raw = unpacker.decompress(body, max_length=2 * values + count + 1)
+        except zlib.error as error:
+            raise TimelineFormatError("The timeline file is damaged; analyse the recording again") from error
+        if len(raw) != 2 * values + count or not unpacker.eof:
+            raise TimelineFormatError("The timeline file ends too early; analyse the recording again")
+        features = np.frombuffer(raw, dtype="<f2", count=values).reshape(len(names), count).T.astype(np.float32)
+        if not np.isfinite(features).all():
+            raise TimelineFormatError("The timeline file holds values that are no numbers; analyse the recording again")
+        return cls(
+            features=np.ascontiguousarray(features),
+            peaks=(np.frombuffer(raw, dtype=np.uint8, offset=2 * values) / PEAK_STEPS).astype(np.float32),
+            duration_s=header.duration_s,
+            start_s=header.start_s,
+            problems=tuple(header.problems),
+            names=names,
+        )
+
+
+def _read_parts(data: bytes) -> tuple[_Header, bytes]:
+    """Check everything before the arrays; return the header and the compressed rest."""
+    fixed = len(MAGIC) + 6
+    if len(data) < fixed or not data.startswith(MAGIC):
+        raise TimelineFormatError("This is not a timeline file; analyse the recording again")
+    version = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 2], "big")
+    if version != VERSION:
+        raise TimelineFormatError(f"The timeline is of version {version}, not {VERSION}; analyse the recording again")
+    size = int.from_bytes(data[len(MAGIC) + 2 : fixed], "big")
+    if size > MAX_HEADER_BYTES:
+        raise TimelineFormatError("The timeline's header is too large; analyse the recording again")
+    try:
+        header = msgspec.json.decode(data[fixed : fixed + size], type=_Header)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise TimelineFormatError("The timeline's header is damaged; analyse the recording again") from error
+    fits = abs(header.duration_s * ROWS_PER_S - header.rows) <= 2.0  # noqa: PLR2004 - rounding of the last row
+    if not 0 <= header.rows <= MAX_ROWS or not fits or tuple(header.names) != FEATURES:
+        raise TimelineFormatError("The timeline's header contradicts itself; analyse the recording again")
+    return header, data[fixed + size :]

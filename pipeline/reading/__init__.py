@@ -1,0 +1,1 @@
+"""Reading a recording safely and sparingly: byte ranges, packets, their index."""

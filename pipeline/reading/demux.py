@@ -1,0 +1,188 @@
+"""Finds the packets of a stretch of a recording: seeks so that nothing needed is missed, and lists what is there."""
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil, floor
+from typing import NamedTuple, TypeAlias
+
+import av.error
+from av.packet import Packet
+from av.stream import Discard, Stream
+
+from pipeline.listening.clock import RESTARTING_FORMATS, offset_at
+from pipeline.reading.ranges import BLOCK_BYTES, RangeReader
+from pipeline.reading.streams import AV_TIME_BASE, Selection, zero_s
+from pipeline.source import AV_ERRORS, Media, as_media_error
+
+AUDIO_PREROLL_S = Fraction(1, 10)
+"""Sound before the cut that a decoder needs to settle: one frame for AAC and MP3, 80 ms for Opus (RFC 7845, 4.6)."""
+INTERLEAVE_S = Fraction(2)
+"""How much later than the pictures their sound may stand in a file."""
+LANDING_PACKETS = 3000
+"""How far to look for the first keyframe after a seek before trying further back."""
+_STEPS_BACK_S = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(6), Fraction(15), Fraction(40), Fraction(120))
+
+
+AnyPacket: TypeAlias = "Packet[Stream]"
+
+
+class Piece(NamedTuple):
+    """A packet with both its times, in ticks of `base` seconds on the container's clock."""
+
+    packet: AnyPacket
+    stream: int
+    pts: int
+    dts: int
+    duration: int
+    base: Fraction
+
+    @property
+    def shown_s(self) -> Fraction:
+        """When it is shown or heard."""
+        return self.pts * self.base
+
+    @property
+    def decoded_s(self) -> Fraction:
+        """When it is due at the decoder; never falls from packet to packet of a stream."""
+        return self.dts * self.base
+
+    def moved(self, by_s: Fraction) -> "Piece":
+        """Return the same packet with its times moved."""
+        ticks = round(by_s / self.base)
+        return self._replace(pts=self.pts + ticks, dts=self.dts + ticks) if ticks else self
+
+
+class Demuxer:
+    """Reads packets of the selected streams of an open recording; everything else is skipped."""
+
+    def __init__(self, media: Media, selection: Selection) -> None:
+        self.media = media
+        self.selection = selection
+        self.zero = zero_s(media.container)
+        wanted = {stream.index for stream in selection.all}
+        for stream in media.container.streams:
+            stream.discard = Discard.default if stream.index in wanted else Discard.all
+
+    def seek_before(self, time_s: Fraction) -> None:
+        """Move to where decoding must begin to show and sound what is due at `time_s` of the container's clock."""
+        if self._seek_by_index(time_s):
+            return
+        for step in _STEPS_BACK_S:
+            target = time_s - AUDIO_PREROLL_S - step
+            if target <= self.zero:
+                break
+            if self._seek(target) and self._lands_before(time_s) and self._seek(target):
+                return
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Move to the start of the recording."""
+        to_start(self.media)
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the packets from here on in file order; MediaError READ_FAILED, DECODE_FAILED."""
+        jumps = self.media.index.jumps if self.media.index is not None else []
+        places: dict[int, int] = {}
+        try:
+            for packet in self.media.container.demux(self.selection.all):
+                piece = as_piece(packet)
+                if piece is None:
+                    continue
+                if jumps:
+                    places[piece.stream] = place = packet.pos if packet.pos is not None else places.get(piece.stream, 0)
+                    piece = piece.moved(offset_at(jumps, place))
+                    packet.pts, packet.dts = piece.pts, piece.dts  # decoded pictures and sound carry them on
+                yield piece
+        except av.error.EOFError:
+            return
+        except AV_ERRORS as exc:
+            raise as_media_error(exc) from exc
+
+    def stretch(self, start_s: Fraction, end_s: Fraction) -> Iterator[Piece]:
+        """Yield the packets, in file order, among which are all that are needed to show [start_s, end_s)."""
+        self._prefetch(start_s, end_s)
+        self.seek_before(start_s)
+        waiting = {stream.index for stream in self.selection.all}
+        ends = {stream.index: ceil(end_s / _base(stream)) for stream in self.selection.all}
+        main = self.selection.main
+        too_late = ceil((end_s + INTERLEAVE_S) / _base(main))
+        for piece in self.pieces():
+            if piece.dts < ends.get(piece.stream, piece.dts + 1):
+                yield piece
+                continue
+            waiting.discard(piece.stream)
+            if not waiting or (piece.stream == main.index and piece.dts >= too_late):
+                return
+
+    def _seek_by_index(self, time_s: Fraction) -> bool:
+        """Go straight to the byte where the index says that decoding must begin; False where that cannot be done."""
+        index = self.media.index
+        if index is None or not may_restart(self.media):
+            return False
+        known = [(s, index.streams[s.index]) for s in self.selection.all if s.index in index.streams]
+        begins = [packets.begins_at(time_s - _lead_in(stream)) for stream, packets in known]
+        try:
+            self.media.container.seek(max(0, min(begins, default=0)), unsupported_byte_offset=True)
+        except AV_ERRORS:
+            return False
+        return True
+
+    def _prefetch(self, start_s: Fraction, end_s: Fraction) -> None:
+        """Fetch what the index says is needed in a few large requests."""
+        index, reader = self.media.index, self.media.reader
+        if index is None or not isinstance(reader, RangeReader):
+            return
+        for begin, length in index.ranges(start_s - AUDIO_PREROLL_S, end_s, gap_bytes=BLOCK_BYTES):
+            reader.prefetch(begin, length)
+
+    def _seek(self, time_s: Fraction) -> bool:
+        main = self.selection.main
+        try:
+            self.media.container.seek(floor(time_s / _base(main)), stream=main)
+        except AV_ERRORS:
+            return False
+        return True
+
+    def _lands_before(self, time_s: Fraction) -> bool:
+        """Whether reading from here meets a keyframe shown at or before `time_s`, and no sound was jumped over."""
+        main = self.selection.main.index
+        for number, piece in enumerate(self.pieces()):
+            if piece.stream == main and piece.packet.is_keyframe:
+                return piece.shown_s <= time_s
+            if number > LANDING_PACKETS:
+                break
+        return False
+
+
+def to_start(media: Media) -> None:
+    """Move an open recording to its first packet."""
+    container = media.container
+    with contextlib.suppress(*AV_ERRORS):
+        if may_restart(media):
+            container.seek(0, unsupported_byte_offset=True)
+        else:
+            begins = [s.start_time * _base(s) for s in container.streams if s.start_time is not None]
+            container.seek(floor(min([*begins, zero_s(container)]) / AV_TIME_BASE) - 1)
+
+
+def may_restart(media: Media) -> bool:
+    """Whether this kind of container may hold pieces with clocks of their own."""
+    return bool(RESTARTING_FORMATS & set(media.container.format.name.split(",")))
+
+
+def as_piece(packet: AnyPacket) -> Piece | None:
+    """Return a packet with its times, one standing in for the other; None for one without any (a flush)."""
+    pts = packet.pts if packet.pts is not None else packet.dts
+    dts = packet.dts if packet.dts is not None else packet.pts
+    if pts is None or dts is None:
+        return None
+    return Piece(packet, packet.stream_index, pts, dts, packet.duration or 0, packet.time_base)
+
+
+def _lead_in(stream: Stream) -> Fraction:
+    return AUDIO_PREROLL_S if stream.type == "audio" else Fraction(0)
+
+
+def _base(stream: Stream) -> Fraction:
+    return stream.time_base or AV_TIME_BASE

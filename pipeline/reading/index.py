@@ -1,0 +1,202 @@
+"""Builds packet indexes, and opens recordings with the one that was stored."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from av.stream import Stream
+
+from pipeline.cutting.times import outer_layout, stated_duration
+from pipeline.listening.clock import ClockRepair
+from pipeline.reading.demux import as_piece, may_restart, to_start
+from pipeline.reading.packets import PacketIndex, StreamPackets
+from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
+from pipeline.source import AV_ERRORS, Media, as_media_error, as_source, is_url, open_media
+from pipeline.types import Source
+
+__all__ = ["PacketIndex", "build_index", "load_index", "open_indexed"]
+
+MAX_HEADER_BYTES = 16 * 1024 * 1024
+"""The index of a six-hour MP4 is about that; a larger header is read from the source each time instead."""
+LOOK_AT_PACKETS = 60
+"""Among these of a stream is a keyframe with both its times, wherever reading starts."""
+
+
+def build_index(
+    source: Source | str | Path | Media, *, on_progress: Callable[[float], None] | None = None
+) -> PacketIndex:
+    """Return where the packets of a recording lie.
+
+    From the container's own index where it has one (MP4, MOV, Matroska with cues), else by reading through once.
+    MediaError as `open_media`.
+    """
+    if isinstance(source, Media):
+        return _build(source, on_progress)
+    with open_media(source) as media:
+        return _build(media, on_progress)
+
+
+def load_index(source: Source) -> PacketIndex | None:
+    """Return the index stored with a source; None when there is none that can be used (it only saves reading)."""
+    if source.index is None:
+        return None
+    try:
+        return PacketIndex.load(Path(source.index))
+    except ValueError:
+        return None
+
+
+@contextmanager
+def open_indexed(source: Source | str | Path | Media) -> Iterator[Media]:
+    """Open a recording like `open_media`, with its stored index where it has one; one that is open stays as it is."""
+    if isinstance(source, Media):
+        yield source
+        return
+    source = as_source(source)
+    with open_media(source, index=load_index(source)) as media:
+        if media.index is None and _needs_index(media, source):
+            media.index = build_index(media)
+        yield media
+
+
+def _needs_index(media: Media, source: Source) -> bool:
+    """Whether times cannot be trusted before all was read; worth it only where reading costs nothing."""
+    return not is_url(source.location) and may_restart(media)
+
+
+def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketIndex:
+    layout = outer_layout(media)
+    header = _header(media)
+    streams = [s for s in media.container.streams if is_usable(s)]
+    duration = stated_duration(media, layout)
+    clock = ClockRepair()
+    packets: dict[int, StreamPackets] = {}
+    if not layout.is_fragmented:
+        packets = _from_container(media, streams)
+    if not packets:
+        packets, measured = _from_reading(media, streams, clock, on_progress)
+        duration = measured if duration is None or clock.jumps else duration
+    return PacketIndex(
+        size_bytes=media.size_bytes,
+        zero_s=zero_s(media.container),
+        duration_s=duration or Fraction(0),
+        streams=packets,
+        header=header,
+        jumps=clock.jumps,
+    )
+
+
+def _header(media: Media) -> list[tuple[int, bytes]]:
+    """Return the bytes that were read to open the recording, and to find its first place (Matroska reads cues then)."""
+    start: int | None = media.container.start_time
+    with contextlib.suppress(*AV_ERRORS):
+        media.container.seek((start or 0) + (media.container.duration or 0) // 2)
+    with contextlib.suppress(*AV_ERRORS):
+        media.container.seek(start or 0)
+    ranges = media.reader.ranges_read()
+    if sum(end - begin for begin, end in ranges) > MAX_HEADER_BYTES:
+        return []
+    position = media.reader.tell()
+    header = []
+    for begin, end in ranges:
+        media.reader.seek(begin)
+        header.append((begin, _read_all(media, end - begin)))
+    media.reader.seek(position)
+    return header
+
+
+def _read_all(media: Media, length: int) -> bytes:
+    parts = []
+    while length > 0:
+        part = media.reader.read(length)
+        if not part:
+            break
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def _from_container(media: Media, streams: list[Stream]) -> dict[int, StreamPackets]:
+    """Take over the container's own index; empty when it has none of use."""
+    formats = media.container.format.name.split(",")
+    is_complete = "mov" in formats
+    if not is_complete and "matroska" not in formats:
+        return {}
+    if not is_complete:  # cues are of the pictures; what little is known of other streams says nothing
+        streams = [s for s in streams if s.type == "video"] or streams
+    found: dict[int, StreamPackets] = {}
+    leads = _leads(media, streams) if is_complete else {}
+    for stream in streams:
+        entries = [(e.pos, e.size, e.timestamp, e.is_keyframe) for e in stream.index_entries]
+        if len(entries) < 2:  # noqa: PLR2004 - one entry is where reading began, no index
+            continue
+        table = np.array(entries, dtype=np.int64)
+        dts = table[:, 2]
+        found[stream.index] = StreamPackets(
+            base=stream.time_base or AV_TIME_BASE,
+            position=table[:, 0],
+            size=table[:, 1],
+            pts=dts + leads.get(stream.index, 0),
+            dts=dts,
+            is_key=table[:, 3].astype(np.bool_),
+            is_complete=is_complete,
+        )
+    if len(found) < len(streams):
+        return {}
+    return found
+
+
+def _leads(media: Media, streams: list[Stream]) -> dict[int, int]:
+    """Return how long before it is shown a keyframe of each stream is decoded, in ticks."""
+    leads: dict[int, int] = {}
+    with contextlib.suppress(*AV_ERRORS):
+        for number, packet in enumerate(media.container.demux(streams)):
+            if packet.is_keyframe and packet.pts is not None and packet.dts is not None:
+                leads.setdefault(packet.stream_index, packet.pts - packet.dts)
+            if len(leads) == len(streams) or number > LOOK_AT_PACKETS * len(streams):
+                break
+    return leads
+
+
+def _from_reading(
+    media: Media, streams: list[Stream], clock: ClockRepair, on_progress: Callable[[float], None] | None
+) -> tuple[dict[int, StreamPackets], Fraction]:
+    """Read through the recording; return its packets, their times straightened, and its length."""
+    rows: dict[int, list[tuple[int, int, int, int, int]]] = {stream.index: [] for stream in streams}
+    zero = last = zero_s(media.container)
+    restarts = may_restart(media)
+    to_start(media)
+    try:
+        for packet in media.container.demux(streams):
+            piece = as_piece(packet)
+            if piece is None:
+                continue
+            if restarts:
+                length = piece.duration * piece.base
+                piece = piece.moved(clock.note(piece.stream, packet.pos, piece.decoded_s, length))
+            position = packet.pos if packet.pos is not None else -1
+            rows[piece.stream].append((position, packet.size, piece.pts, piece.dts, packet.is_keyframe))
+            last = max(last, (piece.pts + piece.duration) * piece.base)
+            if on_progress is not None and position >= 0:
+                on_progress(min(1.0, position / media.size_bytes))
+    except AV_ERRORS as exc:
+        if not any(rows.values()):
+            raise as_media_error(exc) from exc
+    bases = {stream.index: stream.time_base or AV_TIME_BASE for stream in streams}
+    return {index: _table(bases[index], of_stream) for index, of_stream in rows.items() if of_stream}, last - zero
+
+
+def _table(base: Fraction, rows: list[tuple[int, int, int, int, int]]) -> StreamPackets:
+    table = np.array(rows, dtype=np.int64)
+    return StreamPackets(
+        base=base,
+        position=table[:, 0],
+        size=table[:, 1],
+        pts=table[:, 2],
+        dts=table[:, 3],
+        is_key=table[:, 4].astype(np.bool_),
+        is_complete=True,
+    )

@@ -1,0 +1,82 @@
+"""Lists the packets of a clip before anything is written: what the plan is made from."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+
+from pipeline.cutting.splice import Splicer
+from pipeline.plan import Unit
+from pipeline.reading.demux import Demuxer, Piece
+from pipeline.reading.streams import AV_TIME_BASE
+
+
+@dataclass(frozen=True)
+class SoundUnit:
+    """One packet of sound; times in ticks."""
+
+    pts: int
+    duration: int
+
+
+@dataclass
+class Survey:
+    """The packets around a clip, by stream, in file order."""
+
+    pictures: list[Unit] = field(default_factory=list)
+    sounds: list[SoundUnit] = field(default_factory=list)
+    sound_step: int = 0
+    """The longest packet of sound, in ticks."""
+    changes: bool = False
+    """Whether the pictures change their size or format midway."""
+
+
+def survey(demuxer: Demuxer, begin: Fraction, end: Fraction, splicer: Splicer | None) -> Survey:
+    """Read through [begin, end) once, without decoding."""
+    found = Survey()
+    video = demuxer.selection.video
+    for piece in demuxer.stretch(begin, end):
+        if video is not None and piece.stream == video.index:
+            found.pictures.append(_unit(piece, splicer))
+            found.changes = found.changes or (splicer is not None and splicer.is_other(piece.packet))
+        else:
+            found.sounds.append(SoundUnit(piece.pts, piece.duration))
+            found.sound_step = max(found.sound_step, piece.duration)
+    _fill_durations(found.pictures)
+    found.pictures = in_order(found.pictures)
+    return found
+
+
+def in_order(units: list[Unit]) -> list[Unit]:
+    """Return units whose decoding times rise and come no later than they are shown.
+
+    Containers that keep no decoding times (Matroska) leave the first ones after a seek unknown: all are then made anew,
+    as late as the order of display allows.
+    """
+    rises = all(a.dts < b.dts for a, b in pairwise(units))
+    if rises and all(u.dts <= u.pts for u in units):
+        return units
+    shown = sorted(u.pts for u in units)
+    lead = max((at - unit.pts for at, unit in zip(shown, units, strict=True)), default=0)
+    return [unit._replace(dts=at - lead) for at, unit in zip(shown, units, strict=True)]
+
+
+def _unit(piece: Piece, splicer: Splicer | None) -> Unit:
+    is_seam = splicer is not None and splicer.is_seam(piece.packet)
+    return Unit(piece.pts, piece.dts, piece.duration, piece.packet.is_keyframe, is_seam)
+
+
+def _fill_durations(units: list[Unit]) -> None:
+    """Give every picture the time until the next one is shown: what containers say of it is often wrong or missing."""
+    order = sorted(range(len(units)), key=lambda i: units[i].pts)
+    for n, i in enumerate(order[:-1]):
+        step = units[order[n + 1]].pts - units[i].pts
+        if step > 0:
+            units[i] = units[i]._replace(duration=step)
+    if order and units[order[-1]].duration <= 0:
+        usual = units[order[-2]].duration if len(order) > 1 else 1
+        units[order[-1]] = units[order[-1]]._replace(duration=usual)
+
+
+def ticks(time_s: Fraction, base: Fraction | None) -> int:
+    """Return a time in ticks."""
+    return round(time_s / (base or AV_TIME_BASE))

@@ -1,0 +1,1 @@
+"""Rendering: what FFmpeg is asked to draw, scale, mix and encode."""

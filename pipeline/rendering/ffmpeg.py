@@ -1,0 +1,286 @@
+"""Runs the FFmpeg binary: arguments come from ffmpeg-python graphs, progress goes out, failures become `MediaError`.
+
+FFmpeg never sees a network address, a path from outside the scratch folder or a container format we did not choose:
+what it reads was written by us, and `-protocol_whitelist file,pipe` holds even if that were wrong.
+"""
+
+import ctypes
+import functools
+import importlib.util
+import os
+import re
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline.errors import (
+    CRASHED,
+    DECODE_FAILED,
+    ENCODE_FAILED,
+    NO_SPACE,
+    OUT_OF_MEMORY,
+    TIMED_OUT,
+    TOO_LARGE,
+    UNSUPPORTED,
+    Cause,
+    MediaError,
+)
+
+INPUT_PROTOCOLS = "file,pipe"
+STDERR_LINES = 200
+"""Enough for the telling line and for loudnorm's report, however much a broken file makes FFmpeg say."""
+LINE_CHARS = 300
+FONTS_CONF = "fonts.conf"
+"""The font settings FFmpeg looks for in its folder (see `rendering.subtitle`): the machine's own may be missing."""
+POLL_S = 0.25
+"""How long `on_progress` may go uncalled, and so how late a cancellation can be seen."""
+ENDED_BY_SIGNAL = 255
+"""What FFmpeg ends with when it has caught a signal; of those it catches, we cause only SIGXCPU."""
+STALL_S = 120.0
+"""An FFmpeg that writes nothing for this long hangs (seen when a thread could not be made for want of memory)."""
+PR_SET_PDEATHSIG = 1
+"""From <linux/prctl.h>: the signal a process gets when its parent dies."""
+
+_WORK = frozenset({b"frame", b"out_time_us", b"total_size"})
+_PREFIX = re.compile(r"^(?:\[[^\]]*? @ 0x[0-9a-f]+\] )+")
+_LEVEL = re.compile(r"\[(?P<level>warning|error|fatal|panic)\] ")
+_GENERIC = (
+    "Conversion failed",
+    "Error while processing",
+    "Error while opening encoder",
+    "Error sending frames",
+    "Task finished with",
+    "Terminating",
+)
+_CAUSES: tuple[tuple[str, Cause], ...] = (
+    ("No space left on device", NO_SPACE),
+    ("Disk quota exceeded", NO_SPACE),
+    ("Cannot allocate memory", OUT_OF_MEMORY),
+    ("malloc of size", OUT_OF_MEMORY),  # x264's words
+    ("get_buffer() failed", OUT_OF_MEMORY),
+    ("pthread_create() failed", OUT_OF_MEMORY),
+    ("Failed to allocate", OUT_OF_MEMORY),
+    ("Resource temporarily unavailable", OUT_OF_MEMORY),  # no stack for a new thread
+    ("File too large", TOO_LARGE),
+    ("Decoder not found", UNSUPPORTED),
+    ("no decoder found", UNSUPPORTED),
+    ("Decoding requested, but no decoder", UNSUPPORTED),
+)
+_CAUSES_WHEN_LIMITED: tuple[tuple[str, Cause], ...] = (("Error while opening encoder", OUT_OF_MEMORY),)
+"""Under a memory limit: the parameters are ours and known to work, so what is missing is room."""
+_VAGUE_CAUSES: tuple[tuple[str, Cause], ...] = (("Invalid data found when processing input", DECODE_FAILED),)
+"""Said also of what follows from another failure, so looked for last."""
+_SIGNALS: dict[int, Cause] = {
+    signal.SIGXCPU: TIMED_OUT,
+    signal.SIGXFSZ: TOO_LARGE,
+}
+
+
+@functools.cache
+def executable() -> str:
+    """Return the FFmpeg binary: `IMAGEIO_FFMPEG_EXE` when set, else the one in the imageio-ffmpeg wheel.
+
+    The wheel's own finder starts the binary once to see that it runs, which costs every media child some 50 ms; the
+    folder is looked into directly and the finder is the way out for wheels without a binary (a source install).
+    """
+    given = os.environ.get("IMAGEIO_FFMPEG_EXE")
+    if given:
+        return given
+    spec = importlib.util.find_spec("imageio_ffmpeg")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for path in sorted(Path(folder, "binaries").glob("ffmpeg-*")):
+            if os.access(path, os.X_OK):
+                return str(path)
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as exc:
+        raise MediaError(CRASHED, "no FFmpeg binary is installed") from exc
+
+
+def thread_count() -> int:
+    """Return how many threads one FFmpeg may use: `SNUGGLES_CHILD_THREADS`, else the cores this process may run on."""
+    given = os.environ.get("SNUGGLES_CHILD_THREADS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def open_input(path: Path | str, *, demuxer: str | None = None, **options: Any) -> Any:
+    """Return an ffmpeg-python input of a local file, with the protocols it may use fixed, and the format if known."""
+    import ffmpeg
+
+    if demuxer is not None:
+        options["format"] = demuxer
+    # The prefix makes `file:` explicit, so that a name such as `concat:x` is a name.
+    return ffmpeg.input(f"file:{path}", protocol_whitelist=INPUT_PROTOCOLS, threads=thread_count(), **options)
+
+
+def run(
+    output: Any,
+    *,
+    folder: Path,
+    duration_s: float | None = None,
+    on_progress: Callable[[float], None] | None = None,
+    loglevel: str = "warning",
+) -> list[str]:
+    """Run an ffmpeg-python output node in `folder` and return the last lines of its log.
+
+    `on_progress` gets the share done, 0 to 1, at least four times a second once `duration_s` (of the output) is given;
+    whatever it raises stops FFmpeg and passes through, which is how work is cancelled. MediaError says what went wrong.
+    """
+    import ffmpeg
+
+    command = [
+        executable(),
+        *("-hide_banner", "-nostdin", "-nostats", "-y", "-loglevel", f"level+{loglevel}"),
+        *("-progress", "pipe:1", "-stats_period", str(POLL_S), "-filter_complex_threads", str(thread_count())),
+        *ffmpeg.get_args(output),
+    ]
+    process = subprocess.Popen(  # noqa: S603 - our own binary, no shell, arguments are separate strings
+        command,
+        cwd=folder,
+        env={**os.environ, "AV_LOG_FORCE_NOCOLOR": "1", "FONTCONFIG_FILE": str(folder.absolute() / FONTS_CONF)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=_die_with_parent(),  # noqa: PLW1509 - calls one system call that was looked up before the fork
+    )
+    log: deque[str] = deque(maxlen=STDERR_LINES)
+    with process:
+        try:
+            _watch(process, log, duration_s, on_progress)
+        finally:
+            if process.poll() is None:
+                process.kill()
+    if process.returncode != 0:
+        raise _failure(process.returncode, list(log))
+    return list(log)
+
+
+def capture(output: Any, *, folder: Path) -> bytes:
+    """Run an ffmpeg-python output on `pipe:1` and return those bytes (few: pixels or samples to look at)."""
+    import ffmpeg
+
+    quiet = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+warning")
+    command = [executable(), *quiet, *ffmpeg.get_args(output)]
+    done = subprocess.run(  # noqa: S603 - our own binary, no shell, arguments are separate strings
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        preexec_fn=_die_with_parent(),
+    )
+    if done.returncode != 0:
+        raise _failure(done.returncode, done.stderr.decode(errors="replace").splitlines())
+    return done.stdout
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """Return what makes FFmpeg die with us (Linux): a killed child must not leave its encoder running.
+
+    The signal follows the thread that forked, so FFmpeg is started by the thread that waits for it.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def set_death_signal() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return set_death_signal
+
+
+def _watch(
+    process: subprocess.Popen[bytes],
+    log: deque[str],
+    duration_s: float | None,
+    on_progress: Callable[[float], None] | None,
+) -> None:
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+    assert process.stderr is not None  # noqa: S101 - PIPE was asked for
+    reader = threading.Thread(target=_collect, args=(process.stderr, log), daemon=True)
+    reader.start()
+    share, buffer = 0.0, b""
+    done: dict[bytes, bytes] = {}
+    moved_s = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            if selector.select(POLL_S):
+                chunk = os.read(process.stdout.fileno(), 65536)
+                if not chunk:
+                    break
+                *lines, buffer = (buffer + chunk).split(b"\n")
+                share = max(share, *(_share(line, duration_s) for line in lines), 0.0)
+                if _moves(done, lines):
+                    moved_s = time.monotonic()
+            if time.monotonic() - moved_s > STALL_S:
+                raise MediaError(TIMED_OUT, f"FFmpeg stood still for {STALL_S:.0f} s")
+            if on_progress is not None:
+                on_progress(share)
+    process.wait()
+    reader.join()
+
+
+def _moves(done: dict[bytes, bytes], lines: Sequence[bytes]) -> bool:
+    """Note what the lines of `-progress` say of work done; return whether any of it has changed."""
+    news = {name: value for name, _, value in (line.partition(b"=") for line in lines) if name in _WORK}
+    moves = any(done.get(name) != value for name, value in news.items())
+    done.update(news)
+    return moves
+
+
+def _collect(stream: IO[bytes], log: deque[str]) -> None:
+    log.extend(line.decode(errors="replace").rstrip() for line in stream)
+
+
+def _share(line: bytes, duration_s: float | None) -> float:
+    """Return the share done that a line of `-progress` tells, 0 when it tells none."""
+    name, _, value = line.partition(b"=")
+    if name != b"out_time_us" or not duration_s or not value.strip().isdigit():
+        return 0.0
+    return min(1.0, int(value) / 1e6 / duration_s)
+
+
+def telling_line(log: Sequence[str]) -> str:
+    """Return the log line that says most about a failure: the first error that is not about the errors themselves."""
+    found = ""
+    for line in log:
+        match = _LEVEL.search(line)
+        level = match["level"] if match else "info"
+        text = _bare(line)
+        if level in {"error", "fatal", "panic"} and text and not text.startswith(_GENERIC):
+            return text
+        found = text or found
+    return found
+
+
+def _bare(line: str) -> str:
+    """Return what a log line says, without the module's address and the level."""
+    return _PREFIX.sub("", _LEVEL.sub("", _PREFIX.sub("", line), count=1)).strip()[:LINE_CHARS]
+
+
+def _failure(returncode: int, log: Sequence[str]) -> MediaError:
+    line = telling_line(log)
+    if returncode < 0:
+        cause = _SIGNALS.get(-returncode, CRASHED)
+        return MediaError(cause, line or f"FFmpeg was ended by signal {-returncode}")
+    if returncode == ENDED_BY_SIGNAL and not line:
+        return MediaError(TIMED_OUT, "the limit of processor time was reached")
+    limited = resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY
+    for sign, cause in (*_CAUSES, *(_CAUSES_WHEN_LIMITED if limited else ()), *_VAGUE_CAUSES):
+        found = next((text for text in log if sign in text), None)
+        if found is not None:
+            return MediaError(cause, _bare(found))
+    return MediaError(ENCODE_FAILED, line or f"FFmpeg ended with status {returncode}")

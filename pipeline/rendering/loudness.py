@@ -1,0 +1,107 @@
+"""Loudness by EBU R128 (ITU-R BS.1770): measured first, then reached by one gain, and a true-peak limiter if needed.
+
+FFmpeg's `loudnorm` is left out on purpose: when the peaks do not leave room it silently becomes a compressor that rides
+the level through the clip. One gain keeps the balance of quiet and loud as it was; only peaks that would pass the
+ceiling are held, by a limiter at four times the sample rate (the oversampling of BS.1770-4, annex 2).
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from pipeline.rendering import ffmpeg as runner
+from pipeline.rendering import graph
+from pipeline.rendering.material import Material
+
+CEILING_DBTP = -2.0
+"""Encoders add up to some 0.8 dB to peaks, so clips end under the -1 dBTP that platforms ask for."""
+SILENCE_LUFS = -65.0
+"""Below this there is nothing to make louder but noise (the meter itself ends at -70)."""
+MAX_GAIN_DB = 30.0
+"""What a whisper needs; more would lift the noise of a quiet room to the level of speech."""
+TOLERANCE_LU = 0.3
+LIMITER_PASSES = 3
+"""Holding peaks takes loudness away; after three corrections the rest is below hearing."""
+OVERSAMPLING = 4
+LAME_LOSS_DB = 0.446
+"""LAME scales what it is given by 0.95 against clipping; a clip that is to land on a target gets that back before."""
+
+Filters = list[tuple[str, dict[str, Any]]]
+
+_INTEGRATED = re.compile(r"\bI:\s+(-?\d+(?:\.\d+)?|-?inf|nan) LUFS")
+_PEAK = re.compile(r"\bPeak:\s+(-?\d+(?:\.\d+)?|-?inf|nan) dBFS")
+
+
+class Loudness(Struct, frozen=True, kw_only=True):
+    """Integrated loudness in LUFS (-70 or less is silence) and true peak in dBTP."""
+
+    lufs: float
+    true_peak_db: float
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is nothing to hear."""
+        return not self.lufs > SILENCE_LUFS
+
+
+def measure(folder: Path, material: Material, filters: Filters | None = None) -> Loudness:
+    """Measure the sound of a clip as it would be published, behind these filters."""
+    chain = graph.sound(graph.source(material), material)
+    for name, arguments in filters or []:
+        chain = chain.filter(name, **arguments)
+    chain = chain.filter("ebur128", peak="true", framelog="quiet")
+    output = chain.output("-", format="null").global_args("-copyts")
+    return parse("\n".join(runner.run(output, folder=folder, loglevel="info")))
+
+
+def parse(log: str) -> Loudness:
+    """Read the summary that FFmpeg's `ebur128` filter logs at the end."""
+    integrated, peaks = _INTEGRATED.findall(log), _PEAK.findall(log)
+    return Loudness(lufs=_number(integrated), true_peak_db=_number(peaks))
+
+
+def level(folder: Path, material: Material, target_lufs: float) -> Filters:
+    """Return the filters that bring a clip to a loudness, none for silence; decodes its sound once to four times."""
+    found = measure(folder, material)
+    if found.is_silent:
+        return []
+    gain_db = _capped(target_lufs - found.lufs)
+    if found.true_peak_db + gain_db <= CEILING_DBTP:
+        return gain(gain_db)
+    rate = graph.output_rate(material.audio) if material.audio else graph.MAX_SAMPLE_RATE
+    for _ in range(LIMITER_PASSES):
+        after = measure(folder, material, limited(gain_db, rate))
+        missing = target_lufs - after.lufs
+        if abs(missing) <= TOLERANCE_LU or gain_db >= MAX_GAIN_DB:
+            break
+        gain_db = _capped(gain_db + missing)
+    return limited(gain_db, rate)
+
+
+def gain(gain_db: float) -> Filters:
+    """Return the filter that changes the level by some decibels."""
+    return [("volume", {"volume": f"{gain_db:.3f}dB", "precision": "double"})]
+
+
+def limited(gain_db: float, rate: int) -> Filters:
+    """Return filters that change the level and then hold true peaks under the ceiling."""
+    ceiling = 10 ** (CEILING_DBTP / 20)
+    limiter = {"limit": f"{ceiling:.6f}", "attack": 5, "release": 50, "level": "disabled", "latency": 1}
+    return [
+        *gain(gain_db),
+        ("aresample", {"sample_rate": rate * OVERSAMPLING}),
+        ("alimiter", limiter),
+        ("aresample", {"sample_rate": rate}),
+    ]
+
+
+def _capped(gain_db: float) -> float:
+    return min(MAX_GAIN_DB, gain_db)
+
+
+def _number(found: list[str]) -> float:
+    """Return the last number, minus infinity where the meter had nothing to say."""
+    value = float(found[-1]) if found else float("-inf")
+    return value if value == value else float("-inf")  # noqa: PLR0124 - NaN is the number that differs from itself

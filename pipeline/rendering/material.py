@@ -1,0 +1,237 @@
+"""What a clip is made from: a local file, the streams in it that count, and which of its timestamps are the clip."""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+import av
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pipeline.cutting.segment import ANY_SUFFIX, TIME_SLACK_S, SegmentReport, extract_segment
+from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
+from pipeline.plan import STANDSTILL_STEPS
+from pipeline.probe import probe_media
+from pipeline.reading.streams import zero_s
+from pipeline.source import open_media
+from pipeline.types import Probe, Source, StreamInfo
+
+HD_LINES = 720
+"""Colours of unmarked video are BT.709 from this height on and BT.601 below, as players assume."""
+STANDSTILL_S = Fraction(1, 8)
+"""A picture that has stood for longer than this is held from the start on, however slow the frames are (slides)."""
+ROUNDING_S = Fraction(1, 1000)
+"""Times come from people and JSON rounded to milliseconds; a frame this little after the start is the one meant."""
+HELD_FRAMES = Fraction(3, 2)
+"""A last frame that should show for more than this many of its durations is held by repeating it."""
+CLOCK = 90_000
+"""Ticks a second: whole for 24, 25, 30, 50, 60 and 30000/1001, and 6 µs off at the worst."""
+LEAST_CLOCK = 10_000
+FALLBACK_FRAME = Fraction(1, 25)
+
+
+def clock_for(frame_rate: float | None) -> int:
+    """Return ticks a second of which frames at this rate take a whole number: 90,000 unless it is 24/1.001 and such."""
+    if not frame_rate:
+        return CLOCK
+    rate = Fraction(frame_rate).limit_denominator(1001)
+    if rate <= 0 or (CLOCK * rate.denominator) % rate.numerator == 0 or rate.numerator < LEAST_CLOCK:
+        return CLOCK
+    return rate.numerator
+
+
+class Material(Struct, frozen=True, kw_only=True):
+    """The part of a local file that becomes a clip. Times are the file's own timestamps, in seconds, exact.
+
+    `shown_from` is the time of the frame that is on the screen at `start` (earlier than `start` where the frame rate
+    varies or the cut falls between two frames); `held` is how long the last frame must be repeated to reach `end`.
+    """
+
+    name: str
+    """File name inside the scratch folder."""
+    start: Fraction
+    end: Fraction
+    video: StreamInfo | None
+    audio: StreamInfo | None
+    shown_from: Fraction = Fraction(0)
+    held: Fraction = Fraction(0)
+    is_even: bool = True
+    """Whether the frames follow each other in steps as even as they are short, from the first to the last."""
+    unmarked_matrix: str | None = None
+    """The colour matrix to assume (`bt709`, `smpte170m`), None where the file says it or colours are RGB."""
+
+    @property
+    def clock(self) -> int:
+        """Ticks a second that the picture's times are kept in."""
+        return clock_for(self.video.frame_rate if self.video else None)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the clip in seconds."""
+        return float(self.end - self.start)
+
+
+class Segment(Struct, frozen=True, kw_only=True):
+    """A stretch of a recording as a local file, from the keyframe before it on.
+
+    `start_s` and `end_s` are what was asked for, counted from the file's own start.
+    """
+
+    path: Path
+    is_faithful: bool
+    """Whether the copy says of its streams all that the source does; if not, only `material` knows their shape."""
+    start_s: float
+    end_s: float
+    probe: Probe
+    material: Material
+    bytes_read: int
+
+
+def fetch(
+    source: Source | str | Path,
+    *,
+    out: Path,
+    start_s: float,
+    end_s: float,
+    on_progress: Callable[[float], None] | None = None,
+) -> Segment:
+    """Copy the packets of a stretch of a recording into a local file and return it as material.
+
+    `out` has no suffix: the container is the one that keeps most of what the source says. What is known of the streams
+    (rotation, HDR, rhythm) is read from the copy, so the source is read once. MediaError `out_of_range` and those of
+    opening a recording.
+    """
+    made = _extract(source, out, start_s, end_s, on_progress)
+    path = Path(made.path)
+    with open_media(path) as media:
+        zero = zero_s(media.container)
+        found = probe_media(media)
+    # The report stays a millisecond before the start, for containers that round.
+    offset = Fraction(made.offset_s) + (TIME_SLACK_S if made.offset_s > 0 else 0)
+    offset = offset.limit_denominator(1_000_000)
+    duration = Fraction(made.duration_s).limit_denominator(1_000_000)
+    video, audio = _stream(found, found.video), _stream(found, found.audio)
+    is_faithful = video is None or video.sample_aspect == made.sample_aspect
+    if video is not None:
+        video = replace(video, sample_aspect=made.sample_aspect)
+    material = look_at(
+        path.parent, path.name, start=zero + offset, end=zero + offset + duration, streams=(video, audio)
+    )
+    return Segment(
+        path=path,
+        start_s=float(offset),
+        end_s=float(offset + duration),
+        probe=found,
+        is_faithful=is_faithful,
+        material=material,
+        bytes_read=made.bytes_read,
+    )
+
+
+def _extract(
+    source: Source | str | Path, out: Path, start_s: float, end_s: float, on_progress: Callable[[float], None] | None
+) -> SegmentReport:
+    """Copy into the container that fits the source, or into NUT, which takes everything, where that one refuses."""
+    try:
+        return extract_segment(
+            source, start_s=start_s, end_s=end_s, out=out.with_suffix(ANY_SUFFIX), on_progress=on_progress
+        )
+    except MediaError as exc:
+        if exc.cause is not ENCODE_FAILED:
+            raise
+    return extract_segment(source, start_s=start_s, end_s=end_s, out=out.with_suffix(".nut"), on_progress=on_progress)
+
+
+def _stream(found: Probe, index: int | None) -> StreamInfo | None:
+    return None if index is None else found.stream(index)
+
+
+def look_at(
+    folder: Path, name: str, *, start: Fraction, end: Fraction, streams: tuple[StreamInfo | None, StreamInfo | None]
+) -> Material:
+    """Read the packet times of a local file and return the material of a clip from `start` to `end`.
+
+    The clip begins with the frame on the screen at `start`, at that frame's own time unless it has long been standing.
+
+    `streams` are its video and audio stream, as they are in that file. MediaError `out_of_range` when neither the
+    picture nor the sound reaches into the clip.
+    """
+    video, audio = streams
+    if video is None:
+        return Material(name=name, start=start, end=end, video=None, audio=audio)
+    with av.open(str(folder / name)) as container:
+        stream = container.streams[video.index]
+        assert isinstance(stream, av.VideoStream)  # noqa: S101 - the probe said so
+        matrix = _assumed_matrix(stream, video)
+        times = _frame_times(container, stream)
+    shown = _shown_at(times, start)
+    if shown is not None and abs(start - shown) < min(STANDSTILL_S, Fraction(STANDSTILL_STEPS) * _usual_step(times)):
+        # An even rhythm from the first frame on: picture and sound move together, by less than a frame.
+        start, end = shown, end - (start - shown)
+    inside = [(time, length) for time, length in times if time < end]
+    if not inside or inside[-1][0] + inside[-1][1] <= start:
+        if audio is None:
+            raise MediaError(OUT_OF_RANGE, "there is no picture between the start and the end", stream=video.index)
+        return Material(name=name, start=start, end=end, video=None, audio=audio)
+    last, length = inside[-1]
+    gap = end - last
+    held = gap - length if length and gap > length * HELD_FRAMES else Fraction(0)
+    return Material(
+        name=name,
+        start=start,
+        end=end,
+        video=video,
+        audio=audio,
+        shown_from=inside[0][0] if shown is None else shown,
+        held=held,
+        is_even=shown == start and _is_even([time for time, _ in inside if time >= start]),
+        unmarked_matrix=matrix,
+    )
+
+
+def _shown_at(times: list[tuple[Fraction, Fraction]], start: Fraction) -> Fraction | None:
+    """Return the time of the frame on the screen at `start`, None before the first one."""
+    at = bisect_right(times, start + ROUNDING_S, key=lambda pair: pair[0])
+    return times[at - 1][0] if at else None
+
+
+def _usual_step(times: list[tuple[Fraction, Fraction]]) -> Fraction:
+    return median(_steps([time for time, _ in times]) or [FALLBACK_FRAME])
+
+
+def _is_even(times: list[Fraction]) -> bool:
+    steps = _steps(times)
+    return not steps or max(steps) < min(STANDSTILL_S, HELD_FRAMES * median(steps))
+
+
+def _steps(times: list[Fraction]) -> list[Fraction]:
+    return [later - time for time, later in pairwise(times) if later > time]
+
+
+def _frame_times(container: av.container.InputContainer, stream: av.VideoStream) -> list[tuple[Fraction, Fraction]]:
+    """Return (time, nominal duration) of every frame in order of display; nothing is decoded."""
+    rate = stream.average_rate or stream.base_rate
+    nominal = 1 / Fraction(rate) if rate else FALLBACK_FRAME
+    base = Fraction(stream.time_base) if stream.time_base else Fraction(1, 90000)
+    found = []
+    for packet in container.demux(stream):
+        if packet.size == 0 or packet.is_discard:
+            continue
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is not None:
+            found.append((stamp * base, packet.duration * base if packet.duration else nominal))
+    return sorted(found)
+
+
+def _assumed_matrix(stream: av.VideoStream, info: StreamInfo) -> str | None:
+    context = stream.codec_context
+    if int(context.colorspace) != _UNSPECIFIED or (info.pix_fmt or "").startswith(("gbr", "rgb", "bgr", "pal", "arg")):
+        return None
+    return "bt709" if (info.height or 0) >= HD_LINES else "smpte170m"
+
+
+_UNSPECIFIED = 2
+"""AVCOL_SPC_UNSPECIFIED."""

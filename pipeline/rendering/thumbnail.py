@@ -1,0 +1,179 @@
+"""Pictures of a clip: the most telling frame, an animated preview, a storyboard."""
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+from msgspec.structs import replace
+
+from pipeline.presets import Options, Picture, even
+from pipeline.rendering import ffmpeg as runner
+from pipeline.rendering import graph
+from pipeline.rendering.graph import Look
+from pipeline.rendering.material import Material
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+THUMBNAIL_LONG_SIDE = 1280
+PREVIEW_LONG_SIDE = 320
+PREVIEW_S = 3.0
+PREVIEW_BEFORE_S = 1.0
+"""The preview starts a second before the most telling frame: the way into the moment is part of it."""
+PREVIEW_RATE = 8
+"""Frames a second: motion reads as motion, and three seconds stay near 100 KB."""
+PREVIEW_QUALITY = 50
+JPEG_QUALITY = 3
+"""FFmpeg's scale from 2 (best) to 31."""
+STORYBOARD_COLUMNS = 10
+STORYBOARD_FRAMES = 50
+STORYBOARD_WIDTH = 160
+LOOK_WIDTH = 96
+"""Frames are compared at this width: enough to tell black, blurred and empty from a picture."""
+ENOUGH_KEYFRAMES = 3
+MAX_CANDIDATES = 24
+EDGE_S = 0.25
+"""Frames this close to either end of a clip lose to others: cuts, fades and flashes live there."""
+EDGE_FACTOR = 0.6
+FULL_CONTRAST = 55.0
+"""Standard deviation of luma (of 255) beyond which more contrast says nothing more."""
+FULL_SHARPNESS = 12.0
+"""Mean absolute Laplacian of luma beyond which a small picture is simply sharp."""
+DARK, BRIGHT = 20.0, 235.0
+"""Mean luma outside of which a frame counts as black or blown out."""
+
+
+def telling_score(luma: "NDArray[np.uint8]") -> float:
+    """Return how much a frame shows, 0 to 1: spread of tones times contrast times sharpness, little for black or white.
+
+    `luma` is a small picture (rows, columns) of 0 to 255.
+    """
+    picture = luma.astype(np.float32)
+    if picture.size == 0 or min(picture.shape) < 3:  # noqa: PLR2004 - a Laplacian needs a neighbour on each side
+        return 0.0
+    counts = np.bincount(luma.reshape(-1) >> 2, minlength=64)
+    share = counts[counts > 0] / luma.size
+    tones = float(-(share * np.log2(share)).sum()) / 6.0
+    laplacian = (
+        4 * picture[1:-1, 1:-1] - picture[:-2, 1:-1] - picture[2:, 1:-1] - picture[1:-1, :-2] - picture[1:-1, 2:]
+    )
+    contrast = min(1.0, float(picture.std()) / FULL_CONTRAST)
+    sharpness = min(1.0, float(np.abs(laplacian).mean()) / FULL_SHARPNESS)
+    exposed = 1.0 if DARK <= float(picture.mean()) <= BRIGHT else 0.1
+    return tones * (0.3 + 0.7 * contrast) * (0.3 + 0.7 * sharpness) * exposed
+
+
+def telling_time(folder: Path, material: Material) -> Fraction:
+    """Return the timestamp of the frame of the material that shows most; keyframes alone when there are enough."""
+    frames = list(_small_frames(folder, material, keyframes_only=True))
+    if len(frames) < ENOUGH_KEYFRAMES:
+        frames = list(_small_frames(folder, material, keyframes_only=False)) or frames
+    if not frames:
+        return material.shown_from
+    first, last = material.start + Fraction(EDGE_S), material.end - Fraction(EDGE_S)
+    weighed = [(telling_score(luma) * (1.0 if first <= time <= last else EDGE_FACTOR), -time) for time, luma in frames]
+    return -max(weighed)[1]
+
+
+def write_thumbnail(folder: Path, material: Material, at: Fraction, name: str) -> tuple[int, int]:
+    """Write the frame at a timestamp as JPEG, long side 1280 at most; return its width and height."""
+    picture = _bounded(material, THUMBNAIL_LONG_SIDE)
+    still = replace(material, start=at, shown_from=at, end=max(material.end, at + 1), held=Fraction(0))
+    chain = graph.video(_seek(material, at), still, Look(picture=picture, options=Options()))
+    _run(folder, _jpeg(chain, name))
+    return picture.width, picture.height
+
+
+def write_preview(folder: Path, material: Material, at: Fraction, name: str) -> tuple[int, int, float]:
+    """Write up to three seconds around a timestamp as an animated WebP; return width, height and seconds."""
+    start = max(material.start, min(at - Fraction(PREVIEW_BEFORE_S), material.end - Fraction(PREVIEW_S)))
+    end = min(material.end, start + Fraction(PREVIEW_S))
+    picture = _bounded(material, PREVIEW_LONG_SIDE)
+    shown = material.shown_from if start == material.start else start
+    part = replace(material, start=start, shown_from=shown, end=end, held=Fraction(0))
+    chain = graph.video(_seek(material, shown), part, Look(picture=picture, options=Options()))
+    chain = chain.filter("fps", fps=PREVIEW_RATE)
+    options = {"c:v": "libwebp_anim", "quality": PREVIEW_QUALITY, "compression_level": 3, "loop": 0, "format": "webp"}
+    _run(folder, chain.output(f"file:{name}", **options).global_args("-copyts"))
+    return picture.width, picture.height, float(end - start)
+
+
+def write_storyboard(folder: Path, material: Material, name: str) -> tuple[int, int]:
+    """Write one JPEG with frames at even distances in rows of ten, left to right; return its width and height.
+
+    There are `STORYBOARD_FRAMES` frames 160 pixels wide, fewer when the clip has fewer than ten a second to show.
+    """
+    count = max(1, min(STORYBOARD_FRAMES, int(material.duration_s * 10)))
+    columns = min(STORYBOARD_COLUMNS, count)
+    rows = math.ceil(count / columns)
+    whole = _bounded(material, THUMBNAIL_LONG_SIDE)
+    height = even(STORYBOARD_WIDTH * whole.height / whole.width)
+    look = Look(picture=Picture(width=STORYBOARD_WIDTH, height=height), options=Options())
+    chain = graph.video(_seek(material, material.shown_from), material, look)
+    chain = chain.filter("fps", fps=f"{count / material.duration_s:.6f}", round="near")
+    chain = chain.filter("tile", layout=f"{columns}x{rows}", nb_frames=count)
+    _run(folder, _jpeg(chain, name))
+    return columns * STORYBOARD_WIDTH, rows * height
+
+
+def _bounded(material: Material, long_side: int) -> Picture:
+    from pipeline.presets import display_size
+
+    assert material.video is not None  # noqa: S101 - callers have a picture
+    width, height = display_size(material.video)
+    scale = min(1.0, long_side / max(width, height))
+    return Picture(width=even(width * scale), height=even(height * scale))
+
+
+def _seek(material: Material, to: Fraction) -> Any:
+    """Open the material at the keyframe before a timestamp; the chain trims exactly."""
+    if to <= material.shown_from:
+        return graph.source(material)
+    return runner.open_input(
+        material.name, noautorotate=None, ss=graph.seconds(to), seek_timestamp=1, accurate_seek=None
+    )
+
+
+def _jpeg(chain: Any, name: str) -> Any:
+    """Full-range JPEG, as viewers expect it."""
+    full = chain.filter("scale", out_range="pc").filter("format", pix_fmts="yuvj420p")
+    options = {"frames:v": 1, "c:v": "mjpeg", "q:v": JPEG_QUALITY, "format": "image2", "update": 1}
+    return full.output(f"file:{name}", **options).global_args("-copyts")
+
+
+def _run(folder: Path, output: Any) -> None:
+    runner.run(output, folder=folder)
+
+
+def _small_frames(
+    folder: Path, material: Material, *, keyframes_only: bool
+) -> Iterable[tuple[Fraction, "NDArray[np.uint8]"]]:
+    """Yield (timestamp, small luma picture) of frames inside the material, at most some two dozen, evenly chosen."""
+    assert material.video is not None  # noqa: S101 - callers have a picture
+    step = (material.end - material.start) / MAX_CANDIDATES
+    due = material.start
+    with av.open(str(folder / material.name)) as container:
+        stream = container.streams[material.video.index]
+        assert isinstance(stream, av.VideoStream)  # noqa: S101 - the probe said so
+        stream.thread_type = "AUTO"
+        stream.codec_context.skip_frame = "NONKEY" if keyframes_only else "NONREF"
+        for frame in container.decode(stream):
+            if frame.pts is None or frame.time_base is None:
+                continue
+            time = frame.pts * Fraction(frame.time_base)
+            if time >= material.end:
+                break
+            if time >= due:
+                due = time + step
+                yield time, small_luma(frame)
+
+
+def small_luma(frame: "av.VideoFrame") -> "NDArray[np.uint8]":
+    """Return the brightness of a frame as a small picture (rows, columns)."""
+    height = max(3, round(frame.height * LOOK_WIDTH / max(1, frame.width)))
+    small = frame.reformat(width=LOOK_WIDTH, height=min(height, 4 * LOOK_WIDTH), format="gray")
+    return np.asarray(small.to_ndarray(), dtype=np.uint8)
