@@ -11,11 +11,10 @@ from db import renders as render_rows
 from db.clips import Clip, ClipSpec, RenderSubject
 from db.connection import Transaction, as_service
 from db.recordings import Recording
-from services import events, highlights, jobs, naming, quotas, recordings, renders
+from services import events, framing, highlights, jobs, naming, quotas, recordings, renders
 from services.errors import ConflictError, NotFoundError, QuotaExceededError
 from services.framing import ClipStyle
 from services.jobs import Job
-from services.outbound import framing
 from services.paging import Page, TimeCursor, page_of
 from services.quotas import Tier
 
