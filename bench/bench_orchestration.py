@@ -41,9 +41,10 @@ def main() -> None:
         media = make_media(Path(name) / "talk.mp4")
         with database(settings) as pool:
             recording_id, user_id = add_recording(pool, settings, media)
-            pairs = [(time_service(pool, user_id, recording_id), time_child(media)) for _ in range(options.clips + 1)][
-                1:
-            ]
+            pairs = [
+                (time_service(pool, user_id, recording_id, start_s=number * STEP_S), time_child(media, number * STEP_S))
+                for number in range(options.clips + 1)
+            ][1:]
     whole = statistics.median(one for one, _ in pairs)
     alone = statistics.median(one for _, one in pairs)
     added = statistics.median(one - other for one, other in pairs)
