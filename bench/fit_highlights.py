@@ -30,7 +30,7 @@ from pipeline.timeline import Timeline, TimelineBuilder
 
 Sources = frozenset[str]
 Predictions = list[dict[str, float]]
-MODEL_PATH = Path(__file__).parent.parent / "pipeline" / "highlights_model.json"
+MODEL_PATH = Path(__file__).parent.parent / "pipeline" / "listening" / "highlights_model.json"
 LISTENERS = {"laughter": ("laughter",), "crowd": ("applause", "cheering"), "shout": ("shout",)}
 SIGNALS = {
     "loudness": ("level", "level_peak", "before", "after"),
