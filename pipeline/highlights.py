@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.listening.features import ROWS_PER_S
+from pipeline.listening.features import ROWS_PER_S, SILENCE_DB
 from pipeline.listening.highlights_boundaries import Placer, Span
-from pipeline.listening.highlights_scoring import Core, Hearing, OptionsError, signal_names
+from pipeline.listening.highlights_scoring import UNHEARD_DB, Core, Hearing, OptionsError, signal_names
 from pipeline.listening.timeline_file import Timeline
 from pipeline.types import ActivityEvent, DetectOptions, Highlight
 
@@ -28,6 +28,8 @@ def detect(timeline: Timeline, options: DetectOptions, activity: Sequence[Activi
     if options.min_s > options.max_s:
         raise OptionsError(f"min_s ({options.min_s:g}) must not be greater than max_s ({options.max_s:g}).")
     hearing = Hearing(timeline, options, activity)
+    if not activity and float(hearing.level_db.max(initial=SILENCE_DB)) < UNHEARD_DB:
+        return []  # nothing was heard and nobody did anything: what is left would be the base rate alone
     cores = hearing.cores(LEAST_SCORE)
     placer = Placer(
         hearing.level_db,
