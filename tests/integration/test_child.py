@@ -20,6 +20,7 @@ from workers.child import ChildFailedError, Policy, environment, run_child
 
 ROOMY = Policy(wall_s=60, limits=Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**30, files=256))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LAUNCHER = "launch.py"
 
 
 @pytest.fixture
@@ -95,6 +96,27 @@ def test_failure_keeps_the_childs_own_words(attempt: Attempt, tmp_path: Path, sc
     assert not caught.value.failed.retryable
 
 
+def media_children() -> list[psutil.Process]:
+    """Find the media children of this process, which may have servers of other tests as children too."""
+    return [child for child in psutil.Process().children() if any(LAUNCHER in part for part in command_of(child))]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # gone, or not ours yet
+        return []
+
+
+def child_with_encoder() -> list[psutil.Process]:
+    """Find the media child and what it has started, once it has started something."""
+    for child in media_children():
+        started = child.children(recursive=True)
+        if started:
+            return [child, *started]
+    return []
+
+
 @pytest.mark.parametrize("reason", [Stop.CANCELLED, Stop.LEASE_LOST, Stop.DRAINED])
 def test_stop_kills_child_and_encoder_at_once(attempt: Attempt, media: Path, scratch: Path, reason: Stop) -> None:
     outcome: list[BaseException] = []
@@ -107,9 +129,7 @@ def test_stop_kills_child_and_encoder_at_once(attempt: Attempt, media: Path, scr
 
     thread = threading.Thread(target=work)
     thread.start()
-    mine = psutil.Process()
-    wait_for(lambda: len(mine.children(recursive=True)) > 1, what="the encoder")
-    family = mine.children(recursive=True)
+    family: list[psutil.Process] = wait_for(child_with_encoder, what="the encoder")
     attempt.stop(reason)
     thread.join(2)
     assert [error.reason for error in outcome if isinstance(error, StoppedError)] == [reason]
@@ -139,7 +159,7 @@ def test_processor_time_ends_in_timed_out(attempt: Attempt, media: Path, scratch
 
 def test_killed_child_is_a_crash_that_may_be_tried_again(attempt: Attempt, media: Path, scratch: Path) -> None:
     def kill() -> None:
-        child = wait_for(lambda: psutil.Process().children(), what="the child")[0]
+        child = wait_for(media_children, what="the child")[0]
         os.kill(child.pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
