@@ -36,6 +36,7 @@ SERVICE = Identity(role="service_role")
 """The system itself: workers, dispatcher, maintenance, and the few use cases that look across owners."""
 
 SET_IDENTITY = "SELECT set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
+ALLOW_LOSS = "SELECT set_config('synchronous_commit', 'off', true)"
 SET_ROLE = "SELECT set_config('role', %s, true)"
 
 
@@ -94,6 +95,15 @@ class Database:
             if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
                 raise
             raise DatabaseUnavailableError("The database does not answer; try again in a moment") from error
+
+
+def allow_loss(tx: Transaction) -> None:
+    """Let this transaction's commit not wait for the disk.
+
+    If PostgreSQL crashes within the next second (three times wal_writer_delay) it may be undone, whole. Only for what
+    is noticed and done again then: never for what somebody was told.
+    """
+    tx.execute(ALLOW_LOSS)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from db import dispatch as rows
-from db.connection import Transaction
+from db.connection import Transaction, allow_loss
 from db.dispatch import Flight, Sent
 from services.fairness import Fairness, Load, Share, share_of
 from services.jobs import QUEUES
@@ -34,6 +34,8 @@ class Dispatch:
 
     def next_batch(self, tx: Transaction) -> list[Sent]:
         """Mark the jobs to be sent now, over all queues, and return them in the order in which to send them."""
+        # A mark that is lost with PostgreSQL makes the message stale, or the job is sent twice and claimed once.
+        allow_loss(tx)
         rows.keep_to_indexes(tx)
         queues = rows.list_queues(tx, QUEUES)
         slots = rows.count_slots(tx, silent_s=WORKER_SILENT_S) if queues else {}

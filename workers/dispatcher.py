@@ -30,8 +30,8 @@ SLOW_POLL_S = 1.0
 """How late a job that was put off, or whose bell was lost, may be seen."""
 STANDBY_POLL_S = 1.0
 BROKER_PAUSE_S = 1.0
-GATHER_S = 0.005
-"""Two hundred rounds a second are enough for thousands of jobs, and a round costs the same for one as for ten."""
+GATHER_S = 0.002
+"""Some hundred rounds a second are enough for thousands of jobs, and a round costs the same for one as for ten."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 # A dispatcher whose machine vanished must not hold the lock for the two hours of a default TCP time-out.

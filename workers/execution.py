@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from db import dispatch
-from db.connection import SERVICE, DatabaseUnavailableError, Transaction
+from db.connection import SERVICE, DatabaseUnavailableError, Transaction, allow_loss
 from db.jobs import find_job
 from services import lifecycle, spans
 from services.jobs import Job, LeaseLostError, log_fields
@@ -50,7 +50,7 @@ def execute(runtime: Runtime, job_id: UUID, dispatch_no: int, works: Mapping[str
             if span is not None:
                 span.set_attribute("snuggles.state", job.state if job else "lost")
             if job is None or job.state != "succeeded":
-                _discard(attempt)
+                _discard(runtime, attempt)
     finally:
         runtime.keeper.remove(attempt)
 
@@ -60,6 +60,8 @@ def _claim(runtime: Runtime, job_id: UUID, dispatch_no: int) -> Job | None:
         if runtime.gate.is_closed:
             dispatch.unmark(tx, [(job_id, dispatch_no)])
             return None
+        # A crash of PostgreSQL that undoes a claim leaves us a lease that is lost at its next renewal.
+        allow_loss(tx)
         return lifecycle.claim(tx, job_id=job_id, dispatch_no=dispatch_no, worker_id=runtime.worker_id)
 
 
@@ -147,13 +149,28 @@ def _already_ended(tx: Transaction, attempt: Attempt) -> Job | None:
     return job
 
 
-def _discard(attempt: Attempt) -> None:
+def _discard(runtime: Runtime, attempt: Attempt) -> None:
     """Delete what an attempt stored in vain; what stays behind is found by the sweep of objects."""
+    if not attempt.written:
+        return
     try:
-        for store, key in attempt.written:
+        with runtime.database.transaction(SERVICE) as tx:
+            is_ours = _owns_its_number(tx, attempt)
+        for store, key in attempt.written if is_ours else ():
             store.delete([key])
-    except StorageError as error:
+    except (StorageError, DatabaseUnavailableError) as error:
         log.warning("objects_not_discarded", error=str(error))
+
+
+def _owns_its_number(tx: Transaction, attempt: Attempt) -> bool:
+    """Say whether nobody else can have stored anything under this attempt's number.
+
+    A claim that a crash of PostgreSQL has undone gives its number to the next one.
+    """
+    job = find_job(tx, attempt.job.id)
+    if job is None or job.attempt > attempt.job.attempt:
+        return True
+    return job.attempt == attempt.job.attempt and job.state not in ("running", "succeeded")
 
 
 @contextmanager

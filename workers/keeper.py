@@ -12,7 +12,7 @@ import structlog
 from msgspec import Struct
 
 from db import workers
-from db.connection import SERVICE, Database, DatabaseUnavailableError
+from db.connection import SERVICE, Database, DatabaseUnavailableError, allow_loss
 from services import jobs
 from services.jobs import Lease
 from workers.attempt import Attempt, Stop
@@ -81,6 +81,7 @@ class Keeper:
     def beat(self, *, wake: bool) -> None:
         """Say that this process lives, and learn whether an operator wants it drained."""
         with self._database.transaction(SERVICE) as tx:
+            allow_loss(tx)
             wants_drain = workers.beat(
                 tx,
                 worker_id=self.identity.worker_id,
@@ -124,6 +125,7 @@ class Keeper:
         if not attempts:
             return
         with self._database.transaction(SERVICE) as tx:
+            allow_loss(tx)  # the next renewal is a second away
             kept = jobs.renew(tx, [attempt.renewal() for attempt in attempts])
         for attempt in attempts:
             is_cancelled = kept.get(attempt.job.id)

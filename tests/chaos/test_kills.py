@@ -35,9 +35,10 @@ def count(database: Database, statement: str) -> int | None:
         return None
 
 
-def ask_for_clips(database: Database, user_id: UUID, recording_id: UUID, number: int) -> None:
+def ask_for_clips(database: Database, user_id: UUID, recording_id: UUID, number: int, *, first: int = 0) -> None:
+    """Ask for clips that begin a second apart: the same one asked for twice would be made once."""
     with database.transaction(SERVICE) as tx:
-        for place in range(number):
+        for place in range(first, first + number):
             clips.create(
                 tx,
                 user_id=user_id,
@@ -145,8 +146,8 @@ def test_rolling_restart_charges_no_attempt(
     [(user_id, recording_id)] = make_owners(database, stores, tmp_path, 1)
     fleet.dispatcher()
     running = fleet.worker(threads=2)
-    ask_for_clips(database, user_id, recording_id, 6)
-    for _ in range(2):
+    for turn in range(2):
+        ask_for_clips(database, user_id, recording_id, 6, first=6 * turn)
         wait_for(lambda process=running: children(process), what="a media child")
         following = fleet.worker(threads=2)
         running.terminate()
@@ -154,7 +155,7 @@ def test_rolling_restart_charges_no_attempt(
         assert running.wait(20) == 0
         running = following
     wait_for(lambda: count(database, OPEN) == 0, what="the end of all jobs")
-    assert_all_is_counted(database, stores, fleet, [user_id], 6)
+    assert_all_is_counted(database, stores, fleet, [user_id], 12)
     charged = rows(database, "SELECT DISTINCT charged FROM jobs WHERE kind = 'render'")
     assert charged == [{"charged": 1}]
 

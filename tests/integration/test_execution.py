@@ -247,3 +247,17 @@ def test_scratch_of_dead_processes_is_swept_and_of_living_ones_kept(tmp_path: Pa
     assert not folder.exists()
     living.close()
     assert list(root.iterdir()) == []
+
+
+def test_objects_stay_when_a_lost_claim_gave_their_number_to_another(
+    runtime: Runtime, job: Job, database: Database
+) -> None:
+    def work(runtime: Runtime, attempt: Attempt) -> Publish:
+        store_something(runtime, attempt)
+        # PostgreSQL crashed and forgot this claim; another worker has made the same claim since.
+        rows(database, "UPDATE jobs SET lease_token = gen_random_uuid() WHERE id = %(id)s RETURNING id", id=job.id)
+        return publish_seven
+
+    run(runtime, job, work)
+    assert found(database, job)["state"] == "running"
+    assert stored(runtime.stores) == [KEY]
