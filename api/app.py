@@ -144,7 +144,7 @@ def create_app(deps: Deps, *, route_handlers: Sequence[ControllerRouterHandler] 
                 yield
         finally:
             deps.database.close()
-            deps.redis.close()
+            deps.redis.connection_pool.disconnect()  # close() leaves a pool it was given alone
 
     return Api(
         handlers,

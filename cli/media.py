@@ -44,7 +44,11 @@ def clip(  # noqa: PLR0913 - one parameter for each option
     chosen = parse_formats(formats) if formats is not None else None
     opened = open_source(source)
     options = DetectOptions(sensitivity=_number("--sensitivity", sensitivity), top=top)
-    with interruptible(), TemporaryDirectory(prefix="snuggles-") as scratch, progress_bars(enabled=not json) as begin:
+    with (
+        interruptible() as hear,
+        TemporaryDirectory(prefix="snuggles-") as scratch,
+        progress_bars(hear, enabled=not json) as begin,
+    ):
         analysis = analyse(opened, options, Path(scratch), begin("listening"))
         style = Style(
             formats=chosen or default_formats(analysis.probe, preset),
@@ -73,7 +77,11 @@ def highlights(
 
     opened = open_source(source)
     options = DetectOptions(sensitivity=_number("--sensitivity", sensitivity), top=top)
-    with interruptible(), TemporaryDirectory(prefix="snuggles-") as scratch, progress_bars(enabled=not json) as begin:
+    with (
+        interruptible() as hear,
+        TemporaryDirectory(prefix="snuggles-") as scratch,
+        progress_bars(hear, enabled=not json) as begin,
+    ):
         analysis = analyse(opened, options, Path(scratch), begin("listening"))
     if json:
         print_json(_findings(source, analysis.probe, analysis.highlights))
@@ -115,7 +123,11 @@ def cut(  # noqa: PLR0913 - one parameter for each option
         },
         RenderTask,
     )
-    with interruptible(), progress_bars(enabled=not json) as begin, scratch_in(out.parent) as scratch:
+    with (
+        interruptible() as hear,
+        progress_bars(hear, enabled=not json) as begin,
+        scratch_in(out.parent) as scratch,
+    ):
         made = render(task, scratch, begin("cutting"))
         output = next(output for output in made.outputs if output.format == wanted)
         (scratch / output.path).replace(out)

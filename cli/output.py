@@ -1,7 +1,7 @@
 """Where commands write: answers to standard output, everything else to standard error."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,15 +37,29 @@ def clock(seconds: float) -> str:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does, so that it clears up after itself."""
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C and SIGTERM end a command so that it clears up after itself.
+
+    Yields what the work calls between its steps: an exception that is raised while a decoder reads through PyAV's C
+    callbacks is printed and dropped there, so an interruption that went unheard is raised again at the next step.
+    """
     import signal
 
+    is_asked = False
+
     def interrupt(_number: int, _frame: object) -> None:
+        nonlocal is_asked
+        is_asked = True
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    def hear() -> None:
+        if is_asked:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield hear
+        hear()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -15,8 +15,11 @@ Begin = Callable[[str], Emit]
 
 
 @contextmanager
-def progress_bars(*, enabled: bool = True) -> Iterator[Begin]:
-    """Offer one bar for each task on standard error; nothing is drawn when that is no terminal."""
+def progress_bars(hear: Callable[[], None], *, enabled: bool = True) -> Iterator[Begin]:
+    """Offer one bar for each task on standard error; nothing is drawn when that is no terminal.
+
+    `hear` is called at every event, to raise an interruption that the work did not notice.
+    """
     bars = progress.Progress(
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
@@ -32,6 +35,7 @@ def progress_bars(*, enabled: bool = True) -> Iterator[Begin]:
         task = bars.add_task(label, total=1.0, stage="")
 
         def draw(event: Event) -> None:
+            hear()
             if isinstance(event, Progress):
                 bars.update(task, completed=event.fraction, stage=event.stage)
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 import httpx
 import psutil
 from command import COMMAND, PLAIN
+from processes import runs
 
 WAIT_S = 90.0
 
@@ -96,11 +97,7 @@ class Stack:
 
     def survivors(self) -> list[psutil.Process]:
         """Return processes of this stack that still run."""
-        return [
-            process
-            for process in self.seen.values()
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [process for process in self.seen.values() if runs(process)]
 
     def kill(self, name: str) -> None:
         """kill -9 a part and wait until it is there again and the service is well."""

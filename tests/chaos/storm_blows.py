@@ -9,6 +9,7 @@ from collections.abc import Callable
 import psutil
 import structlog
 from fleet import children, wait_for
+from processes import all_gone
 from storm_scratch import forbid_files, full
 from storm_site import Pulse, Site, kill_postgres
 
@@ -187,7 +188,3 @@ class Storm:
 
     def _pause(self) -> None:
         time.sleep(self._dice.uniform(0.2, 2.0))
-
-
-def all_gone(processes: list[psutil.Process]) -> bool:
-    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)

@@ -12,6 +12,7 @@ import pytest
 import redis
 from durable import Servers
 from fleet import Fleet, add_ready_recording, add_user, children, frozen, make_media, rows, wait_for
+from processes import all_gone
 
 from db.connection import SERVICE, Database, DatabaseUnavailableError
 from services import clips, jobs, quotas
@@ -84,10 +85,6 @@ def assert_plays(path: Path) -> None:
     """FFmpeg decodes it without a word."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-f", "null", "-"]
     assert subprocess.run(command, check=True, capture_output=True).stderr == b""
-
-
-def all_gone(processes: list[psutil.Process]) -> bool:
-    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
 def test_kills_during_a_burst_lose_nothing_and_repeat_nothing(

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from fleet import wait_for
+from processes import runs
 
 from workers.process import LINE_BYTES, ChildProcess, LineTooLongError
 
@@ -27,7 +28,10 @@ def lines(child: ChildProcess, request: bytes = b"") -> list[str]:
 
 
 def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return not runs(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_lines_come_out_and_the_request_goes_in(tmp_path: Path) -> None:
