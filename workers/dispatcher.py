@@ -19,16 +19,15 @@ from db import dispatch as rows
 from db.connection import CONNECT_TIMEOUT_S, SERVICE, SET_IDENTITY, Transaction
 from db.dispatch import Sent
 from services import schedules
-from services.dispatch import DISPATCHER_LOCK, Dispatch
+from services.dispatch import Dispatch
 from services.settings import Settings
 from workers.broker import declare_queues, message, open_broker
 from workers.gate import Gate
+from workers.leadership import lead
 from workers.reconciler import Reconciler
 
-TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) AS is_ours"
 SLOW_POLL_S = 1.0
 """How late a job that was put off, or whose bell was lost, may be seen."""
-STANDBY_POLL_S = 1.0
 BROKER_PAUSE_S = 1.0
 GATHER_S = 0.002
 """Some hundred rounds a second are enough for thousands of jobs, and a round costs the same for one as for ten."""
@@ -89,7 +88,7 @@ class Dispatcher:
 
     def _serve(self) -> None:
         with self._connect() as connection:
-            if not self._lead(connection):
+            if not lead(connection, self._stopped):
                 return
             log.info("dispatcher_active")
             connection.execute("LISTEN jobs_queued")
@@ -110,15 +109,6 @@ class Dispatcher:
             application_name="snuggles-dispatcher",
             **KEEPALIVE,
         )
-
-    def _lead(self, connection: Transaction) -> bool:
-        """Wait until the lock is ours; False when told to stop before."""
-        while not self._stopped.is_set():
-            row = connection.execute(TRY_LOCK, (DISPATCHER_LOCK,)).fetchone()
-            if row and row["is_ours"]:
-                return True
-            self._stopped.wait(STANDBY_POLL_S)
-        return False
 
     def _dispatch(self, connection: Transaction, dispatch: Dispatch) -> None:
         """Send until nothing more may be sent now; leave it for a moment when the broker is away."""

@@ -200,3 +200,23 @@ def test_standby_dispatcher_takes_over(servers: Servers, fleet: Fleet, database:
     queue_small_jobs(database, 50)
     wait_for(lambda: count(database, OPEN) == 0, what="the end of all jobs")
     assert events(database) == {"queued": 100, "claimed": 100, "succeeded": 100}
+
+
+def test_standby_takes_over_from_a_frozen_dispatcher_which_stands_by_when_it_wakes(
+    servers: Servers, fleet: Fleet, database: Database
+) -> None:
+    assert servers
+    first = fleet.dispatcher()
+    wait_for(lambda: "dispatcher_active" in fleet.log_of(first), what="the first dispatcher")
+    second = fleet.dispatcher()
+    fleet.worker(threads=2)
+    with frozen(first):
+        queue_small_jobs(database, 50)
+        wait_for(lambda: count(database, OPEN) == 0, what="the end of all jobs")
+        assert "dispatcher_unseated" in fleet.log_of(second)
+    wait_for(lambda: "dispatcher_interrupted" in fleet.log_of(first), what="the sleeper to notice")
+    queue_small_jobs(database, 50)
+    wait_for(lambda: count(database, OPEN) == 0, what="the end of all jobs")
+    assert events(database) == {"queued": 100, "claimed": 100, "succeeded": 100}
+    assert fleet.log_of(first).count("dispatcher_active") == 1
+    assert first.poll() is None
