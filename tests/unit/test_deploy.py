@@ -12,6 +12,8 @@ from cli.stack.parts import SETTINGS
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMMANDS = {command.name or command.callback.__name__ for command in app.registered_commands}
+NEEDED = "sum(max by (queue) (snuggles_slots_needed))"
+"""What autoscalers go by: one number, however many API processes say it."""
 KNOWN = {*SETTINGS, "PORT", "MIGRATION_DATABASE_URL"}
 
 
@@ -46,6 +48,9 @@ def test_kubernetes_runs_commands_that_exist_with_settings_that_exist() -> None:
             assert {variable["name"] for variable in container.get("env", [])} <= KNOWN
         if document["kind"] == "ScaledObject":
             assert ("Deployment", document["spec"]["scaleTargetRef"]["name"]) in names
+            (trigger,) = document["spec"]["triggers"]
+            assert trigger["metadata"]["query"] == NEEDED
+            assert f"`{NEEDED}`" in (ROOT / "docs/observability.md").read_text()
 
 
 def containers(document: dict[str, Any]) -> list[dict[str, Any]]:
