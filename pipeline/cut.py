@@ -14,7 +14,7 @@ from pipeline.cutting.segment import SegmentReport, extract_segment
 from pipeline.cutting.splice import Splicer
 from pipeline.cutting.times import check_range, known_duration
 from pipeline.errors import NO_STREAMS, OUT_OF_RANGE, UNSUPPORTED_OUTPUT, MediaError
-from pipeline.plan import REASONS, CutPlan, plan_cut
+from pipeline.plan import REASONS, STANDSTILL_S, CutPlan, plan_cut
 from pipeline.reading.demux import Demuxer
 from pipeline.reading.index import open_indexed
 from pipeline.reading.streams import Selection, select_streams
@@ -140,7 +140,8 @@ class _Cut:
         start, stop = ticks(self.begin, video.time_base), ticks(self.end, video.time_base)
         meant = start + ticks(ROUNDING_S, video.time_base)
         start = min((u.pts for u in found.pictures if start <= u.pts <= meant), default=start)
-        return plan_cut(found.pictures, start, stop, self.accuracy)
+        standstill = ticks(STANDSTILL_S, video.time_base)
+        return plan_cut(found.pictures, start, stop, self.accuracy, standstill=standstill)
 
     def _draft(self, found: Survey, plan: CutPlan) -> "Draft":
         """Fix the times of the clip: those of its pictures, where it has any."""

@@ -7,6 +7,7 @@ and units stand in decoding order, as they do in the file.
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from statistics import median
 from typing import Literal, NamedTuple
@@ -15,6 +16,8 @@ MIN_COPIED_SHARE = 0.1
 """Below this share of pictures to copy, encoding all of them costs hardly more and leaves no seam."""
 STANDSTILL_STEPS = 1.5
 """A picture that was already standing for this many usual steps is not gone back to: it is held from the cut on."""
+STANDSTILL_S = Fraction(1, 8)
+"""Nor is one that was standing for longer than this, however slow the pictures are (slides, screen recordings)."""
 
 Reason = Literal["inside_one_gop", "open_gop", "little_to_copy", "no_keyframe", "broken_order", "changes_midway"]
 REASONS: dict[Reason, str] = {
@@ -46,13 +49,15 @@ class Unit(NamedTuple):
 class Encode:
     """Encode the pictures shown in [start, end), decoding from unit `decode_from`.
 
-    With `holds`, the picture shown before `start` is still there then and becomes the first one, at `start`.
+    With `holds`, the picture shown before `start` is still there then and becomes the first one, at `start`. With
+    `awaits`, there is none yet: the first that comes, be it at `end` only, is shown from `start` on.
     """
 
     start: int
     end: int
     decode_from: int
     holds: bool = False
+    awaits: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,16 +101,21 @@ class CutPlan:
 
 
 def plan_cut(
-    units: Sequence[Unit], start: int, end: int, accuracy: Literal["exact", "fast", "encode"] = "exact"
+    units: Sequence[Unit],
+    start: int,
+    end: int,
+    accuracy: Literal["exact", "fast", "encode"] = "exact",
+    *,
+    standstill: int | None = None,
 ) -> CutPlan:
     """Plan the pictures of [start, end).
 
     `exact` begins with the picture on the screen at `start`. Where pictures follow each other steadily it is moved
-    back to that picture's own time, by less than a step, and `end` with it; one that has stood for longer is
-    shown from `start` on. `fast` starts at the keyframe at or before `start`. `units` must reach back to that keyframe
-    and on to the last unit needed.
+    back to that picture's own time, by less than a step, and `end` with it; one that has stood for longer, or for
+    `standstill` ticks, is shown from `start` on. `fast` starts at the keyframe at or before `start`. `units` must reach
+    back to that keyframe and on to the last unit needed.
     """
-    begin, stop, holds = (start, end, False) if accuracy == "fast" else _snap(units, start, end)
+    begin, stop, holds = (start, end, False) if accuracy == "fast" else _snap(units, start, end, standstill)
     if not any(u.pts < stop and u.pts + max(1, u.duration) > begin for u in units):
         return CutPlan(start, end, ())
     stop = min(stop, max(u.pts + max(1, u.duration) for u in units))
@@ -116,7 +126,7 @@ def plan_cut(
     return _plan_exact(units, begin, stop, holds=holds)
 
 
-def _snap(units: Sequence[Unit], start: int, end: int) -> tuple[int, int, bool]:
+def _snap(units: Sequence[Unit], start: int, end: int, standstill: int | None) -> tuple[int, int, bool]:
     """Return the first and last time of the clip, and whether its first picture has been standing since before."""
     times = sorted(u.pts for u in units)
     shown = bisect_right(times, start) - 1
@@ -126,7 +136,8 @@ def _snap(units: Sequence[Unit], start: int, end: int) -> tuple[int, int, bool]:
     if early == 0:
         return start, end, False
     steps = [b - a for a, b in pairwise(times) if b > a]
-    if steps and early < STANDSTILL_STEPS * median(steps):
+    is_steady = bool(steps) and early < STANDSTILL_STEPS * median(steps)
+    if is_steady and (standstill is None or early < standstill):
         return times[shown], end - early, False
     return start, end, True
 
@@ -160,10 +171,11 @@ def _plan_exact(units: Sequence[Unit], begin: int, stop: int, *, holds: bool) ->
         return _encode_all(units, begin, stop, holds=holds, reason="broken_order")
     segments: list[Segment] = []
     if begin < units[first].pts:
-        origin = _decode_from(units, begin)
+        earliest = min(u.pts for u in units)
+        origin = _decode_from(units, max(begin, earliest))
         if origin is None:
             return _encode_all(units, begin, stop, holds=holds, reason="no_keyframe")
-        segments.append(Encode(begin, units[first].pts, origin, holds))
+        segments.append(Encode(begin, units[first].pts, origin, holds, awaits=earliest > begin))
     segments.append(Copy(units[first].pts, copied_end, first, last, skip))
     if copied_end < stop:
         origin = _decode_from(units, copied_end)

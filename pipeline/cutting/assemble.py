@@ -67,10 +67,18 @@ def _encode(draft: Draft, segment: Encode) -> Part:
 
 
 def _pictures(draft: Draft, segment: Encode) -> Iterator[VideoFrame]:
-    """Yield the decoded pictures of a segment; the one that is held from before it, at its start."""
+    """Yield the decoded pictures of a segment; the one that is held from before it, or awaited, at its start."""
     held: VideoFrame | None = None
+    awaits = segment.awaits
     for frame in _decoded(draft, segment):
-        if frame.pts is None or frame.pts >= segment.end:
+        if frame.pts is None:
+            continue
+        if awaits:
+            awaits = False
+            frame.pts = segment.start
+            yield frame
+            continue
+        if frame.pts >= segment.end:
             continue
         if frame.pts < segment.start:
             held = frame
@@ -88,7 +96,7 @@ def _pictures(draft: Draft, segment: Encode) -> Iterator[VideoFrame]:
 def _decoded(draft: Draft, segment: Encode) -> Iterator[VideoFrame]:
     video = draft.demuxer.selection.video
     assert video is not None  # noqa: S101 - the plan has pictures
-    last = max(i for i, unit in enumerate(draft.survey.pictures) if unit.pts < segment.end)
+    last = _last_needed(draft.survey.pictures, segment)
     number = -1
     if not video.codec_context.is_open:
         video.thread_type = "AUTO"
@@ -106,6 +114,12 @@ def _decoded(draft: Draft, segment: Encode) -> Iterator[VideoFrame]:
         return
     except AV_ERRORS as exc:
         raise as_media_error(exc, DECODE_FAILED, stream=video.index) from exc
+
+
+def _last_needed(units: list[Unit], segment: Encode) -> int:
+    """Return the number of the last packet that decoding a segment needs."""
+    end = max(segment.end, min(unit.pts for unit in units) + 1) if segment.awaits else segment.end
+    return max(i for i, unit in enumerate(units) if unit.pts < end)
 
 
 class _Assembly:

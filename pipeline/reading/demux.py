@@ -161,9 +161,14 @@ def to_start(media: Media) -> None:
     with contextlib.suppress(*AV_ERRORS):
         if may_restart(media):
             container.seek(0, unsupported_byte_offset=True)
+            return
+        # By the stream that starts first: the places that Matroska knows of others may all lie behind its beginning.
+        begins = [(s.start_time * _base(s), s) for s in container.streams if s.start_time is not None]
+        if begins:
+            begin, first = min(begins, key=lambda each: each[0])
+            container.seek(floor(begin / _base(first)) - 1, stream=first)
         else:
-            begins = [s.start_time * _base(s) for s in container.streams if s.start_time is not None]
-            container.seek(floor(min([*begins, zero_s(container)]) / AV_TIME_BASE) - 1)
+            container.seek(floor(zero_s(container) / AV_TIME_BASE) - 1)
 
 
 def may_restart(media: Media) -> bool:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from pipeline.cutting.segment import ANY_SUFFIX, TIME_SLACK_S, SegmentReport, extract_segment
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
-from pipeline.plan import STANDSTILL_STEPS
+from pipeline.plan import STANDSTILL_S, STANDSTILL_STEPS
 from pipeline.probe import probe_media
 from pipeline.reading.streams import zero_s
 from pipeline.source import open_media
@@ -21,8 +21,6 @@ from pipeline.types import Probe, Source, StreamInfo
 
 HD_LINES = 720
 """Colours of unmarked video are BT.709 from this height on and BT.601 below, as players assume."""
-STANDSTILL_S = Fraction(1, 8)
-"""A picture that has stood for longer than this is held from the start on, however slow the frames are (slides)."""
 ROUNDING_S = Fraction(1, 1000)
 """Times come from people and JSON rounded to milliseconds; a frame this little after the start is the one meant."""
 HELD_FRAMES = Fraction(3, 2)

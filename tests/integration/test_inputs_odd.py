@@ -26,6 +26,7 @@ from pipeline.cut import cut
 from pipeline.errors import MediaError
 from pipeline.probe import probe
 from pipeline.types import Accuracy
+from pipeline.verify import Expectation, verify
 
 NTSC = Fraction(30000, 1001)
 ACCURACIES: tuple[Accuracy, ...] = ("exact", "encode")
@@ -60,6 +61,54 @@ def test_picture_that_stands_still_is_shown_from_the_cut_on(tmp_path: Path, accu
     assert shown[0].time_s == pytest.approx(0, abs=0.002)
     assert shown[1].time_s == pytest.approx(1.0, abs=0.045)
     assert sound_of(out).end_s == pytest.approx(2.4, abs=0.045)
+    assert complaints(out) == ""
+
+
+SLIDES = ("-vf", "setpts=1.24*N/TB", "-fps_mode", "vfr", "-enc_time_base", "1/1000")
+
+
+def test_slow_slides_begin_where_they_were_asked(tmp_path: Path) -> None:
+    """A picture every 1.24 s: at 4.6 s number 3 has been standing for 0.88 s."""
+    source = record(tmp_path / "slides.mp4", seconds=0.32, video=(*H264, "-g", "2", *SLIDES), audio=None)
+    out = tmp_path / "clip.mp4"
+    report = cut(source, start_s=4.6, end_s=8.6, out=out)
+    assert (report.accuracy, report.start_s, report.end_s) == ("exact", 4.6, 8.6)
+    shown = pictures_of(out)
+    assert [p.number for p in shown] == [3, 4, 5, 6]
+    assert [p.time_s for p in shown] == pytest.approx([0.0, 0.36, 1.6, 2.84], abs=0.002)
+    assert complaints(out) == ""
+
+
+def late_video(folder: Path) -> Path:
+    """Two seconds of sound before the first picture."""
+    source = record(folder / "before.mkv", seconds=4, video=(*H264, "-g", "25"))
+    run_ffmpeg("-itsoffset", "2", "-i", source, "-i", source, "-map", "0:v", "-map", "1:a", "-c", "copy",
+               folder / "late.mkv")  # fmt: skip
+    return folder / "late.mkv"
+
+
+def test_first_picture_stands_until_it_moves_where_it_comes_late(tmp_path: Path) -> None:
+    source, out = late_video(tmp_path), tmp_path / "clip.mp4"
+    report = cut(source, start_s=1.5, end_s=3.5, out=out)
+    assert (report.accuracy, report.notes) == ("exact", [])
+    assert report.copied_s == pytest.approx(1.5)
+    shown = pictures_of(out)
+    assert [p.number for p in shown] == [0, *range(38)]
+    assert [p.time_s for p in shown[:3]] == pytest.approx([0.0, 0.5, 0.54], abs=0.002)
+    heard = sound_of(out)
+    assert origin_s(heard, 0.2, 1.7) == pytest.approx(1.7, abs=0.002)
+    verify(out, Expectation(duration_s=2.0, video=True, audio=True, pictures=39))
+    assert complaints(out) == ""
+
+
+def test_sound_before_the_first_picture_is_a_clip_of_its_own(tmp_path: Path) -> None:
+    out = tmp_path / "clip.mp4"
+    report = cut(late_video(tmp_path), start_s=0.2, end_s=1.7, out=out)
+    assert report.accuracy == "exact"
+    heard = sound_of(out)
+    assert origin_s(heard, heard.start_s + 0.1, 0.3) == pytest.approx(0.3 + heard.start_s, abs=0.002)
+    assert heard.end_s == pytest.approx(1.5, abs=0.03)
+    assert probe(out).video is None
     assert complaints(out) == ""
 
 

@@ -196,6 +196,35 @@ def test_standing_picture_is_held_from_the_cut_on() -> None:
     assert isinstance(plan.segments[1], Copy)
 
 
+def slides(count: int, *, every: int) -> list[Unit]:
+    return [Unit(n * every, n * every, every, is_key=True, is_seam=True) for n in range(count)]
+
+
+def test_slide_that_stood_for_longer_than_the_standstill_is_held_however_slow_the_slides_are() -> None:
+    plan = plan_cut(slides(10, every=1000), 2700, 6700, standstill=125)
+    assert (plan.start, plan.end) == (2700, 6700)
+    assert plan.segments == (Encode(2700, 3000, 2, holds=True), Copy(3000, 6700, 3, 6))
+
+
+def test_slide_that_came_just_before_the_cut_is_gone_back_to() -> None:
+    plan = plan_cut(slides(10, every=1000), 2100, 6700, standstill=125)
+    assert plan == CutPlan(2000, 6600, (Copy(2000, 6600, 2, 6),))
+
+
+@pytest.mark.parametrize("every_key", [1, 4])
+def test_first_picture_is_shown_from_the_cut_on_when_it_comes_later(every_key: int) -> None:
+    units = [u._replace(pts=u.pts + 300, dts=u.dts + 300) for u in steady(20, key_every=every_key)]
+    plan = plan_cut(units, 120, 400)
+    assert plan == CutPlan(120, 400, (Encode(120, 300, 0, awaits=True), Copy(300, 400, 0, 9)))
+
+
+def test_first_picture_that_no_copy_may_begin_with_is_encoded_from_the_cut_on() -> None:
+    units = [u._replace(pts=u.pts + 300, dts=u.dts + 300) for u in steady(20, key_every=5)]
+    units[0] = units[0]._replace(is_seam=False)
+    plan = plan_cut(units, 120, 450)
+    assert plan.segments == (Encode(120, 350, 0, awaits=True), Copy(350, 450, 5, 14))
+
+
 def test_times_without_pictures_give_an_empty_plan() -> None:
     assert plan_cut(steady(10, key_every=5), 500, 600).segments == ()
 
