@@ -19,6 +19,8 @@ class JobFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ids: list[UUID] | None = None
     user_id: UUID | None = None
+    email: str | None = None
+    """The owner's address."""
     queue: str | None = None
     kind: str | None = None
     state: str | None = None
@@ -84,6 +86,14 @@ class SeriesPoint(Struct, frozen=True, kw_only=True):
     run_s: float
 
 
+class Receiver(Struct, frozen=True, kw_only=True):
+    """Where a webhook sends to, and whose it is."""
+
+    id: UUID
+    url: str
+    email: str
+
+
 class AuditEntry(Struct, frozen=True, kw_only=True):
     """Something that an operator did."""
 
@@ -102,6 +112,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 CONDITIONS: Mapping[str, str] = {
     "ids": "jobs.id = ANY(%(ids)s)",
     "user_id": "jobs.user_id = %(user_id)s",
+    "email": "jobs.user_id = (SELECT users.id FROM users WHERE users.email = lower(%(email)s))",
     "queue": "jobs.queue = %(queue)s",
     "kind": "jobs.kind = %(kind)s",
     "state": "jobs.state = %(state)s",
@@ -168,6 +179,11 @@ SELECT to_timestamp(floor(extract(epoch FROM bucket) / %(step_s)s) * %(step_s)s)
 FROM job_series WHERE bucket >= now() - make_interval(secs => %(back_s)s)
 GROUP BY 1, 2 ORDER BY 1, 2
 """
+LIST_EMAILS = "SELECT id, email FROM users WHERE id = ANY(%(user_ids)s)"
+LIST_RECEIVERS = """
+SELECT webhooks.id, webhooks.url, users.email FROM webhooks JOIN users ON users.id = webhooks.user_id
+WHERE webhooks.id = ANY(%(webhook_ids)s)
+"""
 SET_PAUSED = """
 INSERT INTO queue_controls (queue, is_paused) VALUES (%(queue)s, %(is_paused)s)
 ON CONFLICT (queue) DO UPDATE SET is_paused = excluded.is_paused, updated_at = now()
@@ -211,6 +227,17 @@ def list_workers(tx: Transaction) -> list[WorkerState]:
 def list_tenants(tx: Transaction, *, system: UUID, limit: int) -> list[Tenant]:
     """List who has most in the queue."""
     return [Tenant(**row) for row in tx.execute(LIST_TENANTS, {"system": system, "limit": limit})]
+
+
+def list_emails(tx: Transaction, user_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the addresses of owners, by id."""
+    return {row["id"]: row["email"] for row in tx.execute(LIST_EMAILS, {"user_ids": list(user_ids)})}
+
+
+def list_receivers(tx: Transaction, webhook_ids: Sequence[UUID]) -> dict[UUID, Receiver]:
+    """Return where webhooks send to, by id."""
+    rows = tx.execute(LIST_RECEIVERS, {"webhook_ids": list(webhook_ids)})
+    return {row["id"]: Receiver(**row) for row in rows}
 
 
 def list_series(tx: Transaction, *, back_s: int, step_s: int) -> list[SeriesPoint]:

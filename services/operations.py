@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from db import deliveries as delivery_rows
 from db import dispatch, workers
 from db import jobs as job_rows
 from db import metrics as metric_rows
@@ -15,15 +16,15 @@ from db import operations as rows
 from db.connection import Transaction
 from db.deliveries import Delivery
 from db.jobs import Cursor
-from db.operations import AuditEntry, JobFilter, SeriesPoint, Tenant, WorkerState
-from services import lifecycle
+from db.operations import AuditEntry, JobFilter, Receiver, SeriesPoint, Tenant, WorkerState
+from services import lifecycle, webhooks
 from services.dispatch import WORKER_SILENT_S
 from services.errors import InvalidFieldError, NotFoundError
 from services.fairness import SYSTEM
 from services.jobs import QUEUES, Job, JobEvent
 from services.paging import Page, page_of
 
-__all__ = ["AuditEntry", "JobFilter", "SeriesPoint", "Tenant", "WorkerState"]
+__all__ = ["AuditEntry", "JobFilter", "Receiver", "SeriesPoint", "Tenant", "WorkerState"]
 
 Action = Literal["retry", "discard", "cancel", "run_next"]
 BULK_LIMIT = 10_000
@@ -132,6 +133,11 @@ def search_jobs(tx: Transaction, wanted: JobFilter, *, limit: int, cursor: Curso
     return page_of(found, limit, [(job.created_at, job.id) for job in found])
 
 
+def emails_of(tx: Transaction, jobs: Sequence[Job]) -> dict[UUID, str]:
+    """Return the addresses of the jobs' owners, by id; the system's own jobs have none."""
+    return rows.list_emails(tx, list({job.user_id for job in jobs if job.user_id is not None}))
+
+
 def get_job(tx: Transaction, *, job_id: UUID) -> tuple[Job, list[JobEvent]]:
     """Return anybody's job with what happened to it; NotFoundError when there is none of that id."""
     job = job_rows.find_job(tx, job_id)
@@ -171,6 +177,25 @@ def list_deliveries(
     """List deliveries to all webhooks, newest first."""
     found = rows.list_deliveries(tx, limit=limit + 1, cursor=cursor, status=status)
     return page_of(found, limit, [(delivery.created_at, delivery.id) for delivery in found])
+
+
+def receivers_of(tx: Transaction, deliveries: Sequence[Delivery]) -> dict[UUID, Receiver]:
+    """Return where the deliveries' webhooks send to, by the webhook's id."""
+    return rows.list_receivers(tx, list({delivery.webhook_id for delivery in deliveries}))
+
+
+def replay_delivery(tx: Transaction, operator: Operator, *, delivery_id: UUID) -> Delivery:
+    """Send an ended delivery's event again, as a new delivery.
+
+    NotFoundError; ConflictError while it is pending, or its webhook is disabled.
+    """
+    found = delivery_rows.find_delivery(tx, delivery_id)
+    if found is None:
+        raise NotFoundError("There is no such delivery")
+    replayed = webhooks.replay(tx, user_id=found.user_id, webhook_id=found.webhook_id, delivery_id=found.id)
+    details = {"replayed_as": str(replayed.id)}
+    record(tx, operator, action="delivery.replay", subject=("delivery", str(delivery_id)), details=details)
+    return replayed
 
 
 def record(

@@ -88,6 +88,7 @@ def search_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     cursor: CursorParameter = None,
     id: Annotated[UUID | None, QueryParameter()] = None,  # noqa: A002 - the parameter's name
     user_id: Annotated[UUID | None, QueryParameter()] = None,
+    email: Annotated[str | None, QueryParameter(max_length=254, description="The owner's.")] = None,
     queue: Word = None,
     kind: Word = None,
     status: Annotated[JobStatus | None, QueryParameter()] = None,
@@ -102,6 +103,7 @@ def search_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     wanted = JobFilter(
         ids=None if id is None else [id],
         user_id=user_id,
+        email=email,
         queue=queue,
         kind=kind,
         state=status,
@@ -114,14 +116,17 @@ def search_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     )
     with deps.database.transaction(SERVICE) as tx:
         page = operations.search_jobs(tx, wanted, limit=limit, cursor=decode_time_cursor(cursor))
-    return Answer(data=Items(items=[operator_job_view(job) for job in page.items], next_cursor=page.next_cursor))
+        emails = operations.emails_of(tx, page.items)
+    items = [operator_job_view(job, emails) for job in page.items]
+    return Answer(data=Items(items=items, next_cursor=page.next_cursor))
 
 
 @get("/jobs/{job_id:uuid}", sync_to_thread=True)
 def get_job(job_id: FromPath[UUID], deps: NamedDependency[Deps]) -> Answer[OperatorJobDetailView]:
     """Show anybody's job with everything that happened to it."""
     with deps.database.transaction(SERVICE) as tx:
-        return Answer(data=operator_job_detail_view(*operations.get_job(tx, job_id=job_id)))
+        job, events = operations.get_job(tx, job_id=job_id)
+        return Answer(data=operator_job_detail_view(job, events, operations.emails_of(tx, [job])))
 
 
 @post("/jobs/retry", sync_to_thread=True, status_code=200)
@@ -194,7 +199,19 @@ def list_deliveries(
     """Show what was sent to all webhooks, newest first."""
     with deps.database.transaction(SERVICE) as tx:
         page = operations.list_deliveries(tx, limit=limit, cursor=decode_time_cursor(cursor), status=status)
-    return Answer(data=Items(items=[operator_delivery_view(row) for row in page.items], next_cursor=page.next_cursor))
+        receivers = operations.receivers_of(tx, page.items)
+    items = [operator_delivery_view(row, receivers) for row in page.items]
+    return Answer(data=Items(items=items, next_cursor=page.next_cursor))
+
+
+@post("/deliveries/{delivery_id:uuid}/replay", sync_to_thread=True, status_code=202)
+def replay_delivery(
+    delivery_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Answer[OperatorDeliveryView]:
+    """Send an ended delivery's event again, as a new delivery."""
+    with deps.database.transaction(SERVICE) as tx:
+        made = operations.replay_delivery(tx, operator_of(request.user), delivery_id=delivery_id)
+        return Answer(data=operator_delivery_view(made, operations.receivers_of(tx, [made])))
 
 
 @get("/audit", sync_to_thread=True)
@@ -250,6 +267,7 @@ ops_router = Router(
         pause_schedule,
         resume_schedule,
         list_deliveries,
+        replay_delivery,
         list_audit,
     ],
     guards=[operators_only],

@@ -1,5 +1,6 @@
 """The queue, its workers and its owners, as operators see them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from api.schemas.fields import JobStatus, Time
 from api.schemas.jobs import JobEventView, JobView, job_view
 from api.schemas.webhooks import DeliveryView, delivery_view
 from services.jobs import Job, JobEvent
-from services.operations import JobFilter, QueueState, SeriesPoint
+from services.operations import JobFilter, QueueState, Receiver, SeriesPoint
 from services.schedules import ScheduleState
 from services.webhooks import Delivery
 
@@ -22,6 +23,7 @@ class SelectionView(Struct, kw_only=True, forbid_unknown_fields=True):
     """All jobs that fit every condition given."""
 
     user_id: UUID | None = None
+    email: Annotated[str, Meta(max_length=254, description="The owner's.", examples=["ada@example.com"])] | None = None
     queue: Annotated[str, Meta(max_length=50, examples=["render"])] | None = None
     kind: Annotated[str, Meta(max_length=50, examples=["render"])] | None = None
     state: JobStatus | None = None
@@ -50,6 +52,7 @@ class OperatorJobView(JobView, kw_only=True):
     """A job of any owner, with what workers and dispatcher know of it."""
 
     user_id: UUID | None
+    email: Annotated[str | None, Meta(description="The owner's; null for the system's own jobs.")]
     queue: Annotated[str, Meta(examples=["render"])]
     priority: int
     charged: Annotated[int, Meta(description="Attempts that count against max_attempts.")]
@@ -71,6 +74,8 @@ class OperatorDeliveryView(DeliveryView, kw_only=True):
     """A delivery of any owner's webhook."""
 
     user_id: UUID
+    email: Annotated[str | None, Meta(description="The owner's.", examples=["ada@example.com"])]
+    url: Annotated[str | None, Meta(description="Where it is sent.", examples=["https://app.example.com/hooks"])]
 
 
 class QueuesView(Struct, kw_only=True):
@@ -96,9 +101,15 @@ class ScheduleView(Struct, kw_only=True):
     next_at: Time
 
 
-def operator_delivery_view(delivery: Delivery) -> OperatorDeliveryView:
-    """Show a delivery to an operator."""
-    return OperatorDeliveryView(**msgspec.structs.asdict(delivery_view(delivery)), user_id=delivery.user_id)
+def operator_delivery_view(delivery: Delivery, receivers: Mapping[UUID, Receiver]) -> OperatorDeliveryView:
+    """Show a delivery to an operator; `receivers` are webhooks by id."""
+    receiver = receivers.get(delivery.webhook_id)
+    return OperatorDeliveryView(
+        **msgspec.structs.asdict(delivery_view(delivery)),
+        user_id=delivery.user_id,
+        email=receiver.email if receiver else None,
+        url=receiver.url if receiver else None,
+    )
 
 
 def schedule_view(state: ScheduleState) -> ScheduleView:
@@ -118,11 +129,12 @@ def schedule_view(state: ScheduleState) -> ScheduleView:
     )
 
 
-def operator_job_view(job: Job) -> OperatorJobView:
-    """Show a job to an operator; the lease's token is nobody's business."""
+def operator_job_view(job: Job, emails: Mapping[UUID, str]) -> OperatorJobView:
+    """Show a job to an operator, with its owner's address from `emails`; the lease's token is nobody's business."""
     return OperatorJobView(
         **msgspec.structs.asdict(job_view(job)),
         user_id=job.user_id,
+        email=emails.get(job.user_id) if job.user_id else None,
         queue=job.queue,
         priority=job.priority,
         charged=job.charged,
@@ -135,10 +147,10 @@ def operator_job_view(job: Job) -> OperatorJobView:
     )
 
 
-def operator_job_detail_view(job: Job, events: list[JobEvent]) -> OperatorJobDetailView:
+def operator_job_detail_view(job: Job, events: list[JobEvent], emails: Mapping[UUID, str]) -> OperatorJobDetailView:
     """Show a job with its timeline."""
     timeline = [
         JobEventView(at=event.at, status=event.state, event=event.event, attempt=event.attempt, details=event.details)
         for event in events
     ]
-    return OperatorJobDetailView(**msgspec.structs.asdict(operator_job_view(job)), timeline=timeline)
+    return OperatorJobDetailView(**msgspec.structs.asdict(operator_job_view(job, emails)), timeline=timeline)

@@ -121,6 +121,25 @@ def test_deliveries_are_paged_newest_first(ada: Person, told: Receiver) -> None:
     assert second["next_cursor"] is None
 
 
+def test_operator_sees_where_a_delivery_went_and_replays_it(service: Service, ada: Person, told: Receiver) -> None:
+    webhook = ada.post("/api/webhooks", {"url": told.url, "events": EVENTS}).json()["data"]
+    sent = ada.post(f"/api/webhooks/{webhook['id']}/test").json()["data"]["id"]
+    operator = service.person(is_admin=True)
+    [shown] = operator.get("/api/ops/deliveries").json()["data"]["items"]
+    assert (shown["id"], shown["url"], shown["email"]) == (sent, told.url, ada.email)
+    assert operator.post(f"/api/ops/deliveries/{sent}/replay").status_code == 409
+    service.execute(
+        "UPDATE webhook_deliveries SET status = 'delivered', finished_at = now(), job_id = NULL, next_attempt_at = NULL"
+    )
+    replayed = operator.post(f"/api/ops/deliveries/{sent}/replay")
+    assert replayed.status_code == 202, replayed.text
+    assert (replayed.json()["data"]["replay_of"], replayed.json()["data"]["url"]) == (sent, told.url)
+    [entry] = operator.get("/api/ops/audit").json()["data"]["items"]
+    assert (entry["action"], entry["subject_id"]) == ("delivery.replay", sent)
+    assert operator.post(f"/api/ops/deliveries/{uuid4()}/replay").status_code == 404
+    assert ada.post(f"/api/ops/deliveries/{sent}/replay").status_code == 403
+
+
 def test_unreadable_last_event_id_is_refused(ada: Person) -> None:
     assert ada.get("/api/events", headers={"Last-Event-ID": "a"}).status_code == 422
 

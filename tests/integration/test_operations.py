@@ -70,6 +70,7 @@ def test_reading_is_for_operators_only(service: Service, path: str) -> None:
         f"/api/ops/workers/{UUID(int=1)}/drain",
         "/api/ops/schedules/prune-jobs/run",
         "/api/ops/schedules/prune-jobs/pause",
+        f"/api/ops/deliveries/{UUID(int=1)}/replay",
         "/api/admin/cleanup-clips",
         "/api/admin/reset-quotas",
     ],
@@ -105,6 +106,10 @@ def test_search_finds_by_every_condition(service: Service, owner: UUID) -> None:
     assert found("q=nothing+like+this") == set()
     assert found("created_before=2020-01-01T00:00:00Z") == set()
     assert len(found("created_after=2020-01-01T00:00:00Z")) == 3
+    [email] = {job["email"] for job in get(service, f"jobs?user_id={owner}")["items"]}
+    assert found(f"email={email.upper()}") == {str(dead.id), str(waiting.id)}
+    assert found("email=nobody@example.org") == set()
+    assert get(service, "jobs?kind=prune_jobs")["items"][0]["email"] is None
     detail = get(service, f"jobs/{dead.id}")
     assert [entry["event"] for entry in detail["timeline"]] == ["queued", "claimed", "failed"]
     assert "lease_token" not in detail
@@ -237,6 +242,7 @@ ANALYZE;
 """
 VALUES: dict[str, Any] = {
     "user_id": UUID(int=1),
+    "email": "u1@example.org",
     "queue": "render",
     "kind": "detect",
     "state": "failed",
