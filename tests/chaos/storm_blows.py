@@ -13,8 +13,12 @@ from processes import all_gone
 from storm_scratch import forbid_files, full
 from storm_site import Pulse, Site, kill_postgres
 
+from workers.leadership import LEASE_S
+
 DEATH_S = 20.0
 """How long a killed worker's children may take to follow it: a moment, on a machine that has one to spare."""
+WAKES_AFTER_S = LEASE_S + 3.0
+"""How long a dispatcher sleeps at least: past its lease and a standby's look."""
 FULL_S = 10.0
 """How long a disk stays full that nobody wants to write on."""
 HELD = (
@@ -35,6 +39,8 @@ class Storm:
         self._pulse = pulse
         self._has_small_disk = has_small_disk
         self._sleeper: subprocess.Popen[bytes] | None = None
+        self._sleeping_leader: subprocess.Popen[bytes] | None = None
+        self._slept_from_s = 0.0
         self._is_over: Callable[[], bool] = lambda: False
         self.struck: list[str] = []
         self._blows: list[Callable[[], None]] = [
@@ -46,6 +52,7 @@ class Storm:
             self.kill_postgres,
             self.kill_swift,
             self.freeze_worker,
+            self.freeze_dispatcher,
             self.fill_scratch,
             self.cut_postgres,
             self.cut_valkey,
@@ -67,8 +74,8 @@ class Storm:
                 self._thaw_if_missed()
 
     def calm(self) -> None:
-        """Let the frozen worker wake up, once its work is with others."""
-        while self._sleeper is not None:
+        """Let the frozen wake up, once their work is with others."""
+        while self._sleeper is not None or self._sleeping_leader is not None:
             self._pulse.feel()
             self._thaw_if_missed()
             time.sleep(0.1)
@@ -89,7 +96,10 @@ class Storm:
                 log.info("blow_missed")
 
     def kill_dispatcher(self) -> None:
-        self._kill(self._dice.choice(self._site.dispatchers))
+        victim = self._dice.choice(self._site.dispatchers)
+        if victim is self._sleeping_leader:
+            self._sleeping_leader = None
+        self._kill(victim)
 
     def kill_api(self) -> None:
         self._kill(self._dice.choice(list(self._site.apis.values())))
@@ -116,6 +126,13 @@ class Storm:
             self._pulse.wait(lambda: self._media() or self._is_over(), "a media child")
             self._sleeper = self._awake_worker()
             self._sleeper.send_signal(signal.SIGSTOP)
+
+    def freeze_dispatcher(self) -> None:
+        if self._sleeping_leader is None:
+            self._pulse.wait(self._leaders, "a dispatcher that leads")
+            self._sleeping_leader = self._dice.choice(self._leaders() or self._site.dispatchers)
+            self._sleeping_leader.send_signal(signal.SIGSTOP)
+            self._slept_from_s = time.monotonic()
 
     def fill_scratch(self) -> None:
         if not self._has_small_disk:
@@ -180,11 +197,22 @@ class Storm:
         return self._dice.choice(busy or awake)
 
     def _thaw_if_missed(self) -> None:
-        """A sleeper is woken when the last of its jobs has been given to another."""
-        if self._sleeper is None or self._site.rows(HELD, pid=self._sleeper.pid) != []:
-            return
-        self._sleeper.send_signal(signal.SIGCONT)
-        self._sleeper = None
+        """A worker is woken when the last of its jobs has been given to another, a dispatcher when another leads."""
+        if self._sleeper is not None and self._site.rows(HELD, pid=self._sleeper.pid) == []:
+            self._sleeper.send_signal(signal.SIGCONT)
+            self._sleeper = None
+        slept_s = time.monotonic() - self._slept_from_s
+        if self._sleeping_leader is not None and slept_s > WAKES_AFTER_S and self._leaders():
+            self._sleeping_leader.send_signal(signal.SIGCONT)
+            self._sleeping_leader = None
+
+    def _leaders(self) -> list[subprocess.Popen[bytes]]:
+        """Those awake that say that they lead. One may not have noticed yet that it no longer does."""
+        awake = [process for process in self._site.dispatchers if process is not self._sleeping_leader]
+        logs = {process: self._site.fleet.log_of(process) for process in awake}
+        return [
+            process for process, log in logs.items() if log.rfind("dispatcher_active") > log.rfind("dispatcher_interr")
+        ]
 
     def _pause(self) -> None:
         time.sleep(self._dice.uniform(0.2, 2.0))

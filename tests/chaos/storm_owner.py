@@ -14,8 +14,20 @@ REQUEST_S = 30.0
 AGAIN_S = 0.2
 LOOK_S = 0.4
 TRY_AGAIN = (429, 502, 503, 504)
-ACTIONS = {"clip": 12, "auto": 2, "cancel": 3, "delete_clip": 2, "abandon": 1, "retry": 1, "upload": 2, "delete": 1}
+ACTIONS = {
+    "clip": 12,
+    "auto": 2,
+    "cancel": 3,
+    "delete_clip": 2,
+    "abandon": 1,
+    "retry": 1,
+    "upload": 2,
+    "import": 2,
+    "delete": 1,
+}
 """What owners do, and how often."""
+IN_VAIN = 0.25
+"""How many imports ask for what is not there."""
 TWINS = 0.3
 """How many clips are the same as the one before."""
 
@@ -28,7 +40,16 @@ class Owner(threading.Thread):
     """Does `actions` things, each decided by dice of its own. What it was promised is kept for the count at the end."""
 
     def __init__(  # noqa: PLR0913 - keyword-only
-        self, *, user_id: UUID, token: str, addresses: Sequence[str], media: bytes, seed: str, actions: int, hook: str
+        self,
+        *,
+        user_id: UUID,
+        token: str,
+        addresses: Sequence[str],
+        media: bytes,
+        seed: str,
+        actions: int,
+        hook: str,
+        source: str,
     ) -> None:
         super().__init__(name=f"owner-{seed}")
         self.user_id = user_id
@@ -45,6 +66,7 @@ class Owner(threading.Thread):
         self._media = media
         self._actions = actions
         self._hook = hook
+        self._source = source
         self._client = httpx.Client(timeout=REQUEST_S, headers={"Authorization": f"Bearer {token}"})
         self._jobs_of: dict[str, set[str]] = {}
         self._last_clip: dict[str, Any] | None = None
@@ -67,6 +89,7 @@ class Owner(threading.Thread):
             "abandon": self.abandon,
             "retry": self.retry,
             "upload": self.upload,
+            "import": self.import_url,
             "delete": self.delete,
         }
         for action in self._dice.choices(list(ACTIONS), list(ACTIONS.values()), k=self._actions):
@@ -87,6 +110,13 @@ class Owner(threading.Thread):
                 self._sleep(LOOK_S)
             if status == "ready":
                 return
+
+    def import_url(self) -> None:
+        """Name an address and do not wait."""
+        name = "gone.mp4" if self._dice.random() < IN_VAIN else "talk.mp4"
+        data = self._ask("POST", "/api/recordings/import", {"url": f"{self._source}/{name}"}, expect=(202,))
+        self.recordings.add(data["recording"]["id"])
+        self._note_job(data["recording"]["id"], data["job"])
 
     def abandon(self) -> None:
         """Begin an upload and think better of it."""

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 from durable import PASSWORD, Servers
 from fleet import Fleet, rows
+from range_server import RangeServer
 from receiver import Receiver
 from storm_proxy import Proxy
 from swift_server import SwiftServer
@@ -36,9 +38,11 @@ READY = ("worker_ready", " serving ", "dispatcher_active")
 class Site:
     """What a storm strikes. `database` and `stores` look past the proxies."""
 
-    def __init__(self, folder: Path, told: Receiver) -> None:
+    def __init__(self, folder: Path, told: Receiver, source: RangeServer) -> None:
         self.folder = folder
         self.told = told
+        self.source = source
+        """Where imports come from."""
         self.servers = Servers(folder)
         self.swift = SwiftServer(_made(folder / "swift"))
         self.scratch = _made(folder / "scratch")
@@ -138,7 +142,7 @@ class Site:
                 "S3_ENDPOINT": f"http://127.0.0.1:{self.swift_proxy.port}",
                 "SCRATCH_DIR": str(self.scratch),
                 "JWT_SECRET": secrets.token_hex(32),
-                "IMPORT_ALLOW_HOSTS": self.told.authority,
+                "IMPORT_ALLOW_HOSTS": f"{self.told.authority},{urlsplit(self.source.url).netloc}",
             }
         )
 
