@@ -22,6 +22,7 @@ import pytest
 from command import COMMAND, Snuggles
 from stack import Stack, is_well
 
+OURS = ("api", "cli", "db", "pipeline", "services", "storage", "workers")
 PARTS = ("postgres", "valkey", "api", "dispatcher", "worker")
 # One stack serves the tests of this module: keep them in one process.
 pytestmark = pytest.mark.xdist_group("stack")
@@ -205,56 +206,86 @@ def test_demo_of_a_file_that_is_no_recording_fails_with_its_cause(tmp_path: Path
         assert "The recording failed: This is not a media file" in stack.said
 
 
-def open_interpreter(folder: Path) -> Path:
-    """Copy this interpreter to where everybody can run it, with the packages of this environment on its path."""
+def open_file(source: str, target: str) -> str:
+    """Link a file, or copy it where a link would stay closed to others."""
+    mode = stat.S_IMODE(Path(source).stat().st_mode)
+    try:
+        if mode & stat.S_IROTH:
+            os.link(source, target)
+            return target
+    except OSError:
+        pass  # another disk
+    shutil.copy2(source, target)
+    Path(target).chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
+    return target
+
+
+def open_tree(source: Path, target: Path, *unneeded: str) -> None:
+    ignored = shutil.ignore_patterns("__pycache__", *unneeded)
+    shutil.copytree(source, target, ignore=ignored, copy_function=open_file, dirs_exist_ok=True)
+    for folder, _, _ in os.walk(target):
+        Path(folder).chmod(0o755)
+
+
+def open_environment(folder: Path) -> Path:
+    """Put this interpreter, its packages and ours where everybody can run them; return the interpreter."""
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     library = folder / "lib" / version
-    unneeded = shutil.ignore_patterns("site-packages", "test", "__pycache__", "config-*", "*.a")
-    shutil.copytree(Path(sysconfig.get_path("stdlib")), library, ignore=unneeded)
+    open_tree(Path(sysconfig.get_path("stdlib")), library, "site-packages", "test", "config-*", "*.a")
     (folder / "bin").mkdir()
-    shutil.copy(Path(sys.executable).resolve(), folder / "bin" / version)
+    python = folder / "bin" / version
+    shutil.copy(Path(sys.executable).resolve(), python)
+    python.chmod(0o755)
     for shared in Path(sysconfig.get_config_var("LIBDIR")).glob(f"lib{version}*.so*"):
         shutil.copy(shared, folder / "lib")
     packages = library / "site-packages"
-    packages.mkdir()
-    (packages / "ours.pth").write_text(f"{Path(av.__file__).parents[1]}\n{Path(__file__).parents[2]}\n")
-    return folder / "bin" / version
+    # Without what would lead back to this checkout.
+    open_tree(Path(av.__file__).parents[1], packages, "__editable__*", "mypy*", "*__mypyc*", "pip", "faker")
+    for name in OURS:
+        open_tree(Path(__file__).parents[2] / name, packages / name)
+    return python
 
 
-def can_run(python: Path, account: pwd.struct_passwd, environment: dict[str, str]) -> bool:
+def try_run(python: Path, account: pwd.struct_passwd, environment: dict[str, str]) -> str | None:
+    """None when this user can run the product with this interpreter, else why not."""
     try:
-        done = subprocess.run(
+        subprocess.run(
             [python, "-P", "-c", "import av, psycopg, redis, cli.main"],
             user=account.pw_uid,
             group=account.pw_gid,
             extra_groups=[],
             env=environment,
             capture_output=True,
+            text=True,
             cwd="/",
-            check=False,
+            check=True,
         )
-    except PermissionError:
-        return False
-    return done.returncode == 0
+    except subprocess.CalledProcessError as error:
+        return str(error.stderr)
+    except PermissionError as error:
+        return str(error)
+    return None
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="every other test here runs as an ordinary user already")
 def test_started_by_an_ordinary_user_everything_runs_as_that_user() -> None:
-    account = pwd.getpwnam("nobody")
+    is_root = os.geteuid() == 0
+    account = pwd.getpwnam("nobody") if is_root else pwd.getpwuid(os.geteuid())
     with tempfile.TemporaryDirectory(prefix="snuggles-", dir="/var/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
         home = folder / "home"
         home.mkdir(mode=0o700)
-        os.chown(home, account.pw_uid, account.pw_gid)
-        environment = {"HOME": str(home), "LD_LIBRARY_PATH": str(folder / "python/lib")}
+        environment = {"HOME": str(home)}
         python = Path(sys.executable)
-        if not can_run(python, account, environment):
-            python = open_interpreter(folder / "python")
-            if not can_run(python, account, environment):
-                pytest.skip("another user cannot read this checkout or its environment")
+        if is_root:
+            os.chown(home, account.pw_uid, account.pw_gid)
+            environment["LD_LIBRARY_PATH"] = str(folder / "python/lib")
+            if try_run(python, account, environment) is not None:
+                python = open_environment(folder / "python")
+                assert try_run(python, account, environment) is None
         command = [str(python), *COMMAND[1:]]
-        with Stack(home / "data", environment=environment, command=command, user=account.pw_uid) as stack:
+        user = account.pw_uid if is_root else None
+        with Stack(home / "data", environment=environment, command=command, user=user) as stack:
             stack.ready()
             assert {process.uids().real for process in stack.seen.values()} == {account.pw_uid}
             assert stack.stop() == 0
