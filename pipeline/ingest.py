@@ -26,14 +26,16 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
 
     MediaError for files that cannot be used. No sound is no error: the timeline is silent and the probe says so.
     """
-    report = meter.stage("probe", 0.0, 0.02)
-    found = probe(task.source)
-    report(1.0)
-    timeline = _listen(task.source, found, meter.stage("listen", 0.02, 0.85))
-    timeline.save(scratch / TIMELINE)
-    index = _index(task.source, meter.stage("index", 0.85, 0.95))
+    index = _index(task.source, meter.stage("index", 0.0, 0.1))
+    source = task.source
     if index is not None:
         index.save(scratch / INDEX)
+        source = replace(source, index=str(scratch / INDEX))
+    report = meter.stage("probe", 0.1, 0.12)
+    found = probe(source)
+    report(1.0)
+    timeline = _listen(source, found, meter.stage("listen", 0.12, 0.95))
+    timeline.save(scratch / TIMELINE)
     write_waveform(
         scratch / WAVEFORM,
         timeline.peaks,
@@ -42,7 +44,7 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
         keyframes_s=index.keyframes(found.video) if index is not None and found.video is not None else (),
     )
     report = meter.stage("poster", 0.95, 1.0)
-    has_poster = write_poster(task.source, found, scratch / POSTER)
+    has_poster = write_poster(source, found, scratch / POSTER)
     report(1.0)
     return IngestResult(
         probe=replace(found, problems=[*found.problems, *timeline.problems]),

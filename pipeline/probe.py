@@ -12,13 +12,15 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.cutting.times import outer_layout, stated_duration
-from pipeline.errors import NO_STREAMS, MediaError
+from pipeline.errors import NO_STREAMS, TRUNCATED, MediaError
 from pipeline.listening.clock import ClockRepair
-from pipeline.reading.demux import as_piece, may_restart, to_start
+from pipeline.reading.demux import as_piece, may_restart, seems_straight, to_start
+from pipeline.reading.index import load_index
 from pipeline.reading.isobmff import Layout
 from pipeline.reading.ranges import RangeReader
 from pipeline.reading.streams import find_streams, has_decoder, is_cover, is_usable, zero_s
-from pipeline.source import AV_ERRORS, Media, as_media_error, open_media
+from pipeline.reading.truncation import SLACK_S, Shortfall, find_shortfall, indexed_end_s
+from pipeline.source import AV_ERRORS, Media, as_media_error, as_source, open_media
 from pipeline.types import Probe, Problem, Source, StreamInfo, StreamKind
 
 TRC_PQ = 16
@@ -44,7 +46,7 @@ def probe(source: Source | str | Path) -> Probe:
     Raises MediaError: EMPTY, NOT_MEDIA, FORBIDDEN_FORMAT, TRUNCATED, NO_INDEX, READ_FAILED, NO_STREAMS when there is
     neither sound nor moving image that can be decoded.
     """
-    with open_media(source) as media:
+    with open_media(source, index=load_index(as_source(source))) as media:
         return probe_media(media)
 
 
@@ -204,8 +206,14 @@ def _seconds(stream: Stream, ticks: int | None, zero: Fraction) -> float | None:
 
 
 def _duration(media: Media, layout: Layout, problems: list[Problem]) -> Fraction:
-    """Return the length of the recording; read through it when the header does not tell."""
+    """Return the length of the recording; read through it when the header does not tell, or tells what is not there."""
     stated = stated_duration(media, layout)
+    shortfall = find_shortfall(media, layout)
+    if shortfall is not None:
+        return _shortened(media, layout, shortfall, stated, problems)
+    if media.index is not None and media.index.jumps:
+        problems.append(_restarts(len(media.index.jumps)))
+        return media.index.duration_s
     if stated is not None and not _must_be_read(media):
         return stated
     if stated is None and not media.container.duration:
@@ -214,22 +222,56 @@ def _duration(media: Media, layout: Layout, problems: list[Problem]) -> Fraction
     clock = ClockRepair()
     measured = _measure(media, clock)
     if clock.jumps:
-        text = f"The clock of the recording starts again {len(clock.jumps)} times; it is played straight on."
-        problems.append(_problem("clock_restarts", text))
+        problems.append(_restarts(len(clock.jumps)))
         return measured
     return max(measured, Fraction(0)) if stated is None else stated
+
+
+def _restarts(count: int) -> Problem:
+    text = f"The clock of the recording starts again {count} times; it is played straight on."
+    return _problem("clock_restarts", text)
+
+
+def _shortened(
+    media: Media, layout: Layout, shortfall: Shortfall, stated: Fraction | None, problems: list[Problem]
+) -> Fraction:
+    """Return the length of what is there of a file that ends early, and say what is missing."""
+    clock = ClockRepair()
+    there = indexed_end_s(media) if _is_indexed(media, layout) else _measure(media, clock)
+    if there is None or there <= 0:
+        raise MediaError(TRUNCATED, "its header is here, but nothing of what was recorded")
+    if clock.jumps:
+        problems.append(_restarts(len(clock.jumps)))
+    if stated is not None and stated > there + SLACK_S:
+        whole = f"{float(stated):.1f} s"
+    elif shortfall.announced_bytes is not None:
+        whole = f"about {float(there) * shortfall.announced_bytes / media.size_bytes:.1f} s"
+    else:
+        text = f"The file breaks off at {float(there):.1f} s; how much is missing after that is not known."
+        problems.append(_problem("truncated", text))
+        return there
+    problems.append(_problem("truncated", f"The file ends at {float(there):.1f} s of {whole}; the rest is missing."))
+    return there
+
+
+def _is_indexed(media: Media, layout: Layout) -> bool:
+    """Whether the container's own index tells of every packet."""
+    return "mov" in media.container.format.name.split(",") and not layout.is_fragmented
 
 
 def _must_be_read(media: Media) -> bool:
     """Whether the length must be found by reading, because the header's may be of the last piece only.
 
-    A file that is read from afar is not read through for that: its packet index, made at ingest, knows.
+    A file that is read from afar is not read through for that unless a few places of it tell of several pieces; its
+    packet index, made at ingest, knows for sure.
     """
-    return may_restart(media) and not isinstance(media.reader, RangeReader)
+    if not may_restart(media) or media.index is not None:
+        return False
+    return not isinstance(media.reader, RangeReader) or not seems_straight(media)
 
 
 def _measure(media: Media, clock: ClockRepair) -> Fraction:
-    """Read to the end and return the time from the container's start to the end of the last packet."""
+    """Return the time from the container's start to the end of the last packet; read to the end, unless indexed."""
     container = media.container
     zero = last = zero_s(container)
     streams = [s for s in container.streams if is_usable(s)]
@@ -275,9 +317,6 @@ def _file_problems(layout: Layout, duration: Fraction, zero: Fraction) -> list[P
     if layout.moov_is_last:
         text = "The index stands at the end of the file: players must load it all before they start."
         problems.append(_problem("moov_at_end", text))
-    if layout.missing_bytes:
-        text = f"The file ends {layout.missing_bytes} bytes early; what is there can be used."
-        problems.append(_problem("truncated", text))
     if duration <= 0:
         problems.append(_problem("unknown_duration", "The length of the recording could not be found."))
     if zero < 0:

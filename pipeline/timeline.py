@@ -1,9 +1,10 @@
 """Listening to a recording once: one decode pass from any media into a `Timeline`."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -14,13 +15,18 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from numpy.typing import NDArray
 
 from pipeline.errors import DECODE_FAILED, NO_AUDIO, NOT_MEDIA, UNSUPPORTED, MediaError
+from pipeline.listening.clock import Jump, offset_at
 from pipeline.listening.timeline_builder import TOLERANCE_S, TimelineBuilder
 from pipeline.listening.timeline_file import Timeline, TimelineFormatError
+from pipeline.reading.demux import may_restart, to_start
+from pipeline.reading.index import open_indexed
+from pipeline.reading.packets import PacketIndex
 from pipeline.reading.streams import find_streams, has_decoder, zero_s
-from pipeline.source import ALLOWED_FORMATS, as_media_error, open_container
+from pipeline.source import ALLOWED_FORMATS, as_media_error
 from pipeline.types import Problem, Source
 
 __all__ = ["Timeline", "TimelineBuilder", "TimelineFormatError", "build_timeline", "listen"]
@@ -49,11 +55,15 @@ def build_timeline(
 
     `stream_index` is the container's index of the stream; None takes the one that players take. `on_progress` is called
     with 0..1. Memory stays constant but for the timeline itself (6 MB an hour). Damaged places become silence and are
-    named in `problems`. Raises MediaError: NO_AUDIO, UNSUPPORTED, NOT_MEDIA, READ_FAILED and what else `open_container`
+    named in `problems`. Raises MediaError: NO_AUDIO, UNSUPPORTED, NOT_MEDIA, READ_FAILED and what else `open_media`
     knows, or DECODE_FAILED when nothing at all could be decoded.
+
+    Where a recording's clock starts again, its packet index says how it goes on (see `open_indexed`).
     """
-    with _open(location) as container:
-        return listen(container, stream_index=stream_index, on_progress=on_progress)
+    with _open(location) as (container, index):
+        jumps = index.jumps if index is not None else ()
+        length_s = float(index.duration_s) if index is not None and index.duration_s > 0 else None
+        return listen(container, stream_index=stream_index, on_progress=on_progress, jumps=jumps, length_s=length_s)
 
 
 def listen(
@@ -61,20 +71,27 @@ def listen(
     *,
     stream_index: int | None = None,
     on_progress: Callable[[float], None] | None = None,
+    jumps: Sequence[Jump] = (),
+    length_s: float | None = None,
 ) -> Timeline:
-    """Do as `build_timeline` on a container that is already open, from its start. The other streams are discarded."""
+    """Do as `build_timeline` on a container that is already open, from its start. The other streams are discarded.
+
+    `jumps` say where its clock starts again, `length_s` how long it is where that is known better than by its header.
+    """
     stream = _choose_stream(container, stream_index)
     for other in container.streams:
         if other.index != stream.index:
             other.discard = av.stream.Discard.all
-    return _Listener(container, stream, on_progress).run()
+    return _Listener(container, stream, on_progress, jumps=jumps, length_s=length_s).run()
 
 
 @contextmanager
-def _open(location: Source | str | Path | BinaryIO) -> Iterator[InputContainer]:
+def _open(location: Source | str | Path | BinaryIO) -> Iterator[tuple[InputContainer, PacketIndex | None]]:
     if isinstance(location, Source | str | Path):
-        with open_container(location) as container:
-            yield container
+        with open_indexed(location) as media:
+            if media.index is not None and may_restart(media):
+                to_start(media)  # it may have been read through for its index
+            yield media.container, media.index
         return
     try:
         opened = av.open(
@@ -86,7 +103,7 @@ def _open(location: Source | str | Path | BinaryIO) -> Iterator[InputContainer]:
     except (FFmpegError, ValueError) as error:
         raise MediaError(NOT_MEDIA) from error
     with opened:
-        yield opened
+        yield opened, None
 
 
 def _choose_stream(container: InputContainer, index: int | None) -> AudioStream:
@@ -107,14 +124,23 @@ class _Listener:
     """One decode pass. Frames are gathered for seconds at a time, then analysed in a thread beside the decoder."""
 
     def __init__(
-        self, container: InputContainer, stream: AudioStream, on_progress: Callable[[float], None] | None
+        self,
+        container: InputContainer,
+        stream: AudioStream,
+        on_progress: Callable[[float], None] | None,
+        *,
+        jumps: Sequence[Jump],
+        length_s: float | None,
     ) -> None:
         self._container = container
+        self._jumps = jumps
+        self._place = 0
         self._stream = stream
         self._on_progress = on_progress
         self._origin_s = float(zero_s(container))
         self._tick_s = float(stream.time_base or 1 / av.time_base)
-        self._length_s = container.duration / av.time_base if container.duration else None
+        stated_s = container.duration / av.time_base if container.duration else None
+        self._length_s = stated_s if length_s is None else length_s
         self._builder = TimelineBuilder(start_s=self._origin_s)
         self._analyses: deque[Future[None]] = deque()
         self._fifo = AudioFifo()
@@ -144,6 +170,8 @@ class _Listener:
             for packet in self._container.demux(self._stream):
                 if packet.stream_index != index:  # a discarded stream may leak one
                     continue
+                if self._jumps:
+                    self._straighten(packet)
                 try:
                     yield from packet.decode()
                 except (FFmpegError, ValueError) as error:
@@ -156,6 +184,15 @@ class _Listener:
             if failure.retryable or not self._frames:
                 raise failure from error
             self._problems.note("audio_ends_early", "What follows could not be read", self._position_s())
+
+    def _straighten(self, packet: "Packet[AudioStream]") -> None:
+        """Move a packet's times by what the clock has jumped before its place in the file."""
+        self._place = packet.pos if packet.pos is not None else self._place
+        ticks = round(offset_at(self._jumps, self._place) / Fraction(packet.time_base))
+        if packet.pts is not None:
+            packet.pts += ticks
+        if packet.dts is not None:
+            packet.dts += ticks
 
     def _gather(self, frame: AudioFrame, analysis: ThreadPoolExecutor) -> None:
         """Put a frame behind what is gathered, unless its format or its time begins something new."""

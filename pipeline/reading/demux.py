@@ -3,16 +3,18 @@
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice, pairwise
 from math import ceil, floor
+from statistics import median
 from typing import NamedTuple, TypeAlias
 
 import av.error
 from av.packet import Packet
 from av.stream import Discard, Stream
 
-from pipeline.listening.clock import RESTARTING_FORMATS, offset_at
+from pipeline.listening.clock import BACKWARD_S, FORWARD_S, RESTARTING_FORMATS, offset_at
 from pipeline.reading.ranges import BLOCK_BYTES, RangeReader
-from pipeline.reading.streams import AV_TIME_BASE, Selection, zero_s
+from pipeline.reading.streams import AV_TIME_BASE, Selection, is_usable, zero_s
 from pipeline.source import AV_ERRORS, Media, as_media_error
 
 AUDIO_PREROLL_S = Fraction(1, 10)
@@ -22,6 +24,10 @@ INTERLEAVE_S = Fraction(2)
 LANDING_PACKETS = 3000
 """How far to look for the first keyframe after a seek before trying further back."""
 _STEPS_BACK_S = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(6), Fraction(15), Fraction(40), Fraction(120))
+PLACES = 16
+"""Looked at to see whether the clock goes straight on: about 2 MB in all."""
+UNEVEN_STEPS = 10
+"""Quiet pictures take so much less room than others that steps of equal bytes differ by no more than this."""
 
 
 AnyPacket: TypeAlias = "Packet[Stream]"
@@ -158,22 +164,38 @@ class Demuxer:
 def to_start(media: Media) -> None:
     """Move an open recording to its first packet."""
     container = media.container
+    if not may_restart(media):
+        begins = [s.start_time * _base(s) for s in container.streams if s.start_time is not None]
+        first = floor(min([*begins, zero_s(container)]) / AV_TIME_BASE)
+        for target in (first - 1, first):  # without an index of its own (FLV), FFmpeg finds nothing before the first
+            with contextlib.suppress(*AV_ERRORS):
+                container.seek(target)
+                return
     with contextlib.suppress(*AV_ERRORS):
-        if may_restart(media):
-            container.seek(0, unsupported_byte_offset=True)
-            return
-        # By the stream that starts first: the places that Matroska knows of others may all lie behind its beginning.
-        begins = [(s.start_time * _base(s), s) for s in container.streams if s.start_time is not None]
-        if begins:
-            begin, first = min(begins, key=lambda each: each[0])
-            container.seek(floor(begin / _base(first)) - 1, stream=first)
-        else:
-            container.seek(floor(zero_s(container) / AV_TIME_BASE) - 1)
+        container.seek(0, unsupported_byte_offset=True)
 
 
 def may_restart(media: Media) -> bool:
     """Whether this kind of container may hold pieces with clocks of their own."""
     return bool(RESTARTING_FORMATS & set(media.container.format.name.split(",")))
+
+
+def seems_straight(media: Media) -> bool:
+    """Whether the clock rises evenly over a few places of the file; moves the read position.
+
+    A step back, or one much longer than the others, is a second recording behind the first. A small step forward between
+    two of the places goes unnoticed.
+    """
+    seen: list[Fraction] = []
+    streams = [s for s in media.container.streams if is_usable(s)]
+    for place in range(PLACES):
+        with contextlib.suppress(*AV_ERRORS):
+            media.container.seek(media.size_bytes * place // PLACES, unsupported_byte_offset=True)
+            pieces = (as_piece(packet) for packet in media.container.demux(streams))
+            seen += [piece.decoded_s for piece in islice(filter(None, pieces), 1)]
+    steps = [b - a for a, b in pairwise(seen)]
+    usual = median(steps) if steps else Fraction(0)
+    return all(-BACKWARD_S <= step <= max(FORWARD_S, UNEVEN_STEPS * usual) for step in steps)
 
 
 def as_piece(packet: AnyPacket) -> Piece | None:

@@ -14,6 +14,7 @@ from pipeline.listening.clock import ClockRepair
 from pipeline.reading.demux import as_piece, may_restart, to_start
 from pipeline.reading.packets import PacketIndex, StreamPackets
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
+from pipeline.reading.truncation import find_shortfall, indexed_end_s
 from pipeline.source import AV_ERRORS, Media, as_media_error, as_source, is_url, open_media
 from pipeline.types import Source
 
@@ -73,12 +74,14 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
     streams = [s for s in media.container.streams if is_usable(s)]
     duration = stated_duration(media, layout)
     clock = ClockRepair()
+    is_short = find_shortfall(media, layout) is not None
     packets: dict[int, StreamPackets] = {}
     if not layout.is_fragmented:
-        packets = _from_container(media, streams)
+        packets = _from_container(media, streams, is_short=is_short)
+        duration = indexed_end_s(media) if packets and is_short else duration
     if not packets:
         packets, measured = _from_reading(media, streams, clock, on_progress)
-        duration = measured if duration is None or clock.jumps else duration
+        duration = measured if duration is None or clock.jumps or is_short else duration
     return PacketIndex(
         size_bytes=media.size_bytes,
         zero_s=zero_s(media.container),
@@ -119,18 +122,22 @@ def _read_all(media: Media, length: int) -> bytes:
     return b"".join(parts)
 
 
-def _from_container(media: Media, streams: list[Stream]) -> dict[int, StreamPackets]:
-    """Take over the container's own index; empty when it has none of use."""
+def _from_container(media: Media, streams: list[Stream], *, is_short: bool) -> dict[int, StreamPackets]:
+    """Take over the container's own index; empty when it has none of use, or speaks of what is not in the file."""
     formats = media.container.format.name.split(",")
     is_complete = "mov" in formats
-    if not is_complete and "matroska" not in formats:
+    if not is_complete and ("matroska" not in formats or is_short):
         return {}
     if not is_complete:  # cues are of the pictures; what little is known of other streams says nothing
         streams = [s for s in streams if s.type == "video"] or streams
     found: dict[int, StreamPackets] = {}
     leads = _leads(media, streams) if is_complete else {}
     for stream in streams:
-        entries = [(e.pos, e.size, e.timestamp, e.is_keyframe) for e in stream.index_entries]
+        entries = [
+            (e.pos, e.size, e.timestamp, e.is_keyframe)
+            for e in stream.index_entries
+            if not is_short or e.pos + e.size <= media.size_bytes
+        ]
         if len(entries) < 2:  # noqa: PLR2004 - one entry is where reading began, no index
             continue
         table = np.array(entries, dtype=np.int64)
