@@ -26,7 +26,7 @@ from litestar import Litestar
 
 from api.routes.storage import storage_router
 from storage.local import LocalStore
-from storage.store import PartTag
+from storage.store import PartLayout, PartTag
 
 MIB = 1024 * 1024
 ROUNDS = 3
@@ -108,8 +108,9 @@ def copy_hashed(source: Path, target: Path) -> None:
 
 def upload_parts(store: LocalStore, source: Path, size: int) -> tuple[str, list[PartTag]]:
     """PUT a file in equal parts."""
-    upload_id = store.create_multipart(KEY, content_type="video/mp4")
     step = size // PARTS
+    layout = PartLayout(size_bytes=step * PARTS, part_bytes=step)
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=layout)
     tags = []
     for number in range(1, PARTS + 1):
         url = store.presign_part(KEY, upload_id, number, expires_s=600)

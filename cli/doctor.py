@@ -15,7 +15,7 @@ from services.settings import Settings, SettingsError, load
 
 MIN_PYTHON = (3, 11)
 GIGABYTE = 10**9
-# A recording of an hour, its parts while it is joined, and a worker's scratch.
+# A recording of an hour, and a worker's scratch.
 LEAST_FREE_BYTES = 2 * GIGABYTE
 COMFORTABLE_FREE_BYTES = 10 * GIGABYTE
 ANSWER_S = 5

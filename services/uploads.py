@@ -1,6 +1,7 @@
 """Uploads: a recording is announced, its parts go straight to storage, and `complete` makes one object of them."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from services.errors import ConflictError, InvalidFieldError, NotFoundError, Pay
 from services.jobs import Job
 from storage.keys import source_key
 from storage.multipart import MAX_PART_NUMBER, MAX_PUT_BYTES, plain_etag
-from storage.store import InvalidPartError, ObjectNotFoundError, Part, PartTag, Store
+from storage.store import InvalidPartError, ObjectNotFoundError, Part, PartLayout, PartTag, Store
 
 MIB = 1024 * 1024
 # Large enough that a slow line is not all round trips, small enough to send again after a break.
@@ -72,6 +73,7 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     filename = naming.clean_filename(filename)
     recording_id = uuid4()
     key = source_key(user_id, recording_id)
+    layout = PartLayout(size_bytes=size_bytes, part_bytes=part_size(size_bytes))
     recording = rows.insert_recording(
         tx,
         recording_id=recording_id,
@@ -82,8 +84,8 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
         status="uploading",
         source_key=key,
         size_bytes=size_bytes,
-        upload_id=store.create_multipart(key, content_type=content_type),
-        part_size_bytes=part_size(size_bytes),
+        upload_id=store.create_multipart(key, content_type=content_type, layout=layout),
+        part_size_bytes=layout.part_bytes,
     )
     return recording, _upload(store, recording, now or datetime.now(UTC))
 
@@ -139,10 +141,15 @@ def part_size(size_bytes: int) -> int:
 
 
 def part_count(recording: Recording) -> int:
-    """Return into how many parts an announced recording is cut."""
+    """Return into how many parts an announced recording is cut; 0 for one that was not announced."""
+    layout = _layout(recording)
+    return min(MAX_PART_NUMBER, layout.count) if layout else 0
+
+
+def _layout(recording: Recording) -> PartLayout | None:
     if not recording.size_bytes or not recording.part_size_bytes:
-        return 0
-    return min(MAX_PART_NUMBER, -(-recording.size_bytes // recording.part_size_bytes))
+        return None
+    return PartLayout(size_bytes=recording.size_bytes, part_bytes=recording.part_size_bytes)
 
 
 def _uploading(recording: Recording) -> Recording:
@@ -176,14 +183,7 @@ def _join(store: Store, recording: Recording, tags: list[PartTag]) -> None:
     stored = {part.number: part for part in _stored_parts(store, recording)}
     if not stored and _is_joined(store, recording):
         return
-    count = part_count(recording)
-    if [tag.number for tag in tags] != list(range(1, count + 1)):
-        listed = {tag.number for tag in tags}
-        missing = sorted(set(range(1, count + 1)) - listed)
-        what = f"part {missing[0]} is missing" if missing else "a part is listed twice or does not belong to it"
-        raise InvalidFieldError(
-            "parts", f"This recording has {count} parts; {what}. Send it and complete again.", missing=missing[:100]
-        )
+    _check_numbers([tag.number for tag in tags], part_count(recording))
     for tag in tags:
         _check_part(recording, stored.get(tag.number), tag)
     try:
@@ -194,6 +194,20 @@ def _join(store: Store, recording: Recording, tags: list[PartTag]) -> None:
         raise ConflictError("This upload was given up after a long silence; start a new one.") from error
 
 
+def _check_numbers(numbers: list[int], count: int) -> None:
+    """Refuse a list that does not name each part once; `numbers` ascend."""
+    every = "1 part" if count == 1 else f"{count} parts"
+    if missing := sorted(set(range(1, count + 1)) - set(numbers)):
+        what = f"part {missing[0]} is missing from the list. Send it and complete again."
+    elif foreign := [number for number in numbers if not 1 <= number <= count]:
+        what = f"there is no part {foreign[0]}. List the parts that the upload was announced with."
+    elif twice := [number for number, following in pairwise(numbers) if number == following]:
+        what = f"part {twice[0]} is listed twice. List each part once, with the ETag of its last PUT."
+    else:
+        return
+    raise InvalidFieldError("parts", f"The recording has {every}; {what}", missing=missing[:100])
+
+
 def _check_part(recording: Recording, part: Part | None, tag: PartTag) -> None:
     field = f"parts.{tag.number}"
     if part is None:
@@ -202,13 +216,13 @@ def _check_part(recording: Recording, part: Part | None, tag: PartTag) -> None:
         raise InvalidFieldError(
             "parts", f"Part {tag.number} is stored with another ETag; send it again and use the new answer.", part=field
         )
-    size, part_bytes = recording.size_bytes or 0, recording.part_size_bytes or 0
-    expected = part_bytes if tag.number < part_count(recording) else size - part_bytes * (tag.number - 1)
+    layout = _layout(recording)
+    expected = layout.length_of(tag.number) if layout else 0
     if part.size_bytes != expected:
         raise InvalidFieldError(
             "parts",
-            f"Part {tag.number} has {part.size_bytes} bytes, but {expected} belong there: {size} bytes were announced. "
-            "Send the part again, or announce the recording with its true size.",
+            f"Part {tag.number} has {part.size_bytes} bytes, but {expected} belong there: {recording.size_bytes} bytes "
+            "were announced. Send the part again, or announce the recording with its true size.",
             part=field,
             expected_bytes=expected,
             stored_bytes=part.size_bytes,

@@ -2,12 +2,13 @@
 
 import contextlib
 import hashlib
+import io
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final, Literal, Self
 
 from storage.keys import check_key
 from storage.store import ObjectNotFoundError, StorageError
@@ -43,18 +44,16 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
-class Draft:
-    """A file being written under a name of its own, hashed on the way; it becomes visible by `publish` alone.
+class HashedFile:
+    """A file that is written from its present position on, hashed on the way. Closing it changes nothing else.
 
-    As a context manager it leaves nothing behind unless it was published. Not thread-safe: one caller at a time, though
-    from any thread. Every method raises StorageError when the disk refuses.
+    Not thread-safe: one caller at a time, though from any thread. Every method raises StorageError when the disk
+    refuses.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / f"draft-{secrets.token_hex(16)}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with disk_errors("A file could not be created"):
-            self._file = os.fdopen(os.open(self.path, flags, _PRIVATE_FILE), "wb", buffering=0)
+    def __init__(self, path: Path, file: io.FileIO) -> None:
+        self.path = path
+        self._file = file
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.size_bytes = 0
 
@@ -90,33 +89,64 @@ class Draft:
         return self._md5.hexdigest()
 
     def seal(self) -> os.stat_result:
-        """Force the bytes to the disk, close the file, and return what the file system knows of it."""
+        """Force the bytes to the disk and return what the file system knows of the file."""
         with disk_errors("The bytes could not be written"):
             os.fsync(self._file.fileno())
-            described = os.fstat(self._file.fileno())
-            self._file.close()
+            return os.fstat(self._file.fileno())
+
+    def publish(self, target: Path, *, durable: bool = True) -> None:
+        """Give the file its final name, replacing what was there; `durable`: no power cut can undo it."""
+        with disk_errors("The file could not be put in its place"):
+            _rename(self.path, target)
+            if durable:
+                _sync_folder(target.parent)
+
+    def discard(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+class Draft(HashedFile):
+    """A file being written under a name of its own; it becomes visible by `publish` alone.
+
+    As a context manager it leaves nothing behind unless it was published.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / f"draft-{secrets.token_hex(16)}"
+        with disk_errors("A file could not be created"):
+            super().__init__(path, open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb"))
+
+    def seal(self) -> os.stat_result:
+        """Force the bytes to the disk, close the file, and return what the file system knows of it."""
+        described = super().seal()
+        self._file.close()
         return described
 
     def publish(self, target: Path, *, durable: bool = True) -> None:
         """Give the file its final name, replacing what was there; `durable`: no power cut can undo it."""
         self._file.close()
-        with disk_errors("The file could not be put in its place"):
-            self._rename(target)
-            if durable:
-                _sync_folder(target.parent)
-
-    def _rename(self, target: Path) -> None:
-        for _ in range(_PRUNE_TRIES):
-            with contextlib.suppress(FileNotFoundError):
-                make_folder(target.parent)
-                self.path.replace(target)
-                return
-        self.path.replace(target)
+        super().publish(target, durable=durable)
 
     def discard(self) -> None:
         """Drop what was written; harmless after `publish`."""
         self._file.close()
         self.path.unlink(missing_ok=True)
+
+
+def open_private(path: Path, flags: int, mode: Literal["wb", "r+b"]) -> io.FileIO:
+    """Open a file of ours for writing, never through a symbolic link, readable by nobody else when it is new."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE_FILE)
+    return os.fdopen(descriptor, mode, buffering=0)
+
+
+def _rename(path: Path, target: Path) -> None:
+    for _ in range(_PRUNE_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            make_folder(target.parent)
+            path.replace(target)
+            return
+    path.replace(target)
 
 
 def _copy_in_kernel(source: int, target: int, length: int) -> int:

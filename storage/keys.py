@@ -140,6 +140,15 @@ def content_disposition(name: str, *, inline: bool = False) -> str:
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{exact}"
 
 
+def answer_headers(filename: str | None, content_type: str | None) -> dict[str, str]:
+    """Return the parameters of a GET by which a store is told the headers of its answer."""
+    wanted = {
+        "response-content-disposition": None if filename is None else content_disposition(filename),
+        "response-content-type": content_type,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
 def _visible(character: str) -> str:
     if character in _JOINERS:
         return character

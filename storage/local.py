@@ -19,12 +19,31 @@ from typing import BinaryIO, Final
 import msgspec
 from msgspec import Struct
 
-from storage.files import CHUNK_BYTES, Draft, disk_errors, make_folder, open_regular, remove, resolve_below, walk
-from storage.keys import check_key, content_disposition
-from storage.multipart import check_part_number, check_parts, joined_etag
+from storage.files import (
+    CHUNK_BYTES,
+    Draft,
+    HashedFile,
+    disk_errors,
+    make_folder,
+    open_regular,
+    remove,
+    resolve_below,
+    walk,
+)
+from storage.keys import answer_headers, check_key
+from storage.multipart import check_part_number, check_parts, find_joined, joined_etag
 from storage.signing import UrlSigner, check_expires
-from storage.store import InvalidKeyError, ObjectNotFoundError, ObjectStat, OpenUpload, Part, PartTag, StorageError
-from storage.uploads import Upload, UploadFolder
+from storage.store import (
+    InvalidKeyError,
+    ObjectNotFoundError,
+    ObjectStat,
+    OpenUpload,
+    Part,
+    PartLayout,
+    PartTag,
+    StorageError,
+)
+from storage.uploads import StoredPart, Upload, UploadFolder
 
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 _CONTENT_TYPE = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}(?:[;,= \w.+\"'-]{0,120})?", re.ASCII)
@@ -144,12 +163,7 @@ class LocalStore:
         self, key: str, *, expires_s: int, filename: str | None = None, content_type: str | None = None
     ) -> str:
         """Return a URL that reads the object (byte ranges allowed) until it expires."""
-        query = {}
-        if filename is not None:
-            query["response-content-disposition"] = content_disposition(filename)
-        if content_type is not None:
-            query["response-content-type"] = content_type
-        return self._sign("GET", key, query, expires_s)
+        return self._sign("GET", key, answer_headers(filename, content_type), expires_s)
 
     def presign_put(self, key: str, *, expires_s: int) -> str:
         """Return a URL that stores one object by PUT until it expires."""
@@ -176,10 +190,10 @@ class LocalStore:
 
     # Multipart uploads
 
-    def create_multipart(self, key: str, *, content_type: str) -> str:
+    def create_multipart(self, key: str, *, content_type: str, layout: PartLayout | None = None) -> str:
         """Begin a multipart upload and return its id."""
         initiated_at = datetime.fromtimestamp(self._clock(), UTC)
-        upload = Upload(key=check_key(key), content_type=_clean(content_type), initiated_at=initiated_at)
+        upload = Upload(key=check_key(key), content_type=_clean(content_type), initiated_at=initiated_at, layout=layout)
         return self._uploads.create(upload)
 
     def list_parts(self, key: str, upload_id: str) -> list[Part]:
@@ -195,7 +209,7 @@ class LocalStore:
         try:
             return self._join_parts(key, upload_id, parts)
         except ObjectNotFoundError:
-            completed = self._find_joined(key, parts)
+            completed = find_joined(self.stat, key, parts)
             if completed is None:
                 raise
             return completed
@@ -204,21 +218,26 @@ class LocalStore:
         upload = self._uploads.get(key, upload_id)
         stored = {each.part.number: each for each in self._uploads.stored_parts(upload_id)}
         chosen = check_parts([each.part for each in stored.values()], parts)
-        with self.new_draft() as draft:
-            for part in chosen:
-                with open_regular(stored[part.number].path) as source:
-                    draft.append_file(source, part.size_bytes)
-            etag = joined_etag([part.etag for part in chosen])
-            described = self.publish(draft, key, content_type=upload.content_type, etag=etag)
+        etag = joined_etag([part.etag for part in chosen])
+        with self._joined_file(upload_id, upload, [stored[part.number] for part in chosen]) as file:
+            described = self.publish(file, key, content_type=upload.content_type, etag=etag)
         self._uploads.drop(upload_id)
         return described
 
-    def _find_joined(self, key: str, parts: Sequence[PartTag]) -> ObjectStat | None:
-        with suppress(ObjectNotFoundError, ValueError):
-            described = self.stat(key)
-            if described.etag == joined_etag([part.etag for part in parts]):
-                return described
-        return None
+    def _joined_file(self, upload_id: str, upload: Upload, chosen: Sequence[StoredPart]) -> HashedFile:
+        joined = self._uploads.take_joined(upload_id, upload, chosen)
+        if joined is not None:
+            return joined
+        draft = self.new_draft()
+        try:
+            for each in chosen:
+                with open_regular(each.path) as source:
+                    source.seek(each.offset)
+                    draft.append_file(source, each.part.size_bytes)
+        except StorageError:
+            draft.discard()
+            raise
+        return draft
 
     def abort_multipart(self, key: str, upload_id: str) -> None:
         """Drop an upload and its parts; one that is not open is no error."""
@@ -243,7 +262,7 @@ class LocalStore:
         """Begin to write an object; it exists once `publish` is called. Use as a context manager."""
         return Draft(self._drafts)
 
-    def publish(self, draft: Draft, key: str, *, content_type: str, etag: str | None = None) -> ObjectStat:
+    def publish(self, draft: HashedFile, key: str, *, content_type: str, etag: str | None = None) -> ObjectStat:
         """Make a draft the object `key`, on the disk for good, with its facts."""
         path = self._path(key)
         described = draft.seal()
@@ -253,15 +272,19 @@ class LocalStore:
         draft.publish(path)
         return _object_stat(key, facts)
 
-    def new_part_draft(self, key: str, upload_id: str) -> Draft:
-        """Begin to write a part; ObjectNotFoundError when the upload is not open."""
-        self._uploads.get(key, upload_id)
-        return self._uploads.new_draft(upload_id)
+    def new_part(self, key: str, upload_id: str, number: int, *, size_bytes: int) -> HashedFile:
+        """Begin to write a part that will have so many bytes.
 
-    def publish_part(self, draft: Draft, key: str, upload_id: str, number: int) -> Part:
+        ObjectNotFoundError when the upload is not open, InvalidPartError or PartTooLargeError when the part does not
+        fit into its layout.
+        """
+        upload = self._uploads.get(key, upload_id)
+        return self._uploads.new_part(upload_id, upload, number, size_bytes)
+
+    def publish_part(self, file: HashedFile, key: str, upload_id: str, number: int) -> Part:
         """Make a written part count, replacing an earlier one of the same number."""
         self._uploads.get(key, upload_id)
-        return self._uploads.publish_part(draft, upload_id, number)
+        return self._uploads.publish_part(file, upload_id, number)
 
     def discard_leftovers(self, older_than: datetime) -> int:
         """Remove what writers that died have left behind; return how many files and folders."""

@@ -2,10 +2,11 @@
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from storage.store import InvalidPartError, Part, PartTag
+from storage.store import InvalidPartError, ObjectNotFoundError, ObjectStat, Part, PartTag
 
 MIN_PART_BYTES: Final = 5 * 1024 * 1024  # S3: every part but the last
 MAX_PART_NUMBER: Final = 10_000  # S3
@@ -53,3 +54,12 @@ def joined_etag(etags: Sequence[str]) -> str:
     """Return the ETag that S3 gives an object made of parts: MD5 of the parts' MD5s, a dash, their number."""
     digests = b"".join(bytes.fromhex(plain_etag(etag)) for etag in etags)
     return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
+
+
+def find_joined(stat: Callable[[str], ObjectStat], key: str, parts: Sequence[PartTag]) -> ObjectStat | None:
+    """Return the object when it is what these parts make: a completion whose answer was lost has joined them."""
+    with suppress(ObjectNotFoundError, ValueError):
+        described = stat(key)
+        if described.etag == joined_etag([part.etag for part in parts]):
+            return described
+    return None

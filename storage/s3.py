@@ -21,8 +21,8 @@ from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from minio.helpers import check_bucket_name
 
-from storage.keys import check_key, content_disposition
-from storage.multipart import MAX_PUT_BYTES, check_part_number, check_parts, joined_etag, plain_etag
+from storage.keys import answer_headers, check_key
+from storage.multipart import MAX_PUT_BYTES, check_part_number, check_parts, find_joined, plain_etag
 from storage.s3_client import NOT_FOUND, RangeError, S3Access, connect, wrapped_errors
 from storage.signing import check_expires
 from storage.store import (
@@ -30,6 +30,7 @@ from storage.store import (
     ObjectStat,
     OpenUpload,
     Part,
+    PartLayout,
     PartTag,
     StorageError,
 )
@@ -173,11 +174,7 @@ class S3Store:
         self, key: str, *, expires_s: int, filename: str | None = None, content_type: str | None = None
     ) -> str:
         """Return a URL that reads the object (byte ranges allowed) until it expires."""
-        query = {}
-        if filename is not None:
-            query["response-content-disposition"] = content_disposition(filename)
-        if content_type is not None:
-            query["response-content-type"] = content_type
+        query = answer_headers(filename, content_type)
         return self._presign(self._public_client, "GET", key, query, expires_s=expires_s)
 
     def presign_put(self, key: str, *, expires_s: int) -> str:
@@ -199,7 +196,13 @@ class S3Store:
 
     # Multipart uploads
 
-    def create_multipart(self, key: str, *, content_type: str) -> str:
+    def create_multipart(
+        self,
+        key: str,
+        *,
+        content_type: str,
+        layout: PartLayout | None = None,  # noqa: ARG002 - S3 has no place for it
+    ) -> str:
         """Begin a multipart upload and return its id."""
         with wrapped_errors(f"Object {key!r}"):
             return self._client._create_multipart_upload(  # noqa: SLF001 - see the module's docstring
@@ -233,7 +236,7 @@ class S3Store:
                     self.bucket, key, upload_id, wanted
                 )
         except ObjectNotFoundError:
-            completed = self._find_joined(key, parts)
+            completed = find_joined(self.stat, key, parts)
             if completed is None:
                 raise
             return completed
@@ -241,13 +244,6 @@ class S3Store:
             # S3 may begin its answer with 200 to keep the connection alive, and only then find that it has failed.
             raise StorageError(f"The service could not join the parts of {key!r}; try again.")
         return self.stat(key)
-
-    def _find_joined(self, key: str, parts: Sequence[PartTag]) -> ObjectStat | None:
-        with suppress(ObjectNotFoundError, ValueError):
-            described = self.stat(key)
-            if described.etag == joined_etag([part.etag for part in parts]):
-                return described
-        return None
 
     def abort_multipart(self, key: str, upload_id: str) -> None:
         """Drop an upload and its parts; one that is not open is no error."""

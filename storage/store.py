@@ -20,6 +20,10 @@ class InvalidPartError(StorageError):
     """A multipart upload was completed with a part that is missing, out of order, too small or of another ETag."""
 
 
+class PartTooLargeError(InvalidPartError):
+    """A part has more bytes than its place in the object."""
+
+
 class InvalidKeyError(StorageError):
     """This cannot be the key of an object: empty, too long, absolute, or with a segment that leads elsewhere."""
 
@@ -47,6 +51,26 @@ class PartTag(Struct, frozen=True, kw_only=True):
 
     number: int
     etag: str
+
+
+class PartLayout(Struct, frozen=True, kw_only=True):
+    """How an object of known size is cut: every part has `part_bytes` but the last, which has what is left."""
+
+    size_bytes: int
+    part_bytes: int
+
+    @property
+    def count(self) -> int:
+        """How many parts there are; an empty object has one, of no bytes."""
+        return max(1, -(-self.size_bytes // self.part_bytes))
+
+    def offset_of(self, number: int) -> int:
+        """Return where a part begins in the object."""
+        return self.part_bytes * (number - 1)
+
+    def length_of(self, number: int) -> int:
+        """Return how many bytes a part has; 0 for one behind the last."""
+        return max(0, min(self.part_bytes, self.size_bytes - self.offset_of(number)))
 
 
 class OpenUpload(Struct, frozen=True, kw_only=True):
@@ -100,8 +124,12 @@ class Store(Protocol):
     def child_source(self, key: str, *, expires_s: int) -> str:
         """Return what a media child opens: a presigned URL, or a local path where the bytes lie on this machine."""
 
-    def create_multipart(self, key: str, *, content_type: str) -> str:
-        """Begin a multipart upload and return its id."""
+    def create_multipart(self, key: str, *, content_type: str, layout: PartLayout | None = None) -> str:
+        """Begin a multipart upload and return its id.
+
+        With a `layout` a store may refuse a part that is larger than its place as soon as it is sent, and join the
+        parts without copying them. S3 does neither: check the sizes of the parts before completing.
+        """
 
     def presign_part(self, key: str, upload_id: str, number: int, *, expires_s: int) -> str:
         """Return a URL that stores one part by PUT until it expires; the answer's ETag goes into completion."""

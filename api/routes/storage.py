@@ -25,11 +25,18 @@ from litestar.types import Receive, Scope, Send
 
 from api.byte_range import UnsatisfiableRangeError, choose_range, is_unchanged
 from api.errors import failure
-from storage.files import Draft
+from storage.files import HashedFile
 from storage.local import DEFAULT_CONTENT_TYPE, LocalStore
 from storage.multipart import MAX_PUT_BYTES
 from storage.signing import SignatureError
-from storage.store import InvalidKeyError, InvalidPartError, ObjectNotFoundError, ObjectStat, StorageError
+from storage.store import (
+    InvalidKeyError,
+    InvalidPartError,
+    ObjectNotFoundError,
+    ObjectStat,
+    PartTooLargeError,
+    StorageError,
+)
 
 SEND_BYTES: Final = 512 * 1024  # one trip to a thread per half megabyte sent
 WRITE_BYTES: Final = 1024 * 1024  # one trip to a thread per megabyte received
@@ -102,6 +109,8 @@ def _refusal_of(error: StorageError) -> _Refused:
             return _Refused(403, "forbidden", str(error))
         case ObjectNotFoundError():
             return _Refused(404, "not_found", str(error))
+        case PartTooLargeError():
+            return _Refused(413, "payload_too_large", str(error), _CLOSE)
         case InvalidKeyError() | InvalidPartError():
             return _Refused(422, "invalid_field", str(error))
         case _:
@@ -200,17 +209,19 @@ async def _store_body(request: Request[Any, Any, Any], store: LocalStore, key: s
     """Receive an object or a part and return its ETag; nothing is kept unless every declared byte came."""
     size_bytes = _declared_size(request)
     upload_id = query.get("uploadId")
+    number = int(query.get("partNumber", "0"))
+    draft: HashedFile
     if upload_id is None:
         draft = await anyio.to_thread.run_sync(store.new_draft)
     else:
-        draft = await anyio.to_thread.run_sync(store.new_part_draft, key, upload_id)
+        new_part = partial(store.new_part, key, upload_id, number, size_bytes=size_bytes)
+        draft = await anyio.to_thread.run_sync(new_part)
     try:
         await _receive(request, draft, size_bytes)
         if upload_id is None:
             content_type = request.headers.get("content-type", DEFAULT_CONTENT_TYPE)
             publish = partial(store.publish, draft, key, content_type=content_type)
             return (await anyio.to_thread.run_sync(publish)).etag
-        number = int(query["partNumber"])
         return (await anyio.to_thread.run_sync(store.publish_part, draft, key, upload_id, number)).etag
     finally:
         draft.discard()
@@ -225,7 +236,7 @@ def _declared_size(request: Request[Any, Any, Any]) -> int:
     return int(declared)
 
 
-async def _receive(request: Request[Any, Any, Any], draft: Draft, size_bytes: int) -> None:
+async def _receive(request: Request[Any, Any, Any], draft: HashedFile, size_bytes: int) -> None:
     """Write the request's body into the draft, a large piece at a time so that the thread trips do not count."""
     received = bytearray()
     with anyio.move_on_after(IDLE_TIMEOUT_S) as idle:

@@ -153,9 +153,9 @@ def test_wrong_parts_are_named_and_the_upload_stays_open(service: Service) -> No
     wrong: list[tuple[list[dict[str, Any]], str]] = [
         (good[:1], "part 2 is missing"),
         (good[1:], "part 1 is missing"),
-        ([*good, {"number": 3, "etag": "x"}], "does not belong"),
+        ([*good, {"number": 3, "etag": "x"}], "The recording has 2 parts; there is no part 3."),
         ([good[0], good[0]], "part 2 is missing"),
-        ([good[0], good[1], good[1]], "listed twice"),
+        ([good[0], good[1], good[1]], "The recording has 2 parts; part 2 is listed twice. List each part once"),
         ([good[0], {"number": 2, "etag": '"00000000000000000000000000000000"'}], "another ETag"),
     ]
     for parts, words in wrong:
@@ -175,7 +175,17 @@ def test_five_gigabytes_announced_with_three_bytes_sent_are_refused(service: Ser
     assert "part 2 is missing" in error["message"]
 
 
-@pytest.mark.parametrize("sent", [b"x" * 999, b"x" * 1001, b""])
+def test_part_with_more_bytes_than_announced_is_refused_at_once_and_not_kept(service: Service) -> None:
+    person = service.person()
+    data = person.post("/api/recordings", BODY).json()["data"]
+    answer = service.client.put(data["upload"]["parts"][0]["url"], content=b"x" * 1001)
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "payload_too_large"
+    assert "at most 1000 bytes, not 1001" in answer.json()["error"]["message"]
+    assert person.get(f"/api/recordings/{data['recording']['id']}/parts").json()["data"]["parts"] == []
+
+
+@pytest.mark.parametrize("sent", [b"x" * 999, b""])
 def test_size_that_lies_is_refused_and_can_be_mended(service: Service, sent: bytes) -> None:
     person = service.person()
     data = person.post("/api/recordings", BODY).json()["data"]

@@ -18,12 +18,21 @@ from swift_server import SwiftServer
 from storage.local import LocalStore
 from storage.multipart import MIN_PART_BYTES
 from storage.s3 import S3Store
-from storage.store import InvalidKeyError, InvalidPartError, ObjectNotFoundError, PartTag, StorageError, Store
+from storage.store import (
+    InvalidKeyError,
+    InvalidPartError,
+    ObjectNotFoundError,
+    PartLayout,
+    PartTag,
+    StorageError,
+    Store,
+)
 from storage.sweep import sweep_uploads
 
 MIB = 1024 * 1024
 EXPIRY_PATIENCE_S = 20
 KEY = "owner/recording/source"
+LAYOUT = PartLayout(size_bytes=4 * MIN_PART_BYTES, part_bytes=MIN_PART_BYTES)
 NewStore = Callable[[], Store]
 
 
@@ -331,8 +340,9 @@ def test_multipart_upload_becomes_the_object(store: Store, http: httpx.Client) -
     assert [found.key for found in store.list_objects("")] == [KEY]
 
 
-def test_parts_may_come_at_once_and_in_any_order(store: Store, http: httpx.Client) -> None:
-    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+@pytest.mark.parametrize("layout", [None, LAYOUT])
+def test_parts_may_come_at_once_and_in_any_order(store: Store, http: httpx.Client, layout: PartLayout | None) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=layout)
     chunks = {n: os.urandom(MIN_PART_BYTES) for n in (3, 1, 4, 2)}
     with ThreadPoolExecutor(4) as pool:
         tags = list(pool.map(lambda item: upload_part(http, store, (KEY, upload_id), *item), chunks.items()))
@@ -340,8 +350,9 @@ def test_parts_may_come_at_once_and_in_any_order(store: Store, http: httpx.Clien
     assert store.get_range(KEY, 0, 5 * MIN_PART_BYTES) == b"".join(chunks[n] for n in (1, 2, 3, 4))
 
 
-def test_part_sent_again_replaces_the_first(store: Store, http: httpx.Client) -> None:
-    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+@pytest.mark.parametrize("layout", [None, LAYOUT])
+def test_part_sent_again_replaces_the_first(store: Store, http: httpx.Client, layout: PartLayout | None) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=layout)
     first = upload_part(http, store, (KEY, upload_id), 1, b"wrong bytes")
     second = upload_part(http, store, (KEY, upload_id), 1, b"right")
     assert [(part.etag, part.size_bytes) for part in store.list_parts(KEY, upload_id)] == [(md5(b"right"), 5)]
@@ -350,14 +361,18 @@ def test_part_sent_again_replaces_the_first(store: Store, http: httpx.Client) ->
     assert store.complete_multipart(KEY, upload_id, [second]).size_bytes == 5
 
 
-def test_completion_may_leave_parts_out(store: Store, http: httpx.Client) -> None:
-    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+@pytest.mark.parametrize("layout", [None, LAYOUT])
+def test_completion_may_leave_parts_out(store: Store, http: httpx.Client, layout: PartLayout | None) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=layout)
     tags = [upload_part(http, store, (KEY, upload_id), n, os.urandom(MIN_PART_BYTES)) for n in (1, 2, 3)]
     assert store.complete_multipart(KEY, upload_id, [tags[0], tags[2]]).size_bytes == 2 * MIN_PART_BYTES
 
 
-def test_parts_that_do_not_fit_are_named_and_the_upload_stays_open(store: Store, http: httpx.Client) -> None:
-    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+@pytest.mark.parametrize("layout", [None, LAYOUT])
+def test_parts_that_do_not_fit_are_named_and_the_upload_stays_open(
+    store: Store, http: httpx.Client, layout: PartLayout | None
+) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=layout)
     one = upload_part(http, store, (KEY, upload_id), 1, b"small")
     two = upload_part(http, store, (KEY, upload_id), 2, b"end")
     cases = [
@@ -377,8 +392,11 @@ def test_parts_that_do_not_fit_are_named_and_the_upload_stays_open(store: Store,
     assert store.complete_multipart(KEY, upload_id, [one]).size_bytes == 5
 
 
-def test_completion_repeated_after_a_lost_answer_returns_the_object(store: Store, http: httpx.Client) -> None:
-    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+@pytest.mark.parametrize("layout", [None, LAYOUT])
+def test_completion_repeated_after_a_lost_answer_returns_the_object(
+    store: Store, http: httpx.Client, layout: PartLayout | None
+) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=layout)
     tags = [upload_part(http, store, (KEY, upload_id), 1, b"all")]
     first = store.complete_multipart(KEY, upload_id, tags)
     assert store.complete_multipart(KEY, upload_id, tags).etag == first.etag
@@ -387,8 +405,9 @@ def test_completion_repeated_after_a_lost_answer_returns_the_object(store: Store
     assert store.get_range(KEY, 0, 10) == b"all"
 
 
-def test_aborted_upload_is_gone(store: Store, http: httpx.Client) -> None:
-    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+@pytest.mark.parametrize("layout", [None, LAYOUT])
+def test_aborted_upload_is_gone(store: Store, http: httpx.Client, layout: PartLayout | None) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=layout)
     tag = upload_part(http, store, (KEY, upload_id), 1, b"all")
     store.abort_multipart(KEY, upload_id)
     store.abort_multipart(KEY, upload_id)
