@@ -165,11 +165,13 @@ def to_start(media: Media) -> None:
     """Move an open recording to its first packet."""
     container = media.container
     if not may_restart(media):
-        begins = [s.start_time * _base(s) for s in container.streams if s.start_time is not None]
-        first = floor(min([*begins, zero_s(container)]) / AV_TIME_BASE)
-        for target in (first - 1, first):  # without an index of its own (FLV), FFmpeg finds nothing before the first
+        # By the stream that starts first: the places that Matroska knows of others may all lie behind its beginning.
+        started = [s for s in container.streams if s.start_time is not None]
+        first = min(started, key=lambda s: s.start_time * _base(s), default=None)
+        begin = floor(zero_s(container) / AV_TIME_BASE) if first is None else first.start_time
+        for target in (begin - 1, begin):  # without an index of its own (FLV), FFmpeg finds nothing before the first
             with contextlib.suppress(*AV_ERRORS):
-                container.seek(target)
+                container.seek(target, stream=first)
                 return
     with contextlib.suppress(*AV_ERRORS):
         container.seek(0, unsupported_byte_offset=True)
@@ -183,8 +185,8 @@ def may_restart(media: Media) -> bool:
 def seems_straight(media: Media) -> bool:
     """Whether the clock rises evenly over a few places of the file; moves the read position.
 
-    A step back, or one much longer than the others, is a second recording behind the first. A small step forward between
-    two of the places goes unnoticed.
+    A step back, or one much longer than the others, is a second recording behind the first. A small step forward
+    between two of the places goes unnoticed.
     """
     seen: list[Fraction] = []
     streams = [s for s in media.container.streams if is_usable(s)]
