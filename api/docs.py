@@ -8,17 +8,20 @@ from importlib.metadata import version
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response, Router
 from litestar.enums import MediaType
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.routes import HTTPRoute
+from litestar.status_codes import HTTP_404_NOT_FOUND
 
 from api.auth import PUBLIC
+from api.errors import status_response
 from api.schemas.answers import Failure
 
 DISTRIBUTION = "big-snuggles"
+PATH = "/api/docs"
 REFERENCE = "#/components/schemas/"
 METHODS = ("get", "post", "put", "patch", "delete")
 GENERIC_NAME = re.compile(r"\b(?:Answer|Items)_[\w.]+")
@@ -95,12 +98,18 @@ def openapi_config() -> OpenAPIConfig:
         title="Big Snuggles",
         version=version(DISTRIBUTION),
         description=DESCRIPTION,
-        path="/api/docs",
+        path=PATH,
+        openapi_router=Router(PATH, route_handlers=[], include_in_schema=False, after_request=_in_an_envelope),
         render_plugins=[HumanPage(), JsonDocument()],
         use_handler_docstrings=True,
         components=Components(security_schemes={"bearer": bearer}),
         security=[{"bearer": []}],
     )
+
+
+def _in_an_envelope(response: Response[Any]) -> Response[Any]:
+    """Replace the framework's own page for an address below the documentation that does not exist."""
+    return status_response(HTTP_404_NOT_FOUND) if response.status_code == HTTP_404_NOT_FOUND else response
 
 
 def complete(app: Litestar, document: dict[str, Any]) -> dict[str, Any]:

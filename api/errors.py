@@ -143,9 +143,14 @@ def _http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[An
     status = error.status_code
     if status >= 500 and status not in HTTP_CODES:  # noqa: PLR2004 - the first of the server's statuses
         return _unexpected(_request, error)
+    return status_response(status, dict(error.headers or {}))
+
+
+def status_response(status: int, headers: Mapping[str, str] | None = None) -> Response[Any]:
+    """Return the answer for a failure of which no more is known than its status."""
     code, message = HTTP_CODES.get(status, HTTP_CODES[400])
     body = failure(code, message, retryable=status in (429, 503), details={})
-    return Response(body, status_code=status, headers=dict(error.headers or {}), media_type=MediaType.JSON)
+    return Response(body, status_code=status, headers=dict(headers or {}), media_type=MediaType.JSON)
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

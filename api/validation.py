@@ -33,6 +33,9 @@ FORMS = {
     "Invalid UUID": "must be an id (a UUID)",
     "Invalid RFC3339 encoded datetime": "must be a time such as 2026-01-31T12:00:00Z",
     "Invalid datetime": "must be a time such as 2026-01-31T12:00:00Z",
+    "Expected `datetime` with a timezone component": (
+        "must say its time zone: 2026-01-31T12:00:00Z for UTC, or 2026-01-31T13:00:00+01:00"
+    ),
 }
 
 
@@ -65,7 +68,8 @@ def invalid_parameter(name: str, message: str, kind: Any) -> InvalidFieldError:
 def sentence(field: str, message: str) -> str:
     """Turn msgspec's words about a value into a sentence about a field."""
     if match := LENGTH.search(message):
-        things = "characters" if match["kind"] == "str" else "entries"
+        one, many = ("character", "characters") if match["kind"] == "str" else ("entry", "entries")
+        things = one if match["bound"] == "1" else many
         return f"{field} must have {OPERATORS[match['operator']]} {match['bound']} {things}."
     if match := BOUND.search(message):
         return f"{field} must be {OPERATORS[match['operator']]} {_number(match['bound'])}."

@@ -22,6 +22,25 @@ DEFAULT_SENSITIVITY = 0.7
 FALLBACK_SENSITIVITY = 0.5
 FALLBACK_ITEMS = 3
 MAX_ITEMS = 500
+# What the pipeline listens for, and the lengths it takes by itself. It is not loaded here; a test compares.
+SIGNALS = (
+    "loudness",
+    "onset",
+    "steadiness",
+    "voice",
+    "novelty",
+    "colour",
+    "pitch",
+    "rhythm",
+    "pauses",
+    "contrast",
+    "course",
+    "duration",
+    "audience",
+)
+SHORTEST_S = 5.0
+LONGEST_S = 60.0
+MAX_NAME_SHOWN = 40
 FIELDS = (
     "start_s",
     "end_s",
@@ -137,11 +156,12 @@ def score(
     """Answer from the stored candidates where they can, else queue a detection.
 
     `options` are sensitivity, top, min_s, max_s and weights, where given. ConflictError before the recording is
-    listened to; InvalidFieldError when min_s is above max_s.
+    listened to; InvalidFieldError when min_s is above max_s, or a weight is for a signal that there is not.
     """
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
+    _check_weights(options.get("weights") or {})
+    lengths = _lengths(options.get("min_s"), options.get("max_s"))
     require_listened(recording)
-    check_lengths(options.get("min_s"), options.get("max_s"))
     is_stored = recording.curve_key is not None
     if is_stored and not options.keys() & {"min_s", "max_s", "weights"}:
         return list_highlights(
@@ -156,7 +176,7 @@ def score(
         kind="detect",
         user_id=user_id,
         recording_id=recording_id,
-        payload={"options": options, "store": True, "auto_clips": None},
+        payload={"options": {**options, **lengths}, "store": True, "auto_clips": None},
         trace_id=trace_id,
     )
 
@@ -177,7 +197,25 @@ def require_listened(recording: Recording) -> None:
         )
 
 
-def check_lengths(min_s: float | None, max_s: float | None) -> None:
-    """Raise InvalidFieldError when the shortest is longer than the longest."""
+def _check_weights(weights: dict[str, float]) -> None:
+    for name in weights:
+        if name not in SIGNALS:
+            raise InvalidFieldError(
+                "weights",
+                f"There is no signal {name[:MAX_NAME_SHOWN]!r} to weigh. There are: {', '.join(SIGNALS)}.",
+                allowed=list(SIGNALS),
+            )
+
+
+def _lengths(min_s: float | None, max_s: float | None) -> dict[str, float]:
+    """Return the limits of length that were asked for; InvalidFieldError when no length fits them.
+
+    One that was asked for alone moves the other where the two would contradict each other.
+    """
     if min_s is not None and max_s is not None and min_s > max_s:
         raise InvalidFieldError("min_s", "min_s must not be greater than max_s.")
+    if min_s is not None and max_s is None and min_s > LONGEST_S:
+        max_s = min_s
+    if max_s is not None and min_s is None and max_s < SHORTEST_S:
+        min_s = max_s
+    return {name: value for name, value in (("min_s", min_s), ("max_s", max_s)) if value is not None}

@@ -4,6 +4,9 @@ import httpx
 import pytest
 from api_server import LOCAL, Service
 
+from pipeline.highlights import signal_names
+from pipeline.types import DetectOptions
+from services.highlights import LONGEST_S, SHORTEST_S, SIGNALS
 from services.uploads import LEAST_PART_BYTES
 
 BODY = {"filename": "talk.mp4", "size_bytes": 1000, "content_type": "video/mp4"}
@@ -402,12 +405,12 @@ def test_scoring_by_sensitivity_and_number_is_answered_at_once(service: Service)
 def test_scoring_by_weights_or_lengths_is_a_job(service: Service) -> None:
     person = service.person()
     path = f"/api/recordings/{service.ready_recording(person)}/highlights"
-    answer = person.post(path, {"weights": {"laughter": 2}, "min_s": 8, "sensitivity": 0.6})
+    answer = person.post(path, {"weights": {"voice": 2}, "min_s": 8, "sensitivity": 0.6})
     assert answer.status_code == 202
     assert answer.json()["data"]["job"]["kind"] == "detect"
     (row,) = service.rows("SELECT payload FROM jobs")
     assert row["payload"] == {
-        "options": {"weights": {"laughter": 2}, "min_s": 8, "sensitivity": 0.6},
+        "options": {"weights": {"voice": 2}, "min_s": 8, "sensitivity": 0.6},
         "store": True,
         "auto_clips": None,
     }
@@ -420,13 +423,44 @@ def test_scoring_by_weights_or_lengths_is_a_job(service: Service) -> None:
         ({"top": 0}, "top"),
         ({"min_s": 20, "max_s": 10}, "min_s"),
         ({"min_s": 0.5}, "min_s"),
-        ({"weights": {"laughter": -1}}, "weights"),
+        ({"weights": {"voice": -1}}, "weights"),
+        ({"weights": {"voice": 11}}, "weights"),
+        ({"weights": {"voice": None}}, "weights"),
+        ({"weights": {"laughter": 1}}, "weights"),
         ({"weight": {}}, "weight"),
     ],
 )
 def test_scoring_that_makes_no_sense_is_refused(service: Service, body: dict[str, Any], field: str) -> None:
     person = service.person()
     refused(person.post(f"/api/recordings/{service.ready_recording(person)}/highlights", body), 422, field)
+
+
+def test_weight_of_an_unknown_signal_is_refused_with_those_that_there_are(service: Service) -> None:
+    person = service.person()
+    path = f"/api/recordings/{service.ready_recording(person)}/highlights"
+    error = refused(person.post(path, {"weights": {"voice": 1, "laughter": 2}}), 422, "weights")
+    assert "There is no signal 'laughter' to weigh. There are: loudness, " in error["message"]
+    assert error["details"]["allowed"] == list(SIGNALS) == signal_names()
+    assert service.rows("SELECT 1 FROM jobs") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"min_s": 90}, {"min_s": 90, "max_s": 90}),
+        ({"max_s": 3}, {"min_s": 3, "max_s": 3}),
+        ({"min_s": 6}, {"min_s": 6}),
+        ({"max_s": 50}, {"max_s": 50}),
+    ],
+)
+def test_one_limit_of_length_moves_the_other_out_of_its_way(
+    service: Service, body: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    person = service.person()
+    assert person.post(f"/api/recordings/{service.ready_recording(person)}/highlights", body).status_code == 202
+    (row,) = service.rows("SELECT payload FROM jobs")
+    assert row["payload"]["options"] == expected
+    assert (DetectOptions().min_s, DetectOptions().max_s) == (SHORTEST_S, LONGEST_S)
 
 
 def test_recording_without_sound_says_so(service: Service) -> None:

@@ -237,6 +237,14 @@ def test_openapi_describes_every_operation_with_examples_that_fit(service: Servi
     }
 
 
+@pytest.mark.parametrize("path", ["/api/docs/nothing", "/api/docs/openapi.yaml", "/api/docs/a/b", "/api/docs/x.json"])
+def test_unknown_address_below_the_documentation_is_refused_in_the_envelope(service: Service, path: str) -> None:
+    answer = service.client.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json()["error"]["code"] == "not_found"
+
+
 @pytest.mark.parametrize("module", [accounts, clips, recordings])
 def test_examples_of_requests_are_accepted_as_they_stand(service: Service, module: Any) -> None:
     schemas = service.client.get("/api/docs/openapi.json").json()["components"]["schemas"]

@@ -28,7 +28,7 @@ RECORDING = {"filename": "a.mp4", "size_bytes": 5, "content_type": "video/mp4"}
             "preset must be one of original, 720p, vertical, square, audiogram.",
         ),
         (ClipRequest, {**CLIP, "formats": ["mp4", "avi"]}, "formats", "formats[1] must be one of mp4, webm, mp3."),
-        (ClipRequest, {**CLIP, "formats": []}, "formats", "formats must have at least 1 entries."),
+        (ClipRequest, {**CLIP, "formats": []}, "formats", "formats must have at least 1 entry."),
         (ClipRequest, {**CLIP, "formats": "mp4"}, "formats", "formats must be a list or null, not text."),
         (ClipRequest, {**CLIP, "title": "x" * 301}, "title", "title must have at most 300 characters."),
         (ClipRequest, [], "body", "body must be an object, not a list."),
@@ -53,6 +53,12 @@ RECORDING = {"filename": "a.mp4", "size_bytes": 5, "content_type": "video/mp4"}
         ),
         (CompleteRequest, {"parts": [{"number": 1}]}, "parts", "parts[0].etag is missing."),
         (ScoreRequest, {"weights": {"laughter": "loud"}}, "weights", "weights[...] must be a number, not text."),
+        (
+            ShareRequest,
+            {"platform": "embed", "expires_at": "2026-12-31T00:00:00"},
+            "expires_at",
+            "expires_at must say its time zone: 2026-01-31T12:00:00Z for UTC, or 2026-01-31T13:00:00+01:00.",
+        ),
         (
             ShareRequest,
             {"platform": "embed", "expires_at": "tomorrow"},
