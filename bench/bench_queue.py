@@ -35,7 +35,7 @@ from services.settings import Settings, load
 from workers import actors, dispatcher
 from workers import main as worker_main
 from workers.attempt import Attempt
-from workers.execution import Publish, Work
+from workers.execution import Made, Publish, Work
 from workers.runtime import Runtime
 
 KIND = "purge_idempotency_keys"
@@ -180,7 +180,7 @@ def _run_bare(url: str, threads: int, stopped: Event) -> None:
 
 
 def _no_work(_runtime: Runtime, _attempt: Attempt) -> Publish:
-    return lambda _tx: None
+    return Made(None)
 
 
 def _run_dispatcher(settings: Settings) -> None:

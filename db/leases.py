@@ -28,12 +28,22 @@ class Renewal(Struct, frozen=True, kw_only=True):
     eta_s: float | None
 
 
+class Ended(Struct, frozen=True, kw_only=True):
+    """A job that has ended well, with what it has made."""
+
+    lease: Lease
+    result: dict[str, Any] | None
+
+
+# The ids stand there twice, so that a planner whose statistics are old reads by the index all the same.
 CLAIM = logged("""
 UPDATE jobs SET state = 'running', attempt = attempt + 1, charged = charged + 1, lease_token = gen_random_uuid(),
     lease_expires_at = now() + make_interval(secs => %(lease_s)s), worker_id = %(worker_id)s,
     started_at = now(), progress = 0, stage = NULL, eta_s = NULL
-WHERE id = %(job_id)s AND dispatch_no = %(dispatch_no)s AND state = 'queued' AND dispatched_at IS NOT NULL
-RETURNING *
+FROM unnest(%(job_ids)s::uuid[], %(numbers)s::integer[]) AS sent (job_id, number)
+WHERE id = ANY(%(job_ids)s::uuid[]) AND id = sent.job_id AND dispatch_no = sent.number
+  AND state = 'queued' AND dispatched_at IS NOT NULL
+RETURNING jobs.*
 """)
 RENEW = """
 WITH mine AS (
@@ -53,6 +63,13 @@ SUCCEED = logged("""
 UPDATE jobs SET state = 'succeeded', finished_at = now(), progress = 100, stage = NULL, eta_s = NULL,
     error = NULL, lease_token = NULL, lease_expires_at = NULL
 WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' RETURNING *
+""")
+SUCCEED_PLAINLY = logged("""
+UPDATE jobs SET state = 'succeeded', finished_at = now(), progress = 100, stage = NULL, eta_s = NULL,
+    error = NULL, lease_token = NULL, lease_expires_at = NULL, result = coalesce(ended.result, jobs.result)
+FROM unnest(%(job_ids)s::uuid[], %(tokens)s::uuid[], %(results)s::jsonb[]) AS ended (job_id, token, result)
+WHERE id = ANY(%(job_ids)s::uuid[]) AND id = ended.job_id AND lease_token = ended.token AND state = 'running'
+RETURNING jobs.*, ended.token AS held_token
 """)
 SET_RESULT = "UPDATE jobs SET result = %(result)s WHERE id = %(job_id)s"
 FAIL = logged("""
@@ -76,19 +93,22 @@ ORDER BY lease_expires_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 """
 
 
-def claim_job(tx: Transaction, *, job_id: UUID, dispatch_no: int, worker_id: UUID, lease_s: float) -> Job | None:
-    """Take the job for one attempt; None when the message is stale or somebody else was first."""
-    jobs = change(
+def claim_jobs(tx: Transaction, *, sent: Sequence[tuple[UUID, int]], worker_id: UUID, lease_s: float) -> list[Job]:
+    """Take jobs for one attempt each, by id and dispatch number.
+
+    Left out are those whose message is stale, or where somebody else was first.
+    """
+    ordered = sorted(sent)  # one lock order for all processes
+    return change(
         tx,
         CLAIM,
         event="claimed",
         details={"worker_id": str(worker_id)},
-        job_id=job_id,
-        dispatch_no=dispatch_no,
+        job_ids=[job_id for job_id, _ in ordered],
+        numbers=[number for _, number in ordered],
         worker_id=worker_id,
         lease_s=lease_s,
     )
-    return jobs[0] if jobs else None
 
 
 def renew_leases(tx: Transaction, renewals: Sequence[Renewal], *, lease_s: float) -> dict[UUID, bool]:
@@ -117,6 +137,23 @@ def hold_job(tx: Transaction, lease: Lease) -> Job | None:
 def succeed(tx: Transaction, lease: Lease) -> Job | None:
     """End the job well; None when the lease is lost."""
     return _one(change(tx, SUCCEED, event="succeeded", **_keys(lease)))
+
+
+def succeed_plainly(tx: Transaction, ended: Sequence[Ended]) -> dict[Lease, Job]:
+    """End jobs well and write their results; left out are those whose lease is lost."""
+    ordered = sorted(ended, key=lambda one: one.lease.job_id)  # one lock order for all processes
+    rows = tx.execute(
+        SUCCEED_PLAINLY,
+        {
+            "event": "succeeded",
+            "details": Jsonb({}),
+            "job_ids": [one.lease.job_id for one in ordered],
+            "tokens": [one.lease.token for one in ordered],
+            "results": [_json(one.result) for one in ordered],
+        },
+    )
+    held = [(row.pop("held_token"), Job(**row)) for row in rows]
+    return {Lease(job.id, token): job for token, job in held}
 
 
 def set_result(tx: Transaction, job_id: UUID, result: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from db.connection import Transaction, as_service
 from db.dispatch import URGENT_PRIORITY
 from services import clips, jobs, quotas, recordings
 from services.errors import ConflictError
-from services.jobs import Job, Lease
+from services.jobs import Ended, Job, Lease
 
 REAP_BATCH = 100
 CANCELLED_ERROR = {
@@ -30,11 +30,26 @@ CANCELLED_ERROR = {
 
 def claim(tx: Transaction, *, job_id: UUID, dispatch_no: int, worker_id: UUID) -> Job | None:
     """Begin an attempt; None when the message is stale, or another worker was first."""
-    job = jobs.claim(tx, job_id=job_id, dispatch_no=dispatch_no, worker_id=worker_id)
-    if job is not None and job.clip_id is not None:
-        with suppress(ConflictError):  # a clip that was given up: the work finds that out and ends the job
-            clips.mark_processing(tx, clip_id=job.clip_id)
-    return job
+    claimed = claim_many(tx, sent=[(job_id, dispatch_no)], worker_id=worker_id)
+    return claimed[0] if claimed else None
+
+
+def claim_many(tx: Transaction, *, sent: Sequence[tuple[UUID, int]], worker_id: UUID) -> list[Job]:
+    """Begin attempts, by id and dispatch number; left out is what is stale, or where another worker was first."""
+    claimed = jobs.claim(tx, sent=sent, worker_id=worker_id)
+    for job in claimed:
+        if job.clip_id is not None:
+            with suppress(ConflictError):  # a clip that was given up: the work finds that out and ends the job
+                clips.mark_processing(tx, clip_id=job.clip_id)
+    return claimed
+
+
+def succeed_plainly(tx: Transaction, ended: Sequence[Ended]) -> dict[Lease, Job]:
+    """End jobs well that have only a result to write, and hold no quota: those for no clip.
+
+    Left out are those that are no longer ours.
+    """
+    return jobs.succeed_plainly(tx, ended)
 
 
 def succeed(tx: Transaction, lease: Lease, *, publish: Callable[[Transaction], dict[str, Any] | None]) -> Job:

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
 import structlog
+from msgspec import Struct
 
 from db import dispatch
 from db.connection import SERVICE, DatabaseUnavailableError, Transaction, allow_loss
@@ -16,12 +17,24 @@ from services.jobs import Job, LeaseLostError, log_fields
 from storage.store import StorageError
 from workers.attempt import Attempt, Stop, StoppedError
 from workers.failure import describe
+from workers.group import GroupError
 from workers.runtime import Runtime
 
 Publish = Callable[[Transaction], dict[str, Any] | None]
 """Writes what an attempt has made, beside the end of its job, and returns the job's result."""
 Work = Callable[[Runtime, Attempt], Publish]
 """Does the work of an attempt, with no transaction open, and returns what publishes it."""
+
+
+class Made(Struct, frozen=True):
+    """A publication that writes nothing but the job's result: such jobs may end together."""
+
+    result: dict[str, Any] | None
+
+    def __call__(self, _tx: Transaction) -> dict[str, Any] | None:
+        """Return the result."""
+        return self.result
+
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
@@ -56,12 +69,14 @@ def execute(runtime: Runtime, job_id: UUID, dispatch_no: int, works: Mapping[str
 
 
 def _claim(runtime: Runtime, job_id: UUID, dispatch_no: int) -> Job | None:
+    if not runtime.gate.is_closed:
+        with suppress(GroupError):  # another member may be to blame for it
+            return runtime.ledger.claim(job_id, dispatch_no)
     with runtime.database.transaction(SERVICE) as tx:
         if runtime.gate.is_closed:
             dispatch.unmark(tx, [(job_id, dispatch_no)])
             return None
-        # A crash of PostgreSQL that undoes a claim leaves us a lease that is lost at its next renewal.
-        allow_loss(tx)
+        allow_loss(tx)  # as in the ledger
         return lifecycle.claim(tx, job_id=job_id, dispatch_no=dispatch_no, worker_id=runtime.worker_id)
 
 
@@ -72,7 +87,7 @@ def _attempt(runtime: Runtime, attempt: Attempt, work: Work) -> Job | None:
     job: Job | None
     try:
         publish = work(runtime, attempt)
-        job = _settle(runtime, attempt, lambda tx: lifecycle.succeed(tx, attempt.lease, publish=publish))
+        job = _succeed(runtime, attempt, publish)
     except LeaseLostError:
         log.warning("lease_lost")
         return None
@@ -83,6 +98,22 @@ def _attempt(runtime: Runtime, attempt: Attempt, work: Work) -> Job | None:
     if job is not None:
         log.info("job_ended", state=job.state, run_s=round(time.monotonic() - started_s, 3))
     return job
+
+
+def _succeed(runtime: Runtime, attempt: Attempt, publish: Publish) -> Job:
+    is_ambiguous = False
+    if isinstance(publish, Made) and attempt.job.clip_id is None:
+        try:
+            return runtime.ledger.succeed(attempt.lease, publish.result)
+        except GroupError as error:
+            log.warning("end_not_written", error=str(error))
+            is_ambiguous = True
+    return _settle(
+        runtime,
+        attempt,
+        lambda tx: lifecycle.succeed(tx, attempt.lease, publish=publish),
+        is_ambiguous=is_ambiguous,
+    )
 
 
 def _stop(runtime: Runtime, attempt: Attempt, reason: Stop) -> Job | None:
@@ -116,13 +147,14 @@ def _fail(runtime: Runtime, attempt: Attempt, exc: Exception) -> Job | None:
         return None
 
 
-def _settle(runtime: Runtime, attempt: Attempt, end: Callable[[Transaction], Job]) -> Job:
+def _settle(
+    runtime: Runtime, attempt: Attempt, end: Callable[[Transaction], Job], *, is_ambiguous: bool = False
+) -> Job:
     """Write the end of an attempt, waiting for the database for as long as the job is still ours.
 
-    LeaseLostError when it no longer is.
+    `is_ambiguous` says that it may have been written already. LeaseLostError when the job no longer is ours.
     """
     pause_s = FIRST_PAUSE_S
-    is_ambiguous = False
     while True:
         try:
             with runtime.database.transaction(SERVICE) as tx:

@@ -25,6 +25,7 @@ from workers.broker import IDLE_POLL_MS, open_broker
 from workers.execution import Work
 from workers.gate import Gate
 from workers.keeper import Identity, Keeper
+from workers.ledger import Ledger
 from workers.runtime import Runtime
 
 DRAIN_GRACE_S = 25.0
@@ -86,6 +87,7 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
         fetcher=SafeFetcher(allowed=settings.import_allow_hosts),
         scratch=scratch.Scratch(root, _corner(worker_id)),
         keeper=Keeper(database, identity),
+        ledger=Ledger(database, worker_id),
         gate=Gate(slots),
         threads=slots,
         recording_max_bytes=settings.recording_max_bytes,

@@ -13,6 +13,7 @@ from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
 from workers.gate import Gate
 from workers.keeper import Keeper
+from workers.ledger import Ledger
 from workers.scratch import Scratch
 
 
@@ -30,6 +31,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     fetcher: SafeFetcher
     scratch: Scratch
     keeper: Keeper
+    ledger: Ledger
     gate: Gate
     threads: int
     recording_max_bytes: int

@@ -19,6 +19,7 @@ from workers.actors.housekeeping import HOUSEKEEPING
 from workers.execution import execute
 from workers.gate import Gate
 from workers.keeper import Identity, Keeper
+from workers.ledger import Ledger
 from workers.runtime import Runtime
 from workers.scratch import Scratch
 
@@ -70,6 +71,7 @@ def sweep_in_two_days(site: Site) -> None:
         fetcher=SafeFetcher(),
         scratch=corner,
         keeper=Keeper(site.database, identity),
+        ledger=Ledger(site.database, worker_id),
         gate=Gate(1),
         threads=1,
         recording_max_bytes=10**9,

@@ -23,6 +23,7 @@ from workers.execution import Publish, execute
 from workers.gate import Gate
 from workers.keeper import Identity as WorkerIdentity
 from workers.keeper import Keeper
+from workers.ledger import Ledger
 from workers.runtime import Runtime
 from workers.scratch import Scratch, sweep
 
@@ -66,6 +67,7 @@ def runtime(database: FlakyDatabase, stores: Stores, tmp_path: Path) -> Iterator
         fetcher=SafeFetcher(),
         scratch=scratch,
         keeper=keeper,
+        ledger=Ledger(database, worker_id),
         gate=Gate(1),
         threads=1,
         recording_max_bytes=10**9,

@@ -26,6 +26,7 @@ from workers.actors import WORKS
 from workers.execution import execute
 from workers.gate import Gate
 from workers.keeper import Identity, Keeper
+from workers.ledger import Ledger
 from workers.runtime import Runtime
 from workers.scratch import Scratch
 
@@ -60,6 +61,7 @@ class Worker:
             fetcher=SafeFetcher(allowed=allowed),
             scratch=Scratch(folder, "worker"),
             keeper=Keeper(database, identity),
+            ledger=Ledger(database, worker_id),
             gate=Gate(1),
             threads=1,
             recording_max_bytes=10**9,

@@ -12,7 +12,7 @@ from storage import keys
 from storage.store import Store
 from storage.sweep import sweep_uploads
 from workers.attempt import Attempt
-from workers.execution import Publish, Work
+from workers.execution import Made, Publish, Work
 from workers.runtime import Runtime
 
 ORPHAN_AGE = timedelta(days=1)
@@ -137,4 +137,4 @@ def _delete(attempt: Attempt, store: Store, names: list[str]) -> int:
 
 
 def _result(result: dict[str, Any]) -> Publish:
-    return lambda _tx: result
+    return Made(result)

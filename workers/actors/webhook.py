@@ -13,7 +13,7 @@ from services.deliveries import Outcome, Outgoing
 from services.errors import DomainError, UnavailableError
 from services.mail import MailError
 from workers.attempt import Attempt
-from workers.execution import Publish, Work
+from workers.execution import Made, Publish, Work
 from workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.database.transaction(SERVICE) as tx:
         outgoing = deliveries.begin(tx, delivery_id=delivery_id, now=datetime.now(UTC), random=runtime.random())
     if outgoing is None:
-        return lambda _tx: {"status": "ended"}
+        return Made({"status": "ended"})
     outcome = _send(runtime, outgoing)
     delivery = outgoing.delivery
     log.info(
@@ -53,14 +53,14 @@ def mail_webhook_disabled(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.database.transaction(SERVICE) as tx:
         notice = webhooks.find_notice(tx, webhook_id=UUID(attempt.job.payload["webhook_id"]))
     if notice is None:
-        return lambda _tx: {"sent": False}
+        return Made({"sent": False})
     try:
         runtime.mailer.send(
             mail.webhook_disabled(runtime.public_url, to=notice.email, url=notice.url, reason=notice.reason)
         )
     except MailError as error:
         raise UnavailableError(str(error)) from error
-    return lambda _tx: {"sent": True}
+    return Made({"sent": True})
 
 
 WEBHOOK: Mapping[str, Work] = {
