@@ -9,6 +9,7 @@ from typing import get_args
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cli.errors import CommandError, UsageError
 from cli.progress import Begin, Emit
@@ -31,6 +32,7 @@ from pipeline.types import (
 )
 
 MEDIA_SUFFIX = {"mp4": "mp4", "webm": "webm", "mp3": "mp3", "jpeg": "jpg"}
+KEPT = "kept"
 # Long enough to tell recordings apart, short enough for any file system with what comes after it.
 MAX_STEM = 80
 
@@ -86,7 +88,11 @@ def check_target(out: Path, source: str) -> None:
 
 
 def analyse(source: Source, options: DetectOptions, scratch: Path, emit: Emit) -> Analysis:
-    """Listen to a recording and find its moments; MediaError says what is wrong with it."""
+    """Listen to a recording and find its moments; MediaError says what is wrong with it.
+
+    What is read of it stays in `scratch` for the clips that are made next.
+    """
+    source = replace(source, kept=str(scratch / KEPT))
     ingested = run_task(IngestTask(source=source), scratch, emit)
     if not isinstance(ingested, IngestResult):
         raise TypeError(ingested)
@@ -94,8 +100,7 @@ def analyse(source: Source, options: DetectOptions, scratch: Path, emit: Emit) -
     if not isinstance(detected, DetectResult):
         raise TypeError(detected)
     index = str(scratch / ingested.index) if ingested.index else None
-    indexed = Source(location=source.location, size_bytes=source.size_bytes, index=index)
-    return Analysis(source=indexed, probe=ingested.probe, highlights=detected.highlights)
+    return Analysis(source=replace(source, index=index), probe=ingested.probe, highlights=detected.highlights)
 
 
 def render(task: RenderTask, scratch: Path, emit: Emit) -> RenderResult:

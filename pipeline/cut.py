@@ -7,7 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pipeline.cutting.assemble import Draft, assemble
+from pipeline.cutting.assemble import assemble
+from pipeline.cutting.draft import Draft
 from pipeline.cutting.mux import SOUND_ONLY, format_of, takes
 from pipeline.cutting.reencode import reencode
 from pipeline.cutting.segment import SegmentReport, extract_segment
@@ -42,6 +43,8 @@ class CutReport(Struct, frozen=True, kw_only=True):
     encoded_s: float
     bytes_read: int
     notes: list[Problem]
+    decoded: int = 0
+    """Pictures that were decoded to encode those at a copy's edges; none where another clip's could be used."""
 
 
 def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a cut
@@ -58,7 +61,8 @@ def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a c
     `exact` copies what it can and encodes the few pictures between the cut and the next keyframe; `fast` copies whole
     groups, so it may start earlier by up to one; `encode` encodes everything (H.264 and AAC, VP9 and Opus, or MP3).
     What the recording does not allow is done by `encode` instead. `on_progress` gets the share done and may raise.
-    Many clips of one recording share what was read of it when it is given open (`pipeline.reading.index.open_indexed`).
+    Many clips of one recording share what was read of it when it is given open (`pipeline.reading.index.open_indexed`),
+    and what was read and encoded, also between processes, when its `Source` names a folder to keep it in.
 
     MediaError: OUT_OF_RANGE, UNSUPPORTED_OUTPUT, DECODE_FAILED, ENCODE_FAILED, and those of opening the recording.
     """
@@ -70,9 +74,9 @@ def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a c
         begin, end = check_range(media, start_s, end_s, known_duration(media))
         found = _Cut(media, _selection(media, out), begin, end, out, accuracy).prepare()
         if isinstance(found, Draft):
-            assemble(found, out, report)
+            decoded = assemble(found, out, report)
             report(1.0)
-            return _report(found, accuracy, media.bytes_read - before)
+            return _report(found, accuracy, media.bytes_read - before, decoded)
         bytes_read, origin = media.bytes_read - before, media.source
     done = reencode(origin, start_s=start_s, end_s=end_s, out=out, on_progress=report)
     return CutReport(
@@ -163,7 +167,7 @@ class _Cut:
         )
 
 
-def _report(draft: Draft, accuracy: Accuracy, bytes_read: int) -> CutReport:
+def _report(draft: Draft, accuracy: Accuracy, bytes_read: int, decoded: int) -> CutReport:
     video = draft.demuxer.selection.video
     copied, encoded = draft.end - draft.start, Fraction(0)
     if draft.plan.segments and video is not None:
@@ -178,6 +182,7 @@ def _report(draft: Draft, accuracy: Accuracy, bytes_read: int) -> CutReport:
         encoded_s=float(encoded),
         bytes_read=bytes_read,
         notes=[],
+        decoded=decoded,
     )
 
 

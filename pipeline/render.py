@@ -17,7 +17,7 @@ from pipeline.rendering.ffmpeg import FONTS_CONF
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import Material, Segment, fetch, look_at
 from pipeline.rendering.motion import Move
-from pipeline.types import Accuracy, Format, Output, Partial, Problem, RenderResult, RenderTask
+from pipeline.types import Accuracy, Format, Output, Partial, Problem, RenderResult, RenderTask, Source
 from pipeline.verify import Expectation, verify
 
 SEGMENT = "segment"
@@ -117,7 +117,7 @@ class _Rendering:
             return False
         try:
             report = cut(
-                self.segment.path,
+                Source(location=str(self.segment.path), kept=task.source.kept),
                 start_s=self.segment.start_s,
                 end_s=self.segment.end_s,
                 out=self.scratch / name,

@@ -180,7 +180,8 @@ def open_reader(source: Source | str | Path) -> Reader:
     source = as_source(source)
     reader: Reader
     if is_url(source.location):
-        reader = RangeReader(source.location, size_bytes=source.size_bytes)
+        kept = Path(source.kept) if source.kept is not None else None
+        reader = RangeReader(source.location, size_bytes=source.size_bytes, kept=kept)
     else:
         reader = _open_file(source.location)
     try:

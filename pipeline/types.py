@@ -22,6 +22,8 @@ class Source(Struct, frozen=True, kw_only=True):
     size_bytes: int | None = None
     index: str | None = None
     """Path of the packet index that ingest stored, when there is one: cuts then read only the ranges they need."""
+    kept: str | None = None
+    """Folder for what is read and encoded of this recording, shared by all its clips; who made it removes it."""
 
 
 class Problem(Struct, frozen=True, kw_only=True):

@@ -1,24 +1,23 @@
 """Carries out a cut's plan: writes copied packets and encoded pictures into one file, in step with the sound."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-import av.error
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from pipeline.cutting.draft import Draft
 from pipeline.cutting.mux import ISOBMFF, PacketWriter, copy_stream, open_output, takes
+from pipeline.cutting.part import make_parts
 from pipeline.cutting.sound import SoundEncoder
-from pipeline.cutting.splice import Coded, Part, Splicer
-from pipeline.errors import DECODE_FAILED, ENCODE_FAILED
+from pipeline.cutting.splice import Coded, Part
+from pipeline.errors import ENCODE_FAILED
 from pipeline.plan import Copy, CutPlan, Encode, Unit
-from pipeline.reading.demux import Demuxer, Piece
-from pipeline.reading.survey import Survey, ticks
+from pipeline.reading.demux import Piece
+from pipeline.reading.survey import ticks
 from pipeline.source import AV_ERRORS, as_media_error
 
 LONGEST_COPIED_SOUND_S = Fraction(1, 25)
@@ -32,94 +31,15 @@ OPUS_SETTLING_S = Fraction(8, 100)
 """RFC 7845, 4.6: an Opus decoder needs 80 ms to settle."""
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What a clip is made of. `asked` is the stretch that was surveyed; `start` and `end` are the clip's own, exact."""
-
-    demuxer: Demuxer
-    splicer: Splicer | None
-    survey: Survey
-    plan: CutPlan
-    asked: tuple[Fraction, Fraction]
-    start: Fraction
-    end: Fraction
-    is_exact: bool
-
-    @property
-    def pieces(self) -> Iterator[Piece]:
-        """The packets that were surveyed, in the same order."""
-        return self.demuxer.stretch(*self.asked)
-
-
-def assemble(draft: Draft, out: Path, on_progress: Callable[[float], None]) -> None:
-    """Write the clip; MediaError DECODE_FAILED, ENCODE_FAILED."""
-    parts = [(s, _encode(draft, s)) for s in draft.plan.segments if isinstance(s, Encode)]
+def assemble(draft: Draft, out: Path, on_progress: Callable[[float], None]) -> int:
+    """Write the clip and return how many pictures were decoded for it; MediaError DECODE_FAILED, ENCODE_FAILED."""
+    made = make_parts(draft)
     with open_output(out) as container:
         try:
-            _Assembly(draft, container, out, on_progress).write(parts)
+            _Assembly(draft, container, out, on_progress).write(made.parts)
         except AV_ERRORS as exc:
             raise as_media_error(exc, ENCODE_FAILED) from exc
-
-
-def _encode(draft: Draft, segment: Encode) -> Part:
-    assert draft.splicer is not None  # noqa: S101 - the plan has pictures
-    return draft.splicer.encode(_pictures(draft, segment))
-
-
-def _pictures(draft: Draft, segment: Encode) -> Iterator[VideoFrame]:
-    """Yield the decoded pictures of a segment; the one that is held from before it, or awaited, at its start."""
-    held: VideoFrame | None = None
-    awaits = segment.awaits
-    for frame in _decoded(draft, segment):
-        if frame.pts is None:
-            continue
-        if awaits:
-            awaits = False
-            frame.pts = segment.start
-            yield frame
-            continue
-        if frame.pts >= segment.end:
-            continue
-        if frame.pts < segment.start:
-            held = frame
-            continue
-        if held is not None and segment.holds and frame.pts > segment.start:
-            held.pts = segment.start
-            yield held
-        held = None
-        yield frame
-    if held is not None and segment.holds:
-        held.pts = segment.start
-        yield held
-
-
-def _decoded(draft: Draft, segment: Encode) -> Iterator[VideoFrame]:
-    video = draft.demuxer.selection.video
-    assert video is not None  # noqa: S101 - the plan has pictures
-    last = _last_needed(draft.survey.pictures, segment)
-    number = -1
-    if not video.codec_context.is_open:
-        video.thread_type = "AUTO"
-    try:
-        for piece in draft.pieces:
-            if piece.stream != video.index:
-                continue
-            number += 1
-            if number >= segment.decode_from:
-                yield from video.decode(piece.packet)
-            if number == last:
-                break
-        yield from video.decode(None)
-    except av.error.EOFError:
-        return
-    except AV_ERRORS as exc:
-        raise as_media_error(exc, DECODE_FAILED, stream=video.index) from exc
-
-
-def _last_needed(units: list[Unit], segment: Encode) -> int:
-    """Return the number of the last packet that decoding a segment needs."""
-    end = max(segment.end, min(unit.pts for unit in units) + 1) if segment.awaits else segment.end
-    return max(i for i, unit in enumerate(units) if unit.pts < end)
+    return made.decoded
 
 
 class _Assembly:

@@ -11,13 +11,15 @@ import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Self, cast
 from urllib.parse import SplitResult, urlsplit
 
 from pipeline.errors import READ_FAILED, MediaError
+from pipeline.reading.kept import BLOCK_BYTES, Blocks, Identity, KeptBlocks
 
-BLOCK_BYTES = 64 * 1024
-"""Unit of caching: large enough to keep requests few, small enough that the edges of a range waste little."""
+__all__ = ["BLOCK_BYTES", "NO_SUCH_PLACE", "RangeLog", "RangeReader"]
+
 FIRST_READ_BYTES = BLOCK_BYTES
 MAX_READ_AHEAD_BYTES = 2 * 1024 * 1024
 """Read-ahead doubles while reading goes straight on, up to this: the most that is wasted when it stops."""
@@ -27,6 +29,7 @@ CACHE_BLOCKS = 8192
 """512 MiB on scratch disk; beyond it the block used longest ago is dropped and read again when needed."""
 NO_SUCH_PLACE = -errno.EINVAL
 """What FFmpeg expects from a seek that cannot be."""
+CHANGED = "the file changed while it was being read"
 TIMEOUT_S = 30.0
 RETRY_PAUSES_S = (0.1, 0.4, 1.6)
 """Pauses before the second, third and fourth try of a request that failed for a passing reason."""
@@ -72,8 +75,9 @@ class RangeLog:
 class RangeReader(io.RawIOBase):
     """A read-only, seekable file over an http(s) URL that answers byte ranges.
 
-    Blocks are cached on scratch disk, so reading a part twice costs one transfer. `bytes_read` counts what crossed the
-    network. MediaError(READ_FAILED) when the server refuses, changes the file meanwhile, or stays unreachable.
+    Blocks are cached on scratch disk, so reading a part twice costs one transfer; in the folder `kept`, for all readers
+    that share it. `bytes_read` counts what crossed the network. MediaError(READ_FAILED) when the server refuses,
+    changes the file meanwhile, or stays unreachable.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class RangeReader(io.RawIOBase):
         url: str,
         *,
         size_bytes: int | None = None,
+        kept: Path | None = None,
         timeout_s: float = TIMEOUT_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -96,13 +101,16 @@ class RangeReader(io.RawIOBase):
         self._position = 0
         self._next_block = -1
         self._window = FIRST_READ_BYTES
-        self._cache = _BlockCache()
+        self._kept: KeptBlocks | None = None
         self._known: list[tuple[int, bytes]] = []
         self._log = RangeLog()
         self.bytes_read = 0
         self.requests = 0
         if size_bytes:
             self._size = size_bytes
+        if kept is not None:
+            self._take_kept(kept)
+        self._cache: Blocks = self._kept or _BlockCache()
 
     # -- the file interface that PyAV uses
 
@@ -194,6 +202,17 @@ class RangeReader(io.RawIOBase):
 
     # -- inside
 
+    def _take_kept(self, folder: Path) -> None:
+        """Use what others have read of this file; not where it is known to be another by now."""
+        blocks = KeptBlocks(folder)
+        identity = blocks.identity()
+        if identity is not None:
+            if self._size is not None and self._size != identity.size_bytes:
+                blocks.close()
+                return
+            self._etag, self._size = identity.etag, identity.size_bytes
+        self._kept = blocks
+
     def _read_known(self, position: int, size: int) -> bytes | None:
         for offset, content in self._known:
             if offset <= position < offset + len(content):
@@ -210,16 +229,15 @@ class RangeReader(io.RawIOBase):
         content = self._cache.get(block)
         if content is None:
             self._grow_window(block)
-            self._fetch(block, max(1, self._window // BLOCK_BYTES))
-            content = self._cache.get(block) or b""
+            content = self._fetch(block, max(1, self._window // BLOCK_BYTES))
         return content[inside : inside + size]
 
     def _grow_window(self, block: int) -> None:
         straight_on = self._next_block <= block <= self._next_block + _WINDOW_SLACK_BLOCKS
         self._window = min(self._window * 2, MAX_READ_AHEAD_BYTES) if straight_on else FIRST_READ_BYTES
 
-    def _fetch(self, block: int, count: int) -> None:
-        """Fetch `count` blocks from `block` on, but none that is already here."""
+    def _fetch(self, block: int, count: int) -> bytes:
+        """Fetch `count` blocks from `block` on, but none that is already here; return the first."""
         run = 1
         while run < count and block + run not in self._cache:
             run += 1
@@ -228,13 +246,14 @@ class RangeReader(io.RawIOBase):
         if self._size is not None:
             end = min(end, self._size)
         if begin >= end:
-            return
+            return b""
         content = self._request_with_retries(begin, end)
         for number in range(run):
             part = content[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]
             if part:
                 self._cache.put(block + number, part)
         self._next_block = block + run
+        return content[:BLOCK_BYTES]
 
     def _request_with_retries(self, begin: int, end: int) -> bytes:
         content = b""
@@ -295,17 +314,20 @@ class RangeReader(io.RawIOBase):
     def _check_same_file(self, response: http.client.HTTPResponse) -> None:
         total = (response.getheader("Content-Range") or "").rpartition("/")[2]
         size = int(total) if total.isdigit() else None
-        etag = response.getheader("ETag")
+        etag = response.getheader("ETag") or ""
         changed = (self._etag is not None and etag != self._etag) or (
             self._etag is not None and size is not None and size != self._size
         )
         if changed:
-            raise MediaError(READ_FAILED, "the file changed while it was being read")
-        self._etag = etag or ""
+            raise MediaError(READ_FAILED, CHANGED)
+        is_first = self._etag is None
+        self._etag = etag
         if size is not None:
             self._size = size
         if self._size is None:
             raise MediaError(READ_FAILED, "the server does not say how large the file is")
+        if is_first and self._kept is not None and not self._kept.identify(Identity(etag, self._size)):
+            raise MediaError(READ_FAILED, CHANGED)
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._connection is None:

@@ -18,6 +18,7 @@ from db.connection import SERVICE, Database, DatabaseUnavailableError
 from services import clips, jobs, quotas
 from services.clips import ClipStyle
 from storage.factory import Stores
+from workers.scratch import KEPT
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
@@ -78,7 +79,7 @@ def assert_all_is_counted(database: Database, stores: Stores, fleet: Fleet, owne
 
 def scratch_folders(fleet: Fleet) -> list[Path]:
     root = fleet.settings.scratch_dir or Path()
-    return [path for path in root.glob("*/*") if path.is_dir()]
+    return [path for path in root.glob("*/*") if path.is_dir() and path.name != KEPT]
 
 
 def assert_plays(path: Path) -> None:

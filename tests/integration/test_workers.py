@@ -10,12 +10,13 @@ from db.connection import SERVICE, Database
 from services import clips, jobs, quotas
 from services.settings import Settings
 from storage.factory import Stores
+from workers.scratch import KEPT
 
 
 def scratch_folders(fleet: Fleet) -> list[Path]:
-    """What attempts have left; a living worker's own corner does not count."""
+    """What attempts have left; a living worker's own corner, and what clips of a recording share, do not count."""
     root = fleet.settings.scratch_dir or Path()
-    return [path for path in root.glob("*/*") if path.is_dir()]
+    return [path for path in root.glob("*/*") if path.is_dir() and path.name != KEPT]
 
 
 @pytest.fixture
@@ -53,3 +54,5 @@ def test_uploaded_recording_becomes_a_clip(fleet: Fleet, database: Database, sto
     assert finished.status == "completed"
     assert stores.clips.stat(finished.objects["mp4"]["key"]).size_bytes > 0
     assert scratch_folders(fleet) == []
+    kept = (fleet.settings.scratch_dir or Path()).glob(f"*/{KEPT}/*/*.index")
+    assert len(list(kept)) == 1, "the next clip of this recording need not fetch its index again"

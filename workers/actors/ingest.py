@@ -30,7 +30,6 @@ def ingest(runtime: Runtime, attempt: Attempt) -> Publish:
             key=recording.source_key,
             size_bytes=recording.size_bytes,
             index_key=None,
-            scratch=scratch,
         )
         result = run_child(
             IngestTask(source=source), attempt=attempt, scratch=scratch, policy=media.policy("ingest", runtime.threads)

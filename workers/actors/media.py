@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 from pipeline.limits import Limits
 from pipeline.types import Source
@@ -9,6 +10,7 @@ from storage.store import Store
 from workers.attempt import Attempt
 from workers.child import Policy
 from workers.runtime import Runtime
+from workers.scratch import named
 
 GIB = 2**30
 URL_MARGIN_S = 600
@@ -29,16 +31,27 @@ def policy(kind: str, threads: int) -> Policy:
 
 
 def source(  # noqa: PLR0913 - keyword-only
-    runtime: Runtime, kind: str, *, key: str, size_bytes: int | None, index_key: str | None, scratch: Path
+    runtime: Runtime, kind: str, *, key: str, size_bytes: int | None, index_key: str | None, kept: Path | None = None
 ) -> Source:
-    """Return what a child opens: a short-lived URL or a local path, with the stored packet index beside it."""
+    """Return what a child opens: a short-lived URL or a local path, with the stored packet index beside it.
+
+    The index is fetched into `kept`, once for all clips of a recording.
+    """
     store = runtime.stores.recordings
     index = None
-    if index_key is not None:
-        index = "source.index"
-        store.get_file(index_key, scratch / index)
+    if index_key is not None and kept is not None:
+        index = kept / f"{named(index_key)}.index"
+        if not index.exists():
+            made = index.with_suffix(f".{uuid4().hex}")
+            store.get_file(index_key, made)
+            made.replace(index)
     location = store.child_source(key, expires_s=int(WALL_S[kind]) + URL_MARGIN_S)
-    return Source(location=location, size_bytes=size_bytes, index=index)
+    return Source(
+        location=location,
+        size_bytes=size_bytes,
+        index=None if index is None else str(index),
+        kept=None if kept is None else str(kept),
+    )
 
 
 def put(attempt: Attempt, store: Store, key: str, path: Path, content_type: str) -> int:

@@ -28,10 +28,11 @@ log = structlog.get_logger(__name__)
 def render(runtime: Runtime, attempt: Attempt) -> Publish:
     """Run the child and store its outputs under this attempt's prefix."""
     subject = _get_subject(runtime, attempt)
-    with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
+    name = f"{attempt.job.id}-{attempt.job.attempt}"
+    with runtime.scratch.kept(subject.source_key) as kept, runtime.scratch.folder(name) as scratch:
         shelf = _Shelf(runtime, attempt, subject, scratch)
         result = run_child(
-            _task(runtime, subject, scratch),
+            _task(runtime, subject, kept),
             attempt=attempt,
             scratch=scratch,
             policy=media.policy("render", runtime.threads),
@@ -62,14 +63,14 @@ def _get_subject(runtime: Runtime, attempt: Attempt) -> RenderSubject:
     return subject
 
 
-def _task(runtime: Runtime, subject: RenderSubject, scratch: Path) -> RenderTask:
+def _task(runtime: Runtime, subject: RenderSubject, kept: Path) -> RenderTask:
     source = media.source(
         runtime,
         "render",
         key=subject.source_key,
         size_bytes=subject.size_bytes,
         index_key=subject.index_key,
-        scratch=scratch,
+        kept=kept,
     )
     wanted = {name: getattr(subject, name) for name in COPIED}
     return msgspec.convert({"task": "render", "source": msgspec.to_builtins(source), **wanted}, RenderTask)

@@ -1,0 +1,36 @@
+"""What a clip will be made of, once its plan stands."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from pipeline.cutting.splice import Splicer
+from pipeline.plan import CutPlan
+from pipeline.reading.demux import Demuxer, Piece
+from pipeline.reading.survey import Survey
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a clip is made of. `asked` is the stretch that was surveyed; `start` and `end` are the clip's own, exact."""
+
+    demuxer: Demuxer
+    splicer: Splicer | None
+    survey: Survey
+    plan: CutPlan
+    asked: tuple[Fraction, Fraction]
+    start: Fraction
+    end: Fraction
+    is_exact: bool
+
+    @property
+    def pieces(self) -> Iterator[Piece]:
+        """The packets that were surveyed, in the same order."""
+        return self.demuxer.stretch(*self.asked)
+
+    @property
+    def kept(self) -> Path | None:
+        """The folder that clips of this recording share."""
+        kept = self.demuxer.media.source.kept
+        return None if kept is None else Path(kept)

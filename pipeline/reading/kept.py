@@ -1,0 +1,140 @@
+"""Keeps what was read of a recording in a folder that all who make clips of it share, processes and threads alike.
+
+Blocks lie in files of 8 MiB each, at their own places, so that a long recording needs neither one huge sparse file nor
+a lock: writing the same block twice writes the same bytes, and a block counts only once its length has been written.
+"""
+
+import contextlib
+import os
+from collections import OrderedDict
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+BLOCK_BYTES = 64 * 1024
+"""Unit of caching: large enough to keep requests few, small enough that the edges of a range waste little."""
+BLOCKS_A_FILE = 128
+KEPT_FILES = 64
+"""512 MiB on scratch disk; beyond it the file used longest ago is dropped and read again when needed."""
+OPEN_FILES = 16
+LENGTH_BYTES = 4
+DATA_AT = 4096
+"""Behind the lengths of all blocks of a file, on a page of its own."""
+IDENTITY = "identity"
+SUFFIX = ".blocks"
+
+
+class Blocks(Protocol):
+    """Blocks of a file by number."""
+
+    def __contains__(self, block: int) -> bool:
+        """Whether a block is here."""
+
+    def get(self, block: int) -> bytes | None:
+        """Return a block, or None when it is not here."""
+
+    def put(self, block: int, content: bytes) -> None:
+        """Keep a block; it may be dropped again at any moment."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+
+class Identity(Struct, frozen=True):
+    """Which file the blocks are of, as the server said when the first was read."""
+
+    etag: str
+    size_bytes: int
+
+
+class KeptBlocks:
+    """Blocks of one recording in a shared folder; OSError when the disk is full or the folder gone."""
+
+    def __init__(self, folder: Path, *, limit: int = KEPT_FILES) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._open: OrderedDict[int, int] = OrderedDict()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def identity(self) -> Identity | None:
+        """Return which file the blocks are of, None before any was read."""
+        try:
+            return msgspec.json.decode((self._folder / IDENTITY).read_bytes(), type=Identity)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def identify(self, identity: Identity) -> bool:
+        """Say which file the blocks are of; False when another process has said otherwise before."""
+        made = self._folder / f"{IDENTITY}.{os.getpid()}.{id(self)}"
+        made.write_bytes(msgspec.json.encode(identity))
+        with contextlib.suppress(FileExistsError):
+            os.link(made, self._folder / IDENTITY)
+        made.unlink()
+        return self.identity() == identity
+
+    def __contains__(self, block: int) -> bool:
+        return self._length(block) > 0
+
+    def get(self, block: int) -> bytes | None:
+        """Return a block, or None when it is not here."""
+        length = self._length(block)
+        if not length:
+            return None
+        return os.pread(self._open[block // BLOCKS_A_FILE], length, _data_at(block))
+
+    def put(self, block: int, content: bytes) -> None:
+        """Keep a block."""
+        file = self._file(block, makes=True)
+        assert file is not None  # noqa: S101 - made if need be
+        os.pwrite(file, content, _data_at(block))
+        os.pwrite(file, len(content).to_bytes(LENGTH_BYTES, "big"), _length_at(block))
+
+    def close(self) -> None:
+        """Let go of the files; they stay for others."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _length(self, block: int) -> int:
+        file = self._file(block, makes=False)
+        return 0 if file is None else int.from_bytes(os.pread(file, LENGTH_BYTES, _length_at(block)), "big")
+
+    def _file(self, block: int, *, makes: bool) -> int | None:
+        """Return the descriptor of the file that a block lies in; None where there is none and none is to be made."""
+        number = block // BLOCKS_A_FILE
+        file = self._open.get(number)
+        if file is not None:
+            self._open.move_to_end(number)
+            return file
+        path = self._folder / f"{number}{SUFFIX}"
+        if not path.exists():
+            if not makes:
+                return None
+            self._make_room()
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if makes else 0), 0o600)
+        except FileNotFoundError:  # dropped just now
+            return None
+        os.utime(file)
+        self._open[number] = file
+        if len(self._open) > OPEN_FILES:
+            os.close(self._open.popitem(last=False)[1])
+        return file
+
+    def _make_room(self) -> None:
+        """Drop the files used longest ago; who reads one meanwhile keeps it until done."""
+        aged: list[tuple[float, Path]] = []
+        for path in self._folder.glob(f"*{SUFFIX}"):
+            with contextlib.suppress(FileNotFoundError):
+                aged.append((path.stat().st_mtime, path))
+        for _, path in sorted(aged)[: max(0, len(aged) + 1 - self._limit)]:
+            path.unlink(missing_ok=True)
+
+
+def _length_at(block: int) -> int:
+    return block % BLOCKS_A_FILE * LENGTH_BYTES
+
+
+def _data_at(block: int) -> int:
+    return DATA_AT + block % BLOCKS_A_FILE * BLOCK_BYTES
