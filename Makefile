@@ -9,10 +9,16 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 PROCESSES ?= logical
-COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --quiet \
+COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --quiet \
 	--custom-compile-command "make lock"
+# The pages for browsers: what they are made of, and what their types are made of.
+SITE := api/site/ops.html
+PAGES := $(wildcard web/*.html web/*.ts web/*.js) web/package.json web/package-lock.json \
+	$(shell find web/src -type f ! -name '*.test.ts' ! -name schema.d.ts)
+DESCRIBED := $(shell find api services db -name '*.py')
+TYPES := web/src/api/schema.d.ts
 
-.PHONY: help run setup test check bench chaos lock clean develop
+.PHONY: help run setup web test check bench chaos lock clean develop
 
 help: ## What there is
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -20,20 +26,28 @@ help: ## What there is
 run: setup ## Make clips of a sample (or FILE=talk.mp4), then serve at http://127.0.0.1:8000 until Ctrl-C
 	@$(BIN)/snuggles up --demo $(if $(FILE),--file '$(FILE)') $(ARGS)
 
+# Everything but the pages works without them, so a machine that cannot fetch their tools is not stopped here.
 setup: $(VENV)/.installed ## Only what is needed to run: leaves .venv/bin/snuggles
+	@$(MAKE) --no-print-directory web || echo 'The pages for browsers were not built (see above); all else works. Try again: make web' >&2
 
-develop: $(VENV)/.installed-dev ## And what is needed to change it
+web: $(SITE) ## The pages for browsers, such as the operators'
 
-test: develop ## All tests; ARGS= for pytest
+develop: $(VENV)/.installed-dev web/node_modules/.installed-dev ## And what is needed to change it
+
+test: develop web ## All tests; ARGS= for pytest
 	@tests/swift/setup.sh
 	@tests/oldest_postgres.sh
+	@tests/chromium.sh
+	@web/npm run --silent test
 	@$(BIN)/pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
 
-check: develop ## Lint, format, types, imports
+check: develop $(TYPES) ## Lint, format, types, imports
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@web/npm run --silent types
+	@web/npm run --silent lint
 
 bench: $(subst _,-,$(patsubst bench/bench_%.py,bench-%,$(wildcard bench/bench_*.py))) ## All benchmarks, each beside a peer; bench-NAME for one
 
@@ -45,11 +59,14 @@ chaos: develop ## Only the tests that kill things, long; CHAOS_SEED= replays a s
 	@CHAOS=$${CHAOS-long} $(BIN)/pytest -n 0 tests/chaos $(ARGS)
 
 lock: develop ## Choose the newest versions that fit pyproject.toml
-	@$(COMPILE) --upgrade --group build -o requirements.lock
-	@$(COMPILE) --group build --group dev --constraints requirements.lock -o requirements-dev.lock
+	@$(COMPILE) --upgrade --group build pyproject.toml -o requirements.lock
+	@$(COMPILE) --group build --group dev --constraints requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(COMPILE) --upgrade --group pyproject.toml:web -o requirements-web.lock
+	@web/npm update --package-lock-only
 
 clean: ## Remove what can be made again; data in .snuggles stays
-	@rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .cache api/site web/node_modules web/openapi.json $(TYPES)
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: each step runs again only when what it is made from has changed.
@@ -74,4 +91,26 @@ $(VENV)/.installed: requirements.lock pyproject.toml $(VENV)/.made
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo 'installing development tools into $(VENV)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The tools that build pages, and with -dev those that check them. `npm ci` begins with an empty folder, so the stamps
+# lie in it. The pages depend on the lock and not on a stamp: tools that come later are no reason to build again.
+web/node_modules/.installed: web/package-lock.json web/.npmrc | $(VENV)/.installed
+	@echo 'installing what builds the pages into web/node_modules'
+	@web/npm ci --omit=dev --loglevel=error >/dev/null
+	@touch $@
+
+web/node_modules/.installed-dev: web/package-lock.json web/.npmrc | $(VENV)/.installed
+	@echo 'installing what builds and checks the pages into web/node_modules'
+	@web/npm ci --loglevel=error >/dev/null
+	@touch web/node_modules/.installed $@
+
+$(SITE): $(PAGES) | web/node_modules/.installed
+	@echo 'building the pages'
+	@web/npm run --silent build -- --logLevel warn
+	@touch $@
+
+$(TYPES): $(DESCRIBED) web/package-lock.json | web/node_modules/.installed-dev
+	@$(BIN)/python -m api.describe web/openapi.json
+	@web/npm run --silent describe
 	@touch $@

@@ -45,6 +45,7 @@ from api.routes.ops import ops_router
 from api.routes.public import public_router
 from api.routes.recordings import recordings_router
 from api.routes.storage import storage_router
+from api.routes.web import web_router
 from api.routes.webhooks import webhooks_router
 from db.connection import Database
 from services import spans, stores, tracing
@@ -131,6 +132,7 @@ def create_app(deps: Deps, *, route_handlers: Sequence[ControllerRouterHandler] 
         admin_router,
         health_router,
         public_router,
+        web_router(),
         *route_handlers,
     ]
     if deps.stores.local:

@@ -1,5 +1,6 @@
 """What must stand nowhere in the repository."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -39,8 +40,20 @@ def test_no_address_of_a_package_index_stands_in_the_tree() -> None:
 
 
 def test_every_locked_package_has_a_hash() -> None:
-    for lock in ("requirements.lock", "requirements-dev.lock", "tests/swift/requirements.lock"):
+    for lock in (
+        "requirements.lock",
+        "requirements-dev.lock",
+        "requirements-web.lock",
+        "tests/swift/requirements.lock",
+    ):
         text = (ROOT / lock).read_text()
         pins = re.findall(r"^[\w.-]+(?:\[.*\])?==[^\n]*\n(?P<next>[^\n]*)", text, re.MULTILINE)
         assert pins, lock
         assert all(following.strip().startswith("--hash=sha256:") for following in pins), lock
+
+
+def test_every_locked_package_of_the_pages_has_a_hash() -> None:
+    packages = json.loads((ROOT / "web/package-lock.json").read_text())["packages"]
+    fetched = {name: package for name, package in packages.items() if name}
+    assert fetched
+    assert [name for name, package in fetched.items() if not package.get("integrity", "").startswith("sha512-")] == []

@@ -1,0 +1,30 @@
+import js from '@eslint/js';
+import svelte from 'eslint-plugin-svelte';
+import tseslint from 'typescript-eslint';
+import svelteConfig from './svelte.config.js';
+
+export default tseslint.config(
+  { ignores: ['src/api/schema.d.ts'] },
+  js.configs.recommended,
+  tseslint.configs.strict,
+  tseslint.configs.stylistic,
+  svelte.configs.recommended,
+  svelte.configs.prettier,
+  {
+    // Types are TypeScript's trade; it knows the globals of the browser.
+    rules: { 'no-undef': 'off', eqeqeq: 'error', 'no-console': 'error' },
+  },
+  {
+    files: ['**/*.svelte', '**/*.svelte.ts'],
+    languageOptions: { parserOptions: { parser: tseslint.parser, svelteConfig } },
+    rules: {
+      'svelte/no-at-html-tags': 'error',
+      // Our addresses are whole: there is no base path and no SvelteKit.
+      'svelte/no-navigation-without-resolve': 'off',
+      'svelte/button-has-type': 'error',
+      'svelte/no-target-blank': 'error',
+      // An attribute `style` in a template is refused by the content security policy.
+      'svelte/no-inline-styles': 'error',
+    },
+  },
+);

@@ -1,0 +1,120 @@
+/** The one way to the API: typed by its OpenAPI document, with the session's cookie and its CSRF token. */
+import type { paths } from './schema';
+
+type Method = 'get' | 'post' | 'patch' | 'delete';
+
+/** The addresses that take a method. */
+type PathOf<M extends Method> = {
+  [P in keyof paths]: paths[P] extends Record<M, { responses: unknown }> ? P : never;
+}[keyof paths];
+
+type Operation<P extends keyof paths, M extends Method> = paths[P] extends Record<M, infer O> ? O : never;
+
+type Json<R> = R extends { content: { 'application/json': infer A } } ? A : never;
+
+/** What an operation answers with when it worked: the `data` of the envelope. */
+type Data<O> = O extends { responses: infer R }
+  ? Json<R[keyof R & (200 | 201 | 202)]> extends { data: infer D }
+    ? D
+    : never
+  : never;
+
+type Query<O> = O extends { parameters: { query?: infer Q } } ? Q : never;
+type Path<O> = O extends { parameters: { path: infer P } } ? P : never;
+type Body<O> = O extends { requestBody?: { content: { 'application/json': infer B } } } ? B : never;
+
+export interface Request<O> {
+  /** What stands in the braces of the address. */
+  path?: Path<O>;
+  query?: Query<O> | undefined;
+  body?: Body<O>;
+  signal?: AbortSignal;
+}
+
+/** A request that was refused, or that nobody answered (`status` 0). The message is for people. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+
+  constructor(
+    message: string,
+    readonly code: string,
+    readonly status: number,
+  ) {
+    super(message);
+  }
+}
+
+const CSRF_COOKIE = 'snuggles_csrf';
+const UNREACHABLE = 'The service does not answer. Check the connection; this page keeps trying.';
+const UNREADABLE = 'The service gave an answer that is not its own; is something in between?';
+
+/** Send a request; ApiError when it did not work. An aborted one ends with the signal's reason. */
+export async function call<M extends Method, P extends PathOf<M>>(
+  method: M,
+  path: P,
+  request: Request<Operation<P, M>> = {},
+): Promise<Data<Operation<P, M>>> {
+  const headers: Record<string, string> = { Accept: 'application/json' };
+  if (method !== 'get') headers['X-CSRF-Token'] = cookie(CSRF_COOKIE, document.cookie);
+  if (request.body !== undefined) headers['Content-Type'] = 'application/json';
+  const init: RequestInit = { method: method.toUpperCase(), headers, credentials: 'same-origin' };
+  if (request.body !== undefined) init.body = JSON.stringify(request.body);
+  if (request.signal) init.signal = request.signal;
+  const response = await reach(address(path, request.path, request.query), init);
+  return (await opened(response)) as Data<Operation<P, M>>;
+}
+
+async function reach(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch {
+    init.signal?.throwIfAborted();
+    throw new ApiError(UNREACHABLE, 'unreachable', 0);
+  }
+}
+
+/** Take the answer out of its envelope. */
+async function opened(response: Response): Promise<unknown> {
+  let envelope: unknown;
+  try {
+    envelope = await response.json();
+  } catch {
+    throw new ApiError(UNREADABLE, 'unreadable', response.status);
+  }
+  if (isSuccess(envelope)) return envelope.data;
+  if (isFailure(envelope)) throw new ApiError(envelope.error.message, envelope.error.code, response.status);
+  throw new ApiError(UNREADABLE, 'unreadable', response.status);
+}
+
+function isSuccess(value: unknown): value is { data: unknown } {
+  return typeof value === 'object' && value !== null && 'success' in value && value.success === true;
+}
+
+function isFailure(value: unknown): value is { error: { code: string; message: string } } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'error' in value &&
+    typeof value.error === 'object' &&
+    value.error !== null &&
+    'message' in value.error
+  );
+}
+
+/** Put an address together: its braces filled, and every query value that says something. */
+export function address(path: string, names: unknown = {}, query: unknown = {}): string {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent(String((names as Record<string, unknown>)[name])),
+  );
+  const pairs = Object.entries(query as Record<string, unknown>).filter(
+    ([, value]) => value !== undefined && value !== null && value !== '',
+  );
+  const search = new URLSearchParams(pairs.map(([name, value]) => [name, String(value)])).toString();
+  return search ? `${filled}?${search}` : filled;
+}
+
+/** Return a cookie's value out of `document.cookie`; empty when it is not there. */
+export function cookie(name: string, cookies: string): string {
+  const found = cookies.split('; ').find((each) => each.startsWith(`${name}=`));
+  return found ? decodeURIComponent(found.slice(name.length + 1)) : '';
+}

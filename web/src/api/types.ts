@@ -1,0 +1,19 @@
+/** Short names for what the API answers with. */
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
+
+export type Account = Schemas['AccountView'];
+export type AuditEntry = Schemas['AuditEntry'];
+export type BulkRequest = Schemas['BulkRequest'];
+export type BulkResult = Schemas['BulkResult'];
+export type Delivery = Schemas['OperatorDeliveryView'];
+export type Job = Schemas['OperatorJobView'];
+export type JobDetail = Schemas['OperatorJobDetailView'];
+export type JobState = Job['status'];
+export type QueueState = Schemas['QueueState'];
+export type RunningJob = Schemas['RunningJob'];
+export type Schedule = Schemas['ScheduleView'];
+export type SeriesPoint = Schemas['SeriesPoint'];
+export type Tenant = Schemas['Tenant'];
+export type Worker = Schemas['WorkerState'];

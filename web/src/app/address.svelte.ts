@@ -1,0 +1,60 @@
+/** Where the reader is: the address bar as state, so that every view can be linked to. */
+import { SvelteURLSearchParams } from 'svelte/reactivity';
+
+class Address {
+  path = $state(window.location.pathname);
+  readonly query = new SvelteURLSearchParams(window.location.search);
+
+  constructor() {
+    window.addEventListener('popstate', () => {
+      this.#read();
+    });
+  }
+
+  /** Go to an address of this page. `isReplacing` leaves no step to go back to: for filters while they are set. */
+  go(href: string, { isReplacing = false } = {}): void {
+    if (isReplacing) history.replaceState(null, '', href);
+    else history.pushState(null, '', href);
+    const pathBefore = this.path;
+    this.#read();
+    if (this.path !== pathBefore) window.scrollTo(0, 0);
+  }
+
+  /** Change parts of the query, and stay; an empty value takes its name out. */
+  set(changes: Record<string, string>, options: { isReplacing?: boolean } = {}): void {
+    const query = new URLSearchParams(window.location.search);
+    for (const [name, value] of Object.entries(changes)) {
+      if (value) query.set(name, value);
+      else query.delete(name);
+    }
+    this.go(withQuery(this.path, query), options);
+  }
+
+  #read(): void {
+    this.path = window.location.pathname;
+    const now = new URLSearchParams(window.location.search);
+    for (const name of new Set(this.query.keys())) if (!now.has(name)) this.query.delete(name);
+    for (const [name, value] of now) if (this.query.get(name) !== value) this.query.set(name, value);
+  }
+}
+
+export const address = new Address();
+
+export function withQuery(path: string, query: URLSearchParams): string {
+  const search = query.toString();
+  return search ? `${path}?${search}` : path;
+}
+
+/** Take over plain clicks on links below `root`; all others (new tab, other sites) stay the browser's. */
+export function followLinks(root: string): (event: MouseEvent) => void {
+  return (event) => {
+    if (event.defaultPrevented || event.button !== 0) return;
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = event.target instanceof Element ? event.target.closest('a') : null;
+    if (!link || link.target || link.origin !== window.location.origin) return;
+    if (link.pathname !== root && !link.pathname.startsWith(`${root}/`)) return;
+    if (link.hash) return;
+    event.preventDefault();
+    address.go(link.pathname + link.search);
+  };
+}

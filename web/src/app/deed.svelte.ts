@@ -1,0 +1,25 @@
+/** Something the reader does: one at a time, told when it worked and when it did not. */
+import { live, sentence } from './live.svelte';
+import { news } from './news.svelte';
+import { session } from './session.svelte';
+
+export class Deed {
+  isBusy = $state(false);
+
+  /** Do it, say `done`, and load everything again; say why when it fails. Returns whether it worked. */
+  async run(work: () => Promise<unknown>, done: string): Promise<boolean> {
+    if (this.isBusy) return false;
+    this.isBusy = true;
+    try {
+      await work();
+      news.tell(done);
+      live.refresh();
+      return true;
+    } catch (error) {
+      news.warn(sentence(session.heed(error)));
+      return false;
+    } finally {
+      this.isBusy = false;
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/** Which jobs are meant: out of the address bar, into it, and as the API wants it said. */
+import type { BulkRequest, JobState } from '../api/types';
+import { exact } from '../format/time';
+
+export const STATES: readonly JobState[] = ['queued', 'running', 'succeeded', 'failed', 'cancelled'];
+export const QUEUES = ['ingest', 'detect', 'render', 'housekeeping', 'webhook'] as const;
+export const SPANS: readonly { value: string; label: string; seconds: number }[] = [
+  { value: '1h', label: 'the last hour', seconds: 3600 },
+  { value: '24h', label: 'the last 24 hours', seconds: 86_400 },
+  { value: '7d', label: 'the last 7 days', seconds: 604_800 },
+];
+/** Of `since`: the two times are given. */
+export const CHOSEN = 'chosen';
+
+const NAMES = [
+  'q',
+  'status',
+  'owner',
+  'queue',
+  'kind',
+  'code',
+  'recording',
+  'clip',
+  'since',
+  'after',
+  'before',
+] as const;
+type Name = (typeof NAMES)[number];
+
+/** What the reader asked for, as it stands in the address; empty where it does not matter. */
+export type Filters = Record<Name, string>;
+
+/** What the API's search and its actions take. */
+export interface Conditions {
+  id?: string;
+  user_id?: string;
+  email?: string;
+  queue?: string;
+  kind?: string;
+  status?: JobState;
+  error_code?: string;
+  recording_id?: string;
+  clip_id?: string;
+  created_after?: string;
+  created_before?: string;
+  q?: string;
+}
+
+const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
+
+export function isUuid(text: string): boolean {
+  return UUID.test(text.trim());
+}
+
+export function readFilters(query: URLSearchParams): Filters {
+  return Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ''])) as Filters;
+}
+
+/** The query of an address that asks for this; what does not matter is left out. */
+export function toQuery(filters: Partial<Filters>): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const name of NAMES) {
+    const value = filters[name]?.trim();
+    if (value) query.set(name, value);
+  }
+  return query;
+}
+
+/** How many conditions hold; the two chosen times count as one. */
+export function countFilters(filters: Filters): number {
+  return NAMES.filter((name) => name !== 'after' && name !== 'before' && filters[name]).length;
+}
+
+/** What is wrong with an entry, by its name, in words; empty when nothing is. */
+export function problems(filters: Filters): Partial<Record<Name, string>> {
+  const found: Partial<Record<Name, string>> = {};
+  for (const name of ['recording', 'clip'] as const) {
+    if (filters[name] && !isUuid(filters[name])) found[name] = `A ${name}’s id has 32 hexadecimal digits.`;
+  }
+  if (filters.owner && !isUuid(filters.owner) && !filters.owner.includes('@')) {
+    found.owner = 'An owner’s id or whole email address.';
+  }
+  if (filters.since === CHOSEN && filters.after && filters.before && filters.after >= filters.before) {
+    found.before = 'The end must be after the start.';
+  }
+  return found;
+}
+
+/** What the API is asked at `now` (ms). Entries with problems ask for nothing that fits, not for everything. */
+export function toConditions(filters: Filters, now: number): Conditions {
+  const conditions: Conditions = {};
+  const q = filters.q.trim();
+  if (isUuid(q)) conditions.id = q;
+  else if (q) conditions.q = q;
+  const owner = filters.owner.trim();
+  if (isUuid(owner)) conditions.user_id = owner;
+  else if (owner) conditions.email = owner;
+  if (filters.queue) conditions.queue = filters.queue;
+  if (filters.kind) conditions.kind = filters.kind.trim();
+  if (isState(filters.status)) conditions.status = filters.status;
+  if (filters.code) conditions.error_code = filters.code.trim();
+  if (filters.recording) conditions.recording_id = filters.recording.trim();
+  if (filters.clip) conditions.clip_id = filters.clip.trim();
+  return { ...conditions, ...times(filters, now) };
+}
+
+function times(filters: Filters, now: number): Pick<Conditions, 'created_after' | 'created_before'> {
+  const span = SPANS.find((each) => each.value === filters.since);
+  if (span) return { created_after: new Date(now - span.seconds * 1000).toISOString() };
+  if (filters.since !== CHOSEN) return {};
+  return {
+    ...(filters.after ? { created_after: filters.after } : {}),
+    ...(filters.before ? { created_before: filters.before } : {}),
+  };
+}
+
+function isState(text: string): text is JobState {
+  return (STATES as readonly string[]).includes(text);
+}
+
+/** The same conditions, or these ids, for an action on all that match. */
+export function toSelection(
+  conditions: Conditions,
+  ids: readonly string[],
+): Pick<BulkRequest, 'ids' | 'filter'> {
+  if (ids.length > 0) return { ids: [...ids] };
+  const { id, status, q, ...others } = conditions;
+  const filter = { ...others, ...(status ? { state: status } : {}), ...(q ? { text: q } : {}) };
+  return {
+    ...(id ? { ids: [id] } : {}),
+    ...(Object.keys(filter).length > 0 ? { filter } : {}),
+  };
+}
+
+/** The conditions in words, for a question that has to be understood before it is answered. */
+export function inWords(filters: Filters): string[] {
+  const span = SPANS.find((each) => each.value === filters.since);
+  const words: [string, string][] = [
+    [isUuid(filters.q) ? 'id' : 'error says', filters.q],
+    ['state', filters.status],
+    ['owner', filters.owner],
+    ['queue', filters.queue],
+    ['kind', filters.kind],
+    ['error code', filters.code],
+    ['recording', filters.recording],
+    ['clip', filters.clip],
+    ['created in', span?.label ?? ''],
+    ['created after', filters.since === CHOSEN && filters.after ? exact(Date.parse(filters.after)) : ''],
+    ['created before', filters.since === CHOSEN && filters.before ? exact(Date.parse(filters.before)) : ''],
+  ];
+  return words.filter(([, value]) => value).map(([name, value]) => `${name} ${value}`);
+}
