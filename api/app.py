@@ -1,8 +1,8 @@
 """The composition root of the API: everything that a handler gets is made and joined here."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
 import structlog
@@ -118,7 +118,13 @@ class Api(Litestar):
                     span.set_attribute("http.response.status_code", status)
 
 
-def create_app(deps: Deps, *, route_handlers: Sequence[ControllerRouterHandler] = ()) -> Litestar:
+Background = Callable[[], AbstractAsyncContextManager[None]]
+"""What runs for as long as the process serves."""
+
+
+def create_app(
+    deps: Deps, *, route_handlers: Sequence[ControllerRouterHandler] = (), background: Sequence[Background] = ()
+) -> Litestar:
     """Return the application; `route_handlers` are those of other parts."""
     handlers: list[ControllerRouterHandler] = [
         auth_router,
@@ -137,12 +143,23 @@ def create_app(deps: Deps, *, route_handlers: Sequence[ControllerRouterHandler] 
     ]
     if deps.stores.local:
         handlers.append(Router("/", route_handlers=[storage_router(deps.stores.local)], opt={PUBLIC: True}))
+    return _assemble(deps, handlers, background)
 
+
+def create_probes(deps: Deps, *, background: Sequence[Background]) -> Litestar:
+    """Return an application that only says how its process is."""
+    return _assemble(deps, [health_router], background)
+
+
+def _assemble(deps: Deps, handlers: Sequence[ControllerRouterHandler], background: Sequence[Background]) -> Litestar:
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         deps.database.open()
         try:
-            async with deps.changes.listening():
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(deps.changes.listening())
+                for each in background:
+                    await stack.enter_async_context(each())
                 yield
         finally:
             deps.database.close()

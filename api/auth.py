@@ -85,6 +85,11 @@ def authenticate(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> 
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise UnauthenticatedError("Send the token as `Authorization: Bearer …`.")
+    return believe(deps, token)
+
+
+def believe(deps: Deps, token: str) -> Asker:
+    """Return whom a token belongs to; UnauthenticatedError when it is not one of ours, or not valid any more."""
     if deps.settings.admin_token and is_same_secret(token, deps.settings.admin_token):
         return Asker(via="operator")
     if token.startswith(API_KEY_START):

@@ -12,9 +12,31 @@ import structlog
 logger = structlog.get_logger(__name__)
 
 # Payloads are ids: of a job that changed, of an owner whose event was recorded.
-LISTEN = "LISTEN jobs_changed; LISTEN events_recorded"
+JOBS_CHANGED = "jobs_changed"
+LISTEN = f"LISTEN {JOBS_CHANGED}; LISTEN events_recorded"
+MAX_CHANGED = 10_000
 CONNECT_TIMEOUT_S = 5
 RECONNECT_S = 1.0
+
+
+class ChangedJobs:
+    """Which jobs have changed since somebody looked."""
+
+    def __init__(self) -> None:
+        self.is_news = asyncio.Event()
+        self._ids: set[UUID] = set()
+
+    def add(self, job_id: UUID) -> None:
+        """Note one; more than MAX_CHANGED between two looks are forgotten, as progress is news only while it is new."""
+        if len(self._ids) < MAX_CHANGED:
+            self._ids.add(job_id)
+        self.is_news.set()
+
+    def take(self) -> list[UUID]:
+        """Return what is noted, and begin anew."""
+        taken, self._ids = list(self._ids), set()
+        self.is_news.clear()
+        return taken
 
 
 class Changes:
@@ -23,6 +45,7 @@ class Changes:
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._followers: set[ChangedJobs] = set()
         self.is_closed = False
 
     @asynccontextmanager
@@ -50,6 +73,16 @@ class Changes:
             if not self._waiting[key]:
                 del self._waiting[key]
 
+    @contextmanager
+    def all_jobs(self) -> Iterator[ChangedJobs]:
+        """Yield what gathers the ids of every job that changes."""
+        follower = ChangedJobs()
+        self._followers.add(follower)
+        try:
+            yield follower
+        finally:
+            self._followers.discard(follower)
+
     def close(self) -> None:
         """Wake everybody so that streams end; the process is stopping."""
         self.is_closed = True
@@ -67,6 +100,8 @@ class Changes:
                     self._wake_all()
                     async for notice in connection.notifies():
                         self._wake(notice.payload)
+                        if notice.channel == JOBS_CHANGED:
+                            self._note(UUID(notice.payload))
             except psycopg.Error as error:
                 logger.warning("listen_lost", error=str(error))
             await asyncio.sleep(RECONNECT_S)
@@ -74,6 +109,10 @@ class Changes:
     def _wake(self, subject_id: str) -> None:
         for event in self._waiting.get(subject_id, ()):
             event.set()
+
+    def _note(self, job_id: UUID) -> None:
+        for follower in self._followers:
+            follower.add(job_id)
 
     def _wake_all(self) -> None:
         for events in self._waiting.values():

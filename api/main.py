@@ -1,17 +1,18 @@
-"""The API process: settings in, uvicorn out."""
+"""The processes that serve: the API, Socket.IO, or both in one. Settings in, uvicorn out."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from socket import socket
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 import uvicorn
 from litestar.concurrency import set_asyncio_executor
 
-from api.app import THREADS, create_app, open_deps
+from api.app import THREADS, create_app, create_probes, open_deps
 from api.deps import Deps
+from api.realtime.server import Realtime
 from services.settings import Settings
 
 # What is being answered may finish; then connections that never end (event streams, long polls) are cut.
@@ -34,15 +35,33 @@ class ApiServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+def run(settings: Settings, *, with_sockets: bool = False) -> None:
+    """Serve the API until SIGTERM or Ctrl-C; `with_sockets` where this is the only such process."""
     deps = open_deps(settings)
-    set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="api"))
-    config = uvicorn.Config(
-        create_app(deps),
+    if not with_sockets:
+        _serve(create_app(deps), deps)
+        return
+    realtime = Realtime(deps)
+    _serve(realtime.mount(create_app(deps, background=[realtime.running])), deps)
+
+
+def run_realtime(settings: Settings) -> None:
+    """Serve Socket.IO until SIGTERM or Ctrl-C, and beside it only /health, /ready and /metrics."""
+    deps = open_deps(settings)
+    realtime = Realtime(deps)
+    _serve(realtime.mount(create_probes(deps, background=[realtime.running])), deps)
+
+
+def config_of(app: Any, settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn serves an application of ours."""
+    return uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         http="httptools",
+        # Without compression of each message: events are small, and it doubles the cost of a delivery.
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
         loop="uvloop",
         lifespan="on",
         access_log=False,
@@ -51,11 +70,15 @@ def run(settings: Settings) -> None:
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=KEEP_ALIVE_S,
     )
+
+
+def _serve(app: Any, deps: Deps) -> None:
+    set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="api"))
     # Uvicorn raises the signal again once it has shut down; being told to stop is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    logger.info("serving", host=settings.host, port=settings.port)
-    ApiServer(config, deps).run()
+    logger.info("serving", host=deps.settings.host, port=deps.settings.port)
+    ApiServer(config_of(app, deps.settings), deps).run()
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -40,7 +40,12 @@ def up(
     raise typer.Exit(status)
 
 
-def api() -> None:
+def api(
+    *,
+    with_sockets: Annotated[
+        bool, typer.Option("--with-sockets", help="Serve Socket.IO too: where this is alone.")
+    ] = False,
+) -> None:
     """Serve the API."""
     from api.main import run
     from services.telemetry import start
@@ -48,7 +53,18 @@ def api() -> None:
     settings = read_settings()
     start(settings, part="api")
     with explained():
-        run(settings)
+        run(settings, with_sockets=with_sockets)
+
+
+def realtime() -> None:
+    """Serve Socket.IO; beyond one of these, the balancer must keep each client with his process."""
+    from api.main import run_realtime
+    from services.telemetry import start
+
+    settings = read_settings()
+    start(settings, part="realtime")
+    with explained():
+        run_realtime(settings)
 
 
 def worker(
@@ -91,12 +107,15 @@ def migrate(
         raise BrokenEnvironmentError("DATABASE_URL is missing; set it to postgresql://user:password@host:5432/name")
     if problem := address_problem({"DATABASE_URL": url}):
         raise BrokenEnvironmentError(problem)
+    adopted: list[str] = []
     with explained():
-        names = migrations.rollback(url, rollback) if rollback else migrations.migrate(url)
+        names = migrations.rollback(url, rollback) if rollback else migrations.migrate(url, on_adopted=adopted.append)
     verb = "undone" if rollback else "applied"
+    for name in adopted:
+        typer.echo(f"recorded {name}, which was applied by hand")
     for name in names:
         typer.echo(f"{verb} {name}")
-    if not names:
+    if not names and not adopted:
         typer.echo("nothing to undo" if rollback else "up to date")
 
 

@@ -30,6 +30,7 @@ for command in (
     media.cut,
     media.probe,
     fleet.api,
+    fleet.realtime,
     fleet.worker,
     fleet.dispatcher,
     fleet.migrate,

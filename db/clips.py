@@ -1,5 +1,6 @@
 """Clips: what was asked for, and the objects that the published attempt made."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,19 @@ class Clip(Struct, frozen=True, kw_only=True):
     updated_at: datetime
     completed_at: datetime | None
     expires_at: datetime | None
+
+
+class ClipStep(Struct, frozen=True, kw_only=True):
+    """How far the job of an open clip is; progress in percent."""
+
+    clip_id: UUID
+    user_id: UUID
+    recording_id: UUID
+    job_id: UUID
+    status: str
+    progress: float
+    stage: str | None
+    eta_s: float | None
 
 
 class RenderSubject(Struct, frozen=True, kw_only=True):
@@ -188,6 +202,12 @@ RETURNING {COLUMNS}
 OPEN_JOBS = """
 SELECT id FROM jobs WHERE clip_id = %(clip_id)s AND state IN ('queued', 'running') ORDER BY created_at
 """
+LIST_STEPS = """
+SELECT clips.id AS clip_id, clips.user_id, clips.recording_id, jobs.id AS job_id, clips.status,
+       jobs.progress, jobs.stage, jobs.eta_s
+FROM jobs JOIN clips ON clips.job_id = jobs.id
+WHERE jobs.id = ANY(%(job_ids)s) AND clips.user_id = ANY(%(user_ids)s) AND clips.status IN ('queued', 'processing')
+"""
 OPEN_CLIPS = """
 SELECT id FROM clips WHERE recording_id = %(recording_id)s AND status IN ('queued', 'processing')
 """
@@ -311,6 +331,12 @@ def mark_cancelled(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
 def requeue_failed(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
     """Change failed → queued; none from any other state."""
     return _all(tx, REQUEUE_FAILED, {"clip_id": clip_id})
+
+
+def list_steps(tx: Transaction, *, job_ids: Sequence[UUID], user_ids: Sequence[UUID]) -> list[ClipStep]:
+    """List how far the open clips of these jobs are, of these owners alone."""
+    with tx.cursor(row_factory=class_row(ClipStep)) as cursor:
+        return cursor.execute(LIST_STEPS, {"job_ids": list(job_ids), "user_ids": list(user_ids)}).fetchall()
 
 
 # These are about one clip.

@@ -1,5 +1,6 @@
 """Clips: asked for, queued, made, kept for a while. And what workers write to them."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from msgspec.structs import replace
 
 from db import clips as rows
 from db import renders as render_rows
-from db.clips import Clip, ClipSpec, RenderSubject
+from db.clips import Clip, ClipSpec, ClipStep, RenderSubject
 from db.connection import Transaction, as_service
 from db.recordings import Recording
 from services import events, framing, highlights, jobs, naming, quotas, recordings, renders
@@ -18,7 +19,7 @@ from services.jobs import Job
 from services.paging import Page, TimeCursor, page_of
 from services.quotas import Tier
 
-__all__ = ["Clip", "ClipSpec", "ClipStyle", "GeneratedClips", "RenderSubject"]
+__all__ = ["Clip", "ClipSpec", "ClipStep", "ClipStyle", "GeneratedClips", "RenderSubject"]
 
 KEEP_DAYS = 30
 DEFAULT_TOP = 10  # clips of one auto-generate that names no number
@@ -195,6 +196,11 @@ def progress(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> ClipProgress:
     if job is None or clip.status not in OPEN_STATES:
         return ClipProgress(clip=clip, progress=job.progress if job else 0, stage=None, eta_s=None)
     return ClipProgress(clip=clip, progress=job.progress, stage=job.stage or "queued", eta_s=job.eta_s)
+
+
+def steps_under_way(tx: Transaction, *, job_ids: Sequence[UUID], user_ids: Sequence[UUID]) -> list[ClipStep]:
+    """Return how far the open clips of these jobs are, for these owners alone (service transaction)."""
+    return rows.list_steps(tx, job_ids=job_ids, user_ids=user_ids)
 
 
 def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:

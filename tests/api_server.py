@@ -10,13 +10,13 @@ from uuid import UUID, uuid4
 
 import httpx
 import msgspec
-import uvicorn
 from litestar import Litestar
 from litestar.testing import TestClient
 
 from api.app import create_app, open_deps
 from api.deps import Deps
-from api.main import ApiServer
+from api.main import ApiServer, config_of
+from api.realtime.server import Realtime
 from db.connection import SERVICE
 from services import clips, highlights, lifecycle, recordings
 from services.jobs import Job, lease_of
@@ -230,12 +230,11 @@ def serving(settings: Settings) -> Iterator[Service]:
 
 @contextmanager
 def listening(settings: Settings) -> Iterator[tuple[str, ApiServer]]:
-    """Run the API on a port, as `snuggles api` does but in a thread of this process."""
-    deps = open_deps(settings)
-    config = uvicorn.Config(
-        create_app(deps), host="127.0.0.1", port=settings.port, log_config=None, timeout_graceful_shutdown=5
-    )
-    server = ApiServer(config, deps)
+    """Run the API with Socket.IO on a port, as `snuggles api --with-sockets` does but in a thread of this process."""
+    deps = open_deps(msgspec.structs.replace(settings, host="127.0.0.1"))
+    realtime = Realtime(deps)
+    app = realtime.mount(create_app(deps, background=[realtime.running]))
+    server = ApiServer(config_of(app, deps.settings), deps)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from http.client import HTTPException
 from urllib.request import ProxyHandler, build_opener
@@ -104,7 +104,7 @@ def draw(folder: DataFolder, secrets: Secrets, environment: Mapping[str, str], *
         application_password=secrets.database_application if embeds_database else None,
         servers=servers,
         services=[
-            _service("api", settings, lambda: _answers(f"{url}/ready"), stop_s=API_STOP_S),
+            _service("api", settings, lambda: _answers(f"{url}/ready"), stop_s=API_STOP_S, options=("--with-sockets",)),
             _service("dispatcher", settings, lambda: True, stop_s=API_STOP_S),
             _service("worker", settings, lambda: True, stop_s=WORKER_STOP_S),
         ],
@@ -138,8 +138,10 @@ def _cache_part(server: ValkeyServer) -> Part:
     )
 
 
-def _service(name: str, settings: dict[str, str], is_ready: Callable[[], bool], *, stop_s: float) -> Part:
-    program = Program(argv=own_command(name), environment=settings)
+def _service(
+    name: str, settings: dict[str, str], is_ready: Callable[[], bool], *, stop_s: float, options: Sequence[str] = ()
+) -> Part:
+    program = Program(argv=own_command(name, *options), environment=settings)
     return Part(name=name, program=lambda: always(program), is_ready=is_ready, stop_s=stop_s)
 
 

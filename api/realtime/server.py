@@ -1,0 +1,223 @@
+"""The Socket.IO server: who may connect, and for how long; what he is told stands in `feed` and `progress`."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import structlog
+from litestar.concurrency import sync_to_thread
+from msgspec import Struct
+from socketio import ASGIApp, AsyncServer
+from socketio.exceptions import ConnectionRefusedError as Refusal
+
+from api.auth import Asker, believe
+from api.deps import Deps
+from api.realtime.feed import EventFeed
+from api.realtime.progress import ProgressFeed
+from db.connection import DatabaseUnavailableError
+from services.errors import DomainError, UnauthenticatedError
+from services.settings import Settings
+
+NAMESPACE = "/"
+CONNECT_WITHIN_S = 10.0
+"""A transport that never says who it is holds a socket for nothing."""
+SESSION_CHECK_S = 60.0
+"""How long a session that was logged out elsewhere can go on listening."""
+MAX_QUEUED = 256
+"""Packets; a client that reads more slowly than that is cut off, comes back, and is told what it missed."""
+MAX_CONNECTIONS = 32
+"""Of one account in one process: tabs and devices of a person, not a fleet."""
+MAX_MESSAGE_BYTES = 100_000
+BINARY_PACKETS = ("5", "6")  # Socket.IO's types that announce attachments; nobody here has a use for one
+UNAVAILABLE = {"code": "unavailable", "message": "The service cannot check the token just now; try again in a moment."}
+
+logger = structlog.get_logger(__name__)
+
+
+class Visit(Struct, frozen=True, kw_only=True):
+    """Somebody who is connected, and what he will be told."""
+
+    asker: Asker
+    token: str
+    feed: EventFeed
+
+
+class Realtime:
+    """One process's connections. Nothing is shared with other processes: each listens to the database by itself."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+        quiet = logging.getLogger("socketio")
+        quiet.setLevel(logging.ERROR)  # it would log every packet, with what is in it
+        self._server = AsyncServer(
+            async_mode="asgi",
+            # One after the other, or events of one client overtake each other.
+            async_handlers=False,
+            cors_allowed_origins=_origin_check(deps.settings),
+            max_http_buffer_size=MAX_MESSAGE_BYTES,
+            logger=quiet,
+            engineio_logger=quiet,
+        )
+        self._visits: dict[str, asyncio.Task[None]] = {}
+        self._people: defaultdict[UUID, set[str]] = defaultdict(set)
+        self._server.on("connect", self._connect)
+        self._server.on("disconnect", self._disconnect)
+        self._server.on("*", _unknown)
+        self._guard_transport()
+
+    def mount(self, app: Any) -> ASGIApp:
+        """Return an application that answers `/socket.io/` itself and leaves everything else to `app`."""
+        return ASGIApp(self._server, other_asgi_app=app)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Tell of progress for as long as the block runs, and part from everybody at its end."""
+        progress = ProgressFeed(self._deps, people=lambda: list(self._people), tell=self._tell_person)
+        task = asyncio.create_task(progress.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            for visit in list(self._visits.values()):
+                visit.cancel()
+            await asyncio.gather(task, *self._visits.values(), return_exceptions=True)
+            await self._server.shutdown()
+
+    async def _connect(self, sid: str, _environ: Mapping[str, Any], auth: object = None) -> None:
+        given = auth if isinstance(auth, dict) else {}
+        try:
+            visit = await sync_to_thread(self._welcome, given.get("token"), given.get("lastEventId"))
+        except UnauthenticatedError as error:
+            raise Refusal("unauthorized", {"code": error.code, "message": error.message}) from None
+        except DomainError as error:
+            raise Refusal(error.code, {"code": error.code, "message": error.message}) from None
+        except Exception as error:
+            if not isinstance(error, DatabaseUnavailableError):
+                logger.exception("connect_failed")
+            raise Refusal("unavailable", UNAVAILABLE) from None
+        sids = self._people[visit.asker.user_id]
+        if len(sids) >= MAX_CONNECTIONS:
+            message = f"{MAX_CONNECTIONS} connections of this account are open; close one."
+            raise Refusal("too_many_connections", {"code": "too_many_connections", "message": message})
+        sids.add(sid)
+        # Last, and without waiting: what is emitted from here would arrive before the client's own `connect`.
+        self._visits[sid] = asyncio.create_task(self._attend(sid, visit))
+
+    def _welcome(self, token: object, last_event_id: object) -> Visit:
+        if not isinstance(token, str) or not token:
+            raise UnauthenticatedError("Send the token when connecting: `io(url, {auth: {token}})`.")
+        asker = believe(self._deps, token)
+        last = None if last_event_id is None else str(last_event_id)
+        return Visit(asker=asker, token=token, feed=EventFeed.begin(self._deps, asker, last_event_id=last))
+
+    async def _attend(self, sid: str, visit: Visit) -> None:
+        """Tell one client everything from now on, until his session ends."""
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self._tell(sid, "room:authenticated", {"userId": str(visit.asker.user_id)})
+            tasks = [
+                asyncio.create_task(self._watch_session(visit)),
+                asyncio.create_task(self._tell_events(sid, visit)),
+            ]
+            for task in (await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))[0]:
+                if (error := task.exception()) is not None:
+                    logger.error("connection_failed", exc_info=error)
+        finally:
+            for task in tasks:
+                task.cancel()
+            with suppress(KeyError):  # it left by itself
+                await self._server.disconnect(sid)
+
+    async def _tell_events(self, sid: str, visit: Visit) -> None:
+        async for event, data in visit.feed:
+            if not await self._tell(sid, event, data):
+                return
+
+    async def _watch_session(self, visit: Visit) -> None:
+        """Return when the session has expired or was ended."""
+        while (left_s := self._seconds_left(visit)) > 0:
+            await asyncio.sleep(min(left_s, SESSION_CHECK_S))
+            try:
+                await sync_to_thread(believe, self._deps, visit.token)
+            except UnauthenticatedError:
+                return
+            except DatabaseUnavailableError:
+                continue  # whoever was believed stays so until it can be asked again
+
+    def _seconds_left(self, visit: Visit) -> float:
+        claims = visit.asker.claims
+        return SESSION_CHECK_S if claims is None else (claims.expires_at - self._deps.clock()).total_seconds()
+
+    async def _tell_person(self, user_id: UUID, event: str, data: Mapping[str, Any]) -> None:
+        for sid in list(self._people.get(user_id, ())):
+            await self._tell(sid, event, data)
+
+    async def _tell(self, sid: str, event: str, data: Mapping[str, Any]) -> bool:
+        """Queue an event for one client; False when he is gone, or does not read."""
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, NAMESPACE)
+        transport = self._server.eio.sockets.get(eio_sid)
+        if transport is None or transport.closed:
+            return False
+        if transport.queue.qsize() >= MAX_QUEUED:
+            logger.info("slow_reader_cut_off", queued=transport.queue.qsize())
+            await transport.close(wait=False)
+            return False
+        await self._server.emit(event, data, to=sid)
+        return True
+
+    async def _disconnect(self, sid: str, _reason: str) -> None:
+        for user_id, sids in list(self._people.items()):
+            sids.discard(sid)
+            if not sids:
+                del self._people[user_id]
+        if (visit := self._visits.pop(sid, None)) is not None:
+            visit.cancel()
+
+    def _guard_transport(self) -> None:
+        """Put checks before the library's own handlers of the transport."""
+        handlers = self._server.eio.handlers
+        connect, message = handlers["connect"], handlers["message"]
+
+        async def on_connect(eio_sid: str, environ: Mapping[str, Any]) -> Any:
+            asyncio.get_running_loop().call_later(
+                CONNECT_WITHIN_S, lambda: asyncio.ensure_future(self._expire(eio_sid))
+            )
+            return await connect(eio_sid, environ)
+
+        async def on_message(eio_sid: str, data: object) -> None:
+            if not isinstance(data, str) or data.startswith(BINARY_PACKETS):
+                await self._drop(eio_sid)
+                return
+            await message(eio_sid, data)
+
+        handlers["connect"], handlers["message"] = on_connect, on_message
+
+    async def _expire(self, eio_sid: str) -> None:
+        if self._server.manager.sid_from_eio_sid(eio_sid, NAMESPACE) is None:
+            await self._drop(eio_sid)
+
+    async def _drop(self, eio_sid: str) -> None:
+        if (transport := self._server.eio.sockets.get(eio_sid)) is not None:
+            await transport.close(wait=False)
+
+
+async def _unknown(event: str, _sid: str, *_data: object) -> dict[str, Any]:
+    """Answer an event that nobody handles: silence would leave the client waiting for its acknowledgement."""
+    return {"success": False, "error": {"code": "not_found", "message": f"There is no event {event[:50]!r}."}}
+
+
+def _origin_check(settings: Settings) -> Callable[[str | None, Mapping[str, Any]], bool]:
+    """Return what says whether a page of this origin may connect: our own, and those of CORS_ORIGINS."""
+    public = urlsplit(settings.public_url)
+    allowed = {f"{public.scheme}://{public.netloc}", *settings.cors_origins}
+
+    def is_allowed(origin: str | None, environ: Mapping[str, Any]) -> bool:
+        same_host = origin is not None and urlsplit(origin).netloc == environ.get("HTTP_HOST")
+        return "*" in allowed or origin in allowed or same_host
+
+    return is_allowed

@@ -1,0 +1,314 @@
+"""Socket.IO as its clients see it: real clients, over a real port, on real rows."""
+
+import json
+import queue
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+import httpx
+import pytest
+import socketio
+from api_server import listening
+from fleet import add_ready_recording, add_user, rows, wait_for
+from msgspec import Struct
+from socketio.exceptions import ConnectionError as RefusedError
+
+from api.realtime import server as realtime
+from db.connection import SERVICE, Database
+from services import clips, events, quotas
+from services.clips import Clip, ClipStyle
+from services.settings import Settings
+from services.tokens import Tokens
+from storage.factory import Stores
+
+WAIT_S = 20.0
+
+
+class Listener:
+    """A client that keeps what it is told, in order."""
+
+    def __init__(self, url: str, token: str | None, *, transports: list[str] | None = None, **auth: Any) -> None:
+        self._heard: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self.client = socketio.Client(reconnection=False)
+        self.client.on("*", lambda event, *data: self._heard.put((event, data[0] if data else None)))
+        self.client.on("disconnect", lambda *_: self._heard.put(("gone", None)))
+        self.client.on("connect_error", lambda data: self._heard.put(("refused", data)))
+        given = {"token": token, **auth} if token is not None else auth or None
+        self.client.connect(url, auth=given, transports=transports, wait_timeout=10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.disconnect()
+        self.client.shutdown()
+
+    def hear(self, wanted: str) -> Any:
+        """Return the data of the next event of this name; those before it are passed over."""
+        deadline = time.monotonic() + WAIT_S
+        while (left_s := deadline - time.monotonic()) > 0:
+            try:
+                event, data = self._heard.get(timeout=left_s)
+            except queue.Empty:
+                break
+            if event == wanted:
+                return data
+        raise AssertionError(f"{wanted} was not told")
+
+    def heard(self) -> list[str]:
+        """The names of what has been told and not been heard yet."""
+        return [event for event, _ in list(self._heard.queue)]
+
+
+class Site(Struct, frozen=True, kw_only=True):
+    """A service with one person in it, who has one clip that is to be made."""
+
+    url: str
+    settings: Settings
+    database: Database
+    tokens: Tokens
+    owner: UUID
+    clip: Clip
+
+    @property
+    def token(self) -> str:
+        return self.tokens.issue(self.owner).token
+
+    def end(self, tell: Callable[..., None]) -> None:
+        """Let something happen to the clip."""
+        with self.database.transaction(SERVICE) as tx:
+            tell(tx, self.clip)
+
+    def stranger(self) -> UUID:
+        return add_user(self.database)
+
+
+@pytest.fixture
+def site(settings: Settings, database: Database, stores: Stores, tmp_path: Path) -> Iterator[Site]:
+    owner = add_user(database, tier="pro")
+    source = tmp_path / "talk.mp4"
+    source.write_bytes(b"bytes that nobody reads")
+    recording_id = add_ready_recording(database, stores.recordings, owner, source, duration_s=60)
+    with database.transaction(SERVICE) as tx:
+        tier = quotas.tier_of(tx, user_id=owner)
+        clip, _ = clips.create(
+            tx, user_id=owner, tier=tier, recording_id=recording_id, start_s=5, end_s=20, style=ClipStyle()
+        )
+    with listening(settings) as (url, _):
+        yield Site(
+            url=url,
+            settings=settings,
+            database=database,
+            tokens=Tokens(settings.jwt_secret),
+            owner=owner,
+            clip=clip,
+        )
+
+
+def can_connect(site: Site) -> bool:
+    try:
+        with Listener(site.url, site.token) as listener:
+            listener.hear("room:authenticated")
+    except RefusedError:
+        return False
+    return True
+
+
+@contextmanager
+def refused(url: str, auth: object) -> Iterator[list[Any]]:
+    """Connect in vain, and yield what the client was told."""
+    told: list[Any] = []
+    client = socketio.Client(reconnection=False)
+    client.on("connect_error", told.append)
+    try:
+        with pytest.raises(RefusedError):
+            client.connect(url, auth=auth, wait_timeout=10)
+        yield told
+    finally:
+        client.shutdown()
+
+
+@pytest.mark.parametrize("transports", [["websocket"], None])
+def test_owner_is_told_of_his_clip_as_a_webhook_is_and_nobody_else(site: Site, transports: list[str] | None) -> None:
+    stranger = site.stranger()
+    with (
+        Listener(site.url, site.token, transports=transports) as mine,
+        Listener(site.url, site.tokens.issue(stranger).token) as other,
+    ):
+        assert mine.hear("room:authenticated") == {"userId": str(site.owner)}
+        site.end(events.clip_completed)
+        told = mine.hear("clip:completed")
+        assert (told["clipId"], told["recordingId"]) == (str(site.clip.id), str(site.clip.recording_id))
+        assert (told["type"], told["data"]["clip"]["id"]) == ("clip.completed", str(site.clip.id))
+        stored = rows(site.database, "SELECT id, seq FROM events WHERE clip_id = %(id)s", id=site.clip.id)
+        assert [(told["id"], told["eventId"])] == [(str(row["id"]), str(row["seq"])) for row in stored]
+        site.end(events.clip_failed)
+        assert mine.hear("clip:failed")["clipId"] == str(site.clip.id)
+        assert other.hear("room:authenticated") == {"userId": str(stranger)}
+        assert other.heard() == []
+
+
+def test_client_that_comes_back_is_told_what_it_missed(site: Site) -> None:
+    token = site.token
+    with Listener(site.url, token) as listener:
+        listener.hear("room:authenticated")
+        site.end(events.clip_failed)
+        last = listener.hear("clip:failed")["eventId"]
+    site.end(events.clip_completed)
+    with Listener(site.url, token, lastEventId=last) as back:
+        assert back.hear("clip:completed")["clipId"] == str(site.clip.id)
+
+
+def test_progress_of_an_open_clip_reaches_its_owner(site: Site) -> None:
+    with (
+        Listener(site.url, site.token) as mine,
+        Listener(site.url, site.tokens.issue(site.stranger()).token) as other,
+    ):
+        mine.hear("room:authenticated")
+        other.hear("room:authenticated")
+        with site.database.transaction(SERVICE) as tx:
+            tx.execute("UPDATE jobs SET progress = 40, stage = 'cutting' WHERE id = %s", (site.clip.job_id,))
+        told = mine.hear("clip:progress")
+        assert {name: told[name] for name in ("clipId", "jobId", "progress", "stage")} == {
+            "clipId": str(site.clip.id),
+            "jobId": str(site.clip.job_id),
+            "progress": 40,
+            "stage": "cutting",
+        }
+        assert other.heard() == []
+
+
+@pytest.mark.parametrize(
+    ("auth", "words"),
+    [
+        (None, "Send the token"),
+        ("a string", "Send the token"),
+        ({"token": 5}, "Send the token"),
+        ({"token": ""}, "Send the token"),
+        ({"token": "no.such.token"}, "token"),
+        ({"token": "eyJhbGciOiJub25lIn0.eyJzdWIiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ."}, "token"),
+    ],
+)
+def test_bad_token_is_refused_in_the_handshake(site: Site, auth: object, words: str) -> None:
+    with refused(site.url, auth) as told:
+        assert told[0]["message"] == "unauthorized"
+        assert words in told[0]["data"]["message"]
+
+
+def test_operators_token_and_foreign_event_id_are_refused(site: Site) -> None:
+    with refused(site.url, {"token": site.settings.admin_token}) as told:
+        assert told[0]["message"] == "forbidden"
+    with refused(site.url, {"token": site.token, "lastEventId": "five"}) as told:
+        assert "Last-Event-ID" in str(told[0]["data"]) or "not the id of an event" in told[0]["data"]["message"]
+
+
+def test_session_that_is_logged_out_elsewhere_is_disconnected(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime, "SESSION_CHECK_S", 0.2)
+    with httpx.Client(base_url=site.url) as client:
+        body = {"email": "ada@example.org", "password": "correct horse battery staple"}
+        token = client.post("/api/auth/signup", json=body).json()["data"]["token"]
+        with Listener(site.url, token) as listener:
+            listener.hear("room:authenticated")
+            client.post("/api/auth/logout", headers={"Authorization": f"Bearer {token}"}).raise_for_status()
+            listener.hear("gone")
+
+
+def test_session_that_expires_is_disconnected(site: Site) -> None:
+    session = Tokens(site.settings.jwt_secret, session_s=4).issue(site.owner)
+    with Listener(site.url, session.token) as listener:
+        listener.hear("room:authenticated")
+        listener.hear("gone")
+
+
+def test_event_that_does_not_exist_is_answered(site: Site) -> None:
+    with Listener(site.url, site.token) as listener:
+        listener.hear("room:authenticated")
+        answer = listener.client.call("room:fly", {"to": "the moon"}, timeout=10)
+        assert answer == {"success": False, "error": {"code": "not_found", "message": "There is no event 'room:fly'."}}
+
+
+@pytest.mark.parametrize("packet", [b"\x00\x01", '51-["room:join",{"_placeholder":true,"num":0}]', "2" + "[" * 50_000])
+def test_hostile_packet_ends_or_is_passed_over_and_the_server_goes_on(site: Site, packet: bytes | str) -> None:
+    token = site.token
+    with Listener(site.url, token) as listener:
+        listener.hear("room:authenticated")
+        listener.client.eio.send(packet)
+        with Listener(site.url, token) as second:
+            assert second.hear("room:authenticated") == {"userId": str(site.owner)}
+        if not (isinstance(packet, str) and packet.startswith("2")):
+            listener.hear("gone")
+
+
+def test_account_has_so_many_connections_and_a_free_place_can_be_taken(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(realtime, "MAX_CONNECTIONS", 1)
+    token = site.token
+    with Listener(site.url, token) as only:
+        only.hear("room:authenticated")
+        with refused(site.url, {"token": token}) as told:
+            assert told[0]["message"] == "too_many_connections"
+    wait_for(lambda: can_connect(site), what="the place of a client that left")
+
+
+def test_page_of_another_origin_may_not_connect(site: Site) -> None:
+    def status(**headers: str) -> int:
+        where = {"EIO": "4", "transport": "polling"}
+        return httpx.get(f"{site.url}/socket.io/", params=where, headers=headers).status_code
+
+    assert status(Origin="http://evil.example") == 400
+    assert status(Origin=site.url) == 200
+    assert status() == 200
+
+
+class Poller:
+    """A client that polls when the test says so, and reads nothing until then."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self._where = {"EIO": "4", "transport": "polling"}
+        opened = client.get("/socket.io/", params=self._where).text
+        self._where["sid"] = json.loads(opened.removeprefix("0"))["sid"]
+
+    def send(self, packet: str) -> bool:
+        """Whether it was taken."""
+        return self._client.post("/socket.io/", params=self._where, content=packet).is_success
+
+    def poll(self) -> str | None:
+        """What has come since; None when the server does not know this client any more."""
+        answer = self._client.get("/socket.io/", params=self._where)
+        return answer.text if answer.is_success else None
+
+
+def test_client_behind_a_proxy_that_knows_no_websocket_is_told_by_polling(site: Site) -> None:
+    with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
+        poller = Poller(client)
+        assert poller.send(f'40{{"token":"{site.token}"}}')
+        told = ""
+        while "room:authenticated" not in told:
+            told += poller.poll() or ""
+        site.end(events.clip_completed)
+        while "clip:completed" not in told:
+            told += poller.poll() or ""
+        assert poller.send("41")
+
+
+def test_transport_that_never_says_who_it_is_is_closed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime, "CONNECT_WITHIN_S", 0.3)
+    with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
+        poller = Poller(client)
+        wait_for(lambda: poller.poll() is None, what="its end")
+
+
+def test_slow_reader_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime, "MAX_QUEUED", 3)
+    with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
+        poller = Poller(client)
+        assert poller.send(f'40{{"token":"{site.token}"}}')
+        for _ in range(6):
+            site.end(events.clip_failed)
+        wait_for(lambda: not poller.send('42["x"]'), what="its end")
