@@ -1,5 +1,6 @@
 """The schema: up, down and up again, by us and by psql, and what every table must hold to."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -95,17 +96,100 @@ def test_unreachable_database_is_explained() -> None:
         migrate("postgresql://nobody@127.0.0.1:1/none")
 
 
-def test_psql_applies_the_same_files(empty_database_url: str, owner_url: str) -> None:
-    files = sorted(
+def forward_files() -> list[Path]:
+    return sorted(
         (f for f in FOLDER.glob("*.sql") if ".rollback." not in f.name), key=lambda f: int(f.name.split("_")[0])
     )
+
+
+def apply_by_hand(url: str, files: list[Path]) -> None:
     for file in files:
-        with psycopg.connect(empty_database_url) as connection:
+        with psycopg.connect(url) as connection:
             # What `psql -f` does: the file as it stands, without parameters.
             connection.execute(file.read_text().encode())
 
+
+def test_psql_applies_the_same_files(empty_database_url: str, owner_url: str) -> None:
+    apply_by_hand(empty_database_url, forward_files())
+
     by_us = [line for line in schema_of(owner_url) if "schema_checksums" not in line]
     assert schema_of(empty_database_url) == by_us
+
+
+@pytest.mark.parametrize("left_out", [0, 1, 3, len(list(FOLDER.glob("*.rollback.sql"))) - 1])
+def test_what_psql_applied_is_recorded_and_the_rest_applied(
+    empty_database_url: str, owner_url: str, left_out: int
+) -> None:
+    files = forward_files()
+    by_hand, rest = files[: len(files) - left_out], files[len(files) - left_out :]
+    apply_by_hand(empty_database_url, by_hand)
+    before = schema_of(empty_database_url)
+    adopted: list[str] = []
+
+    assert migrate(empty_database_url, on_adopted=adopted.append) == [file.stem for file in rest]
+
+    assert adopted == [file.stem for file in by_hand]
+    assert set(before) <= set(schema_of(empty_database_url)) or rest
+    assert schema_of(empty_database_url) == schema_of(owner_url)
+    assert pending(empty_database_url) == []
+    assert rollback(empty_database_url, len(files)) == [file.stem for file in reversed(files)]
+
+
+def test_newer_files_that_psql_applied_are_recorded_too(empty_database_url: str) -> None:
+    files = forward_files()
+    migrate(empty_database_url)
+    rollback(empty_database_url, 2)
+    apply_by_hand(empty_database_url, files[-2:])
+    adopted: list[str] = []
+
+    assert migrate(empty_database_url, on_adopted=adopted.append) == []
+
+    assert adopted == [file.stem for file in files[-2:]]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("ALTER TABLE clips DROP COLUMN title", "clips lacks column title text"),
+        ("ALTER TABLE clips ADD COLUMN mood text", "clips has besides column mood text"),
+        ("ALTER TABLE clips NO FORCE ROW LEVEL SECURITY", "clips lacks row-level security true true"),
+        ("DROP POLICY clips_owner ON clips", "clips lacks policy clips_owner"),
+        ("REVOKE SELECT ON clips FROM authenticated", "clips lacks grant SELECT to authenticated"),
+        ("DROP INDEX clips_job", "clips lacks index CREATE INDEX clips_job"),
+        ("DROP TRIGGER jobs_notify_change ON jobs", "jobs lacks trigger CREATE TRIGGER jobs_notify_change"),
+    ],
+)
+def test_tables_that_the_files_do_not_make_are_refused_with_the_difference(
+    empty_database_url: str, change: str, words: str
+) -> None:
+    apply_by_hand(empty_database_url, forward_files())
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(change.encode())
+
+    with pytest.raises(MigrationError, match=re.escape(words)) as refused:
+        migrate(empty_database_url)
+
+    assert "run it again" in str(refused.value)
+    assert len(pending(empty_database_url)) == len(forward_files())
+
+
+def test_tables_of_another_program_are_refused_and_untouched(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("CREATE TABLE users (name text)")
+
+    with pytest.raises(MigrationError, match="holds tables that `snuggles migrate` has not made"):
+        migrate(empty_database_url)
+
+    assert [line for line in schema_of(empty_database_url) if line.startswith("users.")] == ["users.name text YES"]
+
+
+def test_grants_and_tables_beside_ours_keep_nothing_from_being_recorded(empty_database_url: str) -> None:
+    apply_by_hand(empty_database_url, forward_files())
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("CREATE TABLE somebody_elses (name text)")
+        connection.execute("GRANT ALL ON clips TO anon")  # as Supabase does for every table
+
+    assert migrate(empty_database_url) == []
 
 
 def test_every_table_with_an_owner_forces_row_level_security(owner_url: str) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 from servers import start, stop
 
 from cli.embedded import postgres
 from cli.embedded.port import free_port
 from db.connection import SERVICE, Database, user_identity
-from db.migrate import migrate, rollback
+from db.migrate import FOLDER, migrate, rollback
 
 APPLICATION_PASSWORD = "application"
 BINARIES = Path("/usr/lib/postgresql/15/bin")
@@ -42,6 +43,21 @@ def test_migrations_run_down_and_up_again(server: postgres.PostgresServer) -> No
 
     assert rollback(url, len(applied)) == applied[::-1]
     assert migrate(url) == applied
+
+
+def test_what_psql_applied_is_recorded(server: postgres.PostgresServer) -> None:
+    url = postgres.database_url("postgres", "owner", server.port, "by_hand")
+    files = sorted(path for path in FOLDER.glob("*.sql") if ".rollback." not in path.name)
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE by_hand")
+    for file in files:
+        with psycopg.connect(url) as connection:
+            connection.execute(file.read_bytes())
+    adopted: list[str] = []
+
+    assert migrate(url, on_adopted=adopted.append) == []
+
+    assert adopted == [file.stem for file in files]
 
 
 def test_identity_of_a_transaction_decides_what_is_seen(server: postgres.PostgresServer) -> None:

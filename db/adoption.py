@@ -1,0 +1,113 @@
+"""Recognise a schema that somebody made from the migration files without us, as `psql -f` does.
+
+The files are rehearsed in a schema of their own, in a transaction that is rolled back, and the catalogue after each of
+them is compared with what was found.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+from msgspec import Struct
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+REHEARSAL = "snuggles_rehearsal"
+MOST_NAMED = 3  # differences that a message tells
+
+# One line for each thing of a schema. Names are given without the schema, which the search path makes certain, and
+# without what differs between releases of PostgreSQL: since 18 NOT NULL is also a constraint.
+CATALOGUE = """
+WITH tables AS (
+    SELECT oid, relname, relrowsecurity, relforcerowsecurity FROM pg_class
+    WHERE relnamespace = %(schema)s::regnamespace AND relkind IN ('r', 'p')
+)
+SELECT relname, 'row-level security ' || relrowsecurity || ' ' || relforcerowsecurity FROM tables
+UNION ALL
+SELECT relname, 'column ' || attname || ' ' || format_type(atttypid, atttypmod)
+       || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END || coalesce(' ' || pg_get_expr(adbin, adrelid), '')
+FROM tables JOIN pg_attribute ON attrelid = tables.oid AND attnum > 0 AND NOT attisdropped
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+UNION ALL
+SELECT relname, 'constraint ' || conname || ' ' || pg_get_constraintdef(c.oid)
+FROM tables JOIN pg_constraint c ON conrelid = tables.oid WHERE contype <> 'n'
+UNION ALL
+SELECT tables.relname, 'index ' || replace(pg_get_indexdef(indexrelid), %(schema)s || '.', '')
+FROM tables JOIN pg_index ON indrelid = tables.oid
+UNION ALL
+SELECT relname, 'policy ' || polname || ' ' || polcmd::text || ' ' || ARRAY(
+           SELECT rolname FROM pg_roles WHERE pg_roles.oid = ANY (polroles) ORDER BY rolname)::text
+       || coalesce(' USING ' || pg_get_expr(polqual, polrelid), '')
+       || coalesce(' CHECK ' || pg_get_expr(polwithcheck, polrelid), '')
+FROM tables JOIN pg_policy ON polrelid = tables.oid
+UNION ALL
+SELECT relname, 'trigger ' || replace(pg_get_triggerdef(t.oid), %(schema)s || '.', '')
+FROM tables JOIN pg_trigger t ON tgrelid = tables.oid AND NOT tgisinternal
+UNION ALL
+SELECT proname || '()', 'function ' || pg_get_function_identity_arguments(oid) || ' '
+       || pg_get_function_result(oid) || ' ' || md5(prosrc) || coalesce(' ' || proconfig::text, '')
+FROM pg_proc WHERE pronamespace = %(schema)s::regnamespace
+UNION ALL
+-- A grant to our roles that is missing is a difference, one that somebody added is not: see `_differences`.
+SELECT granted.relname, 'grant ' || privilege_type || ' to ' || rolname
+FROM (SELECT tables.relname, (aclexplode(relacl)).* FROM tables JOIN pg_class USING (oid)) AS granted
+JOIN pg_roles ON pg_roles.oid = grantee AND rolname IN ('anon', 'authenticated', 'service_role')
+"""
+
+
+class AdoptionError(Exception):
+    """What is in the database is not what the files make; the message names the first differences."""
+
+
+class Thing(Struct, frozen=True, order=True):
+    """One fact about a table or function, such as a column of it."""
+
+    owner: str
+    fact: str
+
+    @property
+    def is_grant(self) -> bool:
+        """Whether it is a right on a table."""
+        return self.fact.startswith("grant ")
+
+
+def made_already(connection: psycopg.Connection[TupleRow], files: Sequence[Path]) -> int:
+    """Return how many of the files, in order, have been applied by hand to the schema `public`.
+
+    `connection` is that of the tables' owner, in autocommit mode. AdoptionError when no number of them makes what is
+    there, or it cannot be tried, as by an owner who may create no schema.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            found = _catalogue(connection, "public")
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(REHEARSAL)))
+            stages = []
+            for file in files:
+                _look_at(connection, REHEARSAL)
+                connection.execute(file.read_bytes())
+                stages.append(_catalogue(connection, REHEARSAL))
+    except psycopg.Error as error:
+        raise AdoptionError(f"whether they are could not be tried: {error.diag.message_primary or error}") from error
+    ours = {thing.owner for stage in stages for thing in stage}
+    found = {thing for thing in found if thing.owner in ours}
+    for number in range(len(stages), 0, -1):
+        if not _differences(found, stages[number - 1]):
+            return number
+    nearest = min((_differences(found, stage) for stage in stages), key=len)
+    more = f", and {len(nearest) - MOST_NAMED} more" if len(nearest) > MOST_NAMED else ""
+    raise AdoptionError(f"{'; '.join(nearest[:MOST_NAMED])}{more}")
+
+
+def _differences(found: set[Thing], wanted: set[Thing]) -> list[str]:
+    lacking = [f"{thing.owner} lacks {thing.fact}" for thing in sorted(wanted - found)]
+    besides = [f"{thing.owner} has besides {thing.fact}" for thing in sorted(found - wanted) if not thing.is_grant]
+    return lacking + besides
+
+
+def _look_at(connection: psycopg.Connection[TupleRow], schema: str) -> None:
+    connection.execute("SELECT set_config('search_path', %s, true)", (schema,))
+
+
+def _catalogue(connection: psycopg.Connection[TupleRow], schema: str) -> set[Thing]:
+    _look_at(connection, schema)
+    return {Thing(owner, fact) for owner, fact in connection.execute(CATALOGUE, {"schema": schema})}
