@@ -46,7 +46,7 @@ def test_migrations_run_down_and_up_again(server: postgres.PostgresServer) -> No
 
 
 def test_what_psql_applied_is_recorded(server: postgres.PostgresServer) -> None:
-    url = postgres.database_url("postgres", "owner", server.port, "by_hand")
+    url = server.url("by_hand")
     files = sorted(path for path in FOLDER.glob("*.sql") if ".rollback." not in path.name)
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute("CREATE DATABASE by_hand")
