@@ -11,7 +11,7 @@ SCHEMES: Mapping[str, tuple[str, ...]] = {
     "DATABASE_URL": _POSTGRESQL,
     "MIGRATION_DATABASE_URL": _POSTGRESQL,
     "REDIS_URL": _REDIS,
-    "BROKER_URL": _REDIS,
+    "BROKER_URL": (*_REDIS, "amqp", "amqps"),
     "SUPABASE_JWKS_URL": _HTTP,
     "CLIPS_PUBLIC_BASE_URL": _HTTP,
     "SENTRY_DSN": _HTTP,

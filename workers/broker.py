@@ -1,5 +1,6 @@
 """The bell: Dramatiq on Redis (or RabbitMQ), which carries `(job_id, dispatch_no)` and nothing else."""
 
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -20,6 +21,8 @@ NAMESPACE = "snuggles"
 IDLE_POLL_MS = 20
 """The longest pause between two looks at an empty queue: half of it is what an idle system adds to a job's start."""
 REDIS_TIMEOUT_S = 5.0
+RABBITMQ_BLOCKED_S = 5.0
+"""How long a broker that is short of memory or disk may keep us waiting: less than a silent dispatcher's lease."""
 
 
 class _GatedConsumer(_RedisConsumer):
@@ -94,7 +97,13 @@ def _open_rabbitmq(url: str, middleware: list[dramatiq.Middleware]) -> Broker:
         raise SettingsError(
             "BROKER_URL points to RabbitMQ; install its client: pip install 'dramatiq[rabbitmq]'"
         ) from error
-    return RabbitmqBroker(url=url, middleware=middleware)
+    # It logs each lost connection with all its insides; who uses the connection says so in a line.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    # Unconfirmed, a message that is written to a connection which the broker has closed is lost without a word.
+    broker = RabbitmqBroker(url=url, middleware=middleware, confirm_delivery=True)
+    for parameters in broker.parameters if isinstance(broker.parameters, list) else [broker.parameters]:
+        parameters.blocked_connection_timeout = RABBITMQ_BLOCKED_S
+    return broker
 
 
 def message(*, queue: str, job_id: UUID, dispatch_no: int) -> Message[Any]:

@@ -59,3 +59,4 @@ def test_address_that_is_none_is_named_and_not_repeated(name: str, value: str) -
 def test_addresses_in_use_are_accepted() -> None:
     settings = load({**ENOUGH, "DATABASE_URL": "host=/run/postgresql dbname=c", "SMTP_URL": "smtps://u:p@mail:465"})
     assert settings.database_url.startswith("host=")
+    assert load({**ENOUGH, "BROKER_URL": "amqps://u:p@host:5671/clips"}).broker_url.startswith("amqps://")
