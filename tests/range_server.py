@@ -1,11 +1,14 @@
 """A small HTTP server that answers byte ranges and counts what it sends: object storage, as a reader sees it."""
 
+import mimetypes
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
 
 CHUNK_BYTES = 1 << 20
 
@@ -24,6 +27,8 @@ class RangeServer:
     """Close the connection after so many bytes, one a request."""
     ignores_ranges: bool = False
     etag: str = '"one"'
+    reports: "Queue[bytes]" = field(default_factory=Queue)
+    """What pages have posted."""
 
     def address(self, name: str) -> str:
         return f"{self.url}/{name}"
@@ -56,10 +61,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{size}")
+        self.send_header("Content-Type", mimetypes.guess_type(path.name)[0] or "application/octet-stream")
+        self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(end - begin))
         self.send_header("ETag", state.etag)
         self.end_headers()
         self._send(path, begin, end)
+
+    def do_POST(self) -> None:
+        self.state.reports.put(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+        self._refuse(204)
 
     def _send(self, path: Path, begin: int, end: int) -> None:
         limit = self.state.cut_after_bytes.pop(0) if self.state.cut_after_bytes else None
@@ -83,12 +94,19 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing where a client has left: players break off what they no longer want."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type] # passed through
+
+
 @contextmanager
 def serve_ranges(folder: Path) -> Iterator[RangeServer]:
     """Serve a folder on a free port."""
     state = RangeServer(folder)
     handler = type("Handler", (_Handler,), {"state": state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
