@@ -29,6 +29,8 @@ MAX_SAMPLE: Final = 1000.0
 """Float files may hold anything; above +60 dBFS it is no sound any more."""
 RESAMPLER_TAPS: Final = "16"
 """Half of FFmpeg's default: flat to 6.5 kHz, and a third faster."""
+BATCH_S: Final = 8
+"""Seconds mixed and resampled at once at most: their arrays stay near the processor."""
 CANCELLED_SHARE: Final = 0.02
 """When mixing channels leaves under 2 % of their power (-17 dB) they are out of phase: the loudest is used alone."""
 
@@ -106,19 +108,28 @@ class TimelineBuilder:
     def _feed(self, channels: NDArray[np.float32]) -> None:
         """Hold sound until a second is whole, and pass whole seconds on."""
         self._received_s += Fraction(channels.shape[1], self._rate)
-        while channels.shape[1] > 0:
-            portion = channels[:, : self._rate - self._held_samples]
-            channels = channels[:, portion.shape[1] :]
-            self._held.append(portion)
-            self._held_samples += portion.shape[1]
-            if self._held_samples == self._rate:
-                self._pass_on()
+        self._held.append(channels)
+        self._held_samples += channels.shape[1]
+        if self._held_samples < self._rate:
+            return
+        gathered = self._take_held()
+        whole = gathered.shape[1] // self._rate * self._rate
+        for first in range(0, whole, BATCH_S * self._rate):
+            self._pass_on(gathered[:, first : min(whole, first + BATCH_S * self._rate)])
+        self._held, self._held_samples = [gathered[:, whole:]], gathered.shape[1] - whole
 
-    def _pass_on(self) -> None:
-        """Mix, resample and queue the held sound; analyse when a block is full."""
+    def _take_held(self) -> NDArray[np.float32]:
         held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held, axis=1)
         self._held, self._held_samples = [], 0
-        mono = _mix(held)
+        return held
+
+    def _pass_on(self, channels: NDArray[np.float32]) -> None:
+        """Mix, resample and queue whole seconds (or what is left at the end); analyse when a block is full.
+
+        Each second is mixed by itself, and the resampler's output does not depend on its portions: many seconds at once
+        cost fewer calls, and so fewer waits for the decoder's thread.
+        """
+        mono = _mix(channels, self._rate)
         self._queue(mono if self._resampler is None else _resample(self._resampler, mono, self._rate))
 
     def _queue(self, samples: Samples) -> None:
@@ -135,8 +146,9 @@ class TimelineBuilder:
 
     def _flush(self) -> None:
         """Empty the resampler and make up for its rounding, so that rows stay at their time."""
-        if self._held:
-            self._pass_on()
+        if self._held_samples:
+            self._pass_on(self._take_held())
+        self._held = []
         if self._resampler is not None:
             self._queue(_flatten(self._resampler.resample(None)))
             self._resampler = None
@@ -167,20 +179,30 @@ class TimelineBuilder:
         )
 
 
-def _mix(channels: NDArray[np.float32]) -> Samples:
-    """Mix [channels, n] to mono [n], finite and within reason; the loudest channel where they cancel each other."""
+def _mix(channels: NDArray[np.float32], rate: int) -> Samples:
+    """Mix [channels, n] to mono [n], finite and within reason; the loudest channel in seconds where they cancel out."""
     with np.errstate(over="ignore", invalid="ignore"):
         mono = _mean_of(channels)
-        is_sane = float(np.dot(mono, mono)) <= MAX_SAMPLE**2
-    if not is_sane:
-        channels = np.clip(np.nan_to_num(channels, nan=0.0), -MAX_SAMPLE, MAX_SAMPLE)
-        mono = _mean_of(channels)
+        is_sane = _powers(mono, rate) <= MAX_SAMPLE**2
+    if not is_sane.all():
+        channels, mono = channels.copy(), mono.copy()
+    for second in np.flatnonzero(~is_sane):
+        part = slice(second * rate, (second + 1) * rate)
+        channels[:, part] = np.clip(np.nan_to_num(channels[:, part], nan=0.0), -MAX_SAMPLE, MAX_SAMPLE)
+        mono[part] = _mean_of(channels[:, part])
     if len(channels) == 1:
         return mono
-    powers = [float(np.dot(channel, channel)) for channel in channels]
-    if float(np.dot(mono, mono)) < CANCELLED_SHARE * max(powers):
-        return np.ascontiguousarray(channels[int(np.argmax(powers))])
+    powers = np.stack([_powers(channel, rate) for channel in channels])
+    for second in np.flatnonzero(_powers(mono, rate) < CANCELLED_SHARE * powers.max(axis=0)):
+        part = slice(second * rate, (second + 1) * rate)
+        mono[part] = channels[int(np.argmax(powers[:, second])), part]
     return mono
+
+
+def _powers(samples: Samples, rate: int) -> NDArray[np.float32]:
+    """Return the energy of each second of [n] samples, the last of which may be shorter."""
+    seconds = samples.reshape(-1, rate) if len(samples) % rate == 0 else samples[None, :]
+    return np.asarray(np.vecdot(seconds, seconds))
 
 
 def _mean_of(channels: NDArray[np.float32]) -> Samples:

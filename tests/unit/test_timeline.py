@@ -97,6 +97,19 @@ def test_channels_out_of_phase_are_still_heard() -> None:
     assert built(np.stack((SPOKEN, -SPOKEN))).column("level_db").max() > -30.0
 
 
+def test_seconds_that_need_care_are_mixed_alike_in_any_portions() -> None:
+    stereo = np.stack((SPOKEN, SPOKEN))[:, : 16_000 * 12].copy()
+    stereo[1, 16_000 * 3 : 16_000 * 5] *= -1.0  # channels that cancel out
+    stereo[0, 16_000 * 7 + 100] = np.inf
+    stereo[1, 16_000 * 9] = 1e30
+    whole = built(stereo)
+    for portion in (16_000, 16_000 * 3 + 7, 999):
+        assert np.array_equal(built(stereo, portion=portion).features, whole.features)
+    level = whole.column("level_db")
+    assert level[32:48].max() > -30.0
+    assert np.array_equal(level[:30], built(np.stack((SPOKEN, SPOKEN))[:, : 16_000 * 12]).column("level_db")[:30])
+
+
 def test_gap_in_time_becomes_silence_and_overlap_is_dropped() -> None:
     builder = TimelineBuilder()
     second = SPOKEN[:16_000]
