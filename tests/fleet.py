@@ -74,6 +74,9 @@ class Fleet:
     def api(self, *, port: int) -> subprocess.Popen[bytes]:
         return self._start("api", PORT=str(port))
 
+    def realtime(self, *, port: int) -> subprocess.Popen[bytes]:
+        return self._start("realtime", PORT=str(port))
+
     def log(self) -> str:
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
 

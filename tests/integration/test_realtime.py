@@ -1,12 +1,10 @@
 """Socket.IO as its clients see it: real clients, over a real port, on real rows."""
 
 import json
-import queue
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -14,6 +12,7 @@ import pytest
 import socketio
 from api_server import listening
 from fleet import add_ready_recording, add_user, rows, wait_for
+from listener import Listener
 from msgspec import Struct
 from socketio.exceptions import ConnectionError as RefusedError
 
@@ -26,42 +25,6 @@ from services.tokens import Tokens
 from storage.factory import Stores
 
 WAIT_S = 20.0
-
-
-class Listener:
-    """A client that keeps what it is told, in order."""
-
-    def __init__(self, url: str, token: str | None, *, transports: list[str] | None = None, **auth: Any) -> None:
-        self._heard: queue.Queue[tuple[str, Any]] = queue.Queue()
-        self.client = socketio.Client(reconnection=False)
-        self.client.on("*", lambda event, *data: self._heard.put((event, data[0] if data else None)))
-        self.client.on("disconnect", lambda *_: self._heard.put(("gone", None)))
-        self.client.on("connect_error", lambda data: self._heard.put(("refused", data)))
-        given = {"token": token, **auth} if token is not None else auth or None
-        self.client.connect(url, auth=given, transports=transports, wait_timeout=10)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.client.disconnect()
-        self.client.shutdown()
-
-    def hear(self, wanted: str) -> Any:
-        """Return the data of the next event of this name; those before it are passed over."""
-        deadline = time.monotonic() + WAIT_S
-        while (left_s := deadline - time.monotonic()) > 0:
-            try:
-                event, data = self._heard.get(timeout=left_s)
-            except queue.Empty:
-                break
-            if event == wanted:
-                return data
-        raise AssertionError(f"{wanted} was not told")
-
-    def heard(self) -> list[str]:
-        """The names of what has been told and not been heard yet."""
-        return [event for event, _ in list(self._heard.queue)]
 
 
 class Site(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,50 @@
+"""A clip's way to its end, as a client of `snuggles realtime` is told of it."""
+
+import signal
+from pathlib import Path
+
+import httpx
+from fleet import Fleet, add_ready_recording, add_user, make_media, wait_for
+from listener import Listener
+
+from cli.embedded.port import free_port
+from db.connection import SERVICE, Database
+from services import clips, quotas
+from services.clips import ClipStyle
+from services.settings import Settings
+from services.tokens import Tokens
+from storage.factory import Stores
+
+
+def serves(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/ready").is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_client_follows_his_clip_and_a_stopped_process_lets_him_go(
+    settings: Settings, database: Database, stores: Stores, tmp_path: Path
+) -> None:
+    owner, port = add_user(database, tier="pro"), free_port()
+    media = make_media(tmp_path / "talk.mp4")
+    recording_id = add_ready_recording(database, stores.recordings, owner, media, duration_s=30)
+    url = f"http://127.0.0.1:{port}"
+    with Fleet(settings, tmp_path) as fleet:
+        realtime = fleet.realtime(port=port)
+        wait_for(lambda: serves(url), what="realtime")
+        assert httpx.get(f"{url}/api/me").status_code == 404  # it is not the API
+        with Listener(url, Tokens(settings.jwt_secret).issue(owner).token) as listener:
+            listener.hear("room:authenticated")
+            with database.transaction(SERVICE) as tx:
+                tier = quotas.tier_of(tx, user_id=owner)
+                clip, _ = clips.create(
+                    tx, user_id=owner, tier=tier, recording_id=recording_id, start_s=2, end_s=12, style=ClipStyle()
+                )
+            fleet.dispatcher()
+            fleet.worker()
+            assert listener.hear("clip:progress")["clipId"] == str(clip.id)
+            assert listener.hear("clip:completed")["data"]["clip"]["status"] == "completed"
+            realtime.send_signal(signal.SIGTERM)
+            listener.hear("gone")
+        assert realtime.wait(20) == 0, fleet.log_of(realtime)
