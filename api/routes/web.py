@@ -37,8 +37,14 @@ def web_router(built: Path = BUILT) -> Router:
             return _html(page.html, policy=page.policy, status=503)
         return _html(html, policy=POLICY)
 
-    @get(["/ops", "/ops/{rest:path}"], media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    @get("/ops", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
     def show_operations() -> Response[str]:
+        """Show the operators' page."""
+        return document("ops.html")
+
+    # A handler of its own: one with two paths and a thread is wrapped twice by Litestar, and answers a coroutine.
+    @get("/ops/{part:path}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    def show_part_of_operations() -> Response[str]:
         """Show the operators' page; which part of it is the page's own business."""
         return document("ops.html")
 
@@ -53,7 +59,7 @@ def web_router(built: Path = BUILT) -> Router:
             raise NotFoundError("There is no such file; load the page again, it may have been replaced.")
         return Response(content, media_type=TYPES[Path(name).suffix], headers={"Cache-Control": FOR_GOOD})
 
-    return Router("/", route_handlers=[show_operations, asset], opt={PUBLIC: True})
+    return Router("/", route_handlers=[show_operations, show_part_of_operations, asset], opt={PUBLIC: True})
 
 
 def _html(html: str, *, policy: str, status: int = 200) -> Response[str]:

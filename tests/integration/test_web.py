@@ -1,0 +1,74 @@
+"""The built pages as the API serves them, and what it says where nobody has built them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from api.errors import exception_handlers
+from api.routes.web import web_router
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    assets = tmp_path / "site" / "assets"
+    assets.mkdir(parents=True)
+    (tmp_path / "site" / "ops.html").write_text('<!doctype html><script type="module" src="/assets/ops-1a2b.js">')
+    (assets / "ops-1a2b.js").write_text("export {};")
+    (assets / "ops-1a2b.css").write_text("body{}")
+    (assets / "notes.txt").write_text("nothing for the world")
+    (tmp_path / "site" / "secret.js").write_text("outside")
+    return tmp_path / "site"
+
+
+@pytest.fixture
+def client(built: Path) -> Iterator[TestClient[Litestar]]:
+    app = Litestar([web_router(built)], exception_handlers=exception_handlers(), openapi_config=None)
+    with TestClient(app) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ["/ops", "/ops/jobs", "/ops/jobs/0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e?x=1"])
+def test_every_address_of_the_page_answers_its_document(client: TestClient[Litestar], path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert "/assets/ops-1a2b.js" in answer.text
+
+
+def test_page_may_run_files_of_ours_and_nothing_else(client: TestClient[Litestar]) -> None:
+    policy = client.get("/ops").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_assets_are_kept_for_good_under_their_type(client: TestClient[Litestar]) -> None:
+    for name, kind in (("ops-1a2b.js", "text/javascript"), ("ops-1a2b.css", "text/css")):
+        answer = client.get(f"/assets/{name}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(kind)
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize(
+    "name", ["gone-1a2b.js", "notes.txt", "..%2Fsecret.js", "%2e%2e%2fsecret.js", ".hidden.js", "a/b.js", "%00.js"]
+)
+def test_whatever_is_no_asset_is_not_found(client: TestClient[Litestar], name: str) -> None:
+    answer = client.get(f"/assets/{name}")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
+
+
+def test_page_that_was_not_built_says_how_to_build_it(tmp_path: Path) -> None:
+    app = Litestar([web_router(tmp_path / "none")], exception_handlers=exception_handlers(), openapi_config=None)
+    with TestClient(app) as client:
+        answer = client.get("/ops")
+        assert answer.status_code == 503
+        assert "make web" in answer.text
+        assert client.get("/assets/ops.js").status_code == 404
