@@ -90,6 +90,11 @@ TOO_LARGE = Cause("output_too_large", "The clip is larger than the limit", "Choo
 VERIFY_FAILED = Cause(
     "verify_failed", "The finished clip did not pass its check", "Try accuracy `encode`.", retryable=True
 )
+LOUDNESS_MISSED = Cause(
+    "loudness_missed",
+    "The finished clip is not as loud as was asked",
+    "Ask for another loudness, or leave the level alone.",
+)
 READ_FAILED = Cause(
     "read_failed", "The recording could not be read from storage", "Try again in a moment.", retryable=True
 )

@@ -17,8 +17,9 @@ from pipeline.rendering.ffmpeg import FONTS_CONF
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import Material, Segment, fetch, look_at
 from pipeline.rendering.motion import Move
+from pipeline.rendering.watcher import Watcher, is_plain
 from pipeline.types import Accuracy, Format, Output, Partial, Problem, RenderResult, RenderTask, Source
-from pipeline.verify import Expectation, verify
+from pipeline.verify import Expectation, LoudnessMissedError, verify
 
 SEGMENT = "segment"
 SCRIPT = "text.ass"
@@ -70,7 +71,8 @@ class _Rendering:
         self.outputs: list[Output] = []
         self.accuracy: Accuracy = "encode"
         self._moves: list[Move] | None = None
-        self._level: loudness.Filters = []
+        self._level: loudness.Level | None = None
+        self._watcher: Watcher | None = None
         self._picture_part: Callable[[graph.Part], Any] | None = None
 
     def run(self) -> RenderResult:
@@ -186,26 +188,44 @@ class _Rendering:
             return
         if not MIN_LUFS <= target <= MAX_LUFS:
             raise MediaError(BAD_OPTION, f"loudness must be between {MIN_LUFS:g} and {MAX_LUFS:g} LUFS")
-        self._level = loudness.level(self.scratch, self.material, target)
-        if not self._level:
+        self._level = loudness.level(self.scratch, self.material, self.options, target)
+        if self._level is None:
             self._note("silence", "The clip is silent: its level was left alone.")
-
-    def _level_for(self, kind: Format) -> loudness.Filters:
-        return [*self._level, *loudness.gain(loudness.LAME_LOSS_DB)] if self._level and kind == "mp3" else self._level
 
     def _encode(self, formats: list[Format], report: Callable[[float], None]) -> None:
         reports = split(report, [COST[kind] for kind in formats])
         for kind, part in zip(formats, reports, strict=True):
-            name = NAMES[kind]
-            stream = self._stream(kind)
-            encode.encode(kind, stream, out=self.scratch / name, max_bytes=self.task.max_bytes, report=part)
-            self._list(kind, name, duration_s=self.material.duration_s, encoded_s=self.material.duration_s)
+            try:
+                self._encode_one(kind, self._level, part)
+            except LoudnessMissedError as missed:
+                self._correct(kind, missed, part)
 
-    def _stream(self, kind: Format) -> encode.Stream:
+    def _encode_one(self, kind: Format, level: loudness.Level | None, report: Callable[[float], None]) -> None:
+        """Encode a format and check it, its level too."""
+        name, length_s = NAMES[kind], self.material.duration_s
+        stream = self._stream(kind, level)
+        encode.encode(kind, stream, out=self.scratch / name, max_bytes=self.task.max_bytes, report=report)
+        self._list(kind, name, duration_s=length_s, encoded_s=length_s, level=level)
+
+    def _correct(self, kind: Format, missed: LoudnessMissedError, report: Callable[[float], None]) -> None:
+        """Encode once more with what the encoder took from the level given back; a clip still off says so."""
+        level = self._level.corrected(missed.found) if self._level is not None else None
+        try:
+            if level is not None:
+                self._encode_one(kind, level, report)
+                return
+        except LoudnessMissedError as again:
+            missed = again
+        self._note("loudness_missed", f"The {kind.upper()} is not as loud as was asked: {missed.detail}.")
+        length_s = self.material.duration_s
+        self._list(kind, NAMES[kind], duration_s=length_s, encoded_s=length_s)
+
+    def _stream(self, kind: Format, level: loudness.Level | None) -> encode.Stream:
         """Put together the chains for one format."""
         material = self.material
         node = graph.source(material)
-        sound = graph.audio(node, material, self.options, level=self._level_for(kind)) if material.audio else None
+        filters = [] if level is None else [*level.filters, *(loudness.LAME_FILTERS if kind == "mp3" else ())]
+        sound = graph.audio(node, material, self.options, level=filters) if material.audio else None
         picture: Any = None
         self._picture_part = None
         if kind != "mp3":
@@ -272,23 +292,26 @@ class _Rendering:
 
     def _draw(self, report: Callable[[float], None]) -> None:
         """Make thumbnail, preview and storyboard from what the clip shows."""
-        shown = self._shown()
-        if shown is None:
-            return
+        if self.material.video is None and not self._draws_audiogram():
+            return  # nothing moves
         reports = split(report, [1.0, 2.0, 3.0])
-        at = thumbnail.telling_time(self.scratch, shown)
-        self._list_picture(THUMBNAIL, *thumbnail.write_thumbnail(self.scratch, shown, at, THUMBNAIL))
-        reports[0](1.0)
-        self._list_preview(shown, at)
+        if self._watcher is not None:
+            self._list_picture(THUMBNAIL, *self._watcher.write_thumbnail(self.scratch / THUMBNAIL))
+            reports[0](1.0)
+            self._list_preview(*self._watcher.write_preview(self.scratch / PREVIEW))
+        else:
+            shown = self._shown()
+            at = thumbnail.telling_time(self.scratch, shown)
+            self._list_picture(THUMBNAIL, *thumbnail.write_thumbnail(self.scratch, shown, at, THUMBNAIL))
+            reports[0](1.0)
+            self._list_preview(*thumbnail.write_preview(self.scratch, shown, at, PREVIEW))
         reports[1](1.0)
         if self.options.storyboard:
-            self._list_picture(STORYBOARD, *thumbnail.write_storyboard(self.scratch, shown, STORYBOARD))
+            self._list_picture(STORYBOARD, *thumbnail.write_storyboard(self.scratch, self._shown(), STORYBOARD))
         reports[2](1.0)
 
-    def _shown(self) -> Material | None:
-        """Return the finished video, or the source where only sound was made of it; None where nothing moves."""
-        if self.material.video is None and not self._draws_audiogram():
-            return None
+    def _shown(self) -> Material:
+        """Return the finished video, or the source where only sound was made of it."""
         made = next((o for o in self.outputs if o.format in {"mp4", "webm"}), None)
         if made is None:
             return self.material
@@ -298,15 +321,40 @@ class _Rendering:
         end = start + Fraction(found.duration_s).limit_denominator(1_000_000)
         return look_at(self.scratch, made.path, start=start, end=end, streams=(video, None))
 
-    def _list(
-        self, kind: Format, name: str, *, duration_s: float, copied_s: float = 0.0, encoded_s: float = 0.0
+    def _list(  # noqa: PLR0913 - keyword-only
+        self,
+        kind: Format,
+        name: str,
+        *,
+        duration_s: float,
+        copied_s: float = 0.0,
+        encoded_s: float = 0.0,
+        level: loudness.Level | None = None,
     ) -> None:
         """Decode a finished file, compare it with what was planned, and add it to the outputs."""
-        expected = Expectation(duration_s=duration_s, video=kind != "mp3", max_bytes=self.task.max_bytes)
-        report = verify(self.scratch / name, expected)
+        expected = Expectation(
+            duration_s=duration_s,
+            video=kind != "mp3",
+            max_bytes=self.task.max_bytes,
+            lufs=level.target_lufs if level is not None else None,
+            max_true_peak_db=loudness.MAX_TRUE_PEAK_DB if level is not None else None,
+        )
+        watcher = self._watcher_for(kind, duration_s, is_copied=copied_s > 0)
+        report = verify(self.scratch / name, expected, watch=watcher.take if watcher is not None else None)
+        if watcher is not None and watcher.has_seen:
+            self._watcher = watcher
         self.outputs.append(
             self._described(kind, name, duration_s=report.duration_s, copied_s=copied_s, encoded_s=encoded_s)
         )
+
+    def _watcher_for(self, kind: Format, duration_s: float, *, is_copied: bool) -> Watcher | None:
+        """Return who makes the pictures from this check; None where another does, or they need turning and the like."""
+        if kind == "mp3" or self._watcher is not None:
+            return None
+        video = self.material.video
+        if is_copied and video is not None and not is_plain(video):
+            return None
+        return Watcher(duration_s)
 
     def _described(self, kind: Format, name: str, *, duration_s: float, copied_s: float, encoded_s: float) -> Output:
         path = self.scratch / name
@@ -333,8 +381,7 @@ class _Rendering:
             )
         )
 
-    def _list_preview(self, shown: Material, at: Fraction) -> None:
-        width, height, duration_s = thumbnail.write_preview(self.scratch, shown, at, PREVIEW)
+    def _list_preview(self, width: int, height: int, duration_s: float) -> None:
         self.outputs.append(
             Output(
                 path=PREVIEW,

@@ -1,5 +1,6 @@
 """Decodes a finished file from end to end and compares it with what was planned, before anybody else sees it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -10,8 +11,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from msgspec import Struct
 
-from pipeline.errors import TOO_LARGE, VERIFY_FAILED, MediaError
+from pipeline.errors import LOUDNESS_MISSED, TOO_LARGE, VERIFY_FAILED, MediaError
 from pipeline.reading.streams import Selection, select_streams
+from pipeline.rendering.ebur128 import Loudness, LoudnessMeter
+from pipeline.rendering.ffmpeg import thread_count
 from pipeline.source import AV_ERRORS, open_media
 
 SOUND_TOLERANCE_S = Fraction(1, 10)
@@ -19,6 +22,8 @@ SOUND_TOLERANCE_S = Fraction(1, 10)
 STEPS = 1.5
 """Times may be off by a picture, and containers round: one step and a half."""
 SHORTEST_STEP_S = Fraction(1, 100)
+LOUDNESS_TOLERANCE_LU = 0.5
+"""What EBU R128 allows a finished programme to be off its target."""
 LARGEST_OVERLAP_S = Fraction(1, 100)
 """Sound may step back by this much where packets overlap or times were rounded; more is a fault."""
 
@@ -26,7 +31,8 @@ LARGEST_OVERLAP_S = Fraction(1, 100)
 class Expectation(Struct, frozen=True, kw_only=True):
     """What a file must be like; None means: whatever it is.
 
-    `duration_s` is met within one picture, or `tolerance_s`. `pictures` is the exact number of pictures.
+    `duration_s` is met within one picture, or `tolerance_s`. `pictures` is the exact number of pictures. `lufs` is met
+    within 0.5 LU, `max_true_peak_db` (dBTP) is not passed.
     """
 
     duration_s: float | None = None
@@ -37,10 +43,28 @@ class Expectation(Struct, frozen=True, kw_only=True):
     width: int | None = None
     height: int | None = None
     max_bytes: int | None = None
+    lufs: float | None = None
+    max_true_peak_db: float | None = None
+
+    @property
+    def is_levelled(self) -> bool:
+        """Whether the sound is to have a certain level."""
+        return self.lufs is not None or self.max_true_peak_db is not None
+
+
+class LoudnessMissedError(MediaError):
+    """A file is sound but for its level; `found` says what that is."""
+
+    def __init__(self, found: Loudness, detail: str) -> None:
+        self.found = found
+        super().__init__(LOUDNESS_MISSED, detail)
 
 
 class VerifyReport(Struct, frozen=True, kw_only=True):
-    """What decoding found. Offsets are sound minus picture, in seconds; None without both."""
+    """What decoding found. Offsets are sound minus picture, in seconds; None without both.
+
+    `loudness` is measured where a level was expected, None elsewhere.
+    """
 
     duration_s: float
     pictures: int
@@ -48,12 +72,14 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
     size_bytes: int
     start_offset_s: float | None
     end_offset_s: float | None
+    loudness: Loudness | None = None
 
 
-def verify(path: Path, expected: Expectation) -> VerifyReport:
-    """Decode all of a file and hold it against what was planned.
+def verify(path: Path, expected: Expectation, *, watch: Callable[[VideoFrame], None] | None = None) -> VerifyReport:
+    """Decode all of a file and hold it against what was planned; `watch` is shown every picture on the way.
 
-    Raises MediaError: TOO_LARGE, or VERIFY_FAILED with what differs, where and by how much.
+    Raises MediaError: TOO_LARGE, VERIFY_FAILED with what differs, where and by how much, or, when nothing else is
+    wrong, LOUDNESS_MISSED.
     """
     size_bytes = path.stat().st_size
     if expected.max_bytes is not None and size_bytes > expected.max_bytes:
@@ -62,12 +88,16 @@ def verify(path: Path, expected: Expectation) -> VerifyReport:
         with open_media(path) as media:
             selection = select_streams(media.container)
             _check_streams(selection, expected)
-            heard = _decode(media.container, selection)
+            meter = LoudnessMeter() if expected.is_levelled and selection.audio is not None else None
+            heard = _decode(media.container, selection, watch, meter)
     except MediaError as exc:
         if exc.cause is VERIFY_FAILED:
             raise
         raise MediaError(VERIFY_FAILED, str(exc), stream=exc.stream, time_s=exc.time_s) from exc
     _check_content(heard, expected, selection)
+    loudness = meter.end() if meter is not None else None
+    if loudness is not None:
+        _check_loudness(loudness, expected)
     return VerifyReport(
         duration_s=float(heard.end - heard.start),
         pictures=heard.pictures.count,
@@ -75,6 +105,7 @@ def verify(path: Path, expected: Expectation) -> VerifyReport:
         size_bytes=size_bytes,
         start_offset_s=_offset(heard.sounds.first, heard.pictures.first),
         end_offset_s=_offset(heard.sounds.end, heard.pictures.end),
+        loudness=loudness,
     )
 
 
@@ -131,6 +162,19 @@ class _Track:
 class _Found:
     pictures: _Track
     sounds: _Track
+    watch: Callable[[VideoFrame], None] | None
+    meter: LoudnessMeter | None
+
+    def take(self, frame: object) -> None:
+        """Note a frame and pass it on to who else looks or listens."""
+        if isinstance(frame, VideoFrame):
+            self.pictures.take_picture(frame)
+            if self.watch is not None:
+                self.watch(frame)
+        elif isinstance(frame, AudioFrame):
+            self.sounds.take_sound(frame)
+            if self.meter is not None:
+                self.meter.take(frame)
 
     @property
     def start(self) -> Fraction:
@@ -141,24 +185,30 @@ class _Found:
         return max(t for t in (self.pictures.end, self.sounds.end) if t is not None)
 
 
-def _decode(container: InputContainer, selection: Selection) -> _Found:
+def _decode(
+    container: InputContainer,
+    selection: Selection,
+    watch: Callable[[VideoFrame], None] | None,
+    meter: LoudnessMeter | None,
+) -> _Found:
+    """Decode all; raises what `verify` does."""
     found = _Found(
         _Track(selection.video.index if selection.video is not None else -1),
         _Track(selection.audio.index if selection.audio is not None else -1),
+        watch,
+        meter,
     )
     for stream in selection.all:
         if isinstance(stream, VideoStream):
             stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = thread_count()
         stream.codec_context.options = {"err_detect": "explode"}
     stage = selection.main
     try:
         for packet in container.demux(selection.all):
             stage = selection.video if selection.video is not None and packet.stream is selection.video else stage
             for frame in packet.decode():
-                if isinstance(frame, VideoFrame):
-                    found.pictures.take_picture(frame)
-                elif isinstance(frame, AudioFrame):
-                    found.sounds.take_sound(frame)
+                found.take(frame)
     except AV_ERRORS as exc:
         reached = max((t.last for t in (found.pictures, found.sounds) if t.last is not None), default=Fraction(0))
         detail = getattr(exc, "strerror", None) or str(exc)
@@ -202,6 +252,15 @@ def _check_content(found: _Found, expected: Expectation, selection: Selection) -
     duration = found.end - found.start
     if abs(duration - Fraction(expected.duration_s)) > allowed:
         raise MediaError(VERIFY_FAILED, f"{float(duration):.3f} s long, {expected.duration_s:.3f} s were planned")
+
+
+def _check_loudness(found: Loudness, expected: Expectation) -> None:
+    if expected.lufs is not None and not abs(found.lufs - expected.lufs) <= LOUDNESS_TOLERANCE_LU:
+        raise LoudnessMissedError(found, f"{found.lufs:.1f} LUFS, {expected.lufs:g} were planned")
+    if expected.max_true_peak_db is not None and found.true_peak_db > expected.max_true_peak_db:
+        raise LoudnessMissedError(
+            found, f"its true peak is {found.true_peak_db:.1f} dBTP, {expected.max_true_peak_db:g} is the most"
+        )
 
 
 def _check_offsets(found: _Found, slack: Fraction) -> None:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -70,4 +71,5 @@ def _stream(material: Material, *, has_picture: bool) -> encode.Stream:
         channels=audio.channels or 2 if audio is not None else 2,
         clock=material.clock,
         is_even=material.is_even,
+        picture_part=partial(graph.video_part, material, look) if look is not None and material.is_even else None,
     )

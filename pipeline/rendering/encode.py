@@ -19,6 +19,9 @@ CRF_VP9 = 34
 """Both look alike at clip sizes and are above what platforms keep after their own transcode."""
 X264_PRESETS = {False: "veryfast", True: "superfast"}
 """Drawn pictures have nothing that the slower one would find, and cost a third less with the faster."""
+MOTION_PRECISION = 1
+"""x264's `subme`: a quarter of `veryfast`'s work is its second, finer search for motion, which at the same constant
+quality saves at most a tenth of the bytes (sharp drawn edges) and usually a hundredth (camera pictures with grain)."""
 VP9_SPEED = 6
 """Of the real-time deadline: a sixth of the work of `good` at speed 5, at the same PSNR for a quarter more bytes."""
 KEYFRAME_EVERY_S = 2
@@ -165,6 +168,7 @@ def _picture_options(kind: Format, stream: Stream, rates: Rates) -> dict[str, An
         options |= {
             "c:v": "libx264",
             "preset": X264_PRESETS[stream.is_drawn],
+            "subq": MOTION_PRECISION,
             "profile:v": "high",
             "video_track_timescale": stream.clock,
         }

@@ -11,14 +11,16 @@ from typing import Any
 
 from msgspec import Struct
 
+from pipeline.presets import Options
 from pipeline.rendering import ffmpeg as runner
 from pipeline.rendering import graph
+from pipeline.rendering.ebur128 import Loudness
 from pipeline.rendering.material import Material
 
 CEILING_DBTP = -2.0
 """Encoders add up to some 0.8 dB to peaks, so clips end under the -1 dBTP that platforms ask for."""
-SILENCE_LUFS = -65.0
-"""Below this there is nothing to make louder but noise (the meter itself ends at -70)."""
+MAX_TRUE_PEAK_DB = -1.0
+"""What platforms ask for, and what a finished clip is held against."""
 MAX_GAIN_DB = 30.0
 """What a whisper needs; more would lift the noise of a quiet room to the level of speech."""
 TOLERANCE_LU = 0.3
@@ -34,24 +36,37 @@ _INTEGRATED = re.compile(r"\bI:\s+(-?\d+(?:\.\d+)?|-?inf|nan) LUFS")
 _PEAK = re.compile(r"\bPeak:\s+(-?\d+(?:\.\d+)?|-?inf|nan) dBFS")
 
 
-class Loudness(Struct, frozen=True, kw_only=True):
-    """Integrated loudness in LUFS (-70 or less is silence) and true peak in dBTP."""
+class Level(Struct, frozen=True, kw_only=True):
+    """One gain, and the ceiling that true peaks are held under where they would pass it (None: they do not)."""
 
-    lufs: float
-    true_peak_db: float
+    target_lufs: float
+    gain_db: float
+    rate: int
+    ceiling_db: float | None = None
 
     @property
-    def is_silent(self) -> bool:
-        """Whether there is nothing to hear."""
-        return not self.lufs > SILENCE_LUFS
+    def filters(self) -> Filters:
+        """FFmpeg filters that do it."""
+        if self.ceiling_db is None:
+            return gain(self.gain_db)
+        return limited(self.gain_db, self.rate, self.ceiling_db)
+
+    def corrected(self, found: Loudness) -> "Level | None":
+        """Return what should land on the target after an encoder's output came out as `found`; None if nothing can."""
+        gain_db = _capped(self.gain_db + self.target_lufs - found.lufs)
+        above_db = max(0.0, found.true_peak_db - MAX_TRUE_PEAK_DB)
+        ceiling_db = self.ceiling_db
+        if above_db or ceiling_db is not None or found.true_peak_db + gain_db - self.gain_db > CEILING_DBTP:
+            ceiling_db = (CEILING_DBTP if ceiling_db is None else ceiling_db) - above_db
+        better = Level(target_lufs=self.target_lufs, gain_db=gain_db, rate=self.rate, ceiling_db=ceiling_db)
+        return None if found.is_silent or better == self else better
 
 
-def measure(folder: Path, material: Material, filters: Filters | None = None) -> Loudness:
-    """Measure the sound of a clip as it would be published, behind these filters."""
-    chain = graph.sound(graph.source(material), material)
-    for name, arguments in filters or []:
-        chain = chain.filter(name, **arguments)
-    chain = chain.filter("ebur128", peak="true", framelog="quiet")
+def measure(folder: Path, material: Material, options: Options, filters: Filters | None = None) -> Loudness:
+    """Measure the sound of a clip as it would be published, fades and all, behind these filters."""
+    chain = graph.audio(graph.source(material), material, options, level=filters).filter(
+        "ebur128", peak="true", framelog="quiet"
+    )
     output = chain.output("-", format="null").global_args("-copyts")
     return parse("\n".join(runner.run(output, folder=folder, loglevel="info")))
 
@@ -62,22 +77,22 @@ def parse(log: str) -> Loudness:
     return Loudness(lufs=_number(integrated), true_peak_db=_number(peaks))
 
 
-def level(folder: Path, material: Material, target_lufs: float) -> Filters:
-    """Return the filters that bring a clip to a loudness, none for silence; decodes its sound once to four times."""
-    found = measure(folder, material)
+def level(folder: Path, material: Material, options: Options, target_lufs: float) -> Level | None:
+    """Decide what brings a clip to a loudness, None for silence; decodes its sound once to four times."""
+    found = measure(folder, material, options)
     if found.is_silent:
-        return []
+        return None
+    rate = graph.output_rate(material.audio) if material.audio else graph.MAX_SAMPLE_RATE
     gain_db = _capped(target_lufs - found.lufs)
     if found.true_peak_db + gain_db <= CEILING_DBTP:
-        return gain(gain_db)
-    rate = graph.output_rate(material.audio) if material.audio else graph.MAX_SAMPLE_RATE
+        return Level(target_lufs=target_lufs, gain_db=gain_db, rate=rate)
     for _ in range(LIMITER_PASSES):
-        after = measure(folder, material, limited(gain_db, rate))
+        after = measure(folder, material, options, limited(gain_db, rate))
         missing = target_lufs - after.lufs
         if abs(missing) <= TOLERANCE_LU or gain_db >= MAX_GAIN_DB:
             break
         gain_db = _capped(gain_db + missing)
-    return limited(gain_db, rate)
+    return Level(target_lufs=target_lufs, gain_db=gain_db, rate=rate, ceiling_db=CEILING_DBTP)
 
 
 def gain(gain_db: float) -> Filters:
@@ -85,9 +100,9 @@ def gain(gain_db: float) -> Filters:
     return [("volume", {"volume": f"{gain_db:.3f}dB", "precision": "double"})]
 
 
-def limited(gain_db: float, rate: int) -> Filters:
+def limited(gain_db: float, rate: int, ceiling_db: float = CEILING_DBTP) -> Filters:
     """Return filters that change the level and then hold true peaks under the ceiling."""
-    ceiling = 10 ** (CEILING_DBTP / 20)
+    ceiling = 10 ** (ceiling_db / 20)
     limiter = {"limit": f"{ceiling:.6f}", "attack": 5, "release": 50, "level": "disabled", "latency": 1}
     return [
         *gain(gain_db),
@@ -95,6 +110,10 @@ def limited(gain_db: float, rate: int) -> Filters:
         ("alimiter", limiter),
         ("aresample", {"sample_rate": rate}),
     ]
+
+
+LAME_FILTERS = gain(LAME_LOSS_DB)
+"""What goes behind a level when the encoder is LAME."""
 
 
 def _capped(gain_db: float) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from media_video import H264, H264_B, RATE, complaints, origin_s, pictures_of, record, sound_of, sync_of
+from recordings import look, numbered
 
 from pipeline.cut import cut
 from pipeline.errors import MediaError
@@ -159,3 +160,18 @@ def test_cancelled_cut_leaves_no_file(recording: Path, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         cut(recording, start_s=0.5, end_s=5.0, out=tmp_path / "clip.mp4", on_progress=stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_long_encode_is_made_in_parts_with_the_timing_of_one_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = numbered(tmp_path / "long.mp4", seconds=36)
+    for threads in ("1", "2"):
+        monkeypatch.setenv("SNUGGLES_CHILD_THREADS", threads)
+        cut(source, start_s=0.5, end_s=35.5, out=tmp_path / f"{threads}.mp4", accuracy="encode")
+    signature = b"x264 - core"  # each encoder signs its first picture
+    assert [(tmp_path / f"{threads}.mp4").read_bytes().count(signature) for threads in "12"] == [1, 2]
+    alone, parts = look(tmp_path / "1.mp4"), look(tmp_path / "2.mp4")
+    assert parts.times == pytest.approx(alone.times, abs=1e-4)
+    assert parts.numbers == alone.numbers
+    assert parts.end_s == pytest.approx(alone.end_s, abs=2e-3)

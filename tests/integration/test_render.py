@@ -202,6 +202,31 @@ def test_loudness_lands_on_target_with_true_peak_below_minus_one(tmp_path: Path,
         assert peak <= -1.0
 
 
+def test_level_that_the_encoder_takes_away_is_given_back(tmp_path: Path) -> None:
+    """MP3 drops what lies above 19 kHz, which the meter hears: the first try ends below the target."""
+    hiss = "0.02*sin(2*PI*500*t)+0.1*sin(2*PI*19500*t)"
+    source = make(tmp_path / "s.wav", "-f", "lavfi", "-i", f"aevalsrc='{hiss}':s=48000:d=5")
+    result = render(source, tmp_path / "out", 0, 5, formats=["mp3"], loudness=-24)
+    assert loudness(tmp_path / "out" / "clip.mp3")[0] == pytest.approx(-24, abs=0.5)
+    assert result.notes == []
+
+
+def test_loudness_out_of_reach_is_noted_with_what_was_reached(tmp_path: Path) -> None:
+    whisper = tone(tmp_path / "whisper.wav", volume=0.002)
+    result = render(whisper, tmp_path / "out", 0, 5, formats=["mp3"], loudness=-14)
+    lufs, _ = loudness(tmp_path / "out" / "clip.mp3")
+    assert -35 < lufs < -20
+    assert [note.code for note in result.notes] == ["loudness_missed"]
+    assert f"{lufs:.1f} LUFS" in result.notes[0].message
+
+
+def test_faded_clip_lands_on_target_too(tmp_path: Path) -> None:
+    source = tone(tmp_path / "s.wav", volume=0.1)
+    fades = {"fade_in_s": 2.0, "fade_out_s": 2.0}
+    render(source, tmp_path / "out", 0, 5, formats=["mp3"], loudness=-16, options=fades)
+    assert loudness(tmp_path / "out" / "clip.mp3")[0] == pytest.approx(-16, abs=0.5)
+
+
 def test_silence_is_left_alone_and_noted(tmp_path: Path) -> None:
     source = tone(tmp_path / "silence.wav", volume=0.0)
     result = render(source, tmp_path / "out", 0, 5, formats=["mp3"], loudness=-14)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from media_video import AAC, H264, record, run_ffmpeg
+from recordings import loudness, make
 
 from pipeline.errors import MediaError
-from pipeline.verify import Expectation, verify
+from pipeline.verify import Expectation, LoudnessMissedError, verify
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +93,45 @@ def test_empty_and_foreign_files_fail_the_check(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no clip", encoding="ascii")
     assert fault(tmp_path / "empty.mp4").code == "verify_failed"
     assert fault(tmp_path / "text.mp4").code == "verify_failed"
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise at some -20 LUFS with clicks that nearly reach full scale."""
+    sound = "aevalsrc='0.12*(2*random(0)-1)+0.85*lt(mod(t,1),0.0005)':s=48000:d=4"
+    return make(tmp_path_factory.mktemp("steady") / "steady.wav", "-f", "lavfi", "-i", sound)
+
+
+def test_loudness_on_target_passes_and_is_measured_as_ffmpeg_does(steady: Path) -> None:
+    lufs, peak_db = loudness(steady)
+    found = verify(steady, Expectation(lufs=lufs, max_true_peak_db=peak_db + 0.1)).loudness
+    assert found is not None
+    assert (found.lufs, found.true_peak_db) == pytest.approx((lufs, peak_db), abs=0.1)
+
+
+@pytest.mark.parametrize("off_lu", [-0.8, 0.8, 6.0])
+def test_loudness_off_target_is_named_with_both_levels(steady: Path, off_lu: float) -> None:
+    lufs, _ = loudness(steady)
+    error = fault(steady, lufs=lufs + off_lu)
+    assert error.code == "loudness_missed"
+    assert f"{lufs:.1f}" in error.message
+    assert isinstance(error, LoudnessMissedError)
+    assert error.found.lufs == pytest.approx(lufs, abs=0.1)
+
+
+def test_true_peak_above_the_ceiling_is_named(steady: Path) -> None:
+    lufs, peak_db = loudness(steady)
+    error = fault(steady, lufs=lufs, max_true_peak_db=peak_db - 0.5)
+    assert error.code == "loudness_missed"
+    assert "true peak" in error.message
+
+
+def test_silence_misses_any_loudness(tmp_path: Path) -> None:
+    silent = make(tmp_path / "silent.wav", "-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono:d=2")
+    assert fault(silent, lufs=-14.0).code == "loudness_missed"
+
+
+def test_every_picture_is_shown_to_who_watches(clip: Path) -> None:
+    times: list[float | None] = []
+    verify(clip, Expectation(), watch=lambda frame: times.append(frame.time))
+    assert times == pytest.approx([number / 25 for number in range(50)], abs=0.001)
