@@ -18,7 +18,7 @@ PAGES := $(wildcard web/*.html web/*.ts web/*.js) web/package.json web/package-l
 DESCRIBED := $(shell find api services db -name '*.py')
 TYPES := web/src/api/schema.d.ts
 
-.PHONY: help run setup web test check bench chaos lock clean develop
+.PHONY: help run setup web test check bench chaos rabbitmq lock clean develop
 
 help: ## What there is
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -37,6 +37,7 @@ develop: $(VENV)/.installed-dev web/node_modules/.installed-dev ## And what is n
 test: develop web ## All tests; ARGS= for pytest
 	@tests/swift/setup.sh
 	@tests/oldest_postgres.sh
+	@tests/rabbitmq.sh
 	@tests/chromium.sh
 	@web/npm run --silent test
 	@$(BIN)/pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
@@ -56,7 +57,12 @@ bench-%: develop
 
 chaos: develop ## Only the tests that kill things, long; CHAOS_SEED= replays a storm, CHAOS_SEEDS=20 runs so many
 	@tests/swift/setup.sh
+	@tests/rabbitmq.sh
 	@CHAOS=$${CHAOS-long} $(BIN)/pytest -n 0 tests/chaos $(ARGS)
+
+rabbitmq: develop ## Only the tests of RabbitMQ as the broker, which is installed where it may be
+	@tests/rabbitmq.sh
+	@$(BIN)/pytest -n 0 tests/chaos/test_rabbitmq.py $(ARGS)
 
 lock: develop ## Choose the newest versions that fit pyproject.toml
 	@$(COMPILE) --upgrade --group build pyproject.toml -o requirements.lock

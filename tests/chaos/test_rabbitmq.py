@@ -18,6 +18,8 @@ from storage.factory import Stores
 
 pytestmark = [
     pytest.mark.chaos,
+    # One broker serves the tests of this module: keep them in one process.
+    pytest.mark.xdist_group("rabbitmq"),
     pytest.mark.timeout(300),
     pytest.mark.skipif(
         not PROGRAM.exists() and os.environ.get("CI") != "true",
