@@ -1,7 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { fileURLToPath } from 'node:url';
-import type { Plugin } from 'vite';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type Plugin } from 'vite';
 
 /** The API that `npm run dev` speaks to. */
 const API = process.env['SNUGGLES'] ?? 'http://127.0.0.1:8000';
@@ -35,5 +34,4 @@ export default defineConfig({
     },
   },
   server: { proxy: { '/api': API } },
-  test: { include: ['src/**/*.test.ts'], environment: 'node' },
 });

@@ -3,9 +3,12 @@ import { SvelteURLSearchParams } from 'svelte/reactivity';
 
 class Address {
   path = $state(window.location.pathname);
+  /** The query that each path had last, so that the way back leads to what was there. */
+  readonly #queries = new Map<string, string>();
   readonly query = new SvelteURLSearchParams(window.location.search);
 
   constructor() {
+    this.#queries.set(this.path, window.location.search);
     window.addEventListener('popstate', () => {
       this.#read();
     });
@@ -30,8 +33,14 @@ class Address {
     this.go(withQuery(this.path, query), options);
   }
 
+  /** The address of a path as it was left. */
+  asLeft(path: string): string {
+    return path + (this.#queries.get(path) ?? '');
+  }
+
   #read(): void {
     this.path = window.location.pathname;
+    this.#queries.set(this.path, window.location.search);
     const now = new URLSearchParams(window.location.search);
     for (const name of new Set(this.query.keys())) if (!now.has(name)) this.query.delete(name);
     for (const [name, value] of now) if (this.query.get(name) !== value) this.query.set(name, value);

@@ -1,6 +1,7 @@
 /** Which jobs are meant: out of the address bar, into it, and as the API wants it said. */
 import type { BulkRequest, JobState } from '../api/types';
 import { exact } from '../format/time';
+import { lookOfState } from './states';
 
 export const STATES: readonly JobState[] = ['queued', 'running', 'succeeded', 'failed', 'cancelled'];
 export const QUEUES = ['ingest', 'detect', 'render', 'housekeeping', 'webhook'] as const;
@@ -137,7 +138,7 @@ export function inWords(filters: Filters): string[] {
   const span = SPANS.find((each) => each.value === filters.since);
   const words: [string, string][] = [
     [isUuid(filters.q) ? 'id' : 'error says', filters.q],
-    ['state', filters.status],
+    ['state', isState(filters.status) ? lookOfState(filters.status).word : ''],
     ['owner', filters.owner],
     ['queue', filters.queue],
     ['kind', filters.kind],
