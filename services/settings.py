@@ -27,6 +27,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     redis_url: str
     broker_url: str
     s3_endpoint: str | None
+    s3_public_endpoint: str | None
+    """As clients reach the same S3, where that is another name (S3_PUBLIC_ENDPOINT)."""
     s3_region: str
     s3_access_key: str | None
     s3_secret_key: str | None
@@ -90,6 +92,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         redis_url=_required(env, "REDIS_URL", "redis://host:6379/0"),
         broker_url=env.get("BROKER_URL") or env["REDIS_URL"],
         s3_endpoint=env.get("S3_ENDPOINT"),
+        s3_public_endpoint=env.get("S3_PUBLIC_ENDPOINT"),
         s3_region=env["S3_REGION"],
         s3_access_key=env.get("S3_ACCESS_KEY"),
         s3_secret_key=env.get("S3_SECRET_KEY"),
@@ -127,8 +130,9 @@ def _check(settings: Settings) -> None:
         for name in ("s3_access_key", "s3_secret_key"):
             if not getattr(settings, name):
                 raise SettingsError(f"{name.upper()} is missing; S3_ENDPOINT is set, so storage needs it")
-        if urlsplit(settings.s3_endpoint).scheme not in ("http", "https"):
-            raise SettingsError("S3_ENDPOINT must be a URL that begins with http:// or https://")
+        for name in ("s3_endpoint", "s3_public_endpoint"):
+            if (value := getattr(settings, name)) and urlsplit(value).scheme not in ("http", "https"):
+                raise SettingsError(f"{name.upper()} must be a URL that begins with http:// or https://")
     elif settings.storage_dir is None:
         raise SettingsError("S3_ENDPOINT is missing; set it, or STORAGE_DIR to keep objects in a folder")
     if urlsplit(settings.public_url).scheme not in ("http", "https"):

@@ -10,6 +10,7 @@ def open_from(settings: Settings, *, create_buckets: bool = False) -> Stores:
     """Return the two buckets; asks nothing of S3 unless `create_buckets`. StorageError for a bad endpoint."""
     return open_stores(
         s3_endpoint=settings.s3_endpoint,
+        s3_public_endpoint=settings.s3_public_endpoint,
         s3_region=settings.s3_region,
         s3_access_key=settings.s3_access_key or "",
         s3_secret_key=settings.s3_secret_key or "",

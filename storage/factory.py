@@ -73,7 +73,7 @@ def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not k
 ) -> Stores:
     """Return the stores that plain settings describe: S3 when `s3_endpoint` is set, else below `local_root`.
 
-    Endpoints are `https://host[:port]`, `http://…`, or host[:port] alone, which means HTTPS.
+    Endpoints are `https://host[:port][/path]`, `http://…`, or without a scheme, which means HTTPS.
     """
     if not s3_endpoint:
         return open_local_stores(
@@ -100,10 +100,8 @@ def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not k
 
 
 def split_endpoint(endpoint: str) -> tuple[str, bool]:
-    """Return (host[:port], whether HTTPS) of an endpoint; StorageError when it is none that can be signed for."""
+    """Return (host[:port][/path], whether HTTPS) of an endpoint; StorageError when it is none."""
     url = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
-    if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.path.strip("/") or url.query:
-        raise StorageError(
-            f"The S3 endpoint must look like https://host:port, without a path; this one is {endpoint!r}."
-        )
-    return url.netloc, url.scheme == "https"
+    if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.query or url.fragment:
+        raise StorageError(f"The S3 endpoint must look like https://host:port or https://host/path, not {endpoint!r}.")
+    return url.netloc + url.path.rstrip("/"), url.scheme == "https"

@@ -1,15 +1,18 @@
 """The MinIO client as we configure it, and what its errors mean in the storage protocol."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import SplitResult
 from xml.etree import ElementTree as ET
 
 import certifi
 import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error, ServerError
+from minio.helpers import BaseURL
 from msgspec import Struct
 
 from storage.store import InvalidPartError, ObjectNotFoundError, StorageError
@@ -18,14 +21,16 @@ CONNECT_TIMEOUT_S: Final = 5.0
 READ_TIMEOUT_S: Final = 60.0  # without a byte; completing a large upload may take a while to begin its answer
 POOL_TIMEOUT_S: Final = 30.0  # for a free connection: a leak of streams becomes an error, not a standstill
 NOT_FOUND: Final = frozenset({"NoSuchKey", "NoSuchUpload", "NoSuchBucket", "ResourceNotFound"})
+_PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)+", re.ASCII)
 _INVALID_PART: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
 
 
 class S3Access(Struct, frozen=True, kw_only=True):
     """Where an S3 service is and who we are there.
 
-    `endpoint` is host[:port]. Clients may reach it by another name: `public_endpoint` and `public_secure` go into the
-    URLs that leave us. The region is given, never asked for, so that signing needs no network.
+    `endpoint` is host[:port], with a path where the service has one. Clients may reach it by another name:
+    `public_endpoint` and `public_secure` go into the URLs that leave us. The region is given, never asked for, so that
+    signing needs no network.
     """
 
     endpoint: str
@@ -52,7 +57,7 @@ class RangeError(StorageError):
 
 
 def connect(access: S3Access, *, endpoint: str, secure: bool) -> Minio:
-    """Return a client whose every wait is bounded; StorageError when the endpoint is not host or host:port."""
+    """Return a client whose every wait is bounded; StorageError when the endpoint is not host[:port][/path]."""
     retries = urllib3.Retry(
         total=3,
         backoff_factor=0.2,
@@ -70,18 +75,39 @@ def connect(access: S3Access, *, endpoint: str, secure: bool) -> Minio:
         cert_reqs="CERT_REQUIRED",
         ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
     )
+    host, _, path = endpoint.partition("/")
     try:
-        return Minio(
-            endpoint,
+        client = Minio(
+            host,
             access_key=access.access_key,
             secret_key=access.secret_key,
             region=access.region,
             secure=secure,
             http_client=pool,
         )
+        if path:
+            # minio-py takes no path in an endpoint; what it signs and requests is what this builds.
+            client._base_url = _AddressBelow(f"/{path}", client._base_url, access.region)  # noqa: SLF001
     except ValueError as error:
-        message = f"{endpoint!r} cannot be used as an S3 endpoint: {error}. Give host[:port]."
+        message = f"{endpoint!r} cannot be used as an S3 endpoint: {error}. Give host[:port][/path]."
         raise StorageError(message) from error
+    return client
+
+
+class _AddressBelow(BaseURL):
+    """The address of a service that lies below a path of its host, such as Supabase's; buckets stand in the path."""
+
+    def __init__(self, path: str, base: BaseURL, region: str) -> None:
+        if not _PLAIN_PATH.fullmatch(path):
+            raise ValueError("its path may hold letters, digits and ._~- between single slashes")
+        super().__init__(f"{'https' if base.is_https else 'http'}://{base.host}", region)
+        self._path = path
+        self.virtual_style_flag = False
+
+    def build(self, **wanted: Any) -> SplitResult:
+        """Return the URL of a bucket or object."""
+        url = super().build(**wanted)
+        return url._replace(path=self._path + url.path)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from storage.s3_client import S3Access
@@ -17,6 +18,7 @@ VENV = Path(os.environ.get("SWIFT_VENV", TESTS.parent / ".cache" / "swift-venv")
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 10
 REGION = "us-east-1"
+MOUNT = "/storage/v1/s3"  # as in swift/serve.py, which this Python cannot import
 
 
 class SwiftServer:
@@ -36,6 +38,11 @@ class SwiftServer:
             access_key="media:app",
             secret_key="secretsecret123",
         )
+
+    @property
+    def access_below_a_path(self) -> S3Access:
+        """The same S3 at an address that has a path."""
+        return msgspec.structs.replace(self.access, endpoint=f"{self.access.endpoint}{MOUNT}")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -23,6 +23,7 @@ SETTINGS = (
     "REDIS_URL",
     "BROKER_URL",
     "S3_ENDPOINT",
+    "S3_PUBLIC_ENDPOINT",
     "S3_REGION",
     "S3_ACCESS_KEY",
     "S3_SECRET_KEY",
@@ -50,6 +51,8 @@ SETTINGS = (
     "STORAGE_DIR",
     "SCRATCH_DIR",
     "WORKER_THREADS",
+    "RECORDING_MAX_BYTES",
+    "DISK_RESERVE_BYTES",
     "IMPORT_ALLOW_HOSTS",
 )
 # Open downloads and streams are cut off after this.

@@ -6,12 +6,15 @@ import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 import pytest
-from swift_server import SwiftServer
+from swift_server import MOUNT, SwiftServer
 from talking_server import Server, answer
 
+from storage.multipart import MIN_PART_BYTES
 from storage.s3 import S3Store
 from storage.s3_client import S3Access
 from storage.store import ObjectNotFoundError, PartTag, StorageError
@@ -51,6 +54,33 @@ def test_bucket_is_made_once(store: S3Store) -> None:
     assert store.get_range(KEY, 0, 1) == b"x"
 
 
+def test_service_below_a_path_takes_every_kind_of_request(swift_server: SwiftServer, tmp_path: Path) -> None:
+    access = msgspec.structs.replace(swift_server.access_below_a_path, public_endpoint=None)
+    store = S3Store(access, bucket=f"test-{secrets.token_hex(8)}", page_size=1)
+    store.ensure_bucket()
+    store.ping()
+    (tmp_path / "file").write_bytes(b"0123456789")
+    key = "owner/a b ü+%/source"
+    store.put_file(key, tmp_path / "file", content_type="video/mp4")
+    assert store.get_range(key, 3, 4) == b"3456"
+    assert store.stat(key).size_bytes == 10
+    for url in (store.presign_get(key, expires_s=60, filename="ü.mp4"), store.child_source(key, expires_s=60)):
+        assert urlsplit(url).path.startswith(f"{MOUNT}/{store.bucket}/")
+        assert httpx.get(url, headers={"Range": "bytes=2-4"}).content == b"234"
+        assert httpx.get(url.replace(MOUNT, "")).status_code == 403
+    assert httpx.put(store.presign_put("other", expires_s=60), content=b"x").status_code == 200
+    upload_id = store.create_multipart("parts", content_type="video/mp4")
+    assert [upload.upload_id for upload in store.list_uploads()] == [upload_id]
+    bodies = [b"1" * MIN_PART_BYTES, b"2"]
+    for number, body in enumerate(bodies, 1):
+        assert httpx.put(store.presign_part("parts", upload_id, number, expires_s=60), content=body).status_code == 200
+    tags = [PartTag(number=part.number, etag=part.etag) for part in store.list_parts("parts", upload_id)]
+    assert store.complete_multipart("parts", upload_id, tags).size_bytes == MIN_PART_BYTES + 1
+    assert [found.key for found in store.list_objects("")] == ["other", key, "parts"]
+    store.delete([key, "other", "parts"])
+    assert list(store.list_objects("")) == []
+
+
 def test_missing_bucket_fails_the_ping_and_every_write(swift_server: SwiftServer) -> None:
     store = S3Store(swift_server.access, bucket="test-none")
     with pytest.raises(StorageError, match="no bucket 'test-none'"):
@@ -75,7 +105,7 @@ def test_closed_port_is_a_storage_error() -> None:
         S3Store(access, bucket="bucket").ping()
 
 
-@pytest.mark.parametrize("endpoint", ["https://s3.example", "s3.example/path"])
+@pytest.mark.parametrize("endpoint", ["https://s3.example", "s3.example/a b", "s3.example/../b", "s3.example//b"])
 def test_endpoint_that_is_no_host_is_refused(endpoint: str) -> None:
     with pytest.raises(StorageError, match="cannot be used as an S3 endpoint"):
         S3Store(S3Access(endpoint=endpoint, region="r", access_key="a", secret_key="s"), bucket="bucket")

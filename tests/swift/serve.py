@@ -1,12 +1,14 @@
 """Runs a whole Swift with its S3 API in one process: `python serve.py FOLDER [PORT]`, by the Python of its own venv.
 
 Prints `ready PORT` once it serves. Data in FOLDER survives a restart, also after kill -9. One account, `media:app` with
-SECRET_KEY, in region us-east-1. `tests/swift_server.py` starts it.
+SECRET_KEY, in region us-east-1; the same S3 is served below MOUNT too. `tests/swift_server.py` starts it.
 """
 
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import eventlet
 from swift.common import constraints, utils, wsgi
@@ -14,11 +16,14 @@ from swift.common import constraints, utils, wsgi
 utils.monkey_patch()
 
 from eventlet import wsgi as eventlet_wsgi  # noqa: E402 - after patching
+from swift.common.middleware.s3api.s3request import SigV4Mixin  # noqa: E402
 from swift.common.ring import RingBuilder  # noqa: E402
 
 BACKENDS = ("account", "container", "object")
 PART_POWER = 4  # sixteen partitions on one device: fewer folders, faster start
 SECRET_KEY = "secretsecret123"
+MOUNT = "/storage/v1/s3"
+MOUNT_KEY = "snuggles.mount"
 
 SWIFT_CONF = """
 [swift-hash]
@@ -84,7 +89,31 @@ def configure(folder: Path, ports: dict[str, int]) -> None:
     (etc / "proxy-server.conf").write_text(PROXY_CONF.format(folder=folder, secret=SECRET_KEY) + filters)
 
 
+def also_below(mount: str, app: Callable[..., Any]) -> Callable[..., Any]:
+    """Serve the same below a path, as some S3 services do."""
+
+    def served(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        path = environ["PATH_INFO"]
+        if path.startswith(f"{mount}/"):
+            environ["PATH_INFO"] = path.removeprefix(mount)
+            environ[MOUNT_KEY] = mount
+        return app(environ, start_response)
+
+    return served
+
+
+def sign_whole_paths() -> None:
+    """Let signatures cover the path as the client sent it: Swift knows no other than its own."""
+    own_path = SigV4Mixin._canonical_uri  # noqa: SLF001 - there is no setting for it
+
+    def whole_path(request: Any) -> bytes:
+        return request.environ.get(MOUNT_KEY, "").encode() + own_path(request)
+
+    SigV4Mixin._canonical_uri = whole_path  # noqa: SLF001 - the same
+
+
 def serve(folder: Path, sockets: dict[str, eventlet.greenio.GreenSocket]) -> None:
+    sign_whole_paths()
     utils.set_swift_dir(str(folder / "etc"))
     constraints.reload_constraints()
     servers = []
@@ -92,6 +121,8 @@ def serve(folder: Path, sockets: dict[str, eventlet.greenio.GreenSocket]) -> Non
         conf_file = str(folder / "etc" / f"{name}-server.conf")
         section = "proxy-server" if name == "proxy" else "server"
         app, _, _, _ = wsgi.init_request_processor(conf_file, section)
+        if name == "proxy":
+            app = also_below(MOUNT, app)
         servers.append(
             eventlet.spawn(
                 eventlet_wsgi.server,

@@ -1,7 +1,11 @@
+import inspect
+import re
 import secrets
 
 import pytest
 
+import services.settings as settings_module
+from cli.stack.parts import SETTINGS
 from services.settings import SettingsError, load
 
 SECRET = secrets.token_hex(32)
@@ -60,3 +64,20 @@ def test_addresses_in_use_are_accepted() -> None:
     settings = load({**ENOUGH, "DATABASE_URL": "host=/run/postgresql dbname=c", "SMTP_URL": "smtps://u:p@mail:465"})
     assert settings.database_url.startswith("host=")
     assert load({**ENOUGH, "BROKER_URL": "amqps://u:p@host:5671/clips"}).broker_url.startswith("amqps://")
+
+
+def test_public_address_of_s3_is_read_and_must_be_one() -> None:
+    s3 = {**ENOUGH, "S3_ENDPOINT": "http://minio:9000", "S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "b"}
+    public = "https://media.example.com/storage/v1/s3"
+    assert load({**s3, "S3_PUBLIC_ENDPOINT": public}).s3_public_endpoint == public
+    assert load(s3).s3_public_endpoint is None
+    with pytest.raises(SettingsError, match="S3_PUBLIC_ENDPOINT must be a URL"):
+        load({**s3, "S3_PUBLIC_ENDPOINT": "media.example.com"})
+
+
+def test_every_setting_is_handed_on_by_the_embedded_stack() -> None:
+    source = inspect.getsource(settings_module)
+    read = set(re.findall(r'(?:env\.get|env|_required|_integer|_path|_words)[([](?:env, )?"([A-Z][A-Z0-9_]+)"', source))
+    assert {"DATABASE_URL", "S3_PUBLIC_ENDPOINT", "DISK_RESERVE_BYTES", "APP_ENV"} <= read
+    # The stack chooses the port, and migrates by itself.
+    assert read - {"PORT", "MIGRATION_DATABASE_URL"} <= set(SETTINGS)

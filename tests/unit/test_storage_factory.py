@@ -21,7 +21,7 @@ def test_without_an_endpoint_the_folder_is_used(tmp_path: Path) -> None:
 def test_with_an_endpoint_signing_needs_no_network(tmp_path: Path) -> None:
     stores = open_stores(
         s3_endpoint="https://s3.invalid:9000",
-        s3_public_endpoint="https://media.example",
+        s3_public_endpoint="https://media.example/storage/v1/s3",
         s3_region="eu-west-1",
         s3_access_key="access",
         s3_secret_key="secret",
@@ -33,7 +33,8 @@ def test_with_an_endpoint_signing_needs_no_network(tmp_path: Path) -> None:
     assert isinstance(stores.clips, S3Store)
     assert stores.local == {}
     assert not (tmp_path / "unused").exists()
-    assert urlsplit(stores.recordings.presign_get("a/b", expires_s=60)).netloc == "media.example"
+    outer = urlsplit(stores.recordings.presign_get("a/b", expires_s=60))
+    assert (outer.netloc, outer.path) == ("media.example", "/storage/v1/s3/my-recordings/a/b")
     inner = urlsplit(stores.recordings.child_source("a/b", expires_s=60))
     assert (inner.scheme, inner.netloc, inner.path) == ("https", "s3.invalid:9000", "/my-recordings/a/b")
     assert "eu-west-1" in inner.query
@@ -45,6 +46,7 @@ def test_with_an_endpoint_signing_needs_no_network(tmp_path: Path) -> None:
         ("https://s3.example", ("s3.example", True)),
         ("http://127.0.0.1:9000/", ("127.0.0.1:9000", False)),
         ("s3.example:443", ("s3.example:443", True)),
+        ("https://x.supabase.co/storage/v1/s3/", ("x.supabase.co/storage/v1/s3", True)),
     ],
 )
 def test_endpoint_is_split_into_host_and_security(endpoint: str, expected: tuple[str, bool]) -> None:
@@ -53,8 +55,8 @@ def test_endpoint_is_split_into_host_and_security(endpoint: str, expected: tuple
 
 @pytest.mark.parametrize(
     "endpoint",
-    ["", "ftp://s3.example", "https://", "https://u:p@s3.example", "https://s3.example/a/path", "https://x?y=1"],
+    ["", "ftp://s3.example", "https://", "https://u:p@s3.example", "https://x?y=1", "https://x#y"],
 )
 def test_endpoint_that_cannot_be_signed_for_is_refused(endpoint: str) -> None:
-    with pytest.raises(StorageError, match="must look like https://host:port"):
+    with pytest.raises(StorageError, match="must look like https://host:port or https://host/path"):
         split_endpoint(endpoint)
