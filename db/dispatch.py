@@ -39,6 +39,14 @@ class Sent(Struct, frozen=True, kw_only=True):
     trace_id: str | None
 
 
+class Unclaimed(Struct, frozen=True, kw_only=True):
+    """A row that was sent, and whose message no worker has answered."""
+
+    job_id: UUID
+    dispatch_no: int
+    queue: str
+
+
 # Jobs arrive faster than statistics: a planner that believes that nothing waits takes any index and reads a hundred
 # thousand rows. Every statement here asks for rows in the order of the index it is meant for, and sorting is forbidden.
 KEEP_TO_INDEXES = """
@@ -133,23 +141,19 @@ UPDATE jobs SET dispatched_at = NULL WHERE id IN (
 )
 RETURNING owner_key
 """
-# A worker with a free slot takes a message within milliseconds: one that it has not taken for seconds is gone.
-UNMARK_LOST = """
-UPDATE jobs SET dispatched_at = NULL WHERE id IN (
-    SELECT lost.id FROM jobs AS lost
-    WHERE lost.state = 'queued' AND lost.dispatched_at < now() - make_interval(secs => %(unclaimed_s)s)
-      AND EXISTS (
-        SELECT 1 FROM workers
-        WHERE lost.queue = ANY(workers.queues) AND NOT workers.is_draining AND workers.drain_requested_at IS NULL
-          AND workers.heartbeat_at > now() - make_interval(secs => %(silent_s)s)
-          AND workers.slots > (
-            SELECT count(*) FROM jobs AS busy WHERE busy.state = 'running' AND busy.worker_id = workers.id
-          )
+# A worker with a free slot takes a message within milliseconds: one that it has not taken for seconds may be gone.
+LIST_UNCLAIMED = """
+SELECT id AS job_id, dispatch_no, queue FROM jobs AS unclaimed
+WHERE state = 'queued' AND dispatched_at < now() - make_interval(secs => %(unclaimed_s)s)
+  AND EXISTS (
+    SELECT 1 FROM workers
+    WHERE unclaimed.queue = ANY(workers.queues) AND NOT workers.is_draining AND workers.drain_requested_at IS NULL
+      AND workers.heartbeat_at > now() - make_interval(secs => %(silent_s)s)
+      AND workers.slots > (
+        SELECT count(*) FROM jobs AS busy WHERE busy.state = 'running' AND busy.worker_id = workers.id
       )
-    ORDER BY lost.queue, lost.dispatched_at
-    FOR UPDATE SKIP LOCKED
-)
-RETURNING id
+  )
+ORDER BY queue, dispatched_at
 """
 
 
@@ -213,7 +217,7 @@ def recall(tx: Transaction, queue: str, owners: Sequence[UUID]) -> list[UUID]:
     return [row["owner_key"] for row in tx.execute(RECALL, {"queue": queue, "owners": list(owners)})]
 
 
-def unmark_lost(tx: Transaction, *, unclaimed_s: float, silent_s: float) -> list[UUID]:
-    """Put jobs whose message must have been lost back among the waiting; return their ids."""
-    rows = tx.execute(UNMARK_LOST, {"unclaimed_s": unclaimed_s, "silent_s": silent_s})
-    return [row["id"] for row in rows]
+def list_unclaimed(tx: Transaction, *, unclaimed_s: float, silent_s: float) -> list[Unclaimed]:
+    """List what was sent so long ago and not claimed, though a worker of its queue has a free slot."""
+    rows = tx.execute(LIST_UNCLAIMED, {"unclaimed_s": unclaimed_s, "silent_s": silent_s})
+    return [Unclaimed(**row) for row in rows]

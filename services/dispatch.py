@@ -23,7 +23,7 @@ FEW_OWNERS = 64
 LOOK_S = 0.25
 """How late a newcomer may be seen where more than FEW_OWNERS wait: asking for a thousand costs some milliseconds."""
 UNCLAIMED_S = 5.0
-"""A message that a worker with a free slot has not taken for so long is lost: it polls fifty times a second."""
+"""A message that a worker with a free slot has not taken for so long may be lost: it looks ten times a second."""
 
 
 class Dispatch:

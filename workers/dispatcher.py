@@ -21,16 +21,17 @@ from db.dispatch import Sent
 from services import schedules
 from services.dispatch import Dispatch
 from services.settings import Settings
-from workers.broker import declare_queues, message, open_broker
+from workers.broker import declare_queues, list_waiting, message, open_broker, send
 from workers.gate import Gate
 from workers.leadership import lead
+from workers.outage import Outage
 from workers.reconciler import Reconciler
 
 SLOW_POLL_S = 1.0
 """How late a job that was put off, or whose bell was lost, may be seen."""
 BROKER_PAUSE_S = 1.0
-GATHER_S = 0.002
-"""Some hundred rounds a second are enough for thousands of jobs, and a round costs the same for one as for ten."""
+GATHER_S = 0.005
+"""A hundred rounds a second are enough for thousands of jobs, and a round costs the same for one as for ten."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 # A dispatcher whose machine vanished must not hold the lock for the two hours of a default TCP time-out.
@@ -67,6 +68,7 @@ class Dispatcher:
         self._broker = broker
         self._stopped = stopped
         self._random = random
+        self._outage = Outage()
         self._broker_away_until_s = 0.0
         declare_queues(broker)
 
@@ -94,7 +96,8 @@ class Dispatcher:
             connection.execute("LISTEN jobs_queued")
             with _transaction(connection) as tx:
                 schedules.install(tx)
-            reconciler, dispatch = Reconciler(random=self._random), Dispatch()
+            reconciler = Reconciler(self._list_waiting, random=self._random)
+            dispatch = Dispatch()
             while not self._stopped.is_set():
                 reconciler.run_if_due(lambda: _transaction(connection))
                 self._dispatch(connection, dispatch)
@@ -119,30 +122,41 @@ class Dispatcher:
                 batch = dispatch.next_batch(tx)
             if not batch:
                 return
-            unsent = self._send(batch)
-            _log_sent(batch[: len(batch) - len(unsent)])
-            if unsent:
+            if not self._send(batch):
+                # One of them that was sent all the same is stale when it arrives.
                 with _transaction(connection) as tx:
-                    rows.unmark(tx, [(sent.job_id, sent.dispatch_no) for sent in unsent])
+                    rows.unmark(tx, [(sent.job_id, sent.dispatch_no) for sent in batch])
                 self._broker_away_until_s = time.monotonic() + BROKER_PAUSE_S
                 return
+            _log_sent(batch)
 
-    def _send(self, batch: list[Sent]) -> list[Sent]:
-        """Ring for each row of a committed batch; return those that could not be sent."""
-        for place, sent in enumerate(batch):
-            try:
-                self._broker.enqueue(message(queue=sent.queue, job_id=sent.job_id, dispatch_no=sent.dispatch_no))
-            except (redis.RedisError, BrokerConnectionError) as error:
-                log.warning("broker_away", error=str(error), unsent=len(batch) - place)
-                return batch[place:]
-        return []
+    def _list_waiting(self, queue: str) -> set[str] | None:
+        """Return the ids of the messages that wait in a queue of the broker; None while it does not answer."""
+        try:
+            return list_waiting(self._broker, queue)
+        except redis.RedisError as error:
+            self._outage.failed(error)
+            return None
+
+    def _send(self, batch: list[Sent]) -> bool:
+        """Ring for each row of a committed batch; False when the broker did not take all of them."""
+        asked_s = time.monotonic()
+        try:
+            send(
+                self._broker,
+                [message(queue=sent.queue, job_id=sent.job_id, dispatch_no=sent.dispatch_no) for sent in batch],
+            )
+        except (redis.RedisError, BrokerConnectionError) as error:
+            self._outage.failed(error)
+            return False
+        self._outage.answered(asked_s)
+        return True
 
 
 def _log_sent(batch: list[Sent]) -> None:
     """One event a batch, which whoever looks for a job or a trace finds."""
-    if batch:
-        traces = [sent.trace_id for sent in batch if sent.trace_id]
-        log.info("jobs_sent", job_ids=[str(sent.job_id) for sent in batch], trace_ids=traces)
+    traces = [sent.trace_id for sent in batch if sent.trace_id]
+    log.info("jobs_sent", job_ids=[str(sent.job_id) for sent in batch], trace_ids=traces)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def run(
     database = Database(settings.database_url, max_size=slots + 2, name="snuggles-worker")
     database.open(wait_s=DATABASE_WAIT_S)
     runtime = _open_runtime(settings, database, queues=queues, slots=slots)
-    broker = open_broker(settings.broker_url, gate=runtime.gate, connections=slots + len(queues) + 2)
+    broker = open_broker(settings.broker_url, gate=runtime.gate, connections=slots + len(queues) + 3)
     actors.register(broker, runtime, works)
     worker = dramatiq.Worker(broker, queues=set(queues), worker_timeout=IDLE_POLL_MS, worker_threads=slots)
     worker.queue_prefetch = slots

@@ -170,18 +170,21 @@ def test_nothing_is_sent_to_a_draining_worker(database: Database, owners: list[U
     assert shop.messages == deque()
 
 
-def test_lost_message_is_sent_again_only_where_a_slot_is_free(database: Database, owners: list[UUID]) -> None:
+def unclaimed(database: Database) -> list[UUID]:
+    with database.transaction(SERVICE) as tx:
+        return [job.job_id for job in dispatch_rows.list_unclaimed(tx, unclaimed_s=5, silent_s=20)]
+
+
+def test_message_counts_as_unclaimed_only_where_a_slot_is_free(database: Database, owners: list[UUID]) -> None:
     first, second = enqueue(database, owners[0], 2)
     shop = Shop(database, 1)
     shop.send()
     rows(database, "UPDATE jobs SET dispatched_at = now() - interval '1 minute' RETURNING id")
     shop.begin(first, 1)
-    with database.transaction(SERVICE) as tx:
-        assert dispatch_rows.unmark_lost(tx, unclaimed_s=5, silent_s=20) == []
+    assert unclaimed(database) == []
     shop.now_s += JOB_S
     shop.finish()
-    with database.transaction(SERVICE) as tx:
-        assert dispatch_rows.unmark_lost(tx, unclaimed_s=5, silent_s=20) == [second]
+    assert unclaimed(database) == [second]
 
 
 FLOOD = """
@@ -202,7 +205,7 @@ INSERT INTO jobs (user_id, kind, queue) SELECT users.id, 'render', 'render' FROM
         (dispatch_rows.LIST_URGENT, {"queue": "render", "limit": 5}, "jobs_urgent"),
         (dispatch_rows.LIST_FLIGHTS, {}, "jobs_dispatched"),
         (dispatch_rows.RECALL, {"queue": "render", "owners": [UUID(int=1)]}, "jobs_dispatched"),
-        (dispatch_rows.UNMARK_LOST, {"unclaimed_s": 5, "silent_s": 20}, "jobs_dispatched"),
+        (dispatch_rows.LIST_UNCLAIMED, {"unclaimed_s": 5, "silent_s": 20}, "jobs_dispatched"),
         (dispatch_rows.MARK_SENT, {"job_ids": [UUID(int=1)]}, "jobs_pkey"),
     ],
 )
