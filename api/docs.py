@@ -48,6 +48,7 @@ nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); padding-bottom: .25rem; }
 details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; }
 summary { cursor: pointer; padding: .5rem .75rem; overflow-wrap: anywhere; }
+.gist { display: block; padding-left: 1.1rem; color: var(--soft); font-size: .875rem; }
 details > div { padding: 0 .75rem .75rem; }
 code, pre { font: .875rem/1.45 ui-monospace, monospace; }
 pre { background: var(--block); padding: .75rem; border-radius: .375rem; overflow-x: auto; }
@@ -208,7 +209,8 @@ def page(document: dict[str, Any]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(info['title'])} API</title><style>{STYLE}</style></head><body><main>"
         f'<h1>{escape(info["title"])} API <span class="soft">{escape(info["version"])}</span></h1>{intro}'
-        f'<nav>{links}<a href="/api/docs/openapi.json">openapi.json</a></nav>{sections}</main></body></html>'
+        f'<nav>{links}<a href="/api/docs/openapi.json">openapi.json</a>'
+        f'<a href="/ops">for operators</a></nav>{sections}</main></body></html>'
     )
 
 
@@ -226,7 +228,13 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
             contents = answer.get("content", {}).values()
             parts += [_example(f"Answer {status}", content.get("schema", {}), components) for content in contents]
     name = f'<code><span class="method">{method.upper()}</span>{escape(path)}</code>'
-    return f"<details><summary>{name}</summary><div>{''.join(parts)}</div></details>"
+    gist = f'<span class="gist">{_prose(_first_sentence(operation.get("description", "")))}</span>'
+    return f"<details><summary>{name} {gist}</summary><div>{''.join(parts)}</div></details>"
+
+
+def _first_sentence(text: str) -> str:
+    """Return what a description begins with, for a list in which each has one line."""
+    return text.partition("\n\n")[0].replace("\n", " ").partition(". ")[0].rstrip(".")
 
 
 def _prose(text: str) -> str:

@@ -6,9 +6,9 @@ import { lookOfState } from './states';
 export const STATES: readonly JobState[] = ['queued', 'running', 'succeeded', 'failed', 'cancelled'];
 export const QUEUES = ['ingest', 'detect', 'render', 'housekeeping', 'webhook'] as const;
 export const SPANS: readonly { value: string; label: string; seconds: number }[] = [
-  { value: '1h', label: 'the last hour', seconds: 3600 },
-  { value: '24h', label: 'the last 24 hours', seconds: 86_400 },
-  { value: '7d', label: 'the last 7 days', seconds: 604_800 },
+  { value: '1h', label: 'last hour', seconds: 3600 },
+  { value: '24h', label: 'last 24 hours', seconds: 86_400 },
+  { value: '7d', label: 'last 7 days', seconds: 604_800 },
 ];
 /** Of `since`: the two times are given. */
 export const CHOSEN = 'chosen';
@@ -145,7 +145,7 @@ export function inWords(filters: Filters): string[] {
     ['error code', filters.code],
     ['recording', filters.recording],
     ['clip', filters.clip],
-    ['created in', span?.label ?? ''],
+    ['created in the', span?.label ?? ''],
     ['created after', filters.since === CHOSEN && filters.after ? exact(Date.parse(filters.after)) : ''],
     ['created before', filters.since === CHOSEN && filters.before ? exact(Date.parse(filters.before)) : ''],
   ];

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { bytes, counted, percent } from './number';
+import { between, duration, every, fromField, relative, toField } from './time';
+
+describe('times', () => {
+  it.each([
+    [0, '0 s'],
+    [0.04, '0 s'],
+    [1.25, '1.3 s'],
+    [9.96, '10 s'],
+    [59.4, '59 s'],
+    [60, '1 min'],
+    [192, '3 min 12 s'],
+    [7500, '2 h 5 min'],
+    [273_600, '3 d 4 h'],
+    [-3, '0 s'],
+  ])('%d s are %s', (seconds, words) => {
+    expect(duration(seconds)).toBe(words);
+  });
+
+  it.each([
+    [0, 'now'],
+    [5, '5 s ago'],
+    [-90, 'in 1 min'],
+    [7200, '2 h ago'],
+    [200_000, '2 d ago'],
+  ])('%d s back is %s', (seconds, words) => {
+    expect(relative(1_000_000_000 - seconds * 1000, 1_000_000_000)).toBe(words);
+  });
+
+  it('says how often in the shortest words', () => {
+    expect([60, 600, 3600, 86_400].map(every)).toEqual([
+      'every minute',
+      'every 10 min',
+      'every hour',
+      'every day',
+    ]);
+  });
+
+  it('goes through a field and back to the minute', () => {
+    const at = '2026-01-31T12:34:00.000Z';
+    expect(fromField(toField(at))).toBe(at);
+    expect([toField(''), toField('yesterday'), fromField('')]).toEqual(['', '', '']);
+  });
+
+  it('measures only between times that are there', () => {
+    expect(between('2026-01-31T12:00:00Z', '2026-01-31T12:00:02.5Z')).toBe(2.5);
+    expect(between('2026-01-31T12:00:00Z', null)).toBeNull();
+  });
+});
+
+describe('numbers', () => {
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1536, '1.5 KiB'],
+    [734_003_200, '700 MiB'],
+  ])('%d bytes are %s', (n, words) => {
+    expect(bytes(n)).toBe(words);
+  });
+
+  it('counts one and many', () => {
+    expect([counted(0, 'job'), counted(1, 'job'), counted(12_345, 'job')]).toEqual([
+      '0 jobs',
+      '1 job',
+      '12,345 jobs',
+    ]);
+  });
+
+  it('knows no share of nothing', () => {
+    expect([percent(0, 0), percent(1, 300), percent(1, 4)]).toEqual(['–', '0.3 %', '25 %']);
+  });
+});
