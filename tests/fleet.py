@@ -105,6 +105,19 @@ def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
         return []
 
 
+def kill_child(process: subprocess.Popen[bytes]) -> None:
+    """kill -9 a child of a process, once it has one that has not ended by itself."""
+
+    def strike() -> bool:
+        for child in children(process):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+                return True
+        return False
+
+    wait_for(strike, what="a media child")
+
+
 def wait_for(look: Callable[[], Any], *, timeout_s: float = WAIT_S, what: str = "it") -> Any:
     """Return the first thing that `look` finds."""
     deadline = time.monotonic() + timeout_s

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import redis
 from durable import Servers
-from fleet import Fleet, add_ready_recording, add_user, children, frozen, make_media, rows, wait_for
+from fleet import Fleet, add_ready_recording, add_user, children, frozen, kill_child, make_media, rows, wait_for
 from processes import all_gone
 
 from db.connection import SERVICE, Database, DatabaseUnavailableError
@@ -97,13 +97,12 @@ def test_kills_during_a_burst_lose_nothing_and_repeat_nothing(
     for user_id, recording_id in owners:
         ask_for_clips(database, user_id, recording_id, CLIPS_EACH)
 
-    child = wait_for(lambda: children(survivor), what="a media child")[0]
-    child.kill()
+    kill_child(survivor)
 
     orphans: list[psutil.Process] = wait_for(lambda: children(victim), what="another media child")
     victim.kill()
     victim.wait()
-    wait_for(lambda: all_gone(orphans), timeout_s=5, what="the death of the killed worker's children")
+    wait_for(lambda: all_gone(orphans), what="the death of the killed worker's children")
     fleet.worker(threads=1)
 
     wait_for(lambda: (count(database, DONE) or 0) >= 5, what="some clips")

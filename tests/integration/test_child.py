@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +11,7 @@ from uuid import uuid4
 import psutil
 import pytest
 from fleet import make_media, wait_for
+from processes import all_gone
 
 from pipeline.errors import MediaError
 from pipeline.limits import Limits
@@ -21,6 +23,8 @@ from workers.child import ChildFailedError, Policy, environment, run_child
 ROOMY = Policy(wall_s=60, limits=Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**30, files=256))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LAUNCHER = "launch.py"
+STOP_S = 10.0
+"""Far less than the render would take; a moment, on a machine that has one to spare."""
 
 
 @pytest.fixture
@@ -111,9 +115,9 @@ def command_of(process: psutil.Process) -> list[str]:
 def child_with_encoder() -> list[psutil.Process]:
     """Find the media child and what it has started, once it has started something."""
     for child in media_children():
-        started = child.children(recursive=True)
-        if started:
-            return [child, *started]
+        with suppress(psutil.NoSuchProcess):
+            if started := child.children(recursive=True):
+                return [child, *started]
     return []
 
 
@@ -131,9 +135,9 @@ def test_stop_kills_child_and_encoder_at_once(attempt: Attempt, media: Path, scr
     thread.start()
     family: list[psutil.Process] = wait_for(child_with_encoder, what="the encoder")
     attempt.stop(reason)
-    thread.join(2)
+    thread.join(STOP_S)
     assert [error.reason for error in outcome if isinstance(error, StoppedError)] == [reason]
-    wait_for(lambda: not any(process.is_running() for process in family), timeout_s=2, what="the family to be gone")
+    wait_for(lambda: all_gone(family), what="the family to be gone")
 
 
 def test_attempt_that_was_stopped_before_kills_its_child_at_birth(attempt: Attempt, media: Path, scratch: Path) -> None:
