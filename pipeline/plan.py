@@ -112,8 +112,8 @@ def plan_cut(
 
     `exact` begins with the picture on the screen at `start`. Where pictures follow each other steadily it is moved
     back to that picture's own time, by less than a step, and `end` with it; one that has stood for longer, or for
-    `standstill` ticks, is shown from `start` on. `fast` starts at the keyframe at or before `start`. `units` must reach
-    back to that keyframe and on to the last unit needed.
+    `standstill` ticks, is shown from `start` on, as is the first picture where it comes more than a step later. `fast`
+    starts at the keyframe at or before `start`. `units` must reach back to that keyframe and on to the last needed.
     """
     begin, stop, holds = (start, end, False) if accuracy == "fast" else _snap(units, start, end, standstill)
     if not any(u.pts < stop and u.pts + max(1, u.duration) > begin for u in units):
@@ -129,13 +129,14 @@ def plan_cut(
 def _snap(units: Sequence[Unit], start: int, end: int, standstill: int | None) -> tuple[int, int, bool]:
     """Return the first and last time of the clip, and whether its first picture has been standing since before."""
     times = sorted(u.pts for u in units)
+    steps = [b - a for a, b in pairwise(times) if b > a]
     shown = bisect_right(times, start) - 1
-    if shown < 0:
-        return start, end, False
+    if shown < 0:  # sound begins a little earlier in many files: not worth a picture of its own
+        is_near = bool(times and steps) and times[0] - start <= median(steps)
+        return (times[0] if is_near and times[0] < end else start), end, False
     early = start - times[shown]
     if early == 0:
         return start, end, False
-    steps = [b - a for a, b in pairwise(times) if b > a]
     is_steady = bool(steps) and early < STANDSTILL_STEPS * median(steps)
     if is_steady and (standstill is None or early < standstill):
         return times[shown], end - early, False

@@ -117,8 +117,10 @@ class _Assembly:
             return
         unit = self._draft.survey.pictures[self._number]
         duration = max(1, min(unit.duration, copy.end - unit.pts))
-        if self._number == copy.first and copy.start > self._draft.plan.start and self._draft.splicer is not None:
-            piece = piece._replace(packet=self._draft.splicer.seam(piece.packet))
+        plan, splicer = self._draft.plan, self._draft.splicer
+        if unit.is_key and plan.encoded_ticks and splicer is not None:
+            is_seam = self._number == copy.first and copy.start > plan.start
+            piece = piece._replace(packet=splicer.entry(piece.packet, is_seam=is_seam))
         self._writer.write(self._picture_stream, piece._replace(dts=unit.dts, duration=duration))
 
     def _take_sound(self, piece: Piece, audio: AudioStream) -> None:

@@ -51,6 +51,9 @@ class Joiner(Protocol):
     def seam(self, data: bytes) -> bytes:
         """Turn the first copied packet into one that may follow encoded pictures."""
 
+    def entry(self, data: bytes) -> bytes:
+        """Turn any other copied keyframe into one that a player may jump to from encoded pictures."""
+
     def header(self, extradata: bytes) -> bytes | None:
         """Return the joint stream's header, from the encoder's; None to leave the recording's as it is."""
 
@@ -102,6 +105,9 @@ class _H264:
     def seam(self, data: bytes) -> bytes:
         return data
 
+    def entry(self, data: bytes) -> bytes:
+        return data
+
     def header(self, extradata: bytes) -> bytes | None:
         if self._config is None:
             return self._old + extradata
@@ -133,6 +139,9 @@ class _Hevc:
 
     A CRA picture leans on the clock of what was before it; as BLA (the same bits under another type, made for splices)
     it starts its own. Its leading pictures, which cannot be decoded there, are encoded.
+
+    Firefox reads only the first parameter set of each kind in a file's header, and those before a keyframe, and keeps
+    the last it met wherever it jumps: so all sets stand in the header, and each encoder's before each of its keyframes.
     """
 
     formats = frozenset(
@@ -160,7 +169,7 @@ class _Hevc:
 
     def encoder(self) -> VideoCodecContext:
         encoder = _matched("libx265", self._stream)
-        params = "log-level=none:info=0:bframes=0:open-gop=0:repeat-headers=0:aud=0:hrd=0:temporal-layers=0"
+        params = "log-level=none:info=0:bframes=0:open-gop=0:repeat-headers=1:aud=0:hrd=0:temporal-layers=0"
         encoder.options = {"preset": "superfast", "crf": str(CRF), "x265-params": params}
         return encoder
 
@@ -169,14 +178,23 @@ class _Hevc:
 
     def seam(self, data: bytes) -> bytes:
         units = [
-            nal.hevc_with_type(unit, nal.HEVC_BLA_N_LP) if unit and nal.hevc_type(unit) == nal.HEVC_CRA else unit
+            nal.hevc_with_type(unit, nal.HEVC_BLA_N_LP) if nal.hevc_type(unit) == nal.HEVC_CRA else unit
             for unit in self._units(data)
+            if unit
         ]
-        return self._joined(units)
+        return self._with_sets(units)
+
+    def entry(self, data: bytes) -> bytes:
+        return self._with_sets([unit for unit in self._units(data) if unit])
+
+    def _with_sets(self, units: list[bytes]) -> bytes:
+        has_own = any(nal.hevc_type(unit) == nal.HEVC_SPS for unit in units)
+        sets = [] if has_own else [unit for kind in nal.HEVC_SETS for unit in self._sets(kind)]
+        first = 1 if units and nal.hevc_type(units[0]) == nal.HEVC_AUD else 0
+        return self._joined([*units[:first], *sets, *units[first:]])
 
     def header(self, extradata: bytes) -> bytes | None:
-        wanted = {nal.HEVC_VPS, nal.HEVC_SPS, nal.HEVC_PPS}
-        units = [unit for unit in nal.split_annexb(extradata) if unit and nal.hevc_type(unit) in wanted]
+        units = [unit for unit in nal.split_annexb(extradata) if unit and nal.hevc_type(unit) in nal.HEVC_SETS]
         renumbered = [nal.hevc_renumbered(unit) for unit in units]
         if self._config is None:
             return self._old + self._joined(renumbered)
@@ -219,6 +237,9 @@ class _Plain:
         return data
 
     def seam(self, data: bytes) -> bytes:
+        return data
+
+    def entry(self, data: bytes) -> bytes:
         return data
 
     def header(self, extradata: bytes) -> bytes | None:  # noqa: ARG002 - the protocol's; nothing of it is needed

@@ -20,6 +20,8 @@ HEVC_IRAP = range(16, 24)
 HEVC_VPS = 32
 HEVC_SPS = 33
 HEVC_PPS = 34
+HEVC_SETS = (HEVC_VPS, HEVC_SPS, HEVC_PPS)
+HEVC_AUD = 35
 HEVC_FIRST_OTHER = 32
 """Below this number are slices."""
 _AVCC_HEADER_BYTES = 6

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import floor, gcd, lcm
 from pathlib import Path
 
 from av.video.stream import VideoStream
@@ -17,6 +18,8 @@ from pipeline.source import AV_ERRORS, as_media_error
 from pipeline.types import Source
 
 ANY_SUFFIX = ".*"
+LONGEST_COMMON_TICK_S = 60
+"""Where ticks meet more rarely, only the longest are kept whole."""
 TIME_SLACK_S = Fraction(1, 1000)
 """The new file's times may be rounded to milliseconds; asking for 1 ms earlier still meets the first picture wanted."""
 
@@ -92,7 +95,7 @@ def _write(
 ) -> Fraction:
     """Copy the packets and return the container time at which the new file starts."""
     key = _last_key_before(demuxer, begin, end)
-    shift = min(key, begin) - AUDIO_PREROLL_S
+    shift = _in_whole_ticks(min(key, begin) - AUDIO_PREROLL_S, demuxer.selection)
     first: Fraction | None = None
     with open_output(out) as container:
         writer = PacketWriter(container, shift)
@@ -112,6 +115,20 @@ def _write(
         if first is None:
             raise MediaError(OUT_OF_RANGE, "nothing is recorded between these times")
     return first
+
+
+def _in_whole_ticks(time_s: Fraction, selection: Selection) -> Fraction:
+    """Return a time at or before `time_s` that is a whole number of ticks of every stream: all then move alike.
+
+    AVI counts in whole pictures and whole packets of sound, which rounding would set apart by half of one.
+    """
+    bases = [stream.time_base for stream in selection.all if stream.time_base]
+    if not bases:
+        return time_s
+    step = Fraction(lcm(*(b.numerator for b in bases)), gcd(*(b.denominator for b in bases)))
+    if step > LONGEST_COMMON_TICK_S:
+        step = max(bases)
+    return floor(time_s / step) * step
 
 
 def _last_key_before(demuxer: Demuxer, begin: Fraction, end: Fraction) -> Fraction:

@@ -59,10 +59,12 @@ class Splicer:
             return True
         return bool(packet.is_keyframe and self._joiner is not None and self._joiner.is_other(bytes(packet)))
 
-    def seam(self, packet: "Packet[Stream]") -> "Packet[Stream]":
-        """Return the first copied packet as it must be to follow encoded pictures."""
+    def entry(self, packet: "Packet[Stream]", *, is_seam: bool) -> "Packet[Stream]":
+        """Return a copied keyframe as it must be beside encoded pictures; with `is_seam`, right behind them."""
         data = bytes(packet)
-        changed = data if self._joiner is None else self._joiner.seam(data)
+        changed = data
+        if self._joiner is not None:
+            changed = self._joiner.seam(data) if is_seam else self._joiner.entry(data)
         if changed == data:
             return packet
         made: Packet[Stream] = Packet(changed)

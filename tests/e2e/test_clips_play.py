@@ -21,6 +21,8 @@ START_S, END_S = 0.52, 2.8
 SEAM_S = 0.48
 """Up to the keyframe at one second pictures were encoded, from there on they are copied."""
 STEP_S = 0.04
+COPIED = 40
+"""In the second group of the recording's own pictures."""
 PAGE = """<!doctype html><meta charset=utf-8><title>clips</title><script type=module>
 const grid = {columns: %(columns)d, rows: %(rows)d};
 const once = (video, name, seconds) => new Promise((done, failed) => {
@@ -128,9 +130,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def looked_at() -> list[int]:
-    """The pictures to seek to: at both sides of the seam, in the copied middle, and the last but one."""
-    seam = round(SEAM_S / STEP_S)
-    return [0, seam - 1, seam, seam + 1, 40, round((END_S - START_S) / STEP_S) - 2]
+    """The pictures to seek to: around the seam, and to and fro between what was encoded and what was copied."""
+    seam, tail = round(SEAM_S / STEP_S), round((END_S - START_S) / STEP_S) - 2
+    return [0, seam - 1, seam, seam + 1, COPIED, tail, 0, COPIED, tail, seam + 1]
 
 
 def played_in(program: str, site: Path, folder: Path) -> dict[str, Any]:

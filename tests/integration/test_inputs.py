@@ -183,6 +183,8 @@ INPUTS = [
     Input("program_stream", plain("mpg", ".mpg", video=("-c:v", "mpeg2video", "-q:v", "3", "-g", "25"),
           audio=("-c:a", "mp2")), "encode", "codec_not_allowed"),
     Input("avi", plain("avi", ".avi", video=MPEG4, audio=("-c:a", "libmp3lame")), "encode", "codec_not_allowed"),
+    Input("avi_ntsc_b_pictures", plain("avi", ".avi", rate=NTSC, video=(*MPEG4, "-bf", "2"), sound_rate=44_100,
+          audio=("-c:a", "libmp3lame")), "encode", "codec_not_allowed", rate=NTSC, sound_rate=44_100),
     Input("avi_badly_interleaved", badly_interleaved, "encode", "codec_not_allowed"),
     Input("pcm_in_mp4", plain("pcm", video=with_gop(25), audio=("-c:a", "pcm_s16le"))),
     Input("pcm_in_mov", plain("pcm", ".mov", video=with_gop(25), audio=("-c:a", "pcm_s24le"))),

@@ -218,6 +218,11 @@ def test_first_picture_is_shown_from_the_cut_on_when_it_comes_later(every_key: i
     assert plan == CutPlan(120, 400, (Encode(120, 300, 0, awaits=True), Copy(300, 400, 0, 9)))
 
 
+def test_clip_that_begins_less_than_a_step_before_the_first_picture_begins_with_it() -> None:
+    units = [u._replace(pts=u.pts + 300, dts=u.dts + 300) for u in steady(20, key_every=5)]
+    assert plan_cut(units, 295, 400) == CutPlan(300, 400, (Copy(300, 400, 0, 9),))
+
+
 def test_first_picture_that_no_copy_may_begin_with_is_encoded_from_the_cut_on() -> None:
     units = [u._replace(pts=u.pts + 300, dts=u.dts + 300) for u in steady(20, key_every=5)]
     units[0] = units[0]._replace(is_seam=False)
