@@ -31,6 +31,7 @@ from api.changes import Changes
 from api.deps import Deps
 from api.errors import exception_handlers
 from api.jwks import open_keys
+from api.metering import METERED, METERED_HEADERS, CallMeter
 from api.metrics import RequestMetrics
 from api.rate_limit import RateLimits
 from api.request import ApiRequest
@@ -204,6 +205,7 @@ def open_deps(settings: Settings) -> Deps:
         mailer=open_mailer(settings.smtp_url, settings.mail_from),
         fetcher=SafeFetcher(allowed=settings.import_allow_hosts),
         limits=RateLimits(redis),
+        meter=CallMeter(redis),
         changes=Changes(settings.database_url),
         registry=registry,
         metrics=RequestMetrics(registry),
@@ -228,7 +230,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
             "Last-Event-ID",
             "traceparent",
         ],
-        expose_headers=[REQUEST_ID, "Retry-After", "Idempotent-Replayed"],
+        expose_headers=[REQUEST_ID, "Retry-After", "Idempotent-Replayed", *METERED_HEADERS],
         # A browser sends cookies to another origin only where that origin is named, never for "*".
         allow_credentials="*" not in settings.cors_origins,
         max_age=600,
@@ -240,6 +242,9 @@ def _add_headers(deps: Deps, scope: Scope, message: Message, trace_id: str) -> N
     headers[REQUEST_ID] = trace_id
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
+    if metered := scope["state"].get(METERED):
+        for name, value in metered.headers().items():
+            headers[name] = value
     path = scope["path"]
     is_docs = path.rstrip("/") == DOCS_PATH
     headers.setdefault("Content-Security-Policy", docs.POLICY if is_docs else API_POLICY)

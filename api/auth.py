@@ -1,6 +1,7 @@
 """Who is asking: a session's token (header or cookie), an API key, or an operator's token."""
 
 import hmac
+from datetime import UTC
 from hashlib import sha256
 from typing import Any, Literal
 from uuid import UUID
@@ -14,11 +15,12 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from msgspec import Struct
 
 from api.deps import Deps
+from api.metering import METERED, UNMETERED, Metered
 from db.connection import SERVICE, Identity, user_identity
-from services import accounts
+from services import accounts, quotas
 from services.accounts import Account
 from services.errors import ForbiddenError, UnauthenticatedError
-from services.quotas import Tier
+from services.quotas import API_CALLS, Tier
 from services.tokens import API_KEY_START, Claims, Session, is_same_secret
 
 SESSION_COOKIE = "snuggles_session"
@@ -70,10 +72,30 @@ class Authentication(AbstractAuthenticationMiddleware):
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         """Return the asker; UnauthenticatedError when nobody, or nobody we can believe."""
         deps: Deps = connection.app.state.deps
-        asker = await sync_to_thread(authenticate, deps, connection)
+        asker = await sync_to_thread(_authenticate_and_count, deps, connection)
         if asker.account is not None:
             structlog.contextvars.bind_contextvars(owner=str(asker.account.id))
         return AuthenticationResult(user=asker, auth=asker.via)
+
+
+def _authenticate_and_count(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> Asker:
+    asker = authenticate(deps, connection)
+    if asker.account is None or asker.via == "cookie" or connection.route_handler.opt.get(UNMETERED):
+        return asker
+    allowance = asker.tier.allowance(API_CALLS)
+    if API_CALLS not in asker.tier.features or allowance < 0:
+        return asker
+    now = deps.clock()
+    made = deps.meter.count(asker.user_id, now.astimezone(UTC).date())
+    if made is not None:
+        metered = Metered(
+            allowance=allowance,
+            remaining=max(0, allowance - made),
+            resets_at=int(quotas.end_of_day(now).timestamp()),
+        )
+        connection.scope["state"][METERED] = metered
+        quotas.require_call(asker.tier, made=made, now=now)
+    return asker
 
 
 def authenticate(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> Asker:

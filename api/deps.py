@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from api.changes import Changes
+from api.metering import CallMeter
 from api.metrics import RequestMetrics
 from api.rate_limit import RateLimits
 from db.connection import Database
@@ -34,6 +35,7 @@ class Deps(Struct, frozen=True, kw_only=True):
     mailer: Mailer
     fetcher: SafeFetcher
     limits: RateLimits
+    meter: CallMeter
     changes: Changes
     registry: CollectorRegistry
     metrics: RequestMetrics

@@ -1,6 +1,6 @@
 """What a tier allows, and counting it: reserved when a job is accepted, used when it ends well, else given back."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from db.connection import Transaction, as_service
 from services.errors import NotFoundError, QuotaExceededError, TierRequiredError
 
 CLIPS = "clips_per_month"
+API_CALLS = "api_calls_per_day"
 UNLIMITED = -1
 
 WORDS = {CLIPS: "clips"}
@@ -108,6 +109,24 @@ def reserve(  # noqa: PLR0913 - keyword-only, as every use case
     )
 
 
+def require_call(tier: Tier, *, made: int, now: datetime) -> None:
+    """Raise QuotaExceededError when the tier includes fewer calls a day than were made, this one among them."""
+    allowance = tier.allowance(API_CALLS)
+    if made <= allowance:
+        return
+    resets_at = end_of_day(now)
+    raise QuotaExceededError(
+        f"All {allowance} API calls of today on the {tier.display_name} tier are used. The count starts again at 00:00 "
+        "UTC; a higher tier includes more. Asking how far a recording, clip or job is costs nothing.",
+        feature=API_CALLS,
+        tier=tier.name,
+        allowance=allowance,
+        used=allowance,
+        resets_at=resets_at.isoformat(),
+        retry_after_s=max(1, int((resets_at - now).total_seconds()) + 1),
+    )
+
+
 def settle(tx: Transaction, *, job_id: UUID, clip_id: UUID | None = None) -> None:
     """Count what a job holds, for one clip or for all, as used; a second call changes nothing."""
     with as_service(tx):
@@ -130,6 +149,11 @@ def usage(tx: Transaction, *, user_id: UUID, tier: Tier, feature: str, now: date
         allowance=tier.allowance(feature),
         resets_at=end_of_month(now),
     )
+
+
+def end_of_day(now: datetime) -> datetime:
+    """Return the next midnight in UTC."""
+    return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), tzinfo=UTC)
 
 
 def month_of(now: datetime) -> date:

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 
 from api.auth import operators_only
 from api.deps import Deps
+from api.metering import UNMETERED
 from api.request import ApiRequest
 from api.routes.ops import operator_of
 from api.schemas.answers import Answer
@@ -39,5 +40,9 @@ def _run(
 
 
 admin_router = Router(
-    "/api/admin", route_handlers=[cleanup_clips, reset_quotas], guards=[operators_only], tags=["Operators"]
+    "/api/admin",
+    route_handlers=[cleanup_clips, reset_quotas],
+    guards=[operators_only],
+    opt={UNMETERED: True},
+    tags=["Operators"],
 )

@@ -11,6 +11,7 @@ from api import rate_limit
 from api.auth import PUBLIC, ended_cookies, people_only, session_cookies
 from api.deps import Deps
 from api.idempotency import HEADER, REPLAYED, fingerprint
+from api.metering import UNMETERED
 from api.request import ApiRequest
 from api.schemas.accounts import (
     AccountView,
@@ -73,7 +74,7 @@ def login(
     return _session(deps, account, cookie=data.cookie, status=200)
 
 
-@post("/logout", guards=[people_only], sync_to_thread=True, status_code=200)
+@post("/logout", guards=[people_only], sync_to_thread=True, status_code=200, opt={UNMETERED: True})
 def logout(
     request: ApiRequest, deps: NamedDependency[Deps], data: Annotated[LogoutRequest | None, Body()] = None
 ) -> Response[Answer[Done]]:

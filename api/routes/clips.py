@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.deps import Deps
 from api.idempotency import answer_once
+from api.metering import UNMETERED
 from api.request import ApiRequest
 from api.schemas.answers import Answer, Items
 from api.schemas.clips import (
@@ -121,7 +122,7 @@ def list_clips(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     return Answer(data=Items(items=[clip_view(row) for row in page.items], next_cursor=page.next_cursor))
 
 
-@get("/{clip_id:uuid}", sync_to_thread=True)
+@get("/{clip_id:uuid}", sync_to_thread=True, opt={UNMETERED: True})
 def get_clip(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ClipView]:
     """Show one clip."""
     with deps.database.transaction(request.user.identity) as tx:
@@ -155,7 +156,7 @@ def delete_clip(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDepende
     return Answer(data={"id": clip.id, "status": "deleted", "created_at": clip.created_at})
 
 
-@get("/{clip_id:uuid}/status", sync_to_thread=True)
+@get("/{clip_id:uuid}/status", sync_to_thread=True, opt={UNMETERED: True})
 def get_status(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ClipStatusView]:
     """Say how far a clip is."""
     with deps.database.transaction(request.user.identity) as tx:

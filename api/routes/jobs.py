@@ -13,6 +13,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from api.deps import Deps
+from api.metering import UNMETERED
 from api.request import ApiRequest
 from api.schemas.answers import Answer, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
@@ -48,7 +49,7 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     return Answer(data=Items(items=[job_view(job) for job in page.items], next_cursor=page.next_cursor))
 
 
-@get("/{job_id:uuid}", sync_to_thread=True)
+@get("/{job_id:uuid}", sync_to_thread=True, opt={UNMETERED: True})
 def get_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[JobDetailView]:
     """Show a job with everything that happened to it."""
     with deps.database.transaction(request.user.identity) as tx:
@@ -63,7 +64,7 @@ def cancel_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependenc
         return Answer(data=job_view(lifecycle.cancel(tx, user_id=request.user.user_id, job_id=job_id)))
 
 
-@get("/{job_id:uuid}/events", media_type="text/event-stream")
+@get("/{job_id:uuid}/events", media_type="text/event-stream", opt={UNMETERED: True})
 async def follow_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> ServerSentEvent:
     """Follow a job by server-sent events: `progress` whenever it changes, `end` once it has ended.
 

@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.auth import Asker, operators_only
 from api.deps import Deps
+from api.metering import UNMETERED
 from api.request import ApiRequest
 from api.schemas.answers import Answer, Done, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
@@ -271,5 +272,6 @@ ops_router = Router(
         list_audit,
     ],
     guards=[operators_only],
+    opt={UNMETERED: True},
     tags=["Operators"],
 )

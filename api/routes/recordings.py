@@ -10,6 +10,7 @@ from litestar.params import Body, FromPath, JSONBody, QueryParameter
 
 from api.deps import Deps
 from api.idempotency import answer_once
+from api.metering import UNMETERED
 from api.request import ApiRequest
 from api.schemas.answers import Answer, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit, RecordingStatus, Search
@@ -104,7 +105,7 @@ def list_recordings(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     return Answer(data=Items(items=[recording_view(row) for row in page.items], next_cursor=page.next_cursor))
 
 
-@get("/{recording_id:uuid}", sync_to_thread=True)
+@get("/{recording_id:uuid}", sync_to_thread=True, opt={UNMETERED: True})
 def get_recording(
     recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[RecordingView]:

@@ -1,0 +1,129 @@
+"""The calls a day that a tier includes."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from api_server import PASSWORD, Person, Service, serving
+from msgspec.structs import replace
+
+from cli.embedded.port import free_port
+from services.settings import Settings
+
+ALLOWANCE = 100
+
+
+def used_up(service: Service, person: Person, calls: int) -> None:
+    """As many counted calls, without making them one by one."""
+    day = datetime.now(UTC).date()
+    service.deps.redis.set(f"snuggles:calls:{day:%Y%m%d}:{person.id}", calls)
+
+
+def test_counted_answer_says_what_is_left_of_the_day(service: Service) -> None:
+    person = service.person()
+    answers = [person.get("/api/me") for _ in range(3)]
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["99", "98", "97"]
+    assert answers[0].headers["X-RateLimit-Limit"] == "100"
+    resets_at = datetime.fromtimestamp(int(answers[0].headers["X-RateLimit-Reset"]), UTC)
+    assert resets_at.timetz().isoformat() == "00:00:00+00:00"
+    assert timedelta(0) < resets_at - datetime.now(UTC) <= timedelta(days=1)
+
+
+def test_one_call_too_many_is_refused_until_midnight(service: Service) -> None:
+    person = service.person()
+    used_up(service, person, ALLOWANCE - 1)
+    assert person.get("/api/clips").status_code == 200
+    refused = person.get("/api/clips")
+    assert refused.status_code == 429
+    error = refused.json()["error"]
+    assert (error["code"], error["retryable"]) == ("quota_exceeded", False)
+    assert error["message"].startswith("All 100 API calls of today on the Free tier are used.")
+    assert error["details"]["feature"] == "api_calls_per_day"
+    midnight = datetime.fromisoformat(error["details"]["resets_at"])
+    assert 0 < int(refused.headers["Retry-After"]) <= 24 * 3600 + 1
+    assert refused.headers["X-RateLimit-Remaining"] == "0"
+    assert int(refused.headers["X-RateLimit-Reset"]) == int(midnight.timestamp())
+    assert person.post("/api/recordings", {}).status_code == 429
+    assert service.person().get("/api/clips").status_code == 200
+
+
+def test_new_day_begins_at_nothing(settings: Settings) -> None:
+    with serving(settings) as service:
+        person = service.person()
+        used_up(service, person, ALLOWANCE)
+        assert person.get("/api/me").status_code == 429
+        yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
+        service.deps.redis.rename(
+            f"snuggles:calls:{datetime.now(UTC):%Y%m%d}:{person.id}", f"snuggles:calls:{yesterday:%Y%m%d}:{person.id}"
+        )
+        assert person.get("/api/me").headers["X-RateLimit-Remaining"] == "99"
+
+
+def test_count_is_forgotten_by_itself(service: Service) -> None:
+    person = service.person()
+    person.get("/api/me")
+    (key,) = service.deps.redis.keys(f"snuggles:calls:*:{person.id}")  # type: ignore[misc] # redis-py's union
+    assert 24 * 3600 < int(service.deps.redis.ttl(key)) <= 48 * 3600  # type: ignore[arg-type] # the same
+
+
+def test_many_calls_at_once_let_exactly_the_allowance_through(service: Service) -> None:
+    person = service.person()
+    used_up(service, person, ALLOWANCE - 10)
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: person.get("/api/me").status_code, range(20)))
+    assert sorted(statuses) == [200] * 10 + [429] * 10
+
+
+@pytest.mark.parametrize(("tier", "allowance"), [("premium", 1000), ("pro", 5000)])
+def test_higher_tier_includes_more(service: Service, tier: str, allowance: int) -> None:
+    person = service.person(tier=tier)
+    used_up(service, person, ALLOWANCE)
+    assert person.get("/api/me").headers["X-RateLimit-Remaining"] == str(allowance - ALLOWANCE - 1)
+
+
+def test_key_counts_with_its_owner(service: Service) -> None:
+    person = service.person(tier="pro")
+    secret = person.post("/api/me/keys", {"name": "script"}).json()["data"]["key"]
+    answer = service.client.get("/api/clips", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.headers["X-RateLimit-Remaining"] == "4998"
+
+
+def test_waiting_and_leaving_are_not_counted(service: Service) -> None:
+    person = service.person(tier="pro")
+    recording_id = service.ready_recording(person)
+    clip = person.post("/api/clips", {"recording_id": recording_id, "start_s": 10, "end_s": 20}).json()["data"]
+    service.execute("UPDATE subscriptions SET status = 'canceled'")
+    used_up(service, person, ALLOWANCE)
+    assert person.get("/api/clips").status_code == 429
+    for path in (
+        f"/api/recordings/{recording_id}",
+        f"/api/clips/{clip['clip']['id']}",
+        f"/api/clips/{clip['clip']['id']}/status",
+        f"/api/jobs/{clip['job']['id']}",
+    ):
+        answer = person.get(path)
+        assert answer.status_code == 200, path
+        assert "X-RateLimit-Limit" not in answer.headers
+    assert person.post("/api/auth/logout").status_code == 200
+
+
+def test_cookie_and_operators_are_not_counted(service: Service) -> None:
+    person = service.person(is_admin=True)
+    used_up(service, person, ALLOWANCE)
+    assert person.get("/api/me").status_code == 429
+    assert person.get("/api/ops/queues").status_code == 200
+    headers = {"Authorization": f"Bearer {service.deps.settings.admin_token}"}
+    assert service.client.get("/api/ops/queues", headers=headers).status_code == 200
+    login = service.client.post("/api/auth/login", json={"email": person.email, "password": PASSWORD, "cookie": True})
+    assert login.status_code == 200
+    assert service.client.get("/api/me").status_code == 200
+
+
+def test_nobody_is_refused_while_redis_is_away(settings: Settings) -> None:
+    with serving(settings) as service:
+        person = service.person()
+    with serving(replace(settings, redis_url=f"redis://127.0.0.1:{free_port()}/0")) as without:
+        for _ in range(3):
+            answer = without.client.get("/api/clips", headers={"Authorization": f"Bearer {person.token}"})
+            assert answer.status_code == 200
+            assert "X-RateLimit-Limit" not in answer.headers
