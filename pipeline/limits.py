@@ -60,6 +60,16 @@ def apply(limits: Limits) -> None:
         _lower(resource.RLIMIT_NOFILE, limits.files)
 
 
+def is_own_file_limit(environment: Mapping[str, str] = os.environ) -> bool:
+    """Say whether the limit on file sizes in force is the one that the parent set, or nobody has set one.
+
+    A lower one belongs to the machine: like a full disk it says nothing about the media.
+    """
+    own = from_environment(environment).file_bytes
+    in_force = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return own is None or in_force == resource.RLIM_INFINITY or in_force >= own
+
+
 def _lower(kind: int, soft: int, hard: int | None = None) -> None:
     current_soft, current_hard = resource.getrlimit(kind)
     wanted_hard = soft if hard is None else hard

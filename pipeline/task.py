@@ -79,6 +79,8 @@ def _as_media_error(exc: BaseException) -> MediaError:
     if isinstance(exc, KeyboardInterrupt):
         return MediaError(errors.CANCELLED)
     cause = _ERRNO_CAUSES.get(getattr(exc, "errno", None) or 0)
+    if cause is errors.TOO_LARGE and not limits.is_own_file_limit():
+        cause = errors.NO_SPACE
     if cause is not None:
         return MediaError(cause)
     return MediaError(errors.CRASHED, type(exc).__name__)

@@ -33,6 +33,7 @@ from pipeline.errors import (
     Cause,
     MediaError,
 )
+from pipeline.limits import is_own_file_limit
 
 INPUT_PROTOCOLS = "file,pipe"
 STDERR_LINES = 200
@@ -272,6 +273,13 @@ def _bare(line: str) -> str:
 
 
 def _failure(returncode: int, log: Sequence[str]) -> MediaError:
+    error = _as_said(returncode, log)
+    if error.cause is TOO_LARGE and not is_own_file_limit():
+        return MediaError(NO_SPACE, error.detail)
+    return error
+
+
+def _as_said(returncode: int, log: Sequence[str]) -> MediaError:
     line = telling_line(log)
     if returncode < 0:
         cause = _SIGNALS.get(-returncode, CRASHED)
