@@ -69,18 +69,19 @@ def measure(
     """Return MEASURES [n, len(MEASURES)] of each interval."""
     rows = len(cues)
     start, stop = intervals[:, 0], intervals[:, 1]
-    columns = np.concatenate((cues, np.stack((log_odds, level_db), axis=1)), axis=1)
-    sums = np.zeros((rows + 1, columns.shape[1]))
-    np.cumsum(columns, axis=0, out=sums[1:])
+    sums = np.zeros((cues.shape[1] + 2, rows + 1))
+    for column, total in zip((*cues.T, log_odds, level_db), sums, strict=True):
+        np.cumsum(column, out=total[1:])
 
-    def mean(first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
-        return np.asarray((sums[last] - sums[first]) / np.maximum(last - first, 1)[:, None])
+    def mean(of: NDArray[np.float64], first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
+        return np.asarray((of[:, last] - of[:, first]) / np.maximum(last - first, 1)).T
 
-    inside = mean(start, stop)
-    before = mean(np.maximum(start - AROUND_ROWS, 0), start)
-    after = mean(stop, np.minimum(stop + AROUND_ROWS, rows))
-    before[start == 0] = inside[start == 0]
-    after[stop == rows] = inside[stop == rows]
+    inside = mean(sums, start, stop)
+    last_two = sums[-2:]  # of log-odds and level alone the surroundings are asked
+    before = mean(last_two, np.maximum(start - AROUND_ROWS, 0), start)
+    after = mean(last_two, stop, np.minimum(stop + AROUND_ROWS, rows))
+    before[start == 0] = inside[start == 0, -2:]
+    after[stop == rows] = inside[stop == rows, -2:]
     around = (before[:, -2] + after[:, -2]) / 2
     middle = (start + stop) // 2
     level_sums = np.concatenate(([0.0], np.cumsum(np.square(level_db, dtype=np.float64))))
@@ -94,7 +95,7 @@ def measure(
             inside[:, -2] - around,
             inside[:, -1] - before[:, -1],
             inside[:, -1] - after[:, -1],
-            mean(start, middle)[:, -1] - mean(middle, stop)[:, -1],
+            mean(last_two, start, middle)[:, -1] - mean(last_two, middle, stop)[:, -1],
             np.sqrt(np.maximum(squares - np.square(inside[:, -1]), 0.0)),
             least,
             np.log2((stop - start) / ROWS_PER_S),
@@ -105,27 +106,28 @@ def measure(
 def pick(intervals: Intervals, scores: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return indices of intervals, best score first, such that no two overlap. Ties: the earlier, then the shorter."""
     order = np.lexsort((intervals[:, 1], intervals[:, 0], -scores))
-    taken = np.zeros(int(intervals[:, 1].max()) if len(intervals) else 0, dtype=bool)
+    taken = bytearray(int(intervals[:, 1].max()) if len(intervals) else 0)
     chosen = []
-    for i in order:
-        start, stop = intervals[i]
-        if not taken[start:stop].any():
-            taken[start:stop] = True
+    for i, (start, stop) in zip(order.tolist(), intervals[order].tolist(), strict=True):
+        if taken.find(1, start, stop) < 0:
+            taken[start:stop] = b"\1" * (stop - start)
             chosen.append(i)
     return np.array(chosen, dtype=np.intp)
 
 
 def settle(intervals: Intervals, scores: NDArray[np.float64], chosen: NDArray[np.intp]) -> Intervals:
-    """Return where the chosen moments [n] begin and end [n, 2], by the vote of the candidates that overlap each.
+    """Return where the chosen of `intervals` (in order of start) begin and end [n, 2], by vote of those that overlap.
 
     A dip in the middle of an event, or a murmur beside it, moves one candidate's edge but not the average one's.
     """
     settled = intervals[chosen].copy()
+    first = np.searchsorted(intervals[:, 0], settled[:, 0] - MAX_ROWS)
+    last = np.searchsorted(intervals[:, 0], settled[:, 1])
     for k, (start, stop) in enumerate(settled):
-        shared = np.minimum(intervals[:, 1], stop) - np.maximum(intervals[:, 0], start)
-        whole = np.maximum(intervals[:, 1], stop) - np.minimum(intervals[:, 0], start)
-        voters = shared >= VOTER_IOU * whole
-        votes = scores[voters] ** VOTER_POWER
+        near, votes = intervals[first[k] : last[k]], scores[first[k] : last[k]] ** VOTER_POWER
+        shared = np.minimum(near[:, 1], stop) - np.maximum(near[:, 0], start)
+        whole = np.maximum(near[:, 1], stop) - np.minimum(near[:, 0], start)
+        votes *= shared >= VOTER_IOU * whole
         if votes.sum() > 0.0:
-            settled[k] = np.round(votes @ intervals[voters] / votes.sum())
+            settled[k] = np.round(votes @ near / votes.sum())
     return settled

@@ -53,7 +53,13 @@ _LONG_ROWS: Final = 20
 """2 s: a few words; steadiness shows only over several of them."""
 _BEFORE_ROWS: Final = (25, 30)
 """The stretch that `rise` compares with: 3 s, which end a second before the row."""
+_TILE_ROWS: Final = 2048
+"""Rows worked on at once: their arrays (160 KB) stay near the processor."""
+_HALO_ROWS: Final = 50
+"""Rows beside a tile that its cues hear: `rise` looks back 4 s."""
 _MINUTE_S: Final = 60
+_LEVEL_QUANTILES: Final = (0.5, 0.8)
+"""The usual level of a minute, and that of its loud parts."""
 _SHAPE_BLOCK_ROWS: Final = 100
 _SHAPE_BLOCKS: Final = 19
 """The usual spectral shape is a median of means over 10 s, over three minutes: scenes may differ."""
@@ -69,25 +75,20 @@ _TREBLE, _HIGHS, _LOWS, _MIDS, _MID_LOWS, _BASS = 15, 12, 8, slice(8, 13), 6, 3
 
 
 def extract_cues(timeline: Timeline) -> Rows:
-    """Return cues [rows, len(CUES)], float32 and finite."""
-    if timeline.rows == 0:
-        return np.empty((0, len(CUES)), dtype=np.float32)
-    level = timeline.column("level_db")
-    first_band = timeline.names.index("band_00_db")
-    bands = timeline.features[:, first_band : first_band + BANDS]
-    harmonic, pitch = timeline.column("harmonicity"), timeline.column("pitch_octave")
-    columns: list[Column] = []
-    shape = np.maximum(bands - level[:, None], -_SHAPE_RANGE_DB)
-    near_shape = _mean(shape, _SHORT_ROWS)
-    columns += _loudness(level)
-    columns += _steadiness(level, shape, harmonic)
-    columns += _colour(near_shape - _usual_shape(shape))
-    columns += [_mean(timeline.column(f"tonality_{region}"), _SHORT_ROWS) for region in ("low", "mid", "high")]
-    columns += [_mean(harmonic, _SHORT_ROWS), _mean(pitch, _SHORT_ROWS), _scream(harmonic, pitch)]
-    columns += [_mean(timeline.column(f"modulation_{m}"), _NEAR_ROWS) for m in range(len(MODULATION_EDGES_HZ) - 1)]
-    columns.append(_mean(timeline.column("gaps"), _NEAR_ROWS))
-    columns += _texture(level, shape, near_shape)
-    return np.stack(columns, axis=1)
+    """Return cues [rows, len(CUES)], float32 and finite; each cue lies in memory by itself."""
+    cues = np.empty((len(CUES), timeline.rows), dtype=np.float32)
+    if timeline.rows:
+        heard = _Columns(timeline)
+        near = _power_mean(heard.level, _NEAR_ROWS)
+        usual_levels, usual_shape = _usual_levels(near), _usual_shape(heard.shape(slice(None)))
+        for first in range(0, timeline.rows, _TILE_ROWS):
+            inner = slice(first, min(timeline.rows, first + _TILE_ROWS))
+            outer = slice(max(0, first - _HALO_ROWS), inner.stop + _HALO_ROWS)
+            part = _cues_of(heard, outer, usual_shape.at(outer))
+            cues[:, inner] = part[:, first - outer.start :][:, : inner.stop - first]
+        for k, usual in enumerate(usual_levels):
+            cues[k] = near - usual
+    return cues.T
 
 
 def smoothed_level_db(timeline: Timeline) -> Column:
@@ -95,19 +96,57 @@ def smoothed_level_db(timeline: Timeline) -> Column:
     return _power_mean(timeline.column("level_db"), _NEAR_ROWS)
 
 
-def _loudness(level: Column) -> list[Column]:
-    near = _power_mean(level, _NEAR_ROWS)
-    usual, loud = _running_quantiles(near, (0.5, 0.8))
+class _Columns:
+    """A timeline's features by name, each [rows] in one piece, whatever their order in memory was."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._columns = np.ascontiguousarray(timeline.features.T)
+        self._at = {name: i for i, name in enumerate(timeline.names)}
+        self.level = self.get("level_db", slice(None))
+
+    def get(self, name: str, part: slice) -> Column:
+        """Return some rows of a feature."""
+        return np.asarray(self._columns[self._at[name], part])
+
+    def shape(self, part: slice) -> Rows:
+        """Return the spectral shape [BANDS, rows] of some rows: dB under the level."""
+        first = self._at["band_00_db"]
+        below = self._columns[first : first + BANDS, part] - self.level[part]
+        return np.asarray(np.maximum(below, np.float32(-_SHAPE_RANGE_DB), out=below))
+
+
+def _cues_of(heard: _Columns, part: slice, usual_shape: Rows) -> Rows:
+    """Return the cues [len(CUES), rows] of some rows; those at the ends of `part` hear one side only.
+
+    The two levels that come first are left at zero: they need the whole recording.
+    """
+    level, shape = heard.get("level_db", part), heard.shape(part)
+    harmonic, pitch = heard.get("harmonicity", part), heard.get("pitch_octave", part)
+    near_shape = _mean(shape, _SHORT_ROWS)
+    columns: list[Column] = [np.zeros_like(level), np.zeros_like(level), _rise(level)]
+    columns += _steadiness(level, shape, harmonic)
+    columns += _colour(near_shape - usual_shape)
+    columns += [_mean(heard.get(f"tonality_{region}", part), _SHORT_ROWS) for region in ("low", "mid", "high")]
+    columns += [_mean(harmonic, _SHORT_ROWS), _mean(pitch, _SHORT_ROWS), _scream(harmonic, pitch)]
+    columns += [
+        _mean(heard.get(f"modulation_{octave}", part), _NEAR_ROWS) for octave in range(len(MODULATION_EDGES_HZ) - 1)
+    ]
+    columns.append(_mean(heard.get("gaps", part), _NEAR_ROWS))
+    columns += _texture(level, shape, near_shape)
+    return np.stack(columns)
+
+
+def _rise(level: Column) -> Column:
     delay, width = _BEFORE_ROWS
     before = np.concatenate((np.full(delay, level[0], dtype=np.float32), _mean(level, width)))[: len(level)]
-    return [near - usual, near - loud, _mean(level, _SHORT_ROWS) - before]
+    return _mean(level, _SHORT_ROWS) - before
 
 
 def _steadiness(level: Column, shape: Rows, harmonic: Column) -> list[Column]:
     swing = _deviation(shape, _LONG_ROWS)
     return [
-        swing.mean(axis=1),
-        swing[:, BANDS // 2 :].mean(axis=1),
+        swing.mean(axis=0),
+        swing[BANDS // 2 :].mean(axis=0),
         _deviation(level, _LONG_ROWS),
         _deviation(harmonic, _LONG_ROWS),
     ]
@@ -115,22 +154,22 @@ def _steadiness(level: Column, shape: Rows, harmonic: Column) -> list[Column]:
 
 def _colour(difference: Rows) -> list[Column]:
     return [
-        np.sqrt(np.square(difference).mean(axis=1)),
-        difference[:, _HIGHS:].mean(axis=1) - difference[:, :_LOWS].mean(axis=1),
-        difference[:, _MIDS].mean(axis=1) - difference[:, :_MID_LOWS].mean(axis=1),
-        difference[:, :_BASS].mean(axis=1),
-        difference[:, _TREBLE:].mean(axis=1),
+        np.sqrt(np.square(difference).mean(axis=0)),
+        difference[_HIGHS:].mean(axis=0) - difference[:_LOWS].mean(axis=0),
+        difference[_MIDS].mean(axis=0) - difference[:_MID_LOWS].mean(axis=0),
+        difference[:_BASS].mean(axis=0),
+        difference[_TREBLE:].mean(axis=0),
     ]
 
 
 def _texture(level: Column, shape: Rows, near_shape: Rows) -> list[Column]:
-    slopes = np.diff(near_shape, axis=1)
-    ripple = np.abs(np.diff(slopes, axis=1)).mean(axis=1)
+    slopes = np.diff(near_shape, axis=0)
+    ripple = np.abs(np.diff(slopes, axis=0)).mean(axis=0)
     powers = np.exp(shape * _NEPERS_PER_DB)
-    shares = [_power_mean(10 * np.log10(powers[:, part].sum(axis=1)), _NEAR_ROWS) for part in _REGIONS]
+    shares = [_power_mean(10 * np.log10(powers[part].sum(axis=0)), _NEAR_ROWS) for part in _REGIONS]
     return [
         _mean(np.abs(np.diff(level, prepend=level[:1])), _LONG_ROWS),
-        _mean(np.abs(np.diff(shape, axis=0, prepend=shape[:1])).mean(axis=1), _LONG_ROWS),
+        _mean(np.abs(np.diff(shape, axis=1, prepend=shape[:, :1])).mean(axis=0), _LONG_ROWS),
         ripple,
         *shares,
     ]
@@ -141,26 +180,26 @@ def _scream(harmonic: Column, pitch: Column) -> Column:
 
 
 def _mean(values: Rows, width: int) -> Rows:
-    """Return the centred running mean over `width` rows along axis 0; at the ends, over what is there.
+    """Return the centred running mean over `width` rows along the last axis; at the ends, over what is there.
 
     Sums of 1, 2, 4 … rows are built from each other: a handful of additions for any width, all in float32.
     """
-    count, before = len(values), width // 2
-    padded = np.zeros((count + width, *values.shape[1:]), dtype=np.float32)
-    padded[before : before + count] = values
-    total = np.zeros_like(values, dtype=np.float32)
+    count, before = values.shape[-1], width // 2
+    padded = np.zeros((*values.shape[:-1], count + width), dtype=np.float32)
+    padded[..., before : before + count] = values
+    total = np.zeros(values.shape, dtype=np.float32)
     power, offset, doubled = 1, 0, padded
     while True:
         if width & power:
-            total += doubled[offset : offset + count]
+            total += doubled[..., offset : offset + count]
             offset += power
         if 2 * power > width:
             break
-        doubled = doubled[:-power] + doubled[power:]
+        doubled = doubled[..., :-power] + doubled[..., power:]
         power *= 2
     start = np.arange(count) - before
     sizes = np.minimum(start + width, count) - np.maximum(start, 0)
-    total /= sizes.reshape(-1, *(1,) * (values.ndim - 1)).astype(np.float32)
+    total /= sizes.astype(np.float32)
     return total
 
 
@@ -175,36 +214,55 @@ def _deviation(values: Rows, width: int) -> Rows:
     return np.sqrt(np.maximum(_mean(np.square(values), width) - np.square(mean), 0.0))
 
 
-def _running_quantiles(values: Column, quantiles: tuple[float, ...]) -> list[Column]:
-    """Return quantiles over a minute around each row, taken each second."""
-    seconds, centres = _blocks(values, ROWS_PER_S)
+def _usual_levels(near: Column) -> list[Column]:
+    """Return the median and the loud part of a minute around each row, taken each second."""
+    seconds = _blocks(near, ROWS_PER_S)
     windows = _windows(seconds, _MINUTE_S + 1)
-    ranks = [round(q * (windows.shape[-1] - 1)) for q in quantiles]
-    ordered = np.partition(windows, ranks, axis=-1)
-    return [_spread(ordered[..., rank], centres, len(values)) for rank in ranks]
+    ordered = np.sort(windows, axis=-1)
+    ranks = [round(q * (windows.shape[-1] - 1)) for q in _LEVEL_QUANTILES]
+    every = slice(0, len(near))
+    return [_Course(ordered[:, rank], ROWS_PER_S, len(near)).at(every) for rank in ranks]
 
 
-def _usual_shape(shape: Rows) -> Rows:
-    blocks, centres = _blocks(shape, _SHAPE_BLOCK_ROWS)
-    medians = np.median(_windows(blocks, _SHAPE_BLOCKS), axis=-1)
-    return np.stack([_spread(medians[:, b], centres, len(shape)) for b in range(shape.shape[1])], axis=1)
+def _usual_shape(shape: Rows) -> "_Course":
+    ordered = np.sort(_windows(_blocks(shape, _SHAPE_BLOCK_ROWS), _SHAPE_BLOCKS), axis=-1)
+    middle = (ordered.shape[-1] - 1) // 2
+    medians = (ordered[..., middle] + ordered[..., ordered.shape[-1] - 1 - middle]) * np.float32(0.5)
+    return _Course(medians, _SHAPE_BLOCK_ROWS, shape.shape[-1])
 
 
-def _blocks(values: Rows, size: int) -> tuple[Rows, NDArray[np.float64]]:
-    """Return means of whole blocks of `size` rows, one block at least, and the rows at their centres."""
-    count = max(1, len(values) // size)
-    used = values[: count * size]
-    means: Rows = used.reshape(count, -1, *values.shape[1:]).mean(axis=1)
-    return means, np.asarray((np.arange(count) + 0.5) * min(size, len(values)) - 0.5)
+class _Course:
+    """Values [..., n] of blocks of `size` rows as a course in time: straight between the middles of the blocks."""
+
+    def __init__(self, values: Rows, size: int, rows: int) -> None:
+        self._values = values
+        self._steps = np.diff(self._values, append=self._values[..., -1:])
+        self._size = min(size, rows)
+        self._rows = rows
+
+    def at(self, part: slice) -> Rows:
+        """Return the values [..., rows] at some rows."""
+        rows = np.arange(*part.indices(self._rows))
+        place = np.clip((rows + 0.5) / self._size - 0.5, 0.0, self._values.shape[-1] - 1)
+        block = place.astype(np.intp)
+        course = np.take(self._steps, block, axis=-1)
+        course *= (place - block).astype(np.float32)
+        course += np.take(self._values, block, axis=-1)
+        return np.asarray(course)
+
+
+def _blocks(values: Rows, size: int) -> Rows:
+    """Return means [..., n] of whole blocks of `size` rows, one block at least."""
+    rows = values.shape[-1]
+    count = max(1, rows // size)
+    used = values[..., : count * size]
+    return np.asarray(used.reshape(*values.shape[:-1], count, -1).mean(axis=-1))
 
 
 def _windows(blocks: Rows, width: int) -> Rows:
     """Return a window of `width` blocks around each block; at the ends, the nearest whole one (all if short)."""
-    width = min(width, len(blocks))
-    windows = sliding_window_view(blocks, width, axis=0)
-    nearest = np.clip(np.arange(len(blocks)) - width // 2, 0, len(blocks) - width)
-    return np.asarray(windows[nearest])
-
-
-def _spread(values: NDArray[np.floating], centres: NDArray[np.float64], rows: int) -> Column:
-    return np.asarray(np.interp(np.arange(rows), centres, values), dtype=np.float32)
+    count = blocks.shape[-1]
+    width = min(width, count)
+    windows = sliding_window_view(blocks, width, axis=-1)
+    nearest = np.clip(np.arange(count) - width // 2, 0, count - width)
+    return np.asarray(windows[..., nearest, :])

@@ -72,11 +72,12 @@ class Tables:
     def log_odds(self, cues: NDArray[np.float32]) -> Values:
         """Return the log-odds [n, models] of `cues` [n, names]."""
         out = np.zeros((len(self._biases), len(cues)), dtype=np.float32)
+        said = np.empty(len(cues), dtype=np.float32)
         for column, low, per_unit, table in self._tables:
-            places = np.clip((cues[:, column] - np.float32(low)) * np.float32(per_unit), 0, TABLE_SIZE - 1)
-            index = places.astype(np.intp)
+            places = (cues[:, column] - np.float32(low)) * np.float32(per_unit)
+            index = np.minimum(np.maximum(places, 0, out=places), TABLE_SIZE - 1, out=places).astype(np.intp)
             for k, values in enumerate(table):
-                out[k] += np.take(values, index)
+                out[k] += np.take(values, index, out=said, mode="clip")
         return np.asarray(out.T + np.array(self._biases))
 
 

@@ -69,6 +69,8 @@ class Hearing:
         self._weights = _checked_weights(options.weights)
         self._model = load_model()
         self._signals = self._model.signals()
+        self._reason_names = [BASE, *self._signals, AUDIENCE]
+        self._reason_weights = [self._weights.get(name, 1.0) for name in self._reason_names]
         self._scale = np.array([self._weights.get(signal, 1.0) for signal in self._signals])
         self._cues, self.level_db = _heard(timeline)
         self._log_odds = self._row_log_odds()
@@ -93,20 +95,21 @@ class Hearing:
         chosen = worthy[picked]
         kinds = tell_kinds(self._model, measures[chosen], judgement.log_odds[chosen])
         shares = judgement.shares(chosen)
+        orders = np.argsort(-np.abs(shares), axis=1, kind="stable")
         return [
             Core(
                 rows=(int(start), int(stop)),
                 peak_row=int(start + np.argmax(self._log_odds[start:stop] + self._audience[start:stop])),
                 score=float(judgement.scores[i]),
                 kind=_with_audience(kind, judgement.sound_scores[i], given),
-                reasons=self._reasons(given),
+                reasons=self._reasons(given[order].tolist(), order.tolist()),
             )
-            for i, kind, given, (start, stop) in zip(chosen, kinds, shares, settled, strict=True)
+            for i, kind, given, order, (start, stop) in zip(chosen, kinds, shares, orders, settled, strict=True)
         ]
 
     def _row_log_odds(self) -> NDArray[np.float64]:
         listeners = self._model.rows
-        log_odds = any_of(Tables(listeners.values(), CUES, self._weights).log_odds(self._cues))
+        log_odds = any_of(_tables(tuple(sorted(self._weights.items()))).log_odds(self._cues))
         nothing = any_of(np.array([[listener.bias for listener in listeners.values()]]))[0]
         return np.where(self.level_db > UNHEARD_DB, log_odds, nothing)
 
@@ -134,15 +137,19 @@ class Hearing:
         """Return the audience's strongest word within each interval."""
         return np.maximum.reduceat(np.append(self._audience, -np.inf), intervals.ravel())[::2]
 
-    def _reasons(self, given: NDArray[np.float64]) -> list[Reason]:
-        """Return what gave the score, the greatest first; what gave nothing is left out."""
-        names = [BASE, *self._signals, AUDIENCE]
-        order = sorted(range(len(names)), key=lambda i: (-abs(given[i]), i))
+    def _reasons(self, given: list[float], order: list[int]) -> list[Reason]:
+        """Return what gave the score, the greatest first as in `order`; what gave nothing is left out."""
         return [
-            Reason(signal=names[i], weight=self._weights.get(names[i], 1.0), contribution=float(given[i]))
-            for i in order
-            if given[i] != 0.0
+            Reason(signal=self._reason_names[i], weight=self._reason_weights[i], contribution=contribution)
+            for i, contribution in zip(order, given, strict=True)
+            if contribution != 0.0
         ]
+
+
+@functools.lru_cache(maxsize=16)
+def _tables(weights: tuple[tuple[str, float], ...]) -> Tables:
+    """Return the look-up tables for some weights; nearly everybody has none of their own."""
+    return Tables(load_model().rows.values(), CUES, dict(weights))
 
 
 @functools.lru_cache(maxsize=1)
