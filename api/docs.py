@@ -49,6 +49,7 @@ h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); padding-bottom: .
 details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; }
 summary { cursor: pointer; padding: .5rem .75rem; overflow-wrap: anywhere; }
 .gist { display: block; padding-left: 1.1rem; color: var(--soft); font-size: .875rem; }
+details[open] .gist { display: none; }
 details > div { padding: 0 .75rem .75rem; }
 code, pre { font: .875rem/1.45 ui-monospace, monospace; }
 pre { background: var(--block); padding: .75rem; border-radius: .375rem; overflow-x: auto; }

@@ -1,69 +1,90 @@
-"""Browsers for tests: opens a page in Chromium (or Firefox) without a window. The page itself reports to the test."""
+"""Chromium for tests of the pages: what it asks other hosts for and what it complains of is written down."""
 
-import contextlib
 import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any, Literal, NoReturn
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect
 
-CHROMIUM = (
-    "--headless=new",
-    "--no-sandbox",  # root, as in a container, has none
+from api.routes.web import BUILT
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",  # it does not start as root otherwise
     "--disable-gpu",
-    "--disable-dev-shm-usage",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
-    "--autoplay-policy=no-user-gesture-required",
+    "--disable-sync",
 )
-FIREFOX = ("--headless", "--no-remote", "--new-instance")
-QUIET_FIREFOX = """\
-user_pref("media.autoplay.default", 0);
-user_pref("browser.shell.checkDefaultBrowser", false);
-user_pref("datareporting.policy.dataSubmissionEnabled", false);
-user_pref("app.update.enabled", false);
-"""
+DESKTOP, PHONE = 1280, 390
+# Says nothing about the page: a busy machine draws late.
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
+# Chromium writes down every answer that is a failure: here of somebody not signed in, and of a service that is away.
+EXPECTED = ("status of 401", "status of 502")
 
 
-def find_chromium() -> str:
-    """Return Chromium's program. Skips the test where there is none; CI has no such excuse."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is not None:
-        return found
-    sentence = "Chromium is not installed; tests/chromium.sh installs it on Debian"
+def unavailable(what: str) -> NoReturn:
+    """Skip where a developer's machine lacks something; CI has no such excuse."""
     if os.environ.get("CI") == "true":
-        raise FileNotFoundError(sentence)
-    pytest.skip(sentence)
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start the machine's Chromium, without a window, in a profile of its own."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        unavailable("Chromium is missing; on Debian: sudo apt-get install chromium")
+    if not (BUILT / "ops.html").exists():
+        unavailable("The pages are not built: make web")
+    return playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS), headless=True)
+
+
+class Watched:
+    """A page, and what went wrong in it without being shown."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self._url = url
+        page.on("console", self._note_message)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.context.route(lambda address: not address.startswith(url), self._refuse)
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not any(each in message.text for each in EXPECTED):
+            self.complaints.append(message.text)
+
+    def _refuse(self, route: Route) -> None:
+        self.complaints.append(f"asked for {route.request.url}")
+        route.abort()
 
 
 @contextmanager
-def page(program: str, url: str, folder: Path) -> Iterator[None]:
-    """Show a page, in a profile of its own inside `folder`, while the block runs."""
-    profile = folder / "profile"
-    profile.mkdir()
-    if "firefox" in program:
-        (profile / "user.js").write_text(QUIET_FIREFOX, encoding="ascii")
-        arguments: tuple[str, ...] = (*FIREFOX, "--profile", str(profile))
-    else:
-        arguments = (*CHROMIUM, f"--user-data-dir={profile}")
-    with (folder / "browser.log").open("wb") as log:
-        # A session of its own: browsers are many processes, which all have to go.
-        process = subprocess.Popen(
-            [program, *arguments, url], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            yield
-        finally:
-            end_session(process)
-
-
-def end_session(process: "subprocess.Popen[bytes]") -> None:
-    """End a process with all that it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
+def visiting(
+    browser: Browser, url: str, *, width: int = DESKTOP, scheme: Literal["light", "dark"] = "light", **options: Any
+) -> Iterator[Watched]:
+    """Open a page as a new visitor; the block fails when the page complained or asked another host for something."""
+    is_phone = width < DESKTOP
+    context: BrowserContext = browser.new_context(
+        base_url=url,
+        viewport={"width": width, "height": 844},
+        color_scheme=scheme,
+        is_mobile=is_phone,
+        has_touch=is_phone,
+        locale="en-GB",
+        timezone_id="UTC",
+        **options,
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    try:
+        watched = Watched(context.new_page(), url)
+        yield watched
+        assert watched.complaints == []
+    finally:
+        context.close()
