@@ -20,7 +20,8 @@ from services.settings import Settings
 from storage.keys import source_key
 from storage.store import Store
 
-WAIT_S = 40.0
+WAIT_S = 90.0
+"""When to give up. On a machine with many times more work than cores, a process alone takes half of this to start."""
 COMMAND = "from cli.main import main; main()"
 
 
