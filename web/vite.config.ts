@@ -29,6 +29,7 @@ export default defineConfig({
     // A data: address would need a wider content security policy.
     assetsInlineLimit: 0,
     rolldownOptions: {
+      checks: { bundlerTimings: false },
       // One document a page.
       input: { ops: fileURLToPath(new URL('ops.html', import.meta.url)) },
     },

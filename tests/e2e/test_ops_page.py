@@ -168,6 +168,7 @@ def test_all_that_match_are_counted_and_then_retried(operator: Page, database: D
     expect(dialog).to_contain_text("3 dead jobs match")
     operator.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
+    expect(operator.get_by_role("button", name="Retry")).to_be_focused()
     assert rows(database, "SELECT 1 FROM jobs WHERE state = 'queued'") == []
     operator.get_by_role("button", name="Retry").click()
     dialog.get_by_role("button", name="Retry 3 jobs").click()

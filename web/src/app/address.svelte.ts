@@ -16,6 +16,7 @@ class Address {
 
   /** Go to an address of this page. `isReplacing` leaves no step to go back to: for filters while they are set. */
   go(href: string, { isReplacing = false } = {}): void {
+    if (href === window.location.pathname + window.location.search) return;
     if (isReplacing) history.replaceState(null, '', href);
     else history.pushState(null, '', href);
     const pathBefore = this.path;
