@@ -58,7 +58,7 @@ def probe_media(media: Media) -> Probe:
     if selection is None:
         kinds = sorted({s.type for s in container.streams})
         raise MediaError(NO_STREAMS, f"it holds only: {', '.join(kinds)}" if kinds else "")
-    problems: list[Problem] = []
+    problems = list(media.salvage.problems) if media.salvage is not None else []
     zero = zero_s(container)
     look = _Look(media, selection.video)
     streams = [_describe(stream, look if stream is selection.video else None, zero) for stream in container.streams]
@@ -70,8 +70,8 @@ def probe_media(media: Media) -> Probe:
         container=container.format.name,
         duration_s=float(duration),
         start_s=float(zero),
-        size_bytes=media.size_bytes,
-        bit_rate=container.bit_rate or (int(media.size_bytes * 8 / duration) if duration > 0 else None),
+        size_bytes=media.file_bytes,
+        bit_rate=container.bit_rate or (int(media.file_bytes * 8 / duration) if duration > 0 else None),
         streams=streams,
         video=video,
         audio=audio,
@@ -242,6 +242,9 @@ def _shortened(
         raise MediaError(TRUNCATED, "its header is here, but nothing of what was recorded")
     if clock.jumps:
         problems.append(_restarts(len(clock.jumps)))
+    if shortfall.is_of_index:
+        problems.append(_problem("truncated", "The file ends inside its index (moov): some of its tracks are lost."))
+        return there
     if stated is not None and stated > there + SLACK_S:
         whole = f"{float(stated):.1f} s"
     elif shortfall.announced_bytes is not None:

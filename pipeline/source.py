@@ -4,13 +4,15 @@ FFmpeg gets a file object from us, no address: it can open nothing by itself (no
 external data reference), whatever a file says.
 """
 
+import contextlib
+import errno
 import io
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import av
 import av.container
@@ -29,9 +31,13 @@ from pipeline.errors import (
     Cause,
     MediaError,
 )
-from pipeline.reading.isobmff import read_layout
+from pipeline.reading.isobmff import Layout, read_layout
 from pipeline.reading.packets import PacketIndex
+from pipeline.reading.prefixed import PrefixedReader
 from pipeline.reading.ranges import NO_SUCH_PLACE, RangeLog, RangeReader
+from pipeline.reading.reader import Reader
+from pipeline.reading.salvage import Salvage, salvage
+from pipeline.reading.streams import is_usable
 from pipeline.types import Source
 
 BUFFER_BYTES = 128 * 1024
@@ -51,31 +57,6 @@ _PLAYLIST = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _CONTAINER_OPTIONS = {"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist": ""}
-
-
-class Reader(Protocol):
-    """A seekable file that counts what it reads."""
-
-    bytes_read: int
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of the file."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move the position."""
-
-    def tell(self) -> int:
-        """Return the position."""
-
-    def ranges_read(self) -> list[tuple[int, int]]:
-        """Return what has been read so far as (first byte, byte after the last), merged, in order."""
-
-    def close(self) -> None:
-        """Let go of the file."""
 
 
 class FileReader(io.FileIO):
@@ -110,7 +91,10 @@ class FileReader(io.FileIO):
 
 
 class Media:
-    """An open recording: the container for PyAV and the reader below it."""
+    """An open recording: the container for PyAV and the reader below it.
+
+    `salvage` is what made a file readable whose own index is lost; its bytes stand before the file's then.
+    """
 
     def __init__(
         self,
@@ -118,11 +102,13 @@ class Media:
         container: "av.container.InputContainer",
         reader: Reader,
         index: PacketIndex | None = None,
+        salvage: Salvage | None = None,
     ) -> None:
         self.source = source
         self.container = container
         self.reader = reader
         self.index = index
+        self.salvage = salvage
 
     @property
     def bytes_read(self) -> int:
@@ -131,8 +117,13 @@ class Media:
 
     @property
     def size_bytes(self) -> int:
-        """The size of the file."""
+        """The size of what is read: the file, and what stands before it."""
         return self.reader.size_bytes
+
+    @property
+    def file_bytes(self) -> int:
+        """The size of the file itself."""
+        return self.size_bytes - (len(self.salvage.beginning) if self.salvage is not None else 0)
 
 
 def as_source(source: Source | str | Path) -> Source:
@@ -153,15 +144,21 @@ def open_media(source: Source | str | Path, *, index: PacketIndex | None = None)
 
     MediaError: EMPTY, NOT_MEDIA, FORBIDDEN_FORMAT (playlists and the like), TRUNCATED, NO_INDEX, READ_FAILED.
     """
+    source = as_source(source)
     reader = open_reader(source)
     if index is not None and index.size_bytes != reader.size_bytes:
         index = None  # of another file
     if index is not None and isinstance(reader, RangeReader):
         reader.know(index.header)
+    found = index.salvage if index is not None else None
     try:
-        container = _open_container(reader)
+        container = None if found is not None else _open_container(reader)
+        if container is None:
+            found = found or _salvage(reader, source)
+            reader = PrefixedReader(found.beginning, reader)
+            container = _open_salvaged(reader)
         try:
-            yield Media(as_source(source), container, reader, index)
+            yield Media(source, container, reader, index, found)
         finally:
             container.close()
     finally:
@@ -211,20 +208,59 @@ def _refuse_nested(url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
     raise MediaError(FORBIDDEN_FORMAT, f"it refers to {url[:80]!r}")
 
 
-def _open_container(reader: Reader) -> "av.container.InputContainer":
+def _open_container(reader: Reader) -> "av.container.InputContainer | None":
+    """Open a file; None for one whose index is missing or damaged. MediaError for what is no media at all."""
     if _PLAYLIST.match(_head(reader)):
         raise MediaError(FORBIDDEN_FORMAT)
     try:
-        return av.open(
-            reader,
-            mode="r",
-            container_options=_CONTAINER_OPTIONS,
-            metadata_errors="replace",
-            buffer_size=BUFFER_BYTES,
-            io_open=_refuse_nested,
-        )
+        container = _open_with_av(reader)
     except AV_ERRORS as exc:
-        raise _why_unreadable(reader) from exc
+        if not read_layout(reader, reader.size_bytes).is_isobmff:
+            raise MediaError(NOT_MEDIA) from exc
+        return None
+    if any(is_usable(stream) for stream in container.streams):
+        return container
+    position = reader.tell()
+    if not read_layout(reader, reader.size_bytes).moov_is_cut:
+        reader.seek(position)
+        return container
+    container.close()
+    return None
+
+
+def _open_with_av(reader: Reader) -> "av.container.InputContainer":
+    return av.open(
+        reader,
+        mode="r",
+        container_options=_CONTAINER_OPTIONS,
+        metadata_errors="replace",
+        buffer_size=BUFFER_BYTES,
+        io_open=_refuse_nested,
+    )
+
+
+def _salvage(reader: Reader, source: Source) -> Salvage:
+    """Return what makes a file readable: what is stored with the source, or what a search in it finds."""
+    if source.index is not None:
+        with contextlib.suppress(ValueError):
+            stored = PacketIndex.load(Path(source.index))
+            if stored.salvage is not None and stored.size_bytes == reader.size_bytes:
+                return stored.salvage
+    layout = read_layout(reader, reader.size_bytes)
+    try:
+        return salvage(reader, layout)
+    except MediaError as exc:
+        if exc.cause is not NO_INDEX:
+            raise
+        raise _why_unreadable(layout, exc) from exc
+
+
+def _open_salvaged(reader: Reader) -> "av.container.InputContainer":
+    reader.seek(0)
+    try:
+        return _open_with_av(reader)
+    except AV_ERRORS as exc:
+        raise MediaError(NO_INDEX, "what was found in its data cannot be decoded") from exc
 
 
 def _head(reader: Reader) -> bytes:
@@ -233,24 +269,22 @@ def _head(reader: Reader) -> bytes:
     return head.removeprefix(b"\xef\xbb\xbf")
 
 
-def _why_unreadable(reader: Reader) -> MediaError:
-    """Say why FFmpeg could not open a file, from its outer structure."""
-    layout = read_layout(reader, reader.size_bytes)
-    if not layout.is_isobmff:
-        return MediaError(NOT_MEDIA)
-    if layout.missing_bytes:
+def _why_unreadable(layout: Layout, why: MediaError) -> MediaError:
+    """Say why a file could not be opened, from its outer structure and from why it cannot be salvaged."""
+    has_data = any(kind == "mdat" for kind, _, _ in layout.boxes)
+    if layout.has_moov and not layout.missing_bytes:
+        return MediaError(NOT_MEDIA, "its index (moov) is damaged")
+    if layout.missing_bytes and (layout.has_moov or not has_data):
         announced = layout.size_bytes + layout.missing_bytes
         return MediaError(TRUNCATED, f"{layout.size_bytes} of {announced} bytes are here")
-    if not layout.has_moov:
-        return MediaError(NO_INDEX)
-    return MediaError(NOT_MEDIA, "its index (moov) is damaged")
+    return why
 
 
 _CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
     (av.error.MemoryError, OUT_OF_MEMORY),
     (MemoryError, OUT_OF_MEMORY),
 )
-_NO_SPACE_ERRNO = 28
+_NO_SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def as_media_error(
@@ -262,7 +296,7 @@ def as_media_error(
     for kind, cause in _CAUSES:
         if isinstance(exc, kind):
             return MediaError(cause, stream=stream, time_s=time_s)
-    if getattr(exc, "errno", None) == _NO_SPACE_ERRNO:
+    if getattr(exc, "errno", None) in _NO_SPACE_ERRNOS:
         return MediaError(NO_SPACE)
     detail = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
     return MediaError(otherwise, detail, stream=stream, time_s=time_s)

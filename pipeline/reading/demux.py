@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 
 from pipeline.listening.clock import BACKWARD_S, FORWARD_S, RESTARTING_FORMATS, offset_at
+from pipeline.reading.prefixed import PrefixedReader
 from pipeline.reading.ranges import BLOCK_BYTES, RangeReader
 from pipeline.reading.streams import AV_TIME_BASE, Selection, is_usable, zero_s
 from pipeline.source import AV_ERRORS, Media, as_media_error
@@ -137,7 +138,7 @@ class Demuxer:
     def _prefetch(self, start_s: Fraction, end_s: Fraction) -> None:
         """Fetch what the index says is needed in a few large requests."""
         index, reader = self.media.index, self.media.reader
-        if index is None or not isinstance(reader, RangeReader):
+        if index is None or not isinstance(reader, RangeReader | PrefixedReader):
             return
         for begin, length in index.ranges(start_s - AUDIO_PREROLL_S, end_s, gap_bytes=BLOCK_BYTES):
             reader.prefetch(begin, length)
@@ -167,8 +168,8 @@ def to_start(media: Media) -> None:
     if not may_restart(media):
         # By the stream that starts first: the places that Matroska knows of others may all lie behind its beginning.
         started = [s for s in container.streams if s.start_time is not None]
-        first = min(started, key=lambda s: s.start_time * _base(s), default=None)
-        begin = floor(zero_s(container) / AV_TIME_BASE) if first is None else first.start_time
+        first = min(started, key=lambda s: (s.start_time or 0) * _base(s), default=None)
+        begin = floor(zero_s(container) / AV_TIME_BASE) if first is None else first.start_time or 0
         for target in (begin - 1, begin):  # without an index of its own (FLV), FFmpeg finds nothing before the first
             with contextlib.suppress(*AV_ERRORS):
                 container.seek(target, stream=first)

@@ -70,7 +70,7 @@ def _needs_index(media: Media, source: Source) -> bool:
 
 def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketIndex:
     layout = outer_layout(media)
-    header = _header(media)
+    header = _header(media) if media.salvage is None else []  # what was written for it stands in for it
     streams = [s for s in media.container.streams if is_usable(s)]
     duration = stated_duration(media, layout)
     clock = ClockRepair()
@@ -83,12 +83,13 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
         packets, measured = _from_reading(media, streams, clock, on_progress)
         duration = measured if duration is None or clock.jumps or is_short else duration
     return PacketIndex(
-        size_bytes=media.size_bytes,
+        size_bytes=media.file_bytes,
         zero_s=zero_s(media.container),
         duration_s=duration or Fraction(0),
         streams=packets,
         header=header,
         jumps=clock.jumps,
+        salvage=media.salvage,
     )
 
 

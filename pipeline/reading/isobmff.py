@@ -55,6 +55,11 @@ class Layout(Struct, frozen=True, kw_only=True):
         return "moov" in kinds and "mdat" in kinds and kinds.index("mdat") < kinds.index("moov")
 
     @property
+    def moov_is_cut(self) -> bool:
+        """Whether the file ends inside its index."""
+        return any(kind == "moov" and end > self.size_bytes for kind, _, end in self.boxes)
+
+    @property
     def missing_bytes(self) -> int:
         """How many bytes the boxes announce beyond the end of the file; 0 when it is whole."""
         return max([end - self.size_bytes for _, _, end in self.boxes] + [0])

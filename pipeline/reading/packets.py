@@ -15,6 +15,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from pipeline.listening.clock import Jump
+from pipeline.reading.salvage import Salvage
+from pipeline.types import Problem
 
 FORMAT_VERSION = 1
 UNKNOWN_SIZE = 0
@@ -75,7 +77,8 @@ class StreamPackets:
 class PacketIndex:
     """Where the packets of a recording lie, by container index; `header` are the bytes that opening it reads.
 
-    `jumps` say where the recording's clock starts again; times here are straightened already.
+    `jumps` say where the recording's clock starts again; times here are straightened already. With `salvage`, places
+    count from its first byte; `size_bytes` is the file's own size all the same.
     """
 
     def __init__(  # noqa: PLR0913 - one for each thing that is kept
@@ -87,13 +90,19 @@ class PacketIndex:
         streams: dict[int, StreamPackets],
         header: list[tuple[int, bytes]],
         jumps: list[Jump] | None = None,
+        salvage: Salvage | None = None,
     ) -> None:
+        self.salvage = salvage
         self.jumps = jumps or []
         self.size_bytes = size_bytes
         self.zero_s = zero_s
         self.duration_s = duration_s
         self.streams = streams
         self.header = header
+
+    @property
+    def _end_bytes(self) -> int:
+        return self.size_bytes + (len(self.salvage.beginning) if self.salvage is not None else 0)
 
     def keyframes(self, stream: int) -> list[float]:
         """Return when the keyframes of a stream are shown, in seconds from the recording's start; KeyError without."""
@@ -108,7 +117,7 @@ class PacketIndex:
         """
         spans: list[tuple[int, int]] = []
         for packets in self.streams.values():
-            spans += _spans(packets, packets.stretch(start_s, end_s), self.size_bytes)
+            spans += _spans(packets, packets.stretch(start_s, end_s), self._end_bytes)
         begin = end = -1
         for first, last in sorted(spans):
             if begin >= 0 and first <= end + gap_bytes:
@@ -130,6 +139,8 @@ class PacketIndex:
             streams={index: _pack(packets) for index, packets in self.streams.items()},
             header=[(offset, zlib.compress(content, _ZLIB_LEVEL)) for offset, content in self.header],
             jumps=[(position, str(offset)) for position, offset in self.jumps],
+            beginning=zlib.compress(self.salvage.beginning, _ZLIB_LEVEL) if self.salvage is not None else b"",
+            problems=self.salvage.problems if self.salvage is not None else [],
         )
         path.write_bytes(msgspec.msgpack.encode(stored))
 
@@ -147,6 +158,7 @@ class PacketIndex:
                 streams={index: _unpack(packed) for index, packed in stored.streams.items()},
                 header=[(offset, zlib.decompress(content)) for offset, content in stored.header],
                 jumps=[(position, Fraction(offset)) for position, offset in stored.jumps],
+                salvage=Salvage(zlib.decompress(stored.beginning), stored.problems) if stored.beginning else None,
             )
         except (OSError, msgspec.MsgspecError, zlib.error, ZeroDivisionError) as exc:
             raise ValueError(f"no packet index: {exc}") from exc
@@ -173,6 +185,8 @@ class _Stored(Struct, frozen=True):
     streams: dict[int, _Packed]
     header: list[tuple[int, bytes]]
     jumps: list[tuple[int, str]] = []
+    beginning: bytes = b""
+    problems: list[Problem] = []
 
 
 def _pack(packets: StreamPackets) -> _Packed:

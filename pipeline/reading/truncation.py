@@ -13,8 +13,9 @@ from fractions import Fraction
 from msgspec import Struct
 
 from pipeline.reading.isobmff import Layout
+from pipeline.reading.reader import Reader
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
-from pipeline.source import AV_ERRORS, Media, Reader
+from pipeline.source import AV_ERRORS, Media
 
 TAIL_BYTES = 256 * 1024
 """Where the last page, tag or fragment header is looked for: an Ogg page has 64 KiB at most."""
@@ -36,6 +37,8 @@ class Shortfall(Struct, frozen=True, kw_only=True):
     """A file ends early. `announced_bytes` is how long it should be, None where nothing tells."""
 
     announced_bytes: int | None = None
+    is_of_index: bool = False
+    """All that was recorded is there, but not all of the index that tells where."""
 
 
 def find_shortfall(media: Media, layout: Layout) -> Shortfall | None:
@@ -49,7 +52,9 @@ def find_shortfall(media: Media, layout: Layout) -> Shortfall | None:
         return _flac(media)
     if "mov" in formats and not layout.is_fragmented:
         missing = layout.missing_bytes
-        return Shortfall(announced_bytes=layout.size_bytes + missing) if missing else None
+        return (
+            Shortfall(announced_bytes=layout.size_bytes + missing, is_of_index=layout.moov_is_cut) if missing else None
+        )
     if check is None:
         return None
     reader = media.reader

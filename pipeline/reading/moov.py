@@ -1,0 +1,130 @@
+"""Writes the beginning of an MP4 file (`ftyp`, `moov`, the head of `mdat`) for media data that lies behind it.
+
+Source: ISO/IEC 14496-12 (boxes), ISO/IEC 14496-14 (`esds`), ISO/IEC 14496-15 (`avc1`, `hvc1`).
+"""
+
+import struct
+from fractions import Fraction
+from itertools import groupby
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+MOVIE_SCALE = 90_000
+MDAT_HEAD_BYTES = 16
+_MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+_LANGUAGE = 0x55C4
+"""`und`, three letters of five bits each."""
+
+
+class Track(Struct, frozen=True, kw_only=True):
+    """One track. `position` and `size` of its samples in bytes; one duration, in ticks, for all of them."""
+
+    sample_entry: bytes
+    is_video: bool
+    scale: int
+    """Ticks a second."""
+    duration: int
+    position: Ints
+    size: Ints
+    shift: Ints | None = None
+    """How many ticks later than decoded each sample is shown, 0 or more."""
+    keys: Ints | None = None
+    """Numbers of the samples, from 0, where decoding can begin; None for all."""
+    start: int = 0
+    """The tick that is time 0 of the recording."""
+    shown: int
+    """How many ticks from there on are shown."""
+    width: int = 0
+    height: int = 0
+
+
+def video_entry(name: bytes, width: int, height: int, configuration: tuple[bytes, bytes]) -> bytes:
+    """Return the sample entry of a video track."""
+    fields = struct.pack(">6xH16xHHIIIH32xHh", 1, width, height, 0x480000, 0x480000, 0, 1, 24, -1)
+    return _box(name, fields, _box(*configuration))
+
+
+def aac_entry(rate: int, channels: int, specific: bytes) -> bytes:
+    """Return the sample entry of an AAC track."""
+    decoder = _descriptor(4, struct.pack(">BBxHII", 0x40, 0x15, 0, 0, 0), _descriptor(5, specific))
+    stream = _descriptor(3, struct.pack(">HB", 1, 0), decoder, _descriptor(6, b"\x02"))
+    fields = struct.pack(">6xH8xHH4xI", 1, channels, 16, rate << 16 if rate < 1 << 16 else 0)
+    return _box(b"mp4a", fields, _full(b"esds", stream))
+
+
+def write_beginning(tracks: list[Track], media_bytes: int) -> bytes:
+    """Return what goes before `media_bytes` of data; positions of samples count from the data's first byte."""
+    brands = _box(b"ftyp", b"isom", struct.pack(">I", 512), b"isomiso2mp41")
+    length = len(brands) + len(_moov(tracks, 0)) + MDAT_HEAD_BYTES
+    head = struct.pack(">I4sQ", 1, b"mdat", media_bytes + MDAT_HEAD_BYTES)
+    return brands + _moov(tracks, length) + head
+
+
+def _moov(tracks: list[Track], base: int) -> bytes:
+    longest = max(_shown(track) for track in tracks)
+    head = struct.pack(">IIII", 0, 0, MOVIE_SCALE, min(longest, 0xFFFFFFFF)) + struct.pack(">IH10x", 0x10000, 0x100)
+    header = _full(b"mvhd", head, _MATRIX, struct.pack(">24xI", len(tracks) + 1))
+    return _box(b"moov", header, *(_trak(track, number + 1, base) for number, track in enumerate(tracks)))
+
+
+def _shown(track: Track) -> int:
+    """Return the length of what is shown, in ticks of the movie."""
+    return int(Fraction(track.shown, track.scale) * MOVIE_SCALE)
+
+
+def _trak(track: Track, number: int, base: int) -> bytes:
+    volume = 0 if track.is_video else 0x100
+    fields = struct.pack(">IIIIIQHHHH", 0, 0, number, 0, min(_shown(track), 0xFFFFFFFF), 0, 0, 0, volume, 0)
+    size = struct.pack(">II", track.width << 16, track.height << 16)
+    edit = _full(b"elst", struct.pack(">IIiI", 1, min(_shown(track), 0xFFFFFFFF), track.start, 0x10000))
+    return _box(b"trak", _full(b"tkhd", fields, _MATRIX, size, flags=3), _box(b"edts", edit), _mdia(track, base))
+
+
+def _mdia(track: Track, base: int) -> bytes:
+    ticks = len(track.size) * track.duration
+    header = _full(b"mdhd", struct.pack(">QQIQHH", 0, 0, track.scale, ticks, _LANGUAGE, 0), version=1)
+    kind = b"vide" if track.is_video else b"soun"
+    handler = _full(b"hdlr", b"\0\0\0\0", kind, b"\0" * 13)
+    media = _full(b"vmhd", b"\0" * 8, flags=1) if track.is_video else _full(b"smhd", b"\0" * 4)
+    here = _box(b"dinf", _full(b"dref", struct.pack(">I", 1), _full(b"url ", flags=1)))
+    return _box(b"mdia", header, handler, _box(b"minf", media, here, _stbl(track, base)))
+
+
+def _stbl(track: Track, base: int) -> bytes:
+    count = len(track.size)
+    first = np.flatnonzero(np.diff(track.position, prepend=-1) != np.concatenate(([-1], track.size[:-1])))
+    lengths = np.diff(first, append=count)
+    tables = [
+        _full(b"stsd", struct.pack(">I", 1), track.sample_entry),
+        _full(b"stts", struct.pack(">III", 1, count, track.duration)),
+    ]
+    if track.shift is not None:
+        runs = [(len(list(group)), shift) for shift, group in groupby(track.shift.tolist())]
+        tables.append(_full(b"ctts", struct.pack(">I", len(runs)), np.array(runs, ">u4").tobytes()))
+    if track.keys is not None:
+        tables.append(_full(b"stss", struct.pack(">I", len(track.keys)), (track.keys + 1).astype(">u4").tobytes()))
+    changes = np.flatnonzero(np.diff(lengths, prepend=0))
+    chunks = np.stack((changes + 1, lengths[changes], np.ones_like(changes)), axis=1)
+    tables += [
+        _full(b"stsc", struct.pack(">I", len(chunks)), chunks.astype(">u4").tobytes()),
+        _full(b"stsz", struct.pack(">II", 0, count), track.size.astype(">u4").tobytes()),
+        _full(b"co64", struct.pack(">I", len(first)), (track.position[first] + base).astype(">u8").tobytes()),
+    ]
+    return _box(b"stbl", *tables)
+
+
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return struct.pack(">I4s", len(content) + 8, kind) + content
+
+
+def _full(kind: bytes, *parts: bytes, version: int = 0, flags: int = 0) -> bytes:
+    return _box(kind, struct.pack(">I", version << 24 | flags), *parts)
+
+
+def _descriptor(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return struct.pack(">BB", tag, len(content)) + content

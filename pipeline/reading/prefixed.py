@@ -1,0 +1,77 @@
+"""Reads a file as if other bytes stood before it: a new index in front of media data whose own is lost."""
+
+import io
+import os
+
+from pipeline.reading.ranges import NO_SUCH_PLACE, RangeLog, RangeReader
+from pipeline.reading.reader import Reader
+
+
+class PrefixedReader(io.RawIOBase):
+    """A reader over `beginning` followed by the whole of another reader, which it closes with itself."""
+
+    def __init__(self, beginning: bytes, inner: Reader) -> None:
+        super().__init__()
+        self._beginning = beginning
+        self._inner = inner
+        self._position = 0
+        self._log = RangeLog()
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken from disk or network."""
+        return self._inner.bytes_read
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of both parts."""
+        return len(self._beginning) + self._inner.size_bytes
+
+    def readable(self) -> bool:
+        """Return True: this file can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True: every position can be reached."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position of the next read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move the position; a place that cannot be is answered as FFmpeg expects it."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size_bytes}[whence]
+        if base + offset < 0:
+            return NO_SUCH_PLACE
+        self._position = base + offset
+        return self._position
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes."""
+        if size < 0:
+            size = max(0, self.size_bytes - self._position)
+        content = self._beginning[self._position : self._position + size]
+        if len(content) < size:
+            place = max(0, self._position - len(self._beginning))
+            if self._inner.tell() != place:
+                self._inner.seek(place)
+            content += self._inner.read(size - len(content))
+        self._log.note(self._position, len(content))
+        self._position += len(content)
+        return content
+
+    def ranges_read(self) -> list[tuple[int, int]]:
+        """Return what has been read so far, merged, in order."""
+        return self._log.merged()
+
+    def prefetch(self, start: int, length: int) -> None:
+        """Fetch a range that will be needed, where that saves requests."""
+        if isinstance(self._inner, RangeReader):
+            begin = start - len(self._beginning)
+            self._inner.prefetch(max(0, begin), length + min(0, begin))
+
+    def close(self) -> None:
+        """Close the file below."""
+        self._inner.close()
+        super().close()

@@ -1,0 +1,180 @@
+"""MP4 and MOV files whose index (moov) was never written, or is cut off: what can be told from their data is played."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_audio import applause, mixed, speech, write_audio
+from media_video import AAC, H264, H264_B, complaints, likeness_db, pictures_of, record, run_ffmpeg, sync_of
+from range_server import serve_ranges
+
+from pipeline.cut import cut
+from pipeline.errors import MediaError
+from pipeline.ingest import detect, ingest
+from pipeline.probe import probe
+from pipeline.progress import Meter
+from pipeline.types import DetectOptions, DetectTask, IngestTask, Source
+
+REPEATED = ("-g", "25", "-x264-params", "repeat-headers=1")
+HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-x265-params",
+        "log-level=none:repeat-headers=1:keyint=25:bframes=3")  # fmt: skip
+NTSC = Fraction(30000, 1001)
+FRAME_S = 1 / 25
+
+
+def without_index(whole: Path, *, lost_bytes: int = 0) -> Path:
+    """Cut an MP4 off where its index begins, or some bytes before, as a recorder leaves it whose battery fell out."""
+    data = whole.read_bytes()
+    at = data.rindex(b"moov") - 4 - lost_bytes
+    head = data.index(b"mdat") - 4
+    broken = whole.with_name(f"broken{whole.suffix}")
+    # Recorders write the size of the data when they stop.
+    broken.write_bytes(data[:head] + b"\0\0\0\0" + data[head + 4 : at])
+    return broken
+
+
+def codes(path: Path) -> set[str]:
+    return {problem.code for problem in probe(path).problems}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "video", "rate", "sound_rate", "channels"),
+    [
+        (".mp4", (*H264_B, *REPEATED), Fraction(25), 48_000, 1),
+        (".mov", (*H264_B, *REPEATED), Fraction(25), 44_100, 2),
+        (".mp4", (*H264, "-g", "25", "-x264-params", "repeat-headers=1:slices=4"), NTSC, 48_000, 2),
+        (".mp4", (*H264_B, "-g", "25", "-x264-params", "repeat-headers=1:force-cfr=1"), Fraction(50), 32_000, 1),
+        (".mp4", HEVC, Fraction(25), 48_000, 2),
+        (".mp4", (*H264_B, *REPEATED, "-flags", "+ilme+ildct"), Fraction(25), 48_000, 1),
+    ],
+)
+def test_recording_without_index_is_played_in_step(  # noqa: PLR0913, PLR0917 - one for each property of a recording
+    tmp_path: Path, suffix: str, video: tuple[str, ...], rate: Fraction, sound_rate: int, channels: int
+) -> None:
+    whole = record(
+        tmp_path / f"whole{suffix}", seconds=12, rate=rate, video=video, sound_rate=sound_rate, channels=channels
+    )
+    broken = without_index(whole)
+    found = probe(broken)
+    assert found.duration_s == pytest.approx(12, abs=0.1)
+    assert found.size_bytes == broken.stat().st_size
+    assert {"salvaged", "sound_salvaged"} <= {problem.code for problem in found.problems}
+    sound = found.stream(found.audio or 0)
+    assert (sound.sample_rate, sound.channels) == (sound_rate, channels)
+    out = tmp_path / "clip.mp4"
+    cut(broken, start_s=6.3, end_s=9.3, out=out)
+    assert complaints(out) == ""
+    first = int(6.3 * rate + 1e-6)
+    assert [p.number for p in pictures_of(out)] == list(range(first, first + round(3 * rate)))
+    sync = sync_of(out, rate=rate, recorded_rate=sound_rate)
+    assert max(abs(sync.at_start_s), abs(sync.at_end_s)) < 1 / rate
+    assert likeness_db(whole, out) > 28
+
+
+@pytest.mark.parametrize("accuracy", ["exact", "fast", "encode"])
+def test_data_that_breaks_off_inside_a_picture_loses_only_that_one(tmp_path: Path, accuracy: str) -> None:
+    whole = record(tmp_path / "whole.mp4", seconds=6, video=(*H264_B, *REPEATED))
+    broken = without_index(whole, lost_bytes=9000)
+    found = probe(broken)
+    assert 4 < found.duration_s < 6
+    out = tmp_path / "clip.mp4"
+    cut(broken, start_s=1.2, end_s=3.2, out=out, accuracy=accuracy)  # type: ignore[arg-type] # one of the three
+    numbers = [p.number for p in pictures_of(out)]
+    assert numbers[-50:] == list(range(30, 80))[-len(numbers[-50:]) :]
+    assert complaints(out) == ""
+
+
+def test_index_that_is_cut_off_still_lends_its_settings(tmp_path: Path) -> None:
+    """The parameter sets stand only in the index here, whose first track is there and whose second is not."""
+    whole = record(tmp_path / "whole.mp4", seconds=6, video=(*H264_B, "-g", "25"))
+    data = whole.read_bytes()
+    at = data.index(b"avcC", data.rindex(b"moov")) + 70
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(data[:at])
+    assert "salvaged" in codes(broken)
+    out = tmp_path / "clip.mp4"
+    cut(broken, start_s=1.2, end_s=3.2, out=out)
+    assert [p.number for p in pictures_of(out)] == list(range(30, 80))
+    assert complaints(out) == ""
+
+
+def test_settings_that_only_the_index_held_are_named(tmp_path: Path) -> None:
+    broken = without_index(record(tmp_path / "whole.mp4", seconds=2, video=(*H264_B, "-g", "25")))
+    with pytest.raises(MediaError) as caught:
+        probe(broken)
+    assert caught.value.code == "moov_missing"
+    assert "SPS, PPS" in caught.value.message
+    assert "another recording of the same device" in caught.value.message
+
+
+def test_sound_that_cannot_be_told_is_said_to_be_lost(tmp_path: Path) -> None:
+    video = (*H264_B, *REPEATED)
+    broken = without_index(record(tmp_path / "whole.mov", seconds=4, video=video, audio=("-c:a", "pcm_s16le")))
+    found = probe(broken)
+    assert found.audio is None
+    assert {"salvaged", "sound_lost"} <= {problem.code for problem in found.problems}
+    out = tmp_path / "clip.mp4"
+    cut(broken, start_s=1.2, end_s=3.2, out=out)
+    assert [p.number for p in pictures_of(out)] == list(range(30, 80))
+
+
+def test_file_of_sound_alone_without_index_says_why_not(tmp_path: Path) -> None:
+    broken = without_index(record(tmp_path / "memo.m4a", seconds=4, video=None, audio=AAC))
+    with pytest.raises(MediaError) as caught:
+        probe(broken)
+    assert caught.value.code == "moov_missing"
+
+
+@pytest.mark.parametrize("where", ["file", "url"])
+def test_moment_of_a_salvaged_recording_becomes_a_clip(tmp_path: Path, where: str) -> None:
+    """As a worker does it: one ingest, then cuts by the stored index, which reads only the clip's own bytes."""
+    sound = mixed(speech(90, seed=5), (40.0, applause(6.0)))
+    voice = write_audio(tmp_path / "voice.m4a", sound, rate=16_000, codec="aac")
+    picture = record(tmp_path / "picture.mp4", seconds=90, video=(*H264, *REPEATED), audio=None)
+    run_ffmpeg("-i", picture, "-i", voice, "-map", "0:v", "-map", "1:a", "-c", "copy", tmp_path / "whole.mp4")
+    broken = without_index(tmp_path / "whole.mp4")
+    with serve_ranges(tmp_path) as server:
+        location = server.address(broken.name) if where == "url" else str(broken)
+        source = Source(location=location, size_bytes=broken.stat().st_size)
+        ingested = ingest(IngestTask(source=source), tmp_path, Meter(lambda _: None))
+        assert ingested.poster is not None
+        assert ingested.index is not None
+        options = DetectOptions(sensitivity=0.5, top=1)
+        found = detect(DetectTask(timeline=ingested.timeline, options=options), tmp_path, Meter(lambda _: None))
+        best = found.highlights[0]
+        assert best.core_start_s < 46
+        assert best.core_end_s > 40
+        indexed = Source(location=location, size_bytes=source.size_bytes, index=str(tmp_path / ingested.index))
+        out = tmp_path / "clip.mp4"
+        report = cut(indexed, start_s=best.start_s, end_s=best.end_s, out=out)
+    assert report.accuracy == "exact"
+    numbers = [p.number for p in pictures_of(out)]
+    assert numbers == list(range(int(best.start_s * 25 + 1e-3), int(best.start_s * 25 + 1e-3) + len(numbers)))
+    assert len(numbers) == pytest.approx((best.end_s - best.start_s) * 25, abs=2)
+    if where == "url":
+        assert report.bytes_read < broken.stat().st_size / 2 + 500_000
+
+
+def test_data_that_lies_about_its_lengths_ends_the_search(tmp_path: Path) -> None:
+    """Heads that look like pictures of 8 MiB at every eighth byte: the search is given up, not done 200,000 times."""
+    whole = record(tmp_path / "whole.mp4", seconds=2, video=(*H264_B, *REPEATED))
+    broken = without_index(whole)
+    with broken.open("ab") as file:
+        file.write(b"\x00\x7f\xff\xff\x41\xe0\x10\xff" * 200_000)
+    found = probe(broken)
+    assert found.duration_s == pytest.approx(2, abs=0.2)
+
+
+@pytest.mark.parametrize("junk", ["noise", "zeros", "units"])
+def test_junk_behind_pictures_is_left_out(tmp_path: Path, junk: str) -> None:
+    broken = without_index(record(tmp_path / "whole.mp4", seconds=2, video=(*H264_B, *REPEATED)))
+    content = {
+        "noise": np.random.default_rng(5).bytes(3_000_000),
+        "zeros": bytes(3_000_000),
+        "units": b"\x00\x00\x00\x02\x09\x10" * 100_000,
+    }
+    with broken.open("ab") as file:
+        file.write(content[junk])
+    found = probe(broken)
+    assert found.duration_s == pytest.approx(2, abs=0.2)
