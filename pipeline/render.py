@@ -12,11 +12,12 @@ from pipeline.cut import cut
 from pipeline.errors import BAD_OPTION, ENCODE_FAILED, TOO_LARGE, UNSUPPORTED_OUTPUT, VERIFY_FAILED, MediaError
 from pipeline.probe import probe
 from pipeline.progress import Emit, Meter, split
-from pipeline.rendering import audiogram, encode, graph, loudness, subtitle, thumbnail
+from pipeline.rendering import audiogram, describe, encode, graph, loudness, subtitle, thumbnail
 from pipeline.rendering.ffmpeg import FONTS_CONF
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import Material, Segment, fetch, look_at
 from pipeline.rendering.motion import Move
+from pipeline.rendering.strip import Strip, write_strip
 from pipeline.rendering.watcher import Watcher, is_plain
 from pipeline.types import Accuracy, Format, Output, Partial, Problem, RenderResult, RenderTask, Source
 from pipeline.verify import Expectation, LoudnessMissedError, verify
@@ -24,11 +25,11 @@ from pipeline.verify import Expectation, LoudnessMissedError, verify
 SEGMENT = "segment"
 SCRIPT = "text.ass"
 PATH = "window.cmd"
+STRIP = "strip.yuv"
 EARLY = "early.mp4"
 EARLY_SLACK_S = 0.5
 THUMBNAIL, PREVIEW, STORYBOARD = "thumbnail.jpg", "preview.webp", "storyboard.jpg"
 NAMES: dict[Format, str] = {"mp4": "clip.mp4", "webm": "clip.webm", "mp3": "clip.mp3"}
-TYPES: dict[Format, str] = {"mp4": "video/mp4", "webm": "video/webm", "mp3": "audio/mpeg"}
 EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
 """What every browser's H.264 decoder shows; 10 bit and 4:4:4 stay black in most."""
 KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
@@ -37,7 +38,7 @@ ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE})
 """What can be wrong with a copy and right with an encoded clip (of a lower bit rate, in the last case)."""
 MIN_LUFS, MAX_LUFS = -40.0, -9.0
 """Outside of this range a target is a slip of the pen: broadcast asks for -24 to -23, platforms for -19 to -14."""
-LEFTOVERS = (SCRIPT, PATH, FONTS_CONF)
+LEFTOVERS = (SCRIPT, PATH, STRIP, FONTS_CONF)
 COST: dict[Format, float] = {"mp4": 3.0, "webm": 8.0, "mp3": 0.3}
 """How long the formats take beside each other, for an honest progress bar."""
 
@@ -72,6 +73,7 @@ class _Rendering:
         self.accuracy: Accuracy = "encode"
         self._moves: list[Move] | None = None
         self._level: loudness.Level | None = None
+        self._strip: Strip | None = None
         self._watcher: Watcher | None = None
         self._picture_part: Callable[[graph.Part], Any] | None = None
 
@@ -243,14 +245,14 @@ class _Rendering:
         )
 
     def _with_picture(self, node: Any, sound: Any) -> tuple[Any, Any]:
-        """Return the sound, which drawing may have to share, and the picture of this preset."""
+        """Return the sound and the picture of this preset."""
         material = self.material
         if self.task.preset == "audiogram":
             size = audiogram.frame_size(self.options)
             script = self._write_text(size, titled=True)
-            look = Look(picture=presets.Picture(width=size[0], height=size[1]), options=self.options, subtitles=script)
-            parts = sound.asplit()
-            return parts[0], audiogram.video(parts[1], material, look, size=size)
+            frame = presets.Picture(width=size[0], height=size[1])
+            look = Look(picture=frame, options=self.options, subtitles=script, is_captioned=bool(self.cues))
+            return sound, audiogram.video(material, look, size=size, strip=self._draw_strip(sound, size))
         if material.video is None:
             return sound, audiogram.still_video(THUMBNAIL, material.duration_s)
         picture = presets.picture_for(self.task.preset, self.options, material.video)
@@ -260,6 +262,13 @@ class _Rendering:
         if material.is_even:
             self._picture_part = partial(graph.video_part, material, look)
         return sound, graph.video(node, material, look)
+
+    def _draw_strip(self, sound: Any, size: tuple[int, int]) -> Strip:
+        """Draw the waveform of an audiogram, once for all formats."""
+        if self._strip is None:
+            wave, theme = audiogram.strip_size(size), audiogram.theme_for(self.options)
+            self._strip = write_strip(sound, self.scratch, STRIP, size=wave, theme=theme)
+        return self._strip
 
     def _follow(self, picture: presets.Picture) -> str | None:
         """Write the path of the crop window, once; None where it stays in the middle."""
@@ -357,42 +366,13 @@ class _Rendering:
         return Watcher(duration_s)
 
     def _described(self, kind: Format, name: str, *, duration_s: float, copied_s: float, encoded_s: float) -> Output:
-        path = self.scratch / name
-        found = probe(path)
-        video = found.stream(found.video) if found.video is not None else None
-        size = presets.display_size(video) if video is not None else (None, None)
-        return Output(
-            path=name,
-            format=kind,
-            content_type=TYPES[kind],
-            size_bytes=path.stat().st_size,
-            duration_s=duration_s,
-            width=size[0],
-            height=size[1],
-            copied_s=copied_s,
-            encoded_s=encoded_s,
-        )
+        return describe.clip(self.scratch, name, kind, duration_s=duration_s, copied_s=copied_s, encoded_s=encoded_s)
 
     def _list_picture(self, name: str, width: int, height: int) -> None:
-        size_bytes = (self.scratch / name).stat().st_size
-        self.outputs.append(
-            Output(
-                path=name, format="jpeg", content_type="image/jpeg", size_bytes=size_bytes, width=width, height=height
-            )
-        )
+        self.outputs.append(describe.still(self.scratch, name, width, height))
 
     def _list_preview(self, width: int, height: int, duration_s: float) -> None:
-        self.outputs.append(
-            Output(
-                path=PREVIEW,
-                format="webp",
-                content_type="image/webp",
-                size_bytes=(self.scratch / PREVIEW).stat().st_size,
-                duration_s=duration_s,
-                width=width,
-                height=height,
-            )
-        )
+        self.outputs.append(describe.preview(self.scratch, PREVIEW, width, height, duration_s))
 
     def _note(self, code: str, message: str) -> None:
         self.notes.append(Problem(code=code, message=message))

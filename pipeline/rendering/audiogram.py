@@ -8,13 +8,13 @@ from pipeline.rendering import ffmpeg as runner
 from pipeline.rendering import graph, subtitle
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import CLOCK, Material
+from pipeline.rendering.strip import BT709, FRAME_RATE, Strip, moving, yuv
 
-FRAME_RATE = 20
-"""A waveform moves as well at 20 as at 25 frames a second, for a fifth less work."""
 WAVE_SHARE = 0.34
 """Height of the waveform in the frame: large enough to read on a phone, with room for title and captions."""
 WAVE_WIDTH = 0.88
 BAR_SHARE = 0.012
+HEAD_WIDTH = 4
 STILL_SIZE = (1280, 720)
 STILL_RATE = 10
 """Frames a second of a video that is one picture: seeking stays smooth, and repeats cost next to nothing."""
@@ -28,59 +28,69 @@ def frame_size(options: Options) -> tuple[int, int]:
     return AUDIOGRAM_SIZES[shape]
 
 
-def video(sound: Any, material: Material, look: Look, *, size: tuple[int, int]) -> Any:
-    """Return the moving picture for a chain of sound (already from time 0, mono or stereo)."""
-    import ffmpeg
+def video(material: Material, look: Look, *, size: tuple[int, int], strip: Strip) -> Any:
+    """Return the moving picture: the waveform passes under a playhead, below it a bar shows how far the clip is.
 
-    options = look.options if isinstance(look.options, AudiogramOptions) else AudiogramOptions()
-    theme = theme_of(options)
-    width, height = size
-    wave_width, wave_height = int(width * WAVE_WIDTH) // 2 * 2, int(height * WAVE_SHARE) // 2 * 2
-    wave = (
-        sound.filter(
-            "aformat", sample_rates=FRAME_RATE * wave_width, channel_layouts="mono"
-        )  # a sample for each column
-        .filter(
-            "showwaves",
-            size=f"{wave_width}x{wave_height}",
-            mode="cline",
-            rate=FRAME_RATE,
-            colors=theme.wave,
-            scale="sqrt",
-        )
-        .filter("format", pix_fmts="yuva420p")
-    )
-    behind = colour_source(theme.background, size, material.duration_s)
-    chain = graph.before_over(behind, wave)
-    if options.show_progress:
+    A title that nothing else moves over is drawn once.
+    """
+    options = look.options
+    theme, width, height = theme_for(options), *size
+    behind = colour_source(theme.background, size)
+    if look.subtitles and not look.is_captioned:
+        behind = behind.filter("ass", filename=look.subtitles)
+    top = (height - strip.height) // 4 * 2
+    chain = _over(_lasting(behind), moving(strip, material.duration_s), x=(width - strip.width) // 4 * 2, y=top)
+    head = _lasting(colour_source(theme.progress, (HEAD_WIDTH, strip.height)))
+    chain = _over(chain, head, x=(width - HEAD_WIDTH) // 2, y=top)
+    if not isinstance(options, AudiogramOptions) or options.show_progress:
         bar_height = max(2, int(height * BAR_SHARE) // 2 * 2)
-        bar = colour_source(theme.progress, (width, bar_height), material.duration_s)
-        where = {"x": f"-W+W*t/{material.duration_s:.6f}", "y": f"H-{bar_height}", "shortest": 1}
-        chain = ffmpeg.filter([chain, bar], "overlay", **where)
-    if look.subtitles:
+        bar = _lasting(colour_source(theme.progress, (width, bar_height)))
+        chain = _over(chain, bar, x=f"-W+W*t/{material.duration_s:.6f}", y=height - bar_height)
+    if look.subtitles and look.is_captioned:
         chain = chain.filter("ass", filename=look.subtitles)
     chain = chain.filter("trim", end=graph.seconds(material.end - material.start)).filter("settb", expr=f"1/{CLOCK}")
     return graph.faded_video(marked(chain), options, material.duration_s)
 
 
-def colour_source(colour: str, size: tuple[int, int], duration_s: float) -> Any:
-    """Return a plain picture that lasts a given time."""
+def theme_for(options: Options) -> Theme:
+    """Return the colours that these options ask for."""
+    return theme_of(options) if isinstance(options, AudiogramOptions) else THEMES["dark"]
+
+
+def strip_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return width and height of the waveform in a frame."""
+    return int(size[0] * WAVE_WIDTH) // 2 * 2, int(size[1] * WAVE_SHARE) // 2 * 2
+
+
+def colour_source(colour: str, size: tuple[int, int]) -> Any:
+    """Return one plain picture, of exactly the colour that `yuv` says (FFmpeg's own conversion rounds otherwise)."""
     import ffmpeg
 
-    name = f"color=c=0x{colour[1:]}:s={size[0]}x{size[1]}:r={FRAME_RATE}:d={duration_s:.6f}"
-    return ffmpeg.input(name, format="lavfi").video.filter("format", pix_fmts="yuv420p")
+    luma, blue, red = yuv(colour)
+    name = f"color=c=black:s={size[0]}x{size[1]}:r={FRAME_RATE}:d={1 / FRAME_RATE}"
+    plain = ffmpeg.input(name, format="lavfi").video.filter("format", pix_fmts="yuv420p")
+    return marked(plain.filter("lutyuv", y=luma, u=blue, v=red))
+
+
+def _lasting(picture: Any) -> Any:
+    """Repeat one picture without end."""
+    return picture.filter("loop", loop=-1, size=1).filter("setpts", expr=f"round(N/{FRAME_RATE}/TB)")
+
+
+def _over(behind: Any, before: Any, *, x: int | str, y: int) -> Any:
+    import ffmpeg
+
+    return ffmpeg.filter([behind, before], "overlay", x=x, y=y, shortest=1)
 
 
 def marked(chain: Any) -> Any:
     """Say that drawn pictures are BT.709 video range."""
-    return chain.filter("format", pix_fmts="yuv420p").filter(
-        "setparams", color_primaries="bt709", color_trc="bt709", colorspace="bt709", range="tv"
-    )
+    return chain.filter("format", pix_fmts="yuv420p").filter("setparams", **BT709)
 
 
 def text_style(options: Options, size: tuple[int, int]) -> subtitle.Style:
     """Return how the title and the captions of an audiogram look."""
-    theme = theme_of(options) if isinstance(options, AudiogramOptions) else THEMES["dark"]
+    theme = theme_for(options)
     return subtitle.Style(
         width=size[0], height=size[1], colour=theme.text, outline=theme.background, title_colour=theme.text
     )

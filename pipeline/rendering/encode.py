@@ -172,6 +172,8 @@ def _picture_options(kind: Format, stream: Stream, rates: Rates) -> dict[str, An
             "profile:v": "high",
             "video_track_timescale": stream.clock,
         }
+        if stream.is_drawn:
+            options["bf"] = 0  # what only shifts gains nothing by B-frames, and loses the time to look for them
         if not stream.is_even:
             # In order of display, MP4 keeps each frame's own length, and the last one's can end with the clip.
             options |= {"bf": 0, "bsf:v": f"setts=duration='min(DURATION,{stream.duration_s:.6f}/TB-PTS)'"}

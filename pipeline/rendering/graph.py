@@ -34,6 +34,8 @@ class Look(Struct, frozen=True, kw_only=True):
     options: Options
     subtitles: str | None = None
     """Name of an ASS script in the scratch folder."""
+    is_captioned: bool = False
+    """Whether that script changes as the clip goes on: captions, not a title alone."""
     path: str | None = None
     """Name of a command file that moves the crop window (see `pipeline.rendering.motion`)."""
 

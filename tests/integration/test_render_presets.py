@@ -127,6 +127,21 @@ def test_audiogram_shows_waveform_title_and_progress_in_the_theme(tmp_path: Path
     assert len(sound) / rate == pytest.approx(5.0, abs=0.05)
 
 
+def test_waveform_passes_under_the_playhead_with_the_sound(tmp_path: Path) -> None:
+    """A beep of a quarter second past the first minute stands where its time is: 120 pixels a second off the middle."""
+    beep_s, beep = 60.5, "0.8*sin(2*PI*500*t)*between(t,60.5,60.75)"
+    voice = make(tmp_path / "beep.wav", "-f", "lavfi", "-i", f"aevalsrc='{beep}':s=8000:d=62")
+    options = {"shape": "landscape", "wave": "#ffe000"}
+    render(voice, tmp_path / "out", 0, 62, preset="audiogram", options=options)
+    silent = frame_at(tmp_path / "out" / "clip.mp4", 1.0).astype(int)
+    assert np.abs(silent[300, 100:600] - silent[100, 100:600]).max() <= 2  # the waveform has no box around it
+    for time_s in (58.5, 59.95, 60.0, 60.5, 61.5):
+        picture = frame_at(tmp_path / "out" / "clip.mp4", time_s)
+        tall = np.flatnonzero(near(picture, (0xFF, 0xE0, 0x00), 120)[360 - 40])
+        assert tall.min() == pytest.approx(640 + 120 * (beep_s - time_s), abs=20)
+        assert tall.max() == pytest.approx(640 + 120 * (beep_s + 0.25 - time_s), abs=20)
+
+
 def test_audiogram_of_a_video_uses_its_sound_alone(tmp_path: Path) -> None:
     talk = numbered(tmp_path / "talk.mp4", seconds=3)
     options = {"shape": "square", "show_progress": False}
