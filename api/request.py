@@ -33,8 +33,11 @@ class ApiRequest(Request[Asker, Any, State]):
             value = msgspec.json.decode(body, type=schema)
         except msgspec.ValidationError as error:
             raise invalid_body(error, schema) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedBodyError(f"The body is not JSON: {error}.") from error
+        except UnicodeDecodeError as error:
+            raise MalformedBodyError("The body is not JSON: its text is not UTF-8.") from error
+        except (msgspec.DecodeError, RecursionError) as error:
+            why = str(error).removeprefix("JSON is malformed: ").lower()
+            raise MalformedBodyError(f"The body is not JSON: {why}.") from error
         if NUL_ESCAPE in body and _holds_nul(msgspec.to_builtins(value)):
             raise InvalidFieldError("body", "Text must not hold the character U+0000.")
         return value

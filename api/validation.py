@@ -32,6 +32,7 @@ OPERATORS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less tha
 FORMS = {
     "Invalid UUID": "must be an id (a UUID)",
     "Invalid RFC3339 encoded datetime": "must be a time such as 2026-01-31T12:00:00Z",
+    "Number out of range": "must be a number of ordinary size",
     "Invalid datetime": "must be a time such as 2026-01-31T12:00:00Z",
     "Expected `datetime` with a timezone component": (
         "must say its time zone: 2026-01-31T12:00:00Z for UTC, or 2026-01-31T13:00:00+01:00"
@@ -74,6 +75,8 @@ def sentence(field: str, message: str) -> str:
     if match := BOUND.search(message):
         return f"{field} must be {OPERATORS[match['operator']]} {_number(match['bound'])}."
     if match := WRONG_TYPE.search(message):
+        if match["got"] == "float" and "int" in match["wanted"]:
+            return f"{field} must be a whole number, without a fraction."
         wanted = " or ".join(NAMES.get(part.strip(), part.strip()) for part in match["wanted"].split("|"))
         return f"{field} must be {wanted}, not {NAMES.get(match['got'], match['got'])}."
     for start, form in FORMS.items():

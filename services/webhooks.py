@@ -62,7 +62,7 @@ def list_webhooks(tx: Transaction, *, user_id: UUID, limit: int, cursor: TimeCur
 def delete(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> None:
     """Delete a webhook with its log; what is pending for it is not sent any more."""
     if not rows.delete_webhook(tx, user_id=user_id, webhook_id=webhook_id):
-        raise NotFoundError("There is no such webhook")
+        raise NotFoundError("There is no such webhook.")
 
 
 def enable(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Webhook:
@@ -147,5 +147,5 @@ def _require_enabled(webhook: Webhook) -> None:
 
 def _found(webhook: Webhook | None) -> Webhook:
     if webhook is None:
-        raise NotFoundError("There is no such webhook")
+        raise NotFoundError("There is no such webhook.")
     return webhook

@@ -20,6 +20,7 @@ from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
 from api.schemas.jobs import JobDetailView, JobView, job_detail_view, job_view
 from db.connection import Identity
 from services import estimates, jobs, lifecycle
+from services.errors import InvalidFieldError
 from services.jobs import Job
 from services.paging import decode_time_cursor, page_of
 
@@ -41,6 +42,8 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
 ) -> Answer[Items[JobView]]:
     """List jobs, newest first."""
     position = decode_time_cursor(cursor)
+    if kind is not None and kind not in jobs.KINDS:
+        raise InvalidFieldError("kind", f"kind must be one of {', '.join(jobs.KINDS)}.", allowed=list(jobs.KINDS))
     with deps.database.transaction(request.user.identity) as tx:
         found = jobs.list_jobs(
             tx, user_id=request.user.user_id, limit=limit + 1, cursor=position, state=status, kind=kind

@@ -182,3 +182,9 @@ def test_stopping_server_ends_streams_rather_than_wait_for_them(settings: Settin
         follower.wait_for(1)
         server.should_exit = True
         follower.wait_for_end()
+
+
+def test_kind_that_there_is_not_is_refused_with_those_that_there_are(service: Service) -> None:
+    error = service.person().get("/api/jobs?kind=rendr").json()["error"]
+    assert (error["code"], error["details"]["field"]) == ("invalid_field", "kind")
+    assert "render" in error["details"]["allowed"]

@@ -237,6 +237,22 @@ def test_openapi_describes_every_operation_with_examples_that_fit(service: Servi
     }
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (b'{"size_bytes": NaN}', 400, "The body is not JSON: invalid character (byte 15)."),
+        (b"{", 400, "The body is not JSON: input data was truncated."),
+        (b'{"filename": "\xff"}', 400, "The body is not JSON: its text is not UTF-8."),
+        (b'{"filename": "a", "content_type": "video/mp4", "size_bytes": 1e400}', 422, "size_bytes must be"),
+    ],
+)
+def test_body_that_cannot_be_read_is_refused_in_words(service: Service, body: bytes, status: int, message: str) -> None:
+    answer = service.person().request("POST", "/api/recordings", content=body, headers=JSON)
+    assert answer.status_code == status
+    assert answer.json()["error"]["message"].startswith(message)
+    assert "api/docs" not in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("path", ["/api/docs/nothing", "/api/docs/openapi.yaml", "/api/docs/a/b", "/api/docs/x.json"])
 def test_unknown_address_below_the_documentation_is_refused_in_the_envelope(service: Service, path: str) -> None:
     answer = service.client.get(path)

@@ -18,6 +18,12 @@ RECORDING = {"filename": "a.mp4", "size_bytes": 5, "content_type": "video/mp4"}
         (ClipRequest, {"recording_id": ID, "start_s": 1}, "end_s", "end_s is missing."),
         (ClipRequest, {**CLIP, "start_s": "1"}, "start_s", "start_s must be a number, not text."),
         (ClipRequest, {**CLIP, "start_s": -1}, "start_s", "start_s must be at least 0."),
+        (
+            RecordingRequest,
+            {**RECORDING, "size_bytes": 5.5},
+            "size_bytes",
+            "size_bytes must be a whole number, without a fraction.",
+        ),
         (ClipRequest, {**CLIP, "start_s": None}, "start_s", "start_s must be a number, not null."),
         (ClipRequest, {**CLIP, "begin": 1}, "begin", "There is no field begin here; check the spelling."),
         (ClipRequest, {**CLIP, "recording_id": "7"}, "recording_id", "recording_id must be an id (a UUID)."),
@@ -42,7 +48,7 @@ RECORDING = {"filename": "a.mp4", "size_bytes": 5, "content_type": "video/mp4"}
             AutoGenerateRequest,
             {"recording_id": ID, "top": 2.5},
             "top",
-            "top must be a whole number or null, not a number.",
+            "top must be a whole number, without a fraction.",
         ),
         (RecordingRequest, {**RECORDING, "size_bytes": 0}, "size_bytes", "size_bytes must be at least 1."),
         (
