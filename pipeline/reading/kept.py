@@ -115,6 +115,8 @@ class KeptBlocks:
         try:
             file = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if makes else 0), 0o600)
         except FileNotFoundError:  # dropped just now
+            if makes:
+                raise
             return None
         os.utime(file)
         self._open[number] = file
