@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from pipeline.cutting.times import outer_layout, stated_duration
 from pipeline.errors import NO_STREAMS, TRUNCATED, MediaError
 from pipeline.listening.clock import ClockRepair
-from pipeline.reading.demux import as_piece, may_restart, seems_straight, to_start
+from pipeline.reading.demux import as_piece, is_cut_off, may_restart, seems_straight, to_start
 from pipeline.reading.index import load_index
 from pipeline.reading.isobmff import Layout
 from pipeline.reading.ranges import RangeReader
@@ -283,7 +283,7 @@ def _measure(media: Media, clock: ClockRepair) -> Fraction:
     try:
         for packet in container.demux(streams):
             piece = as_piece(packet)
-            if piece is None:
+            if piece is None or is_cut_off(packet, media):
                 continue
             if restarts:
                 piece = piece.moved(clock.note(piece.stream, packet.pos, piece.decoded_s, piece.duration * piece.base))

@@ -94,7 +94,7 @@ class Demuxer:
         try:
             for packet in self.media.container.demux(self.selection.all):
                 piece = as_piece(packet)
-                if piece is None:
+                if piece is None or is_cut_off(packet, self.media):
                     continue
                 if jumps:
                     places[piece.stream] = place = packet.pos if packet.pos is not None else places.get(piece.stream, 0)
@@ -199,6 +199,11 @@ def seems_straight(media: Media) -> bool:
     steps = [b - a for a, b in pairwise(seen)]
     usual = median(steps) if steps else Fraction(0)
     return all(-BACKWARD_S <= step <= max(FORWARD_S, UNEVEN_STEPS * usual) for step in steps)
+
+
+def is_cut_off(packet: AnyPacket, media: Media) -> bool:
+    """Whether the file ends inside a packet: decoders fail on what is there of it."""
+    return packet.is_corrupt and packet.pos is not None and packet.pos + packet.size >= media.size_bytes
 
 
 def as_piece(packet: AnyPacket) -> Piece | None:

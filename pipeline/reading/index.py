@@ -11,7 +11,7 @@ from av.stream import Stream
 
 from pipeline.cutting.times import outer_layout, stated_duration
 from pipeline.listening.clock import ClockRepair
-from pipeline.reading.demux import as_piece, may_restart, to_start
+from pipeline.reading.demux import as_piece, is_cut_off, may_restart, to_start
 from pipeline.reading.packets import PacketIndex, StreamPackets
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
 from pipeline.reading.truncation import find_shortfall, indexed_end_s
@@ -180,7 +180,7 @@ def _from_reading(
     try:
         for packet in media.container.demux(streams):
             piece = as_piece(packet)
-            if piece is None:
+            if piece is None or is_cut_off(packet, media):
                 continue
             if restarts:
                 length = piece.duration * piece.base
