@@ -36,12 +36,17 @@ def unavailable(what: str) -> NoReturn:
 
 
 def launch(playwright: Playwright) -> Browser:
+    """Start the machine's Chromium for the pages of this project."""
+    if not (BUILT / "ops.html").exists():
+        unavailable("The pages are not built: make web")
+    return launch_chromium(playwright)
+
+
+def launch_chromium(playwright: Playwright) -> Browser:
     """Start the machine's Chromium, without a window, in a profile of its own."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         unavailable("Chromium is missing; on Debian: sudo apt-get install chromium")
-    if not (BUILT / "ops.html").exists():
-        unavailable("The pages are not built: make web")
     return playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS), headless=True)
 
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from queue import Queue
 
 CHUNK_BYTES = 1 << 20
 
@@ -27,8 +26,6 @@ class RangeServer:
     """Close the connection after so many bytes, one a request."""
     ignores_ranges: bool = False
     etag: str = '"one"'
-    reports: "Queue[bytes]" = field(default_factory=Queue)
-    """What pages have posted."""
 
     def address(self, name: str) -> str:
         return f"{self.url}/{name}"
@@ -67,10 +64,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("ETag", state.etag)
         self.end_headers()
         self._send(path, begin, end)
-
-    def do_POST(self) -> None:
-        self.state.reports.put(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
-        self._refuse(204)
 
     def _send(self, path: Path, begin: int, end: int) -> None:
         limit = self.state.cut_after_bytes.pop(0) if self.state.cut_after_bytes else None
