@@ -35,6 +35,10 @@ PUBLIC = {
     ("GET", "/api/docs"),
     ("GET", "/api/docs/openapi.json"),
     ("GET", "/api/docs/{path}"),
+    # The pages as they were built, the same for everybody; what they show they ask the API for.
+    ("GET", "/ops"),
+    ("GET", "/ops/{part}"),
+    ("GET", "/assets/{name}"),
     # Signed addresses are their own proof.
     ("GET", "/storage/{bucket}/{key}"),
     ("HEAD", "/storage/{bucket}/{key}"),
