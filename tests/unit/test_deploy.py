@@ -1,5 +1,6 @@
 """Examples for operators name commands, settings and files that exist."""
 
+import json
 import re
 import secrets
 from pathlib import Path
@@ -156,3 +157,17 @@ def test_nginx_sends_each_path_to_a_process_and_holds_no_body_back() -> None:
     assert set(re.findall(r"proxy_set_header Host (\S+);", text)) == {"$http_host"}
     for line in ("client_max_body_size 0;", "proxy_request_buffering off;", "proxy_buffering off;"):
         assert line in text
+
+
+def test_railway_runs_every_process_of_a_fleet_and_lets_workers_finish() -> None:
+    found = {path.stem: json.loads(path.read_text()) for path in (DEPLOY / "railway").iterdir()}
+    assert set(found) == {"api", "dispatcher", "worker"}
+    for name, service in found.items():
+        assert (ROOT / service["build"]["dockerfilePath"]).is_file()
+        commands = [service["deploy"]["startCommand"], *service["deploy"].get("preDeployCommand", [])]
+        # A start command takes the place of the image's entry point there.
+        assert all(command.split()[0] == "snuggles" and command.split()[1] in COMMANDS for command in commands)
+        assert commands[0].split()[1] == name
+    assert found["api"]["deploy"]["preDeployCommand"] == ["snuggles migrate"]
+    (compose,) = documents(ROOT / "compose.yaml")
+    assert f"{found['worker']['deploy']['drainingSeconds']}s" == compose["services"]["worker"]["stop_grace_period"]
