@@ -75,12 +75,20 @@ def open_output(path: Path) -> Iterator[OutputContainer]:
         raise as_media_error(exc, ENCODE_FAILED) from exc
     try:
         yield container
-        container.close()
+        _finish(container)
     except BaseException:
         with suppress(*AV_ERRORS):
             container.close()
         path.unlink(missing_ok=True)
         raise
+
+
+def _finish(container: OutputContainer) -> None:
+    """Write what comes last; damaged parameters that were copied come to light here."""
+    try:
+        container.close()
+    except AV_ERRORS as exc:
+        raise as_media_error(exc, ENCODE_FAILED) from exc
 
 
 def copy_stream(container: OutputContainer, template: VideoStream | AudioStream) -> VideoStream | AudioStream:

@@ -10,6 +10,7 @@ from pipeline.source import Media
 
 END_SLACK_S = Fraction(1, 4)
 """An end this little beyond the recording is rounding (or the last packet's length) and means its end."""
+LATE_START_S = 1
 BARE_FORMATS = frozenset({"aac", "mp3", "ac3", "eac3", "dts", "amr", "h264", "hevc", "m4v", "mpegvideo", "obu"})
 """Bare streams have no header that tells how long they are: FFmpeg guesses from the bit rate."""
 
@@ -25,9 +26,14 @@ def outer_layout(media: Media) -> Layout:
 def stated_duration(media: Media, layout: Layout) -> Fraction | None:
     """Return the length that the header tells, or None where it tells none or only guesses."""
     stated: int | None = media.container.duration
-    if not stated or stated < 0 or layout.is_fragmented or is_bare(media):
+    if not stated or stated < 0 or layout.is_fragmented or is_bare(media) or _may_count_from_zero(media):
         return None
     return stated * AV_TIME_BASE
+
+
+def _may_count_from_zero(media: Media) -> bool:
+    """Whether the length may be the time of the end: some programs write that into Matroska whose clock starts late."""
+    return "matroska" in media.container.format.name.split(",") and zero_s(media.container) > LATE_START_S
 
 
 def known_duration(media: Media) -> Fraction | None:

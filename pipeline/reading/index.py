@@ -76,7 +76,7 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
     clock = ClockRepair()
     is_short = find_shortfall(media, layout) is not None
     packets: dict[int, StreamPackets] = {}
-    if not layout.is_fragmented:
+    if not layout.is_fragmented and duration is not None:
         packets = _from_container(media, streams, is_short=is_short)
         duration = indexed_end_s(media) if packets and is_short else duration
     if not packets:

@@ -37,6 +37,9 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record(folder / "web.webm", video=vp9, audio=("-c:a", "libopus"), **small)  # type: ignore[arg-type] # the same
     hevc = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none:keyint=8")
     record(folder / "hevc.mp4", video=hevc, **small)  # type: ignore[arg-type] # the same
+    repeated = (*video, "-x264-params", "repeat-headers=1")
+    found = record(folder / "repeated.mp4", video=repeated, **small).read_bytes()  # type: ignore[arg-type] # the same
+    (folder / "unfinished.mp4").write_bytes(found[: found.rindex(b"moov") - 4])
     for name, codec in (("a.mp3", "libmp3lame"), ("b.wav", "pcm_s16le"), ("c.flac", "flac"), ("d.ogg", "libvorbis")):
         record(folder / name, seconds=0.6, video=None, audio=("-c:a", codec))
     return folder

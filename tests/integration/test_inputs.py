@@ -24,8 +24,11 @@ from media_video import (
 )
 
 from pipeline.cut import cut
+from pipeline.ingest import detect, ingest
 from pipeline.probe import probe
-from pipeline.types import Accuracy
+from pipeline.progress import Meter
+from pipeline.timeline import Timeline
+from pipeline.types import Accuracy, DetectTask, IngestTask, Source
 
 NTSC = Fraction(30000, 1001)
 LEAST_DB = 34
@@ -232,6 +235,21 @@ def test_encoded_clip_of_input_is_right(given: Input, tmp_path: Path) -> None:
     out = tmp_path / "clip.mp4"
     cut(source, start_s=given.start_s, end_s=given.end_s, out=out, accuracy="encode")
     assert_right(given, source, out, turned=given.turned)
+
+
+@pytest.mark.parametrize("given", INPUTS, ids=lambda given: given.name)
+def test_clip_of_ingested_input_is_right(given: Input, tmp_path: Path) -> None:
+    """As workers and the command line go about it: ingest, detection, and a cut by the packet index that was stored."""
+    source = given.build(tmp_path)
+    ingested = ingest(IngestTask(source=Source(location=str(source))), tmp_path, Meter(lambda _: None))
+    assert ingested.poster is not None
+    timeline = Timeline.load(tmp_path / ingested.timeline)
+    assert timeline.duration_s == pytest.approx(ingested.probe.duration_s, abs=0.25)
+    detect(DetectTask(timeline=ingested.timeline), tmp_path, Meter(lambda _: None))
+    index = str(tmp_path / ingested.index) if ingested.index is not None else None
+    out = tmp_path / "clip.mp4"
+    cut(Source(location=str(source), index=index), start_s=given.start_s, end_s=given.end_s, out=out)
+    assert_right(given, source, out)
 
 
 def assert_right(given: Input, source: Path, out: Path, *, turned: int = 0) -> None:

@@ -24,8 +24,11 @@ from media_video import (
 
 from pipeline.cut import cut
 from pipeline.errors import MediaError
+from pipeline.ingest import detect, ingest
 from pipeline.probe import probe
-from pipeline.types import Accuracy
+from pipeline.progress import Meter
+from pipeline.timeline import Timeline
+from pipeline.types import Accuracy, DetectTask, IngestTask, Source
 from pipeline.verify import Expectation, verify
 
 NTSC = Fraction(30000, 1001)
@@ -148,6 +151,33 @@ def test_sound_alone_is_cut_where_it_was_asked(
     recorded = origin_s(heard, heard.start_s + 0.5, 1.8, recorded_rate=rate)
     assert recorded == pytest.approx(1.8, abs=0.06)
     assert complaints(out) == ""
+
+
+@pytest.mark.parametrize("out_suffix", [".m4a", ".mp3", ".mp4"])
+def test_cover_art_of_sound_is_no_picture_of_its_clip(tmp_path: Path, out_suffix: str) -> None:
+    sound = record(tmp_path / "sound.mp3", seconds=4, video=None, audio=("-c:a", "libmp3lame"), sound_rate=44_100)
+    run_ffmpeg("-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", "1", tmp_path / "cover.png")
+    run_ffmpeg("-i", sound, "-i", tmp_path / "cover.png", "-map", "0", "-map", "1", "-c", "copy",
+               "-disposition:v", "attached_pic", tmp_path / "podcast.mp3")  # fmt: skip
+    out = tmp_path / f"clip{out_suffix}"
+    cut(tmp_path / "podcast.mp3", start_s=1.3, end_s=3.3, out=out)
+    assert probe(out).video is None
+    heard = sound_of(out)
+    assert heard.end_s - heard.start_s == pytest.approx(2.0, abs=0.06)
+    assert origin_s(heard, heard.start_s + 0.5, 1.8, recorded_rate=44_100) == pytest.approx(1.8, abs=0.06)
+    assert complaints(out) == ""
+
+
+@pytest.mark.parametrize("level", ["silence", "constant", "clipping"])
+def test_strange_levels_are_listened_to(tmp_path: Path, level: str) -> None:
+    """Silence, a constant and overload hold no moment; they end with none, and with numbers that are finite."""
+    expression = {"silence": "0", "constant": "0.5", "clipping": "4*sin(2*PI*300*t)"}[level]
+    run_ffmpeg("-f", "lavfi", "-i", f"aevalsrc={expression}:s=48000:d=60", "-c:a", "pcm_s16le", tmp_path / "level.wav")
+    source = Source(location=str(tmp_path / "level.wav"))
+    ingested = ingest(IngestTask(source=source), tmp_path, Meter(lambda _: None))
+    assert np.isfinite(Timeline.load(tmp_path / ingested.timeline).features).all()
+    found = detect(DetectTask(timeline=ingested.timeline), tmp_path, Meter(lambda _: None))
+    assert found.highlights == []
 
 
 @pytest.mark.parametrize("level", ["silence", "constant", "clipping"])
