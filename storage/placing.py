@@ -68,7 +68,11 @@ def take_place(path: Path, place: Path, *, offset: int, limit_bytes: int) -> Pla
         file = _open_locked(path, fcntl.LOCK_SH)
         if file is None:
             return None
-        held = _lock(open_private(place, os.O_RDWR | os.O_CREAT, "r+b"), fcntl.LOCK_EX)
+        try:
+            held = _lock(open_private(place, os.O_RDWR | os.O_CREAT, "r+b"), fcntl.LOCK_EX)
+        except OSError:
+            file.close()
+            raise
     if held is None:
         file.close()
         return None
