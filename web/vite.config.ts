@@ -1,5 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
 
 /** The API that `npm run dev` speaks to. */
@@ -18,8 +19,25 @@ function pageAddresses(): Plugin {
   };
 }
 
+/** Lay a compressed copy beside every file, so that the API need not compress. */
+function compressed(): Plugin {
+  return {
+    name: 'compressed',
+    apply: 'build',
+    enforce: 'post',
+    generateBundle(_options, bundle) {
+      for (const file of Object.values(bundle)) {
+        const source = gzipSync(file.type === 'chunk' ? file.code : file.source, { level: 9 });
+        if (!file.fileName.endsWith('.html')) {
+          this.emitFile({ type: 'asset', fileName: `${file.fileName}.gz`, source });
+        }
+      }
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [svelte(), pageAddresses()],
+  plugins: [svelte(), pageAddresses(), compressed()],
   build: {
     // Beside the routes that serve it, so that it is packed with them.
     outDir: fileURLToPath(new URL('../api/site', import.meta.url)),

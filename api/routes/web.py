@@ -2,8 +2,9 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
-from litestar import MediaType, Response, Router, get
+from litestar import MediaType, Request, Response, Router, get
 from litestar.params import FromPath
 
 from api import pages
@@ -14,6 +15,8 @@ BUILT = Path(__file__).parents[1] / "site"
 """What `make web` leaves: `ops.html`, and `assets/` beside it."""
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 ASSET = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:js|css|svg|woff2)", re.ASCII)
+GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.ASCII)
+"""Of an Accept-Encoding header that takes it: it is named, and not with a weight of nothing."""
 FOR_GOOD = "public, max-age=31536000, immutable"
 # Scripts and styles are files of ours, and text becomes HTML in no other place than Svelte's own templates.
 POLICY = (
@@ -49,15 +52,17 @@ def web_router(built: Path = BUILT) -> Router:
         return document("ops.html")
 
     @get("/assets/{name:str}", sync_to_thread=True, include_in_schema=False)
-    def asset(name: FromPath[str]) -> Response[bytes]:
-        """Return a file of the pages; another content has another name."""
-        try:
-            content = (built / "assets" / name).read_bytes() if ASSET.fullmatch(name) else None
-        except FileNotFoundError:
-            content = None
-        if content is None:
+    def asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Return a file of the pages, compressed for whoever takes that; another content has another name."""
+        path = built / "assets" / name
+        if not ASSET.fullmatch(name) or not path.is_file():
             raise NotFoundError("There is no such file; load the page again, it may have been replaced.")
-        return Response(content, media_type=TYPES[Path(name).suffix], headers={"Cache-Control": FOR_GOOD})
+        headers = {"Cache-Control": FOR_GOOD, "Vary": "Accept-Encoding"}
+        packed = path.with_name(f"{name}.gz")
+        if GZIP.search(request.headers.get("accept-encoding", "")) and packed.is_file():
+            path = packed
+            headers["Content-Encoding"] = "gzip"
+        return Response(path.read_bytes(), media_type=TYPES[Path(name).suffix], headers=headers)
 
     return Router("/", route_handlers=[show_operations, show_part_of_operations, asset], opt={PUBLIC: True})
 

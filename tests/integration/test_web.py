@@ -1,5 +1,6 @@
 """The built pages as the API serves them, and what it says where nobody has built them."""
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ def built(tmp_path: Path) -> Path:
     assets.mkdir(parents=True)
     (tmp_path / "site" / "ops.html").write_text('<!doctype html><script type="module" src="/assets/ops-1a2b.js">')
     (assets / "ops-1a2b.js").write_text("export {};")
+    (assets / "ops-1a2b.js.gz").write_bytes(gzip.compress(b"export {};"))
     (assets / "ops-1a2b.css").write_text("body{}")
     (assets / "notes.txt").write_text("nothing for the world")
     (tmp_path / "site" / "secret.js").write_text("outside")
@@ -57,7 +59,38 @@ def test_assets_are_kept_for_good_under_their_type(client: TestClient[Litestar])
 
 
 @pytest.mark.parametrize(
-    "name", ["gone-1a2b.js", "notes.txt", "..%2Fsecret.js", "%2e%2e%2fsecret.js", ".hidden.js", "a/b.js", "%00.js"]
+    ("accepted", "encoding"),
+    [
+        ("gzip, deflate, br", "gzip"),
+        ("br;q=1.0, gzip;q=0.8", "gzip"),
+        ("identity", None),
+        ("br, gzip;q=0", None),
+        ("gzip;q=0.0, br", None),
+        ("", None),
+    ],
+)
+def test_asset_is_compressed_for_whoever_takes_that(
+    client: TestClient[Litestar], accepted: str, encoding: str | None
+) -> None:
+    answer = client.get("/assets/ops-1a2b.js", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == encoding
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert answer.text == "export {};"
+    assert client.get("/assets/ops-1a2b.css", headers={"Accept-Encoding": accepted}).text == "body{}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gone-1a2b.js",
+        "notes.txt",
+        "ops-1a2b.js.gz",
+        "..%2Fsecret.js",
+        "%2e%2e%2fsecret.js",
+        ".hidden.js",
+        "a/b.js",
+        "%00.js",
+    ],
 )
 def test_whatever_is_no_asset_is_not_found(client: TestClient[Litestar], name: str) -> None:
     answer = client.get(f"/assets/{name}")
