@@ -67,7 +67,7 @@ TRUNCATED = Cause("truncated", "The file ends before its content does", "Send th
 NO_INDEX = Cause(
     "moov_missing",
     "The file's index (moov) is missing: the recorder stopped before it could write it",
-    "Send the file again after repairing it, or record in a format that survives a crash (MKV, fragmented MP4).",
+    "Send the file again after repairing it, and record in a format that survives a crash (MKV, fragmented MP4).",
 )
 NO_STREAMS = Cause("no_streams", "The file holds neither sound nor moving images", "Send a video or audio recording.")
 NO_AUDIO = Cause(

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline import errors
 from pipeline.errors import Cause
 from pipeline.plan import REASONS
+from pipeline.problems import PROBLEMS
 
 _HEAD = """# Errors of media work
 
@@ -28,6 +29,15 @@ A cut that cannot copy encodes instead and says why in `notes`.
 | `codec_not_allowed` | The recording's video codec cannot be kept in this kind of output. |
 | `cannot_join` | Its pictures cannot be joined to newly encoded ones; the message names the codec or the property. |
 """
+_PROBLEMS = """
+## Notes of a recording
+
+What is odd about a recording that is used all the same stands in `problems` of what `snuggles probe` and the API tell
+of it: a code, a message with the figures, and the stream and the time where they are known.
+
+| code | what it means |
+| --- | --- |
+"""
 
 
 def causes() -> list[Cause]:
@@ -42,7 +52,8 @@ def table() -> str:
         for cause in causes()
     ]
     notes = [f"| `{code}` | {text} |\n" for code, text in sorted(REASONS.items())]
-    return _HEAD + "".join(rows) + _NOTES + "".join(notes)
+    problems = [f"| `{code}` | {text} |\n" for code, text in sorted(PROBLEMS.items())]
+    return _HEAD + "".join(rows) + _NOTES + "".join(notes) + _PROBLEMS + "".join(problems)
 
 
 def main(arguments: list[str]) -> int:

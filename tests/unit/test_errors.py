@@ -1,11 +1,13 @@
 """The taxonomy of media failures, and its page in the documentation."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import DECODE_FAILED, READ_FAILED, Cause, MediaError
 from pipeline.errors_table import causes, table
+from pipeline.problems import PROBLEMS
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 
@@ -39,3 +41,11 @@ def test_message_names_stream_and_time() -> None:
 def test_only_passing_causes_are_retryable() -> None:
     assert READ_FAILED.retryable
     assert {c.code for c in causes() if c.retryable} == {"crashed", "no_space", "read_failed", "verify_failed"}
+
+
+def test_page_explains_every_note_of_a_recording() -> None:
+    """Each code that looking at a recording can give is in the table, and none that it cannot."""
+    pipeline = PAGE.parents[1] / "pipeline"
+    sources = [pipeline / "probe.py", pipeline / "timeline.py", *(pipeline / "reading").glob("*.py")]
+    said = re.compile(r'(?:_problem\(|Problem\(code=|_problems\.note\()\s*"(\w+)"')
+    assert {code for path in sources for code in said.findall(path.read_text(encoding="utf-8"))} == set(PROBLEMS)

@@ -1,0 +1,24 @@
+"""What may be odd about a recording that is used all the same: the codes of `Probe.problems`, and what each means."""
+
+PROBLEMS = {
+    "audio_clock_jumps": "The times of the sound jump where nothing is missing; it is played straight on.",
+    "audio_damaged": "A piece of the sound cannot be decoded; it is silent there.",
+    "audio_ends_early": "The sound cannot be read to its end.",
+    "audio_gap": "Sound is missing; it is silent there.",
+    "clock_restarts": "The clock starts again, as in transport streams joined from pieces; it is played straight on.",
+    "edit_list": "An edit list hides the first pictures.",
+    "late_start": "A stream starts more than a second after the recording.",
+    "moov_at_end": "The index stands at the end: players must load the whole file before they start.",
+    "negative_start": "The clock starts below zero.",
+    "no_audio": "There is no sound: highlights come from the audience alone.",
+    "no_duration": "The header does not tell the length; it was measured by reading on.",
+    "no_video": "There are no moving images: clips are sound only.",
+    "salvaged": "The index (moov) is missing or cut off; pictures were found in the data and are shown evenly.",
+    "several_audio": "There are several sound tracks; clips use one of them.",
+    "sound_lost": "What lies between salvaged pictures is no sound that can be told.",
+    "sound_salvaged": "Sound was found between salvaged pictures; the message says how much of it is lost.",
+    "truncated": "The file ends early; the message says where, and of how much where the format tells.",
+    "undecodable": "The first pictures cannot be decoded.",
+    "unknown_duration": "The length could not be found.",
+    "unsupported_codec": "A stream cannot be decoded; the others are used.",
+}
