@@ -113,10 +113,12 @@ class _Rendering:
         return plays and (audio is None or audio.codec not in KEPT_BY_MP4)
 
     def _copy(self) -> bool:
-        """Make the MP4 by copying, an early version first when the exact one is still to come; False to encode it."""
+        """Make the MP4 by copying, an early version first; False to encode it.
+
+        A `fast` clip is shown early too: it plays at once, while the check decodes it to its end.
+        """
         task, name = self.task, NAMES["mp4"]
-        if task.accuracy != "fast":
-            self._show_early(self.meter.stage("preview", 0.03, 0.08))
+        self._show_early(self.meter.stage("preview", 0.03, 0.08))
         if task.accuracy == "encode":
             return False
         try:
@@ -142,7 +144,7 @@ class _Rendering:
         return True
 
     def _show_early(self, report: Callable[[float], None]) -> None:
-        """Hand out a copy cut at keyframes, which plays while the exact clip is being made; never a reason to fail."""
+        """Hand out a copy cut at keyframes, which plays while the clip is being made; never a reason to fail."""
         try:
             done = cut(
                 self.segment.path,

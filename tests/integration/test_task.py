@@ -16,6 +16,7 @@ from recordings import make, numbered, tone
 
 from pipeline.limits import Limits
 from pipeline.types import (
+    Accuracy,
     DetectTask,
     Done,
     Event,
@@ -24,6 +25,7 @@ from pipeline.types import (
     IngestTask,
     Partial,
     Progress,
+    RenderResult,
     RenderTask,
     Source,
     Task,
@@ -87,15 +89,20 @@ def test_progress_rises_and_is_not_sent_more_often_than_people_can_see(talk: Pat
     assert isinstance(events[-1], Done)
 
 
-def test_an_early_version_is_shown_before_the_exact_one(talk: Path, tmp_path: Path) -> None:
-    events = run(tmp_path, render_task(talk, start_s=1.5, end_s=3.5))
+@pytest.mark.parametrize("accuracy", ["exact", "fast"])
+def test_an_early_version_is_shown_before_the_checked_one(talk: Path, tmp_path: Path, accuracy: Accuracy) -> None:
+    events = run(tmp_path, render_task(talk, start_s=1.5, end_s=3.5, accuracy=accuracy))
     early = next(event for event in events if isinstance(event, Partial)).outputs[0]
     last = events[-1]
     assert isinstance(last, Done)
     assert early.format == "mp4"
     assert early.encoded_s == 0
     assert (tmp_path / early.path).stat().st_size == early.size_bytes
-    assert last.result.accuracy == "exact"
+    assert isinstance(last.result, RenderResult)
+    assert last.result.accuracy == accuracy
+    clip = next(output for output in last.result.outputs if output.format == "mp4")
+    if accuracy == "fast":
+        assert (tmp_path / early.path).read_bytes() == (tmp_path / clip.path).read_bytes()
 
 
 @pytest.mark.parametrize(
