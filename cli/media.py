@@ -39,7 +39,7 @@ def clip(  # noqa: PLR0913 - one parameter for each option
     """Find the moments worth sharing in a recording and cut them into clips."""
     from cli.clipping import Style, analyse, default_formats, make_clips, open_source, parse_formats
     from cli.progress import progress_bars
-    from cli.table import show_clips, show_highlights
+    from cli.table import show_clips, show_highlights, show_losses
 
     chosen = parse_formats(formats) if formats is not None else None
     opened = open_source(source)
@@ -59,6 +59,7 @@ def clip(  # noqa: PLR0913 - one parameter for each option
     if json:
         print_json(_findings(source, analysis.probe, analysis.highlights) | {"clips": clips})
         return
+    show_losses(answers(), analysis.probe)
     show_highlights(answers(), analysis.highlights)
     show_clips(answers(), clips)
 
@@ -73,7 +74,7 @@ def highlights(
     """Find the moments worth sharing in a recording, and say why."""
     from cli.clipping import analyse, open_source
     from cli.progress import progress_bars
-    from cli.table import show_highlights
+    from cli.table import show_highlights, show_losses
 
     opened = open_source(source)
     options = DetectOptions(sensitivity=_number("--sensitivity", sensitivity), top=top)
@@ -86,6 +87,7 @@ def highlights(
     if json:
         print_json(_findings(source, analysis.probe, analysis.highlights))
         return
+    show_losses(answers(), analysis.probe)
     show_highlights(answers(), analysis.highlights)
 
 

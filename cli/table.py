@@ -11,6 +11,15 @@ from pipeline.types import Highlight, Probe, Reason, StreamInfo
 
 # The strongest parts of a score explain it; the rest of them are in the JSON.
 REASONS_SHOWN = 3
+LOSSES = frozenset({"truncated", "salvaged", "sound_salvaged", "sound_lost", "clock_restarts"})
+"""Notes of a recording that bear on what its clips can show; `snuggles probe` tells all of them."""
+
+
+def show_losses(console: Console, found: Probe) -> None:
+    """Say what of a recording is lost, or was put right."""
+    for problem in found.problems:
+        if problem.code in LOSSES:
+            console.print(f"note: {problem.message}")
 
 
 def show_highlights(console: Console, highlights: Sequence[Highlight]) -> None:

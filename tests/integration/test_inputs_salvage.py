@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import run_snuggles
 from media_audio import applause, mixed, speech, write_audio
 from media_video import AAC, H264, H264_B, complaints, likeness_db, pictures_of, record, run_ffmpeg, sync_of
 from range_server import serve_ranges
@@ -126,14 +127,33 @@ def test_file_of_sound_alone_without_index_says_why_not(tmp_path: Path) -> None:
     assert caught.value.code == "moov_missing"
 
 
+def a_talk(folder: Path) -> Path:
+    """Ninety seconds of talk without an index, with applause from 40 s to 46 s."""
+    voice = write_audio(
+        folder / "voice.m4a", mixed(speech(90, seed=5), (40.0, applause(6.0))), rate=16_000, codec="aac"
+    )
+    picture = record(folder / "picture.mp4", seconds=90, video=(*H264, *REPEATED), audio=None)
+    run_ffmpeg("-i", picture, "-i", voice, "-map", "0:v", "-map", "1:a", "-c", "copy", folder / "whole.mp4")
+    return without_index(folder / "whole.mp4")
+
+
+def test_command_line_makes_clips_of_a_salvaged_recording_and_says_what_was_lost(tmp_path: Path) -> None:
+    broken = a_talk(tmp_path)
+    done = run_snuggles("clip", broken, "--sensitivity", "0.5", "--top", "1", "--out", "clips", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "The recorder stopped before it wrote the file's index (moov)" in done.stdout
+    clips = list((tmp_path / "clips").glob("*.mp4"))
+    assert len(clips) == 1
+    assert complaints(clips[0]) == ""
+    done = run_snuggles("cut", broken, "--start", "10", "--end", "13", "--out", "cut.mp4", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [p.number for p in pictures_of(tmp_path / "cut.mp4")] == list(range(250, 325))
+
+
 @pytest.mark.parametrize("where", ["file", "url"])
 def test_moment_of_a_salvaged_recording_becomes_a_clip(tmp_path: Path, where: str) -> None:
     """As a worker does it: one ingest, then cuts by the stored index, which reads only the clip's own bytes."""
-    sound = mixed(speech(90, seed=5), (40.0, applause(6.0)))
-    voice = write_audio(tmp_path / "voice.m4a", sound, rate=16_000, codec="aac")
-    picture = record(tmp_path / "picture.mp4", seconds=90, video=(*H264, *REPEATED), audio=None)
-    run_ffmpeg("-i", picture, "-i", voice, "-map", "0:v", "-map", "1:a", "-c", "copy", tmp_path / "whole.mp4")
-    broken = without_index(tmp_path / "whole.mp4")
+    broken = a_talk(tmp_path)
     with serve_ranges(tmp_path) as server:
         location = server.address(broken.name) if where == "url" else str(broken)
         source = Source(location=location, size_bytes=broken.stat().st_size)
