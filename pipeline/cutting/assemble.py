@@ -129,8 +129,8 @@ class _Assembly:
         start, end = ticks(self._draft.start, piece.base), ticks(self._draft.end, piece.base)
         if self._container.format.name in ISOBMFF:
             is_heard = piece.pts + max(1, piece.duration) > start - self._settling(audio)  # an edit list hides the rest
-        else:
-            is_heard = piece.pts >= start - ticks(ROUNDING_S, piece.base)
+        else:  # its decoder drops the delay that the header tells, here as in the recording
+            is_heard = piece.pts >= start - ticks(_delay_s(audio) + ROUNDING_S, piece.base)
         if is_heard and piece.pts < end:
             self._writer.write(self._sound_stream, piece)
 
@@ -150,6 +150,11 @@ class _Assembly:
         for n, coded in enumerate(pictures):
             after = pictures[n + 1].pts if n + 1 < len(pictures) else segment.end
             self._writer.write(stream, _piece(coded, after - coded.pts, lead, _base(video)))
+
+
+def _delay_s(audio: AudioStream) -> Fraction:
+    """Return how much sound a decoder of this stream drops at the start of a file; MP4 says it in another way."""
+    return Fraction(audio.codec_context.delay, audio.codec_context.sample_rate)
 
 
 def _piece(coded: Coded, duration: int, lead: int, base: Fraction) -> Piece:
