@@ -87,7 +87,7 @@ def _finish(container: OutputContainer) -> None:
     """Write what comes last; damaged parameters that were copied come to light here."""
     try:
         container.close()
-    except AV_ERRORS as exc:
+    except ValueError as exc:  # invalid data, as PyAV has it; a full disk is a cause of its own
         raise as_media_error(exc, ENCODE_FAILED) from exc
 
 
