@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from fleet import Fleet, add_recording, add_user, make_media, rows, wait_for
+from media_video import H264, pictures_of, record
 
 from db.connection import SERVICE, Database
 from services import clips, jobs, quotas
@@ -56,3 +57,40 @@ def test_uploaded_recording_becomes_a_clip(fleet: Fleet, database: Database, sto
     assert scratch_folders(fleet) == []
     kept = (fleet.settings.scratch_dir or Path()).glob(f"*/{KEPT}/*/*.index")
     assert len(list(kept)) == 1, "the next clip of this recording need not fetch its index again"
+
+
+def test_upload_without_its_index_becomes_ready_with_notes_and_a_clip(
+    fleet: Fleet, database: Database, stores: Stores, tmp_path: Path
+) -> None:
+    """The recorder stopped before it wrote the index: ingest finds the pictures, clips are cut from the upload."""
+    whole = record(
+        tmp_path / "whole.mp4", seconds=12, video=(*H264, "-g", "25", "-x264-params", "repeat-headers=1")
+    ).read_bytes()
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(whole[: whole.rindex(b"moov") - 4])
+    user_id = add_user(database)
+    recording_id = add_recording(database, stores.recordings, user_id, broken)
+    fleet.dispatcher()
+    fleet.worker()
+    with database.transaction(SERVICE) as tx:
+        jobs.enqueue(tx, kind="ingest", user_id=user_id, recording_id=recording_id)
+    ready = "SELECT * FROM recordings WHERE id = %(id)s AND status = 'ready'"
+    recording = wait_for(lambda: rows(database, ready, id=recording_id), what="ready")[0]
+    assert {"salvaged", "sound_salvaged"} <= {problem["code"] for problem in recording["probe"]["problems"]}
+    assert recording["duration_s"] == pytest.approx(12, abs=0.1)
+    with database.transaction(SERVICE) as tx:
+        clip, job = clips.create(
+            tx,
+            user_id=user_id,
+            tier=quotas.tier_of(tx, user_id=user_id),
+            recording_id=recording_id,
+            start_s=6.2,
+            end_s=11.2,
+        )
+    ended = "SELECT * FROM jobs WHERE id = %(id)s AND finished_at IS NOT NULL"
+    assert wait_for(lambda: rows(database, ended, id=job.id), what="the end")[0]["state"] == "succeeded"
+    with database.transaction(SERVICE) as tx:
+        finished = clips.get(tx, user_id=user_id, clip_id=clip.id)
+    stores.clips.get_file(finished.objects["mp4"]["key"], tmp_path / "clip.mp4")
+    assert [p.number for p in pictures_of(tmp_path / "clip.mp4")] == list(range(155, 280))
+    assert finished.objects["mp4"]["copied_s"] > 2
