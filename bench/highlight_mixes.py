@@ -7,13 +7,16 @@ from typing import Any
 
 import av
 import numpy as np
+from highlight_nuisances import NUISANCES
 from highlight_sounds import Clip
-from highlight_synth import NUISANCES, RATE, Sound, band, calls, claps, crowd, laugh, noise, room, scream, stretch, unit
+from highlight_synth import RATE, Sound, band, calls, claps, crowd, laugh, noise, room, scream, stretch, unit
 
 SPEECH_RMS = 0.08
 """-22 dBFS: where speech usually is recorded."""
 GENERATED_SHARE = 0.4
-"""How many events and nuisances are generated rather than taken from clips: no free recordings have their variety."""
+"""How many events are generated rather than taken from clips: no free recordings have their variety."""
+GENERATED_NUISANCES = 0.6
+"""The same for nuisances, of which clips are mostly short."""
 
 
 @dataclass
@@ -52,7 +55,7 @@ class Mixer:
     def talk(self, seconds: float) -> Mix:
         """One to three speakers with pauses; now and then an event or a nuisance, over them or in between."""
         mix = self._bed(seconds, "talk", pause_s=self.rng.uniform(0.15, 0.8))
-        has_events = self.rng.random() > 0.1  # noqa: PLR2004 - some recordings have no highlights
+        has_events = self.rng.random() > 0.15  # noqa: PLR2004 - some recordings have no highlights
         at = self.rng.uniform(8, 20)
         while at < seconds - 10:
             is_event = has_events and self.rng.random() < 0.5  # noqa: PLR2004 - as many nuisances as events
@@ -80,6 +83,15 @@ class Mixer:
             else:
                 end = self._nuisance(mix, at, self.rng.uniform(-6, 3))
             at = end + self.rng.uniform(3, 20)
+        return self._finished(mix)
+
+    def control(self, seconds: float) -> Mix:
+        """Talk in which something loud happens again and again, and nothing of it is a highlight."""
+        mix = self._bed(seconds, "talk", pause_s=self.rng.uniform(0.15, 0.8))
+        at = self.rng.uniform(2, 8)
+        while at < seconds - 10:
+            end = self._nuisance(mix, at, float(self.rng.choice([0, 3, 6, 12])))
+            at = end + self.rng.uniform(3, 9)
         return self._finished(mix)
 
     def _bed(self, seconds: float, kind: str, pause_s: float) -> Mix:
@@ -112,7 +124,9 @@ class Mixer:
         music = [c for group in self._by_role["distractor"].values() for c in group if c.label == "music"]
         if music and self.rng.random() < 0.5:  # noqa: PLR2004 - half of it is music
             return music[self.rng.integers(len(music))].samples
-        return NUISANCES[str(self.rng.choice(["music", "rain", "engine", "noise"]))](self.rng)
+        return NUISANCES[str(self.rng.choice(["music", "rain", "engine", "noise", "wind", "machine", "train"]))](
+            self.rng
+        )
 
     def _utterance(self, voice: str | None = None) -> Sound:
         group = self._by_role["speech"][voice or str(self.rng.choice(sorted(self._by_role["speech"])))]
@@ -194,7 +208,7 @@ class Mixer:
         roll = rng.random()
         if roll < 0.12:  # noqa: PLR2004 - the speaker comes closer, or the microphone overloads
             return self._louder(mix, at_s)
-        if roll < GENERATED_SHARE:
+        if roll < GENERATED_NUISANCES:
             name = str(rng.choice(sorted(NUISANCES)))
             return self._place(
                 mix, at_s, self._shaped(NUISANCES[name](rng)), name, "generated", snr=level_db, is_event=False
@@ -203,8 +217,10 @@ class Mixer:
         group = groups[str(rng.choice(sorted(groups)))]
         clip = group[rng.integers(len(group))]
         samples = clip.samples
-        while len(samples) < 0.5 * RATE and rng.random() < 0.7:  # noqa: PLR2004 - a run of short ones
-            samples = np.concatenate((samples, np.zeros(rng.integers(RATE // 20, RATE // 3), np.float32), clip.samples))
+        run_s = rng.uniform(0.5, 8) if rng.random() < 0.6 else 0.0  # noqa: PLR2004 - most short ones come in runs
+        while len(clip.samples) < 1.5 * RATE and len(samples) < run_s * RATE:
+            again = group[rng.integers(len(group))].samples if rng.random() < 0.5 else clip.samples  # noqa: PLR2004
+            samples = np.concatenate((samples, np.zeros(rng.integers(RATE // 20, RATE // 3), np.float32), again))
         samples = self._shaped(stretch(samples[: 8 * RATE], rng.uniform(0.85, 1.18)))
         return self._place(mix, at_s, samples, clip.label, clip.source, snr=level_db, is_event=False)
 

@@ -144,6 +144,20 @@ CATALOGUE: tuple[Entry, ...] = (
 )
 
 
+PACK_SOURCES = frozenset(
+    {
+        "hedgewars-data",
+        "libreoffice-common",
+        "frozen-bubble-data",
+        "freetennis-common",
+        "etw-data",
+        "tuxfootball",
+        "asterisk-moh-opsound-wav",
+    }
+)
+"""Packages that the pack's recordings use too: left out of the fit, nothing in the pack has been heard before."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """A sound at 16 kHz with silence trimmed, and where it comes from."""

@@ -1,6 +1,4 @@
-"""Generated sounds: audiences and noises of which no free recordings are at hand, every one different."""
-
-from collections.abc import Callable
+"""Generated reactions: audiences and voices of which no free recordings are at hand, every one different."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +53,7 @@ def claps(rng: np.random.Generator, seconds: float) -> Sound:
     for row in impulses:
         centre, decay = 10 ** rng.uniform(2.8, 3.5), rng.uniform(0.003, 0.015)
         burst = band(rng.standard_normal(RATE // 10), centre / 2, min(7800, centre * 2.5))
-        out += _convolve(row, burst * np.exp(-np.arange(RATE // 10) / RATE / decay))[: len(out)]
+        out += convolve(row, burst * np.exp(-np.arange(RATE // 10) / RATE / decay))[: len(out)]
     return unit(swell(rng, np.asarray(out[:count], dtype=np.float32)))
 
 
@@ -138,97 +136,11 @@ def room(rng: np.random.Generator, samples: Sound, seconds: float) -> Sound:
     tail = rng.standard_normal(len(t)) * 10 ** (-3 * t / seconds)
     tail = band(tail, 100, rng.uniform(2500, 7500))
     tail *= 10 ** (rng.uniform(-12, 3) / 20) / np.sqrt(np.sum(np.square(tail)))
-    wet = _convolve(samples, tail)[: len(samples)]
+    wet = convolve(samples, tail)[: len(samples)]
     return np.asarray(samples + wet, dtype=np.float32)
 
 
-def _convolve(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+def convolve(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the whole convolution of two sounds."""
     size = 1 << (len(a) + len(b)).bit_length()
     return np.asarray(np.fft.irfft(np.fft.rfft(a, size) * np.fft.rfft(b, size), size)[: len(a) + len(b)])
-
-
-def _rain(rng: np.random.Generator) -> Sound:
-    count = int(rng.uniform(2, 8) * RATE)
-    drops = (rng.random(count) < 10 ** rng.uniform(-3.5, -1.5)) * rng.exponential(1.0, count)
-    burst = band(rng.standard_normal(400), 800, 7800) * np.exp(-np.arange(400) / 40)
-    return unit(
-        unit(_convolve(drops, burst)[:count])
-        + rng.uniform(0.2, 1.0) * noise(rng, (count + 1) / RATE, rng.uniform(-3, 3))[:count]
-    )
-
-
-def _engine(rng: np.random.Generator) -> Sound:
-    count = int(rng.uniform(1.5, 8) * RATE)
-    pitch = np.interp(np.linspace(0, 3, count), np.arange(4), rng.uniform(25, 150) * 2 ** rng.uniform(-0.5, 0.5, 4))
-    return unit(
-        voice(rng, pitch, rng.uniform(0, 0.5))
-        + rng.uniform(0, 1) * noise(rng, (count + 1) / RATE, rng.uniform(2, 8))[:count]
-    )
-
-
-def _hiss(rng: np.random.Generator) -> Sound:
-    samples = noise(rng, rng.uniform(1, 8), rng.uniform(-4, 9))
-    if rng.random() < 0.5:  # noqa: PLR2004 - half of them are narrow
-        low = 10 ** rng.uniform(2.3, 3.5)
-        samples = band(samples, low, min(7900, low * rng.uniform(1.5, 6)))
-    count = len(samples)
-    edge = np.minimum(1, np.minimum(np.arange(count), count - np.arange(count)) / (rng.uniform(0.01, 0.5) * RATE))
-    return unit(samples * edge)
-
-
-def _thunder(rng: np.random.Generator) -> Sound:
-    samples = noise(rng, rng.uniform(1.5, 5), rng.uniform(5, 10))
-    knots = 10 ** (np.concatenate(([0], rng.uniform(-12, 3, 6), [-40])) / 20)
-    return unit(samples * np.interp(np.linspace(0, 7, len(samples)), np.arange(8), knots))
-
-
-def _siren(rng: np.random.Generator) -> Sound:
-    count = int(rng.uniform(0.4, 7) * RATE)
-    t = np.arange(count) / RATE
-    sweep = rng.choice([0.0, rng.uniform(0.05, 0.6)]) * np.sin(2 * np.pi * rng.uniform(0.2, 4) * t)
-    phase = 2 * np.pi * np.cumsum(10 ** rng.uniform(2.5, 3.5) * 2**sweep) / RATE
-    tone = sum(np.sin(k * phase) / k ** rng.uniform(0.5, 2.5) for k in range(1, rng.integers(2, 5)))
-    beeps = 1.0 if rng.random() < 0.5 else (np.sin(2 * np.pi * rng.uniform(0.7, 6) * t) > 0)  # noqa: PLR2004 - half
-    return unit(np.asarray(tone) * beeps)
-
-
-def _music(rng: np.random.Generator) -> Sound:
-    beat = rng.uniform(0.12, 0.5)
-    notes = rng.integers(6, 24)
-    scale = 110 * 2 ** (rng.choice([0, 2, 4, 5, 7, 9, 11, 12, 16, 19], (notes, 3)) / 12) * 2 ** rng.integers(0, 2)
-    out = np.zeros(int((notes + 4) * beat * RATE))
-    for i, chord in enumerate(scale):
-        t = np.arange(int(beat * rng.uniform(1, 4) * RATE)) / RATE
-        tone = sum(np.sin(2 * np.pi * f * k * t) / k**1.5 for f in chord for k in range(1, 8) if f * k < RATE / 2)
-        start = int(i * beat * RATE)
-        part = np.asarray(tone)[: len(out) - start] * np.exp(-t * rng.uniform(1, 8))[: len(out) - start]
-        out[start : start + len(part)] += part
-        if rng.random() < 0.6:  # noqa: PLR2004 - drums on most beats
-            hit = noise(rng, 0.08, rng.uniform(-3, 6)) * np.exp(-np.arange(int(0.08 * RATE)) / RATE * 40)
-            out[start : start + len(hit)] += 3 * hit[: len(out) - start]
-    return unit(out)
-
-
-def _knocks(rng: np.random.Generator) -> Sound:
-    count = int(rng.uniform(0.2, 4) * RATE)
-    out = np.zeros(count)
-    for _ in range(rng.integers(1, 2 + int(count / RATE * 8))):
-        length = int(rng.uniform(0.01, 0.2) * RATE)
-        hit = band(rng.standard_normal(length), 60, 10 ** rng.uniform(2.5, 3.9)) * np.exp(
-            -np.arange(length) / length * 6
-        )
-        start = rng.integers(0, count)
-        out[start : start + length] += hit[: count - start]
-    return unit(out)
-
-
-NUISANCES: dict[str, Callable[[np.random.Generator], Sound]] = {
-    "rain": _rain,
-    "engine": _engine,
-    "noise": _hiss,
-    "thunder": _thunder,
-    "siren": _siren,
-    "music": _music,
-    "knocks": _knocks,
-}
-"""Loud and no highlight."""

@@ -15,24 +15,13 @@ from types import ModuleType
 import numpy as np
 from bench_highlights import DEFAULT_FOLDER, load_scores
 from fit_highlights import Example, Predictions, example, fit_model, load_examples, predict
+from highlight_sounds import PACK_SOURCES
 
 from pipeline.listening.highlights_model import Model
 from pipeline.timeline import build_timeline
 
 FOLDS = 4
 FOUND_SCORE = 0.5
-PACK_SOURCES = frozenset(
-    {
-        "hedgewars-data",
-        "libreoffice-common",
-        "frozen-bubble-data",
-        "freetennis-common",
-        "etw-data",
-        "tuxfootball",
-        "asterisk-moh-opsound-wav",
-    }
-)
-"""Packages that the pack's recordings use too: left out, nothing in the pack has been heard before."""
 
 
 def main() -> None:
