@@ -8,7 +8,7 @@ unit follows.
 
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pipeline.cutting.nal import H264_PPS, H264_SPS, HEVC_PPS, HEVC_SPS
@@ -127,19 +127,18 @@ def _hevc_sets(units: Iterator[bytes]) -> Codec:
     return Hevc(vps, sps, pps)
 
 
-def find_pictures(window: Window, begin: int, codec: Codec, *, on_progress: Callable[[float], None]) -> Pictures:
+def find_pictures(window: Window, begin: int, codec: Codec) -> Pictures:
     """Read on from `begin` to the end of the window; memory is 25 bytes a picture and one window."""
-    return _Search(window, begin, codec, on_progress).run()
+    return _Search(window, begin, codec).run()
 
 
 class _Search:
     """One pass over the data."""
 
-    def __init__(self, window: Window, begin: int, codec: Codec, on_progress: Callable[[float], None]) -> None:
+    def __init__(self, window: Window, begin: int, codec: Codec) -> None:
         self._window = window
         self._begin = begin
         self._codec = codec
-        self._on_progress = on_progress
         self._heads = re.compile(rb"\x00(?=...[" + re.escape(codec.heads) + rb"])", re.DOTALL)
         self._found = Pictures()
         self._order = _Order(codec.lsb_bits)
@@ -161,7 +160,6 @@ class _Search:
                 after = self._resume(at + 1)
                 self._note_gap(at, after)
                 at = after
-                self._on_progress((at - self._begin) / (end - self._begin))
                 continue
             unit, size = found
             self._take(unit, at)

@@ -6,7 +6,7 @@ pictures is such a run of packets, and must be used up by them; that also tells 
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import av
@@ -46,8 +46,6 @@ class Sound:
     rates: tuple[int, ...]
     position: "array[int]" = field(default_factory=lambda: array("q"))
     size: "array[int]" = field(default_factory=lambda: array("q"))
-    runs: "array[int]" = field(default_factory=lambda: array("q"))
-    """How many packets each run has that has any."""
 
     @property
     def samples(self) -> int:
@@ -55,9 +53,7 @@ class Sound:
         return PACKET_SAMPLES * len(self.size)
 
 
-def find_sound(
-    window: Window, gaps: Sequence[tuple[int, int, int]], *, on_progress: Callable[[float], None]
-) -> Sound | None:
+def find_sound(window: Window, gaps: Sequence[tuple[int, int, int]]) -> Sound | None:
     """Look for AAC in what lies between pictures; None where it is something else, or too little of it is whole."""
     total = sum(length for _, length, _ in gaps)
     tried = gaps[1 : 1 + TRIED_RUNS] or gaps[:1]
@@ -75,18 +71,15 @@ def find_sound(
     sound = Sound(channels=channels, rates=rates)
     decoder = _decoder(found[0][0], channels)
     used = 0
-    for number, (position, length, _) in enumerate(gaps):
+    for position, length, _ in gaps:
         sizes = split_run(window, position, length, decoder)
         for size in sizes:
             sound.position.append(position)
             sound.size.append(size)
             position += size  # noqa: PLW2901 - walks through the run
         used += sum(sizes)
-        if sizes:
-            sound.runs.append(len(sizes))
         if len(sound.size) > MOST_PACKETS:
             break
-        on_progress((number + 1) / len(gaps))
     return sound if used >= LEAST_SHARE * total else None
 
 

@@ -35,8 +35,8 @@ MOST_LEFT_BYTES = 16 * 1024 * 1024
 """Of an index that was cut off, this much is looked through for settings."""
 OTHER_SHARE = 0.01
 """Less of the data than this is padding, no sound."""
-
-
+LARGE_SIZE = b"\0\0\0\1"
+"""In place of a box's size: eight bytes of it stand behind the type (ISO/IEC 14496-12, 4.2)."""
 _WITHOUT_SETTINGS = (
     "its pictures cannot be decoded without their settings (SPS, PPS), which only the index held; programs that repair "
     "such files take them from another recording of the same device"
@@ -63,31 +63,22 @@ def salvage(file: Readable, layout: Layout) -> Salvage:
         raise MediaError(NO_INDEX, "it is a piece of a fragmented recording, without the first one")
     window = Window(file, left if left > start else layout.size_bytes)
     head = window.at(start, 16)
-    begin = start + (16 if head[:4] == b"\0\0\0\1" else 8)
+    begin = start + (16 if head[:4] == LARGE_SIZE else 8)
     codec = _kept_codec(file, layout, left) or find_codec(window, begin)
     if codec is None:
-        why = (
-            "its pictures cannot be decoded without their settings (SPS, PPS), which only the index held; programs that"
-        )
-        raise MediaError(NO_INDEX, f"{why} repair such files take them from another recording of the same device")
-    pictures = find_pictures(window, begin, codec, on_progress=_ignore)
+        raise MediaError(NO_INDEX, _WITHOUT_SETTINGS)
+    pictures = find_pictures(window, begin, codec)
     stated = _stated_rate(window, codec, pictures)
     other_bytes = sum(length for _, length, _ in pictures.gaps)
-    sound = None
-    if other_bytes > OTHER_SHARE * (window.end - begin):
-        sound = find_sound(window, pictures.gaps, on_progress=_ignore)
+    has_other = other_bytes > OTHER_SHARE * (window.end - begin)
+    sound = find_sound(window, pictures.gaps) if has_other else None
     rate, sound_rate = _rates(stated, len(pictures), sound)
     tracks = [_video_track(codec, pictures, rate)]
     if sound is not None:
         tracks.append(_sound_track(sound, sound_rate))
-    is_silent = sound is None and other_bytes > OTHER_SHARE * (window.end - begin)
     problems = [_of_pictures(pictures, rate, is_rate_known=stated is not None or sound is not None)]
-    problems += _of_sound(sound, sound_rate, other_bytes) if sound is not None or is_silent else []
+    problems += _of_sound(sound, sound_rate, other_bytes) if has_other else []
     return Salvage(write_beginning(tracks, layout.size_bytes), problems)
-
-
-def _ignore(_share: float) -> None:
-    """Take progress that nobody asked for."""
 
 
 def _kept_codec(file: Readable, layout: Layout, left: int) -> Codec | None:
