@@ -1,9 +1,9 @@
 /** Something the reader does: one at a time, told when it worked and when it did not. */
 import { live, sentence } from './live.svelte';
-import { news } from './news.svelte';
 import { session } from './session.svelte';
+import { toasts } from './toasts.svelte';
 
-export class Deed {
+export class Mutation {
   isBusy = $state(false);
 
   /** Do it, say `done`, and load everything again; say why when it fails. Returns whether it worked. */
@@ -12,11 +12,11 @@ export class Deed {
     this.isBusy = true;
     try {
       await work();
-      news.tell(done);
+      toasts.tell(done);
       live.refresh();
       return true;
     } catch (error) {
-      news.warn(sentence(session.heed(error)));
+      toasts.warn(sentence(session.heed(error)));
       return false;
     } finally {
       this.isBusy = false;

@@ -2,14 +2,14 @@
 
 const SHOWN_MS = 8000;
 
-interface Message {
+interface Toast {
   id: number;
   text: string;
   isProblem: boolean;
 }
 
-class News {
-  messages = $state<Message[]>([]);
+class Toasts {
+  items = $state<Toast[]>([]);
   #last = 0;
 
   tell(text: string): void {
@@ -21,12 +21,12 @@ class News {
   }
 
   drop(id: number): void {
-    this.messages = this.messages.filter((message) => message.id !== id);
+    this.items = this.items.filter((item) => item.id !== id);
   }
 
   #add(text: string, isProblem: boolean): void {
     const id = (this.#last += 1);
-    this.messages = [...this.messages.slice(-2), { id, text, isProblem }];
+    this.items = [...this.items.slice(-2), { id, text, isProblem }];
     // What went wrong stays until it is put away.
     if (!isProblem)
       setTimeout(() => {
@@ -35,4 +35,4 @@ class News {
   }
 }
 
-export const news = new News();
+export const toasts = new Toasts();

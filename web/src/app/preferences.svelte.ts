@@ -2,7 +2,7 @@
 
 const KEY = 'snuggles.exact-times';
 
-class Taste {
+class Preferences {
   hasExactTimes = $state(localStorage.getItem(KEY) === 'yes');
 
   toggleTimes(): void {
@@ -11,4 +11,4 @@ class Taste {
   }
 }
 
-export const taste = new Taste();
+export const preferences = new Preferences();
