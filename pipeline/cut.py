@@ -10,16 +10,16 @@ from msgspec import Struct
 from pipeline.cutting.assemble import assemble
 from pipeline.cutting.draft import Draft
 from pipeline.cutting.mux import SOUND_ONLY, format_of, takes
-from pipeline.cutting.reencode import reencode
 from pipeline.cutting.segment import SegmentReport, extract_segment
 from pipeline.cutting.splice import Splicer
-from pipeline.cutting.times import check_range, known_duration
+from pipeline.cutting.survey import Survey, survey, ticks
 from pipeline.errors import NO_STREAMS, OUT_OF_RANGE, UNSUPPORTED_OUTPUT, MediaError
 from pipeline.plan import REASONS, STANDSTILL_S, CutPlan, plan_cut
 from pipeline.reading.demux import Demuxer
 from pipeline.reading.index import open_indexed
 from pipeline.reading.streams import Selection, select_streams
-from pipeline.reading.survey import Survey, survey, ticks
+from pipeline.reading.times import check_range, known_duration
+from pipeline.rendering.reencode import reencode
 from pipeline.source import Media
 from pipeline.types import Accuracy, Problem, Source
 

@@ -11,14 +11,14 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from pipeline.cutting.times import outer_layout, stated_duration
 from pipeline.errors import NO_STREAMS, TRUNCATED, MediaError
-from pipeline.listening.clock import ClockRepair
+from pipeline.reading.clock import ClockRepair
 from pipeline.reading.demux import as_piece, is_cut_off, may_restart, seems_straight, to_start
 from pipeline.reading.index import load_index
 from pipeline.reading.isobmff import Layout
 from pipeline.reading.ranges import RangeReader
 from pipeline.reading.streams import find_streams, has_decoder, is_cover, is_usable, zero_s
+from pipeline.reading.times import outer_layout, stated_duration
 from pipeline.reading.truncation import SLACK_S, Shortfall, find_shortfall, indexed_end_s
 from pipeline.source import AV_ERRORS, Media, as_media_error, as_source, open_media
 from pipeline.types import Probe, Problem, Source, StreamInfo, StreamKind

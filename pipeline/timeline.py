@@ -19,9 +19,9 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from pipeline.errors import DECODE_FAILED, NO_AUDIO, NOT_MEDIA, UNSUPPORTED, MediaError
-from pipeline.listening.clock import Jump, offset_at
 from pipeline.listening.timeline_builder import TOLERANCE_S, TimelineBuilder
 from pipeline.listening.timeline_file import Timeline, TimelineFormatError
+from pipeline.reading.clock import Jump, offset_at
 from pipeline.reading.demux import may_restart, to_start
 from pipeline.reading.index import open_indexed
 from pipeline.reading.packets import PacketIndex

@@ -14,10 +14,10 @@ from pipeline.cutting.mux import ISOBMFF, PacketWriter, copy_stream, open_output
 from pipeline.cutting.part import make_parts
 from pipeline.cutting.sound import SoundEncoder
 from pipeline.cutting.splice import Coded, Part
+from pipeline.cutting.survey import ticks
 from pipeline.errors import ENCODE_FAILED
 from pipeline.plan import Copy, CutPlan, Encode, Unit
 from pipeline.reading.demux import Piece
-from pipeline.reading.survey import ticks
 from pipeline.source import AV_ERRORS, as_media_error
 
 LONGEST_COPIED_SOUND_S = Fraction(1, 25)

@@ -6,9 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipeline.cutting.splice import Splicer
+from pipeline.cutting.survey import Survey
 from pipeline.plan import CutPlan
 from pipeline.reading.demux import Demuxer, Piece
-from pipeline.reading.survey import Survey
 
 
 @dataclass(frozen=True)

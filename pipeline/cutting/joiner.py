@@ -14,7 +14,7 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from pipeline.cutting import nal
+from pipeline.reading import nal
 
 CRF = 17
 """x264's and x265's scale: hardly told from the source, so that the seam does not show."""

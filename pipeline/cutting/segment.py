@@ -9,11 +9,11 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from pipeline.cutting.mux import WEB_CODECS, PacketWriter, copy_stream, open_output
-from pipeline.cutting.times import check_range, known_duration
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
 from pipeline.reading.demux import AUDIO_PREROLL_S, Demuxer
 from pipeline.reading.index import open_indexed
 from pipeline.reading.streams import Selection, select_streams
+from pipeline.reading.times import check_range, known_duration
 from pipeline.source import AV_ERRORS, as_media_error
 from pipeline.types import Source
 

@@ -12,7 +12,7 @@ import av.error
 from av.packet import Packet
 from av.stream import Discard, Stream
 
-from pipeline.listening.clock import BACKWARD_S, FORWARD_S, RESTARTING_FORMATS, offset_at
+from pipeline.reading.clock import BACKWARD_S, FORWARD_S, RESTARTING_FORMATS, offset_at
 from pipeline.reading.prefixed import PrefixedReader
 from pipeline.reading.ranges import BLOCK_BYTES, RangeReader
 from pipeline.reading.streams import AV_TIME_BASE, Selection, is_usable, zero_s

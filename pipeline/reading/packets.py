@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from pipeline.listening.clock import Jump
+from pipeline.reading.clock import Jump
 from pipeline.reading.salvage import Salvage
 from pipeline.types import Problem
 

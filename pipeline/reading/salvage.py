@@ -13,10 +13,10 @@ from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 from msgspec import Struct
 
-from pipeline.cutting.nal import HEVC_PPS, HEVC_SPS, HEVC_VPS, AvcConfig, HevcConfig
 from pipeline.errors import NO_INDEX, MediaError
 from pipeline.reading.isobmff import Layout, Readable
 from pipeline.reading.moov import Track, aac_entry, video_entry, write_beginning
+from pipeline.reading.nal import HEVC_PPS, HEVC_SPS, HEVC_VPS, AvcConfig, HevcConfig
 from pipeline.reading.parameter_sets import H264, Codec, Hevc
 from pipeline.reading.raw_pictures import Pictures, Window, find_codec, find_pictures
 from pipeline.reading.raw_sound import PACKET_SAMPLES, RATES, Sound, audio_specific_config, find_sound

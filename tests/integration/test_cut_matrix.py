@@ -26,8 +26,8 @@ from media_video import (
 )
 
 from pipeline.cut import cut
-from pipeline.cutting import nal
 from pipeline.probe import probe
+from pipeline.reading import nal
 from pipeline.verify import Expectation, verify
 
 FRAME_S = 1 / RATE

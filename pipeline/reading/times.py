@@ -11,6 +11,7 @@ from pipeline.source import Media
 END_SLACK_S = Fraction(1, 4)
 """An end this little beyond the recording is rounding (or the last packet's length) and means its end."""
 LATE_START_S = 1
+"""A clock that starts later than this sets the time of the end clearly apart from the length."""
 BARE_FORMATS = frozenset({"aac", "mp3", "ac3", "eac3", "dts", "amr", "h264", "hevc", "m4v", "mpegvideo", "obu"})
 """Bare streams have no header that tells how long they are: FFmpeg guesses from the bit rate."""
 
