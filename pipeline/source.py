@@ -34,8 +34,8 @@ from pipeline.errors import (
 from pipeline.reading.isobmff import Layout, read_layout
 from pipeline.reading.packets import PacketIndex
 from pipeline.reading.prefixed import PrefixedReader
-from pipeline.reading.ranges import NO_SUCH_PLACE, RangeLog, RangeReader
-from pipeline.reading.reader import Reader
+from pipeline.reading.ranges import RangeReader
+from pipeline.reading.reader import NO_SUCH_PLACE, RangeLog, Reader
 from pipeline.reading.salvage import Salvage, salvage
 from pipeline.reading.streams import is_usable
 from pipeline.types import Source

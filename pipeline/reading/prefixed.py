@@ -1,21 +1,16 @@
 """Reads a file as if other bytes stood before it: a new index in front of media data whose own is lost."""
 
-import io
-import os
-
-from pipeline.reading.ranges import NO_SUCH_PLACE, RangeLog, RangeReader
-from pipeline.reading.reader import Reader
+from pipeline.reading.ranges import RangeReader
+from pipeline.reading.reader import PositionedReader, Reader
 
 
-class PrefixedReader(io.RawIOBase):
+class PrefixedReader(PositionedReader):
     """A reader over `beginning` followed by the whole of another reader, which it closes with itself."""
 
     def __init__(self, beginning: bytes, inner: Reader) -> None:
         super().__init__()
         self._beginning = beginning
         self._inner = inner
-        self._position = 0
-        self._log = RangeLog()
 
     @property
     def bytes_read(self) -> int:
@@ -26,26 +21,6 @@ class PrefixedReader(io.RawIOBase):
     def size_bytes(self) -> int:
         """The size of both parts."""
         return len(self._beginning) + self._inner.size_bytes
-
-    def readable(self) -> bool:
-        """Return True: this file can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True: every position can be reached."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position of the next read."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move the position; a place that cannot be is answered as FFmpeg expects it."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size_bytes}[whence]
-        if base + offset < 0:
-            return NO_SUCH_PLACE
-        self._position = base + offset
-        return self._position
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to `size` bytes."""
@@ -60,10 +35,6 @@ class PrefixedReader(io.RawIOBase):
         self._log.note(self._position, len(content))
         self._position += len(content)
         return content
-
-    def ranges_read(self) -> list[tuple[int, int]]:
-        """Return what has been read so far, merged, in order."""
-        return self._log.merged()
 
     def prefetch(self, start: int, length: int) -> None:
         """Fetch a range that will be needed, where that saves requests."""

@@ -3,9 +3,7 @@
 FFmpeg's own network protocols are never used: they would follow references into places that nobody meant to open.
 """
 
-import errno
 import http.client
-import io
 import os
 import tempfile
 import time
@@ -17,8 +15,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from pipeline.errors import READ_FAILED, MediaError
 from pipeline.reading.kept import BLOCK_BYTES, Blocks, Identity, KeptBlocks
+from pipeline.reading.reader import PositionedReader
 
-__all__ = ["BLOCK_BYTES", "NO_SUCH_PLACE", "RangeLog", "RangeReader"]
+__all__ = ["BLOCK_BYTES", "RangeReader"]
 
 FIRST_READ_BYTES = BLOCK_BYTES
 MAX_READ_AHEAD_BYTES = 2 * 1024 * 1024
@@ -27,8 +26,6 @@ PREFETCH_BYTES = 8 * 1024 * 1024
 """The most that one request asks for when it is known what is needed."""
 CACHE_BLOCKS = 8192
 """512 MiB on scratch disk; beyond it the block used longest ago is dropped and read again when needed."""
-NO_SUCH_PLACE = -errno.EINVAL
-"""What FFmpeg expects from a seek that cannot be."""
 CHANGED = "the file changed while it was being read"
 TIMEOUT_S = 30.0
 RETRY_PAUSES_S = (0.1, 0.4, 1.6)
@@ -44,35 +41,7 @@ class _PassingError(Exception):
     """A request failed in a way that may not repeat."""
 
 
-class RangeLog:
-    """Notes which parts of a file were read, merging as it goes; forgets all once there are too many parts."""
-
-    def __init__(self, limit: int = 4096) -> None:
-        self._parts: list[tuple[int, int]] = []
-        self._limit = limit
-
-    def note(self, begin: int, length: int) -> None:
-        """Note that `length` bytes from `begin` on were read."""
-        if not length or len(self._parts) >= self._limit:
-            return
-        if self._parts and self._parts[-1][0] <= begin <= self._parts[-1][1]:
-            first, end = self._parts[-1]
-            self._parts[-1] = (first, max(end, begin + length))
-            return
-        self._parts.append((begin, begin + length))
-
-    def merged(self) -> list[tuple[int, int]]:
-        """Return the parts in order, those that touch as one."""
-        merged: list[tuple[int, int]] = []
-        for begin, end in sorted(self._parts):
-            if merged and begin <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-            else:
-                merged.append((begin, end))
-        return merged
-
-
-class RangeReader(io.RawIOBase):
+class RangeReader(PositionedReader):
     """A read-only, seekable file over an http(s) URL that answers byte ranges.
 
     Blocks are cached on scratch disk, so reading a part twice costs one transfer; in the folder `kept`, for all readers
@@ -98,12 +67,10 @@ class RangeReader(io.RawIOBase):
         self._connection: http.client.HTTPConnection | None = None
         self._etag: str | None = None
         self._size: int | None = None
-        self._position = 0
         self._next_block = -1
         self._window = FIRST_READ_BYTES
         self._kept: KeptBlocks | None = None
         self._known: list[tuple[int, bytes]] = []
-        self._log = RangeLog()
         self.bytes_read = 0
         self.requests = 0
         if size_bytes:
@@ -113,28 +80,6 @@ class RangeReader(io.RawIOBase):
         self._cache: Blocks = self._kept or _BlockCache()
 
     # -- the file interface that PyAV uses
-
-    def readable(self) -> bool:
-        """Return True: this file can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True: ranges make every position reachable."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position of the next read."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move the position; no request is made until something is read (or the size is needed)."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}.get(whence)
-        if base is None:
-            base = self.size_bytes
-        if base + offset < 0:
-            return NO_SUCH_PLACE
-        self._position = base + offset
-        return self._position
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to `size` bytes; fewer only at the end of the file."""
@@ -195,10 +140,6 @@ class RangeReader(io.RawIOBase):
                 stop += 1
             self._fetch(block, stop - block)
             block = stop
-
-    def ranges_read(self) -> list[tuple[int, int]]:
-        """Return what has been read so far as (first byte, byte after the last), merged, in order."""
-        return self._log.merged()
 
     # -- inside
 

@@ -1,6 +1,13 @@
-"""What the pipeline needs of a file, wherever it is."""
+"""What the pipeline needs of a file, wherever it is, and what readers of ours have in common."""
 
+import errno
+import io
+import os
+from abc import abstractmethod
 from typing import Protocol
+
+NO_SUCH_PLACE = -errno.EINVAL
+"""What FFmpeg expects from a seek that cannot be."""
 
 
 class Reader(Protocol):
@@ -28,3 +35,71 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Let go of the file."""
+
+
+class RangeLog:
+    """Notes which parts of a file were read, merging as it goes; forgets all once there are too many parts."""
+
+    def __init__(self, limit: int = 4096) -> None:
+        self._parts: list[tuple[int, int]] = []
+        self._limit = limit
+
+    def note(self, begin: int, length: int) -> None:
+        """Note that `length` bytes from `begin` on were read."""
+        if not length or len(self._parts) >= self._limit:
+            return
+        if self._parts and self._parts[-1][0] <= begin <= self._parts[-1][1]:
+            first, end = self._parts[-1]
+            self._parts[-1] = (first, max(end, begin + length))
+            return
+        self._parts.append((begin, begin + length))
+
+    def merged(self) -> list[tuple[int, int]]:
+        """Return the parts in order, those that touch as one."""
+        merged: list[tuple[int, int]] = []
+        for begin, end in sorted(self._parts):
+            if merged and begin <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+            else:
+                merged.append((begin, end))
+        return merged
+
+
+class PositionedReader(io.RawIOBase):
+    """A read-only file whose position is a number of its own: reads move it, and seeking costs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._position = 0
+        self._log = RangeLog()
+
+    @property
+    @abstractmethod
+    def size_bytes(self) -> int:
+        """The size of the file."""
+
+    def readable(self) -> bool:
+        """Return True: this file can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True: every position can be reached."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position of the next read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move the position, NO_SUCH_PLACE where that cannot be; the size is asked for only from the end."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}.get(whence)
+        if base is None:
+            base = self.size_bytes
+        if base + offset < 0:
+            return NO_SUCH_PLACE
+        self._position = base + offset
+        return self._position
+
+    def ranges_read(self) -> list[tuple[int, int]]:
+        """Return what has been read so far as (first byte, byte after the last), merged, in order."""
+        return self._log.merged()
