@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
+from engineio.exceptions import SocketIsClosedError
 from litestar.concurrency import sync_to_thread
 from msgspec import Struct
 from socketio import ASGIApp, AsyncServer
@@ -18,6 +19,7 @@ from socketio.exceptions import ConnectionRefusedError as Refusal
 from api.auth import Asker, believe
 from api.deps import Deps
 from api.realtime.feed import EventFeed
+from api.realtime.packets import is_allowed
 from api.realtime.progress import ProgressFeed
 from db.connection import DatabaseUnavailableError
 from services.errors import DomainError, UnauthenticatedError
@@ -33,7 +35,6 @@ MAX_QUEUED = 256
 MAX_CONNECTIONS = 32
 """Of one account in one process: tabs and devices of a person, not a fleet."""
 MAX_MESSAGE_BYTES = 100_000
-BINARY_PACKETS = ("5", "6")  # Socket.IO's types that announce attachments; nobody here has a use for one
 UNAVAILABLE = {"code": "unavailable", "message": "The service cannot check the token just now; try again in a moment."}
 
 logger = structlog.get_logger(__name__)
@@ -100,6 +101,8 @@ class Realtime:
             if not isinstance(error, DatabaseUnavailableError):
                 logger.exception("connect_failed")
             raise Refusal("unavailable", UNAVAILABLE) from None
+        if _is_closed(self._transport_of(sid)):
+            raise Refusal("gone")  # it left meanwhile, and nobody will say so again
         sids = self._people[visit.asker.user_id]
         if len(sids) >= MAX_CONNECTIONS:
             message = f"{MAX_CONNECTIONS} connections of this account are open; close one."
@@ -159,9 +162,8 @@ class Realtime:
 
     async def _tell(self, sid: str, event: str, data: Mapping[str, Any]) -> bool:
         """Queue an event for one client; False when he is gone, or does not read."""
-        eio_sid = self._server.manager.eio_sid_from_sid(sid, NAMESPACE)
-        transport = self._server.eio.sockets.get(eio_sid)
-        if transport is None or transport.closed:
+        transport = self._transport_of(sid)
+        if _is_closed(transport):
             return False
         if transport.queue.qsize() >= MAX_QUEUED:
             logger.info("slow_reader_cut_off", queued=transport.queue.qsize())
@@ -175,8 +177,15 @@ class Realtime:
             sids.discard(sid)
             if not sids:
                 del self._people[user_id]
-        if (visit := self._visits.pop(sid, None)) is not None:
+        visit = self._visits.pop(sid, None)
+        if visit is not None and visit is not asyncio.current_task():
             visit.cancel()
+        # Whoever is not counted any more shall not hold a socket either.
+        if not _is_closed(transport := self._transport_of(sid)):
+            await transport.close(wait=False)
+
+    def _transport_of(self, sid: str) -> Any:
+        return self._server.eio.sockets.get(self._server.manager.eio_sid_from_sid(sid, NAMESPACE))
 
     def _guard_transport(self) -> None:
         """Put checks before the library's own handlers of the transport."""
@@ -187,23 +196,42 @@ class Realtime:
             asyncio.get_running_loop().call_later(
                 CONNECT_WITHIN_S, lambda: asyncio.ensure_future(self._expire(eio_sid))
             )
+            _check_packets(self._server.eio.sockets[eio_sid])
             return await connect(eio_sid, environ)
 
-        async def on_message(eio_sid: str, data: object) -> None:
-            if not isinstance(data, str) or data.startswith(BINARY_PACKETS):
-                await self._drop(eio_sid)
-                return
-            await message(eio_sid, data)
+        async def on_message(eio_sid: str, data: str) -> None:
+            with suppress(SocketIsClosedError):  # it left while it was being answered
+                await message(eio_sid, data)
+            # What leaves before it is let in is forgotten by nobody else.
+            sid = self._server.manager.sid_from_eio_sid(eio_sid, NAMESPACE)
+            if sid is not None and _is_closed(self._server.eio.sockets.get(eio_sid)):
+                await self._server.manager.disconnect(sid, NAMESPACE, ignore_queue=True)
 
         handlers["connect"], handlers["message"] = on_connect, on_message
 
     async def _expire(self, eio_sid: str) -> None:
-        if self._server.manager.sid_from_eio_sid(eio_sid, NAMESPACE) is None:
-            await self._drop(eio_sid)
-
-    async def _drop(self, eio_sid: str) -> None:
-        if (transport := self._server.eio.sockets.get(eio_sid)) is not None:
+        """Close a transport that has not been let in; one that is just asking comes too late."""
+        transport = self._server.eio.sockets.get(eio_sid)
+        if transport is not None and self._server.manager.sid_from_eio_sid(eio_sid, NAMESPACE) not in self._visits:
             await transport.close(wait=False)
+
+
+def _is_closed(transport: Any) -> bool:
+    return transport is None or transport.closed or transport.closing
+
+
+def _check_packets(transport: Any) -> None:
+    """Let nothing in that is_allowed refuses, nor anything from a client that reads no answers or was cut off."""
+    receive = transport.receive
+
+    async def receive_checked(packet: Any) -> None:
+        if not is_allowed(packet) or transport.queue.qsize() >= MAX_QUEUED:
+            await transport.close(wait=False)
+        if transport.closed:
+            raise SocketIsClosedError  # which ends the loop that reads from it
+        await receive(packet)
+
+    transport.receive = receive_checked
 
 
 async def _unknown(event: str, _sid: str, *_data: object) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Socket.IO as its clients see it: real clients, over a real port, on real rows."""
 
 import json
+import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from listener import Listener
 from msgspec import Struct
 from socketio.exceptions import ConnectionError as RefusedError
 
+from api import auth
+from api.auth import Asker
 from api.realtime import server as realtime
 from db.connection import SERVICE, Database
 from services import clips, events, quotas
@@ -82,14 +86,14 @@ def can_connect(site: Site) -> bool:
 
 
 @contextmanager
-def refused(url: str, auth: object) -> Iterator[list[Any]]:
+def refused(url: str, given: object) -> Iterator[list[Any]]:
     """Connect in vain, and yield what the client was told."""
     told: list[Any] = []
     client = socketio.Client(reconnection=False)
     client.on("connect_error", told.append)
     try:
         with pytest.raises(RefusedError):
-            client.connect(url, auth=auth, wait_timeout=10)
+            client.connect(url, auth=given, wait_timeout=10)
         yield told
     finally:
         client.shutdown()
@@ -194,16 +198,32 @@ def test_event_that_does_not_exist_is_answered(site: Site) -> None:
         assert answer == {"success": False, "error": {"code": "not_found", "message": "There is no event 'room:fly'."}}
 
 
-@pytest.mark.parametrize("packet", [b"\x00\x01", '51-["room:join",{"_placeholder":true,"num":0}]', "2" + "[" * 50_000])
-def test_hostile_packet_ends_or_is_passed_over_and_the_server_goes_on(site: Site, packet: bytes | str) -> None:
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\x00\x01",
+        '51-["room:join",{"_placeholder":true,"num":0}]',
+        "2" + "[" * 50_000,
+        "x",
+        "2[]",
+        '2{"a":1}',
+        '2[["a"]]',
+        '2["*","a"]',
+        '2["disconnect","a reason"]',
+        '2["connect",{},{"token":"TOKEN"}]',
+    ],
+)
+def test_hostile_packet_ends_the_connection_without_a_traceback(
+    site: Site, packet: bytes | str, caplog: pytest.LogCaptureFixture
+) -> None:
     token = site.token
     with Listener(site.url, token) as listener:
         listener.hear("room:authenticated")
-        listener.client.eio.send(packet)
+        listener.client.eio.send(packet.replace("TOKEN", token) if isinstance(packet, str) else packet)
+        listener.hear("gone")
         with Listener(site.url, token) as second:
             assert second.hear("room:authenticated") == {"userId": str(site.owner)}
-        if not (isinstance(packet, str) and packet.startswith("2")):
-            listener.hear("gone")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_account_has_so_many_connections_and_a_free_place_can_be_taken(
@@ -275,3 +295,44 @@ def test_slow_reader_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
         for _ in range(6):
             site.end(events.clip_failed)
         wait_for(lambda: not poller.send('42["x"]'), what="its end")
+
+
+def test_client_that_leaves_while_its_token_is_checked_keeps_no_place(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def believe(*arguments: Any) -> Asker:
+        is_asked.set()
+        assert may_answer.wait(WAIT_S)
+        return auth.believe(*arguments)
+
+    monkeypatch.setattr(realtime, "believe", believe)
+    monkeypatch.setattr(realtime, "MAX_CONNECTIONS", 1)
+    with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
+        poller = Poller(client)
+        sending = threading.Thread(target=poller.send, args=[f'40{{"token":"{site.token}"}}'])
+        sending.start()
+        assert is_asked.wait(WAIT_S)
+        assert poller.send("1")
+        may_answer.set()
+        sending.join()
+    assert can_connect(site)
+
+
+def test_client_that_signs_off_keeps_no_transport(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime, "CONNECT_WITHIN_S", 600.0)
+    with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
+        poller = Poller(client)
+        assert poller.send(f'40{{"token":"{site.token}"}}')
+        assert poller.send("41")
+        wait_for(lambda: not poller.send('42["x"]'), what="its end")
+
+
+def test_client_that_reads_no_answers_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime, "MAX_QUEUED", 20)
+    with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
+        poller = Poller(client)
+        assert poller.send(f'40{{"token":"{site.token}"}}')
+        taken = [poller.send(f'42{number}["x"]') for number in range(30)]
+    assert not taken[-1]
