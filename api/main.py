@@ -12,7 +12,7 @@ from litestar.concurrency import set_asyncio_executor
 
 from api.app import THREADS, create_app, create_probes, open_deps
 from api.deps import Deps
-from api.realtime.server import Realtime
+from api.realtime.server import MAX_MESSAGE_BYTES, Realtime
 from services.settings import Settings
 
 # What is being answered may finish; then connections that never end (event streams, long polls) are cut.
@@ -62,6 +62,7 @@ def config_of(app: Any, settings: Settings) -> uvicorn.Config:
         # Without compression of each message: events are small, and it doubles the cost of a delivery.
         ws="websockets-sansio",
         ws_per_message_deflate=False,
+        ws_max_size=MAX_MESSAGE_BYTES,
         loop="uvloop",
         lifespan="on",
         access_log=False,

@@ -17,6 +17,8 @@ from fleet import add_ready_recording, add_user, rows, wait_for
 from listener import Listener
 from msgspec import Struct
 from socketio.exceptions import ConnectionError as RefusedError
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
 from api import auth
 from api.auth import Asker
@@ -29,6 +31,7 @@ from services.tokens import Tokens
 from storage.factory import Stores
 
 WAIT_S = 20.0
+TOO_LONG = 1009  # RFC 6455, 7.4.1
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -246,6 +249,16 @@ def test_page_of_another_origin_may_not_connect(site: Site) -> None:
     assert status(Origin="http://evil.example") == 400
     assert status(Origin=site.url) == 200
     assert status() == 200
+
+
+def test_message_that_is_too_long_is_not_read_to_its_end(site: Site) -> None:
+    address = f"{site.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
+    with connect(address) as connection, pytest.raises(ConnectionClosedError) as closed:  # noqa: PT012 - it is told late
+        connection.send("4" + "x" * realtime.MAX_MESSAGE_BYTES)
+        while True:
+            connection.recv(timeout=WAIT_S)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == TOO_LONG
 
 
 class Poller:
