@@ -88,8 +88,8 @@ class KeptBlocks:
         """Keep a block."""
         file = self._file(block, makes=True)
         assert file is not None  # noqa: S101 - made if need be
-        os.pwrite(file, content, _data_at(block))
-        os.pwrite(file, len(content).to_bytes(LENGTH_BYTES, "big"), _length_at(block))
+        write_at(file, content, _data_at(block))
+        write_at(file, len(content).to_bytes(LENGTH_BYTES, "big"), _length_at(block))
 
     def close(self) -> None:
         """Let go of the files; they stay for others."""
@@ -132,6 +132,13 @@ class KeptBlocks:
                 aged.append((path.stat().st_mtime, path))
         for _, path in sorted(aged)[: max(0, len(aged) + 1 - self._limit)]:
             path.unlink(missing_ok=True)
+
+
+def write_at(file: int, content: bytes, place: int) -> None:
+    """Write all of it to a place; OSError when it finds no room. A disk that fills up takes a part without a word."""
+    written = 0
+    while written < len(content):
+        written += os.pwrite(file, content[written:], place + written)
 
 
 def _length_at(block: int) -> int:

@@ -14,7 +14,7 @@ from typing import Self, cast
 from urllib.parse import SplitResult, urlsplit
 
 from pipeline.errors import READ_FAILED, MediaError
-from pipeline.reading.kept import BLOCK_BYTES, Blocks, Identity, KeptBlocks
+from pipeline.reading.kept import BLOCK_BYTES, Blocks, Identity, KeptBlocks, write_at
 from pipeline.reading.reader import PositionedReader
 
 __all__ = ["BLOCK_BYTES", "RangeReader"]
@@ -309,7 +309,7 @@ class _BlockCache:
     def put(self, block: int, content: bytes) -> None:
         """Keep a block."""
         slot = self._slots.popitem(last=False)[1][0] if len(self._slots) >= self._limit else len(self._slots)
-        os.pwrite(self._file.fileno(), content, slot * BLOCK_BYTES)
+        write_at(self._file.fileno(), content, slot * BLOCK_BYTES)
         self._slots[block] = (slot, len(content))
 
     def close(self) -> None:

@@ -160,6 +160,25 @@ def test_blocks_are_dropped_oldest_first_and_read_again(tmp_path: Path) -> None:
     found.close()
 
 
+@pytest.mark.parametrize("cache", ["KeptBlocks(Path(sys.argv[1]))", "_BlockCache()"])
+def test_block_that_half_fits_on_the_disk_is_an_error_and_not_here(tmp_path: Path, cache: str) -> None:
+    program = f"""
+import resource, sys
+from pathlib import Path
+from pipeline.reading.kept import BLOCK_BYTES, DATA_AT, KeptBlocks
+from pipeline.reading.ranges import _BlockCache
+blocks = {cache}
+blocks.put(0, bytes(BLOCK_BYTES))
+resource.setrlimit(resource.RLIMIT_FSIZE, (DATA_AT + BLOCK_BYTES + 1000,) * 2)
+try:
+    blocks.put(1, bytes(BLOCK_BYTES))
+except OSError:
+    print(0 in blocks, 1 in blocks)
+"""
+    answer = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True, text=True)
+    assert answer.stdout.split() == ["True", "False"]
+
+
 def test_reader_goes_on_when_all_that_was_kept_is_dropped_under_it(recording: Path, tmp_path: Path) -> None:
     whole = recording.read_bytes()
     with (
