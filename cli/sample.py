@@ -27,7 +27,6 @@ SEED = 20240607
 WIDTH, HEIGHT, FRAMES_PER_S = 640, 360, 15
 KEYFRAME_EVERY_S = 2
 AUDIO_BITS_PER_S = 96_000
-AUDIO_FRAME = 1024
 # Peaks of the loudest distractor stay below full scale, as a recordist would have it.
 PEAK = 0.9
 

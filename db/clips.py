@@ -208,9 +208,6 @@ SELECT clips.id AS clip_id, clips.user_id, clips.recording_id, jobs.id AS job_id
 FROM jobs JOIN clips ON clips.job_id = jobs.id
 WHERE jobs.id = ANY(%(job_ids)s) AND clips.user_id = ANY(%(user_ids)s) AND clips.status IN ('queued', 'processing')
 """
-OPEN_CLIPS = """
-SELECT id FROM clips WHERE recording_id = %(recording_id)s AND status IN ('queued', 'processing')
-"""
 
 
 def _one(tx: Transaction, query: str, values: dict[str, Any]) -> Clip | None:
@@ -361,8 +358,3 @@ def requeue(tx: Transaction, *, clip_id: UUID) -> Clip | None:
 def list_open_jobs(tx: Transaction, *, clip_id: UUID) -> list[UUID]:
     """List the jobs of a clip that have not ended."""
     return [row["id"] for row in tx.execute(OPEN_JOBS, {"clip_id": clip_id})]
-
-
-def list_open_clips(tx: Transaction, *, recording_id: UUID) -> list[UUID]:
-    """List the clips of a recording that are still to be made."""
-    return [row["id"] for row in tx.execute(OPEN_CLIPS, {"recording_id": recording_id})]

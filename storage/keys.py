@@ -23,15 +23,6 @@ CLIP_FILE_NAMES: Final[dict[ClipFormat, str]] = {
 }
 """The last part of a clip's key, by format."""
 
-CLIP_CONTENT_TYPES: Final[dict[ClipFormat, str]] = {
-    "mp4": "video/mp4",
-    "webm": "video/webm",
-    "mp3": "audio/mpeg",
-    "jpeg": "image/jpeg",
-    "webp": "image/webp",
-}
-"""The media type stored with a clip's object, by format."""
-
 MAX_KEY_BYTES = 1024  # S3's own limit
 MAX_SEGMENT_BYTES = 255  # the longest file name of ext4, XFS and APFS
 MAX_NAME_BYTES = 140  # leaves room for " (1)" and a browser's ".part" in 255, and fits encrypted home folders (143)
@@ -98,11 +89,6 @@ def detect_key(user_id: UUID, recording_id: UUID, job_id: UUID, *, attempt: int,
 def clip_prefix(user_id: UUID, clip_id: UUID) -> str:
     """Return the start of every key of one clip, all attempts."""
     return _key(user_id, clip_id) + "/"
-
-
-def clip_attempt_prefix(user_id: UUID, clip_id: UUID, attempt: int) -> str:
-    """Return the start of every key that one render attempt writes."""
-    return _key(user_id, clip_id, attempt) + "/"
 
 
 def clip_key(user_id: UUID, clip_id: UUID, attempt: int, name: str) -> str:

@@ -19,7 +19,6 @@ from pipeline.reading.salvage import Salvage
 from pipeline.types import Problem
 
 FORMAT_VERSION = 1
-UNKNOWN_SIZE = 0
 Ticks = NDArray[np.int64]
 
 

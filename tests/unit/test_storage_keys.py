@@ -28,11 +28,9 @@ def test_prefixes_end_at_a_slash_so_that_none_is_the_start_of_another() -> None:
         keys.user_prefix(USER),
         keys.recording_prefix(USER, THING),
         keys.clip_prefix(USER, THING),
-        keys.clip_attempt_prefix(USER, THING, 1),
     ):
         assert prefix.endswith("/")
-    assert keys.clip_key(USER, THING, 1, "clip.mp4").startswith(keys.clip_attempt_prefix(USER, THING, 1))
-    assert not keys.clip_key(USER, THING, 11, "clip.mp4").startswith(keys.clip_attempt_prefix(USER, THING, 1))
+    assert keys.clip_key(USER, THING, 1, "clip.mp4").startswith(keys.clip_prefix(USER, THING))
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a\\b", "a\x00b", "a\nb", "x" * 256, "\ud800"])
