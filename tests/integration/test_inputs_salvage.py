@@ -184,6 +184,8 @@ def test_data_that_lies_about_its_lengths_ends_the_search(tmp_path: Path) -> Non
         file.write(b"\x00\x7f\xff\xff\x41\xe0\x10\xff" * 200_000)
     found = probe(broken)
     assert found.duration_s == pytest.approx(2, abs=0.2)
+    salvaged = next(problem for problem in found.problems if problem.code == "salvaged")
+    assert "too damaged to be searched" in salvaged.message
 
 
 @pytest.mark.parametrize("junk", ["noise", "zeros", "units"])
