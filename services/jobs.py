@@ -46,6 +46,8 @@ KINDS: Mapping[str, Queue] = {
     "prune_jobs": "housekeeping",
     "roll_up_jobs": "housekeeping",
     "cleanup_clips": "housekeeping",
+    "cleanup_rooms": "housekeeping",
+    "archive_polls": "housekeeping",
     "reset_quotas": "housekeeping",
     "sweep_objects": "housekeeping",
     "sweep_webhooks": "housekeeping",

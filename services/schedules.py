@@ -14,6 +14,8 @@ HOUR_S = 60 * MINUTE_S
 SCHEDULES = (
     Schedule(name="expire-clips", every_s=10 * MINUTE_S, kind="expire_clips"),
     Schedule(name="cleanup-clips", every_s=15 * MINUTE_S, kind="cleanup_clips"),
+    Schedule(name="cleanup-rooms", every_s=HOUR_S, kind="cleanup_rooms"),
+    Schedule(name="archive-polls", every_s=10 * MINUTE_S, kind="archive_polls"),
     Schedule(name="reset-quotas", every_s=HOUR_S, kind="reset_quotas"),
     Schedule(name="sweep-uploads", every_s=HOUR_S, kind="sweep_uploads"),
     Schedule(name="sweep-objects", every_s=24 * HOUR_S, kind="sweep_objects"),

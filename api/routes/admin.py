@@ -22,6 +22,18 @@ def cleanup_clips(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[di
     return _run(request, deps, "cleanup-clips", lambda tx: {"failed": maintenance.cleanup_clips(tx)})
 
 
+@post("/cleanup-rooms", sync_to_thread=True, status_code=200)
+def cleanup_rooms(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, int]]:
+    """End rooms in which nothing has happened for 24 hours, with their polls."""
+    return _run(request, deps, "cleanup-rooms", maintenance.cleanup_rooms)
+
+
+@post("/archive-polls", sync_to_thread=True, status_code=200)
+def archive_polls(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, int]]:
+    """Expire polls whose time is over; of those that ended 90 days ago keep the counts and forget the ballots."""
+    return _run(request, deps, "archive-polls", maintenance.archive_polls)
+
+
 @post("/reset-quotas", sync_to_thread=True, status_code=200)
 def reset_quotas(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, int]]:
     """Give back what ended jobs still hold; a month's allowance begins anew by itself."""
@@ -41,7 +53,7 @@ def _run(
 
 admin_router = Router(
     "/api/admin",
-    route_handlers=[cleanup_clips, reset_quotas],
+    route_handlers=[cleanup_clips, cleanup_rooms, archive_polls, reset_quotas],
     guards=[operators_only],
     opt={UNMETERED: True},
     tags=["Operators"],

@@ -212,4 +212,5 @@ def test_every_file_has_a_rollback_and_a_name_in_order() -> None:
     forward = {name for name in files if ".rollback." not in name}
 
     assert files - forward == {name.replace(".sql", ".rollback.sql") for name in forward}
-    assert {"008_create_clip_system.sql", "1761641570_create_subscription_system.sql"} <= forward
+    named = {"006_create_rooms_infrastructure", "007_create_voting_system", "008_create_clip_system"}
+    assert {f"{name}.sql" for name in named | {"1761641570_create_subscription_system"}} <= forward

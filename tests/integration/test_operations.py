@@ -72,6 +72,8 @@ def test_reading_is_for_operators_only(service: Service, path: str) -> None:
         "/api/ops/schedules/prune-jobs/pause",
         f"/api/ops/deliveries/{UUID(int=1)}/replay",
         "/api/admin/cleanup-clips",
+        "/api/admin/cleanup-rooms",
+        "/api/admin/archive-polls",
         "/api/admin/reset-quotas",
     ],
 )
@@ -206,6 +208,8 @@ def test_series_shows_how_jobs_ended(service: Service, owner: UUID) -> None:
 def test_maintenance_on_demand_answers_with_counts(service: Service) -> None:
     for path, counts in (
         ("cleanup-clips", {"failed": 0}),
+        ("cleanup-rooms", {"ended": 0, "polls_closed": 0}),
+        ("archive-polls", {"expired": 0, "archived": 0}),
         ("reset-quotas", {"holds_released": 0, "periods_removed": 0}),
     ):
         for _ in range(2):

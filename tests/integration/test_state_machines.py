@@ -15,6 +15,7 @@ MACHINES = {
     "Job": ("jobs", "state"),
     "Recording": ("recordings", "status"),
     "Clip": ("clips", "status"),
+    "Poll": ("polls", "status"),
     "Webhook": ("webhooks", "status"),
     "Delivery": ("webhook_deliveries", "status"),
 }

@@ -77,6 +77,16 @@ def cleanup_clips(_runtime: Runtime, _attempt: Attempt) -> Publish:
     return lambda tx: {"failed": maintenance.cleanup_clips(tx)}
 
 
+def cleanup_rooms(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    """End rooms that everybody has left."""
+    return maintenance.cleanup_rooms
+
+
+def archive_polls(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    """End polls whose time is over, and forget the ballots of old ones."""
+    return maintenance.archive_polls
+
+
 def reset_quotas(_runtime: Runtime, _attempt: Attempt) -> Publish:
     """Give back what ended jobs still hold."""
     return maintenance.reset_quotas
@@ -119,6 +129,8 @@ HOUSEKEEPING: Mapping[str, Work] = {
     "prune_jobs": prune_jobs,
     "roll_up_jobs": roll_up_jobs,
     "cleanup_clips": cleanup_clips,
+    "cleanup_rooms": cleanup_rooms,
+    "archive_polls": archive_polls,
     "reset_quotas": reset_quotas,
     "sweep_objects": sweep_objects,
     "sweep_webhooks": sweep_webhooks,
