@@ -1,12 +1,15 @@
 """What end-to-end tests share."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command import Snuggles, run_snuggles
+from product import Product, running_product
 from swift_server import swift_server
 
+from cli.embedded import postgres, valkey
 from cli.sample import write_sample
 
 __all__ = ["swift_server"]
@@ -28,3 +31,14 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sample") / "sample.mp4"
     write_sample(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def product(
+    postgres_server: postgres.PostgresServer,
+    valkey_server: valkey.ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Product]:
+    """A fleet for the tests of one module, which keep to one process (`xdist_group`)."""
+    with running_product(postgres_server, valkey_server, tmp_path_factory.mktemp("product")) as running:
+        yield running

@@ -14,25 +14,14 @@ import psutil
 import pytest
 from fleet import children, make_media, wait_for
 from processes import all_gone
-from product import END_S, Person, Product, running_product
+from product import END_S, Person, Product
 
-from cli.embedded import postgres, valkey
 from db.connection import SERVICE
 
 # One fleet serves the tests of this module: keep them in one process.
 pytestmark = [pytest.mark.xdist_group("complaints"), pytest.mark.timeout(300)]
 
 SHARED_S = 3.0
-
-
-@pytest.fixture(scope="module")
-def product(
-    postgres_server: postgres.PostgresServer,
-    valkey_server: valkey.ValkeyServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Product]:
-    with running_product(postgres_server, valkey_server, tmp_path_factory.mktemp("product")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,11 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-from product import Person, Product, running_product
-
-from cli.embedded import postgres, valkey
+from product import Person, Product
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -21,16 +18,6 @@ SQL = re.findall(r"`(BEGIN;[^`]*)`", PAGE)
 
 # One fleet serves the tests of this module: keep them in one process.
 pytestmark = [pytest.mark.xdist_group("operations"), pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def product(
-    postgres_server: postgres.PostgresServer,
-    valkey_server: valkey.ValkeyServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Product]:
-    with running_product(postgres_server, valkey_server, tmp_path_factory.mktemp("operated")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
