@@ -118,7 +118,7 @@ def list_workers(tx: Transaction) -> list[WorkerState]:
 def drain_worker(tx: Transaction, operator: Operator, *, worker_id: UUID) -> None:
     """Let a worker finish what it has and take nothing more; NotFoundError when it is not there."""
     if not workers.request_drain(tx, worker_id):
-        raise NotFoundError("There is no such worker")
+        raise NotFoundError("There is no such worker.")
     record(tx, operator, action="worker.drain", subject=("worker", str(worker_id)))
 
 
@@ -142,7 +142,7 @@ def get_job(tx: Transaction, *, job_id: UUID) -> tuple[Job, list[JobEvent]]:
     """Return anybody's job with what happened to it; NotFoundError when there is none of that id."""
     job = job_rows.find_job(tx, job_id)
     if job is None:
-        raise NotFoundError("There is no such job")
+        raise NotFoundError("There is no such job.")
     return job, job_rows.list_events(tx, job_id)
 
 
@@ -191,7 +191,7 @@ def replay_delivery(tx: Transaction, operator: Operator, *, delivery_id: UUID) -
     """
     found = delivery_rows.find_delivery(tx, delivery_id)
     if found is None:
-        raise NotFoundError("There is no such delivery")
+        raise NotFoundError("There is no such delivery.")
     replayed = webhooks.replay(tx, user_id=found.user_id, webhook_id=found.webhook_id, delivery_id=found.id)
     details = {"replayed_as": str(replayed.id)}
     record(tx, operator, action="delivery.replay", subject=("delivery", str(delivery_id)), details=details)

@@ -95,7 +95,7 @@ def replay(tx: Transaction, *, user_id: UUID, webhook_id: UUID, delivery_id: UUI
     webhook = get(tx, user_id=user_id, webhook_id=webhook_id)
     delivery = delivery_rows.find_delivery_of(tx, user_id=user_id, webhook_id=webhook_id, delivery_id=delivery_id)
     if delivery is None:
-        raise NotFoundError("There is no such delivery")
+        raise NotFoundError("There is no such delivery.")
     if delivery.status == "pending":
         raise ConflictError("This delivery has not ended yet; it is tried again by itself.")
     _require_enabled(webhook)
