@@ -20,8 +20,6 @@ METERED = "metered"
 """Key of a request's state under which its `Metered` stands, when it was counted."""
 KEEP_S = 2 * 24 * 3600  # longer than the day that it counts, whatever the clocks say
 AWAY_S = 5.0  # a Redis that does not answer costs each call its timeout: ask again only after this
-
-
 METERED_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 

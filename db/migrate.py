@@ -28,8 +28,7 @@ CREATE TABLE IF NOT EXISTS schema_checksums (
 LIST_CHECKSUMS = "SELECT migration, sha256 FROM schema_checksums"
 RECORD_CHECKSUM = "INSERT INTO schema_checksums (migration, sha256) VALUES (%s, %s)"
 FORGET_CHECKSUM = "DELETE FROM schema_checksums WHERE migration = %s"
-
-
+# What a migration fails with whose file was applied by hand.
 ALREADY_THERE = (
     psycopg.errors.DuplicateTable,
     psycopg.errors.DuplicateColumn,
