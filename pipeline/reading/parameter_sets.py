@@ -28,8 +28,8 @@ MOST_SLICE_TYPES = 9
 """H.264 numbers them up to this (7.4.3)."""
 MOST_LOG2 = 16
 """Counters in slice headers have at most 16 bits (H.264 7.4.2.1.1, H.265 7.4.3.2.1)."""
-MOST_PIXELS = 1 << 16
-"""No level allows a longer side."""
+MOST_PIXELS = (1 << 16) - 1
+"""No level allows a longer side, and a sample entry has no room for one."""
 _SEI, _AUD, _END_OF_SEQUENCE, _FILLER = 6, 9, 10, 12
 _HEVC_AUD, _HEVC_END, _HEVC_SEI = 35, range(36, 39), (39, 40)
 _HEVC_RASL_OR_RADL = range(6, 10)

@@ -22,6 +22,8 @@ MOST_UNIT_BYTES = 16 * 1024 * 1024 - 1
 WINDOW_BYTES = 1024 * 1024
 SEARCH_BYTES = 16 * 1024
 """Foreign data is looked through in pieces of this size: what lies between two pictures is mostly smaller."""
+PIECE_BYTES = 64 * 1024
+"""What a length announces is looked through in pieces of this size: what is no length shows that soon."""
 MOST_PICTURES = 2_600_000
 """Twelve hours at 60 a second."""
 DOUBT_FACTOR = 8
@@ -188,12 +190,26 @@ class _Search:
         unit = self._codec.read(head[LENGTH_BYTES : LENGTH_BYTES + size], size)
         if unit is None:
             return None
-        content = self._window.at(at + LENGTH_BYTES, size)
-        forbidden = _FORBIDDEN.search(content)
-        if content[-1] == 0 or forbidden is not None:
-            self._doubt -= forbidden.end() if forbidden is not None else size
+        if not self._is_content(at + LENGTH_BYTES, size):
             return None
         return unit, size
+
+    def _is_content(self, at: int, size: int) -> bool:
+        """Whether this can be a unit's content; looks no farther than to what cannot, and counts how far it looked."""
+        begin, end = at, at + size
+        while at < end:
+            part = self._window.at(at, min(PIECE_BYTES, end - at))
+            if not part:
+                return False
+            if (forbidden := _FORBIDDEN.search(part)) is not None:
+                self._doubt -= at - begin + forbidden.end()
+                return False
+            is_last = at + len(part) >= end
+            if is_last and part[-1] == 0:
+                self._doubt -= size
+                return False
+            at = end if is_last else at + len(part) - 2  # what is forbidden may begin in the last two
+        return True
 
     def _resume(self, at: int) -> int:
         """Return where units go on after other data; the end where they do not."""

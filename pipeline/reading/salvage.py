@@ -167,7 +167,8 @@ def _video_track(codec: Codec, pictures: Pictures, rate: Fraction) -> Track:
 
 def _ticks(rate: Fraction) -> tuple[int, int]:
     """Return ticks a second, and those of a picture."""
-    rate = rate.limit_denominator(1001)
+    # Of a single picture in an hour of sound, the inverse is the number to keep.
+    rate = rate.limit_denominator(1001) if rate >= 1 else 1 / (1 / rate).limit_denominator(1001)
     factor = max(1, -(-LEAST_SCALE // rate.numerator))
     return rate.numerator * factor, rate.denominator * factor
 

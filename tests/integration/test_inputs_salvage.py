@@ -1,5 +1,6 @@
 """MP4 and MOV files whose index (moov) was never written, or is cut off: what can be told from their data is played."""
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from pipeline.errors import MediaError
 from pipeline.ingest import detect, ingest
 from pipeline.probe import probe
 from pipeline.progress import Meter
+from pipeline.reading.nal import H264_IDR
+from pipeline.reading.raw_pictures import Window, find_codec, find_pictures
+from pipeline.reading.salvage import _ticks
 from pipeline.types import DetectOptions, DetectTask, IngestTask, Source
 
 REPEATED = ("-g", "25", "-x264-params", "repeat-headers=1")
@@ -107,6 +111,43 @@ def test_settings_that_only_the_index_held_are_named(tmp_path: Path) -> None:
     assert caught.value.code == "moov_missing"
     assert "SPS, PPS" in caught.value.message
     assert "another recording of the same device" in caught.value.message
+
+
+class Counted(Window):
+    """A window that counts what it was asked for."""
+
+    handed_bytes = 0
+
+    def at(self, position: int, length: int) -> bytes:
+        part = super().at(position, length)
+        self.handed_bytes += len(part)
+        return part
+
+
+def test_data_full_of_lengths_that_are_none_is_given_up_soon(tmp_path: Path) -> None:
+    """Heads stand close together behind a large picture; each claims fifteen MiB, and shows at once that it is none."""
+    whole = record(tmp_path / "whole.mp4", seconds=1, video=(*H264, *REPEATED), audio=("-an",)).read_bytes()
+    at = sets = whole.index(b"mdat") + 4
+    while whole[at + 4] & 0x1F != H264_IDR:
+        at += 4 + int.from_bytes(whole[at : at + 4], "big")
+    head = whole[at + 4 : at + 36]
+    large = (2**20).to_bytes(4, "big") + head + b"\xff" * (2**20 - len(head))
+    claim = (15 * 2**20).to_bytes(4, "big") + head + b"\0\0\1\xff"
+    data = whole[sets:at] + large + claim * (20 * 2**20 // len(claim))
+    window = Counted(io.BytesIO(data), len(data))
+    codec = find_codec(window, 0)
+    assert codec is not None
+    found = find_pictures(window, 0, codec)
+    assert (len(found), found.is_given_up) == (1, True)
+    assert window.handed_bytes < 16 * 2**30
+
+
+@pytest.mark.parametrize("rate", [Fraction(1, 200_000), Fraction(1, 3601), Fraction(7, 10), NTSC, Fraction(1000)])
+def test_pictures_however_rare_get_ticks_that_fit_into_the_index(rate: Fraction) -> None:
+    scale, duration = _ticks(rate)
+    assert Fraction(scale, duration) == rate
+    assert 1000 <= scale < 2**32
+    assert duration < 2**31
 
 
 def test_sound_that_cannot_be_told_is_said_to_be_lost(tmp_path: Path) -> None:
