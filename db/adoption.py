@@ -19,10 +19,17 @@ MOST_NAMED = 3  # differences that a message tells
 # without what differs between releases of PostgreSQL: since 18 NOT NULL is also a constraint.
 CATALOGUE = """
 WITH tables AS (
-    SELECT oid, relname, relrowsecurity, relforcerowsecurity FROM pg_class
+    SELECT oid, relname, relowner, relrowsecurity, relforcerowsecurity FROM pg_class
     WHERE relnamespace = %(schema)s::regnamespace AND relkind IN ('r', 'p')
 )
 SELECT relname, 'row-level security ' || relrowsecurity || ' ' || relforcerowsecurity FROM tables
+UNION ALL
+-- Whoever owns a table reads it whatever its policies say, and can add rules to it.
+SELECT relname, 'owner ' || pg_get_userbyid(relowner) FROM tables
+UNION ALL
+SELECT proname || '()',
+       'owner ' || pg_get_userbyid(proowner) || CASE WHEN prosecdef THEN ', SECURITY DEFINER' ELSE '' END
+FROM pg_proc WHERE pronamespace = %(schema)s::regnamespace
 UNION ALL
 SELECT relname, 'column ' || attname || ' ' || format_type(atttypid, atttypmod)
        || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END || coalesce(' ' || pg_get_expr(adbin, adrelid), '')

@@ -157,6 +157,12 @@ def test_newer_files_that_psql_applied_are_recorded_too(empty_database_url: str)
         ("REVOKE SELECT ON clips FROM authenticated", "clips lacks grant SELECT to authenticated"),
         ("DROP INDEX clips_job", "clips lacks index CREATE INDEX clips_job"),
         ("DROP TRIGGER jobs_notify_change ON jobs", "jobs lacks trigger CREATE TRIGGER jobs_notify_change"),
+        ("ALTER TABLE clips OWNER TO service_role", "clips has besides owner service_role"),
+        (
+            "ALTER FUNCTION notify_job_changed() OWNER TO service_role",
+            "notify_job_changed() has besides owner service_role",
+        ),
+        ("ALTER FUNCTION notify_job_changed() SECURITY DEFINER", ", SECURITY DEFINER"),
     ],
 )
 def test_tables_that_the_files_do_not_make_are_refused_with_the_difference(
