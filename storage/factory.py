@@ -100,8 +100,18 @@ def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not k
 
 
 def split_endpoint(endpoint: str) -> tuple[str, bool]:
-    """Return (host[:port][/path], whether HTTPS) of an endpoint; StorageError when it is none."""
-    url = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
-    if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.query or url.fragment:
-        raise StorageError(f"The S3 endpoint must look like https://host:port or https://host/path, not {endpoint!r}.")
+    """Return (host[:port][/path], whether HTTPS) of an endpoint; StorageError when it is none.
+
+    The message does not repeat it: what has no place in it is mostly a key or a password.
+    """
+    try:
+        url = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+        is_plain = url.scheme in {"http", "https"} and bool(url.hostname) and "@" not in url.netloc and url.port != 0
+    except ValueError:
+        is_plain = False
+    if not is_plain or url.query or url.fragment:
+        raise StorageError(
+            "The S3 endpoint must look like https://host:port or https://host/path. Keys are settings of their own: "
+            "S3_ACCESS_KEY and S3_SECRET_KEY."
+        )
     return url.netloc + url.path.rstrip("/"), url.scheme == "https"

@@ -55,8 +55,19 @@ def test_endpoint_is_split_into_host_and_security(endpoint: str, expected: tuple
 
 @pytest.mark.parametrize(
     "endpoint",
-    ["", "ftp://s3.example", "https://", "https://u:p@s3.example", "https://x?y=1", "https://x#y"],
+    [
+        "",
+        "ftp://s3.example",
+        "https://",
+        "https://u:hidden@s3.example",
+        "https://@s3.example",
+        "https://x?y=hidden",
+        "https://x#y",
+        "https://x:99999",
+        "http://[::1",
+    ],
 )
 def test_endpoint_that_cannot_be_signed_for_is_refused(endpoint: str) -> None:
-    with pytest.raises(StorageError, match="must look like https://host:port or https://host/path"):
+    with pytest.raises(StorageError, match="must look like https://host:port or https://host/path") as refused:
         split_endpoint(endpoint)
+    assert "hidden" not in str(refused.value)
