@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -130,13 +129,8 @@ def _check(settings: Settings) -> None:
         for name in ("s3_access_key", "s3_secret_key"):
             if not getattr(settings, name):
                 raise SettingsError(f"{name.upper()} is missing; S3_ENDPOINT is set, so storage needs it")
-        for name in ("s3_endpoint", "s3_public_endpoint"):
-            if (value := getattr(settings, name)) and urlsplit(value).scheme not in ("http", "https"):
-                raise SettingsError(f"{name.upper()} must be a URL that begins with http:// or https://")
     elif settings.storage_dir is None:
         raise SettingsError("S3_ENDPOINT is missing; set it, or STORAGE_DIR to keep objects in a folder")
-    if urlsplit(settings.public_url).scheme not in ("http", "https"):
-        raise SettingsError("PUBLIC_URL must be a URL that begins with http:// or https://")
 
 
 def _check_secrets(settings: Settings) -> None:
