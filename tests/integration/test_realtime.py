@@ -248,6 +248,7 @@ def test_page_of_another_origin_may_not_connect(site: Site) -> None:
         return httpx.get(f"{site.url}/socket.io/", params=where, headers=headers).status_code
 
     assert status(Origin="http://evil.example") == 400
+    assert status(Origin="http://[") == 400
     assert status(Origin=site.url) == 200
     assert status() == 200
 
