@@ -54,7 +54,10 @@ SETTINGS = (
     "RECORDING_MAX_BYTES",
     "DISK_RESERVE_BYTES",
     "IMPORT_ALLOW_HOSTS",
+    "FORWARDED_ALLOW_IPS",  # uvicorn's own: which proxies may say who asks
 )
+TRACING = "OTEL_"
+"""How OpenTelemetry's own settings begin."""
 # Open downloads and streams are cut off after this.
 API_STOP_S = 10.0
 # Running media work is finished or handed back before this: the worker's own grace is half a minute.
@@ -77,7 +80,9 @@ class Blueprint(Struct, frozen=True, kw_only=True):
 
 def draw(folder: DataFolder, secrets: Secrets, environment: Mapping[str, str], *, port: int) -> Blueprint:
     """Decide what runs. Makes the folders of embedded servers; EmbeddedError when one cannot be used here."""
-    settings = {name: environment[name] for name in SETTINGS if environment.get(name)}
+    settings = {
+        name: value for name, value in environment.items() if value and (name in SETTINGS or name.startswith(TRACING))
+    }
     embeds_database = "DATABASE_URL" not in settings
     migration_url = environment.get("MIGRATION_DATABASE_URL") or settings.get("DATABASE_URL", "")
     servers = []

@@ -1,11 +1,13 @@
 import inspect
 import re
 import secrets
+from pathlib import Path
 
 import pytest
 
 import services.settings as settings_module
-from cli.stack.parts import SETTINGS
+from cli.stack.folder import DataFolder, Secrets
+from cli.stack.parts import SETTINGS, draw
 from services.settings import SettingsError, load
 
 SECRET = secrets.token_hex(32)
@@ -84,3 +86,11 @@ def test_every_setting_is_handed_on_by_the_embedded_stack() -> None:
     assert {"DATABASE_URL", "S3_PUBLIC_ENDPOINT", "DISK_RESERVE_BYTES", "APP_ENV"} <= read
     # The stack chooses the port, and migrates by itself.
     assert read - {"PORT", "MIGRATION_DATABASE_URL"} <= set(SETTINGS)
+
+
+def test_what_tracing_and_a_proxy_need_is_handed_on_and_nothing_foreign(tmp_path: Path) -> None:
+    handed_on = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "FORWARDED_ALLOW_IPS": "10.0.0.5"}
+    environment = {**ENOUGH, **handed_on, "OTEL_SERVICE_NAME": "", "AWS_SECRET_ACCESS_KEY": "somebody's"}
+    drawn = draw(DataFolder(tmp_path), Secrets(), environment, port=8000).environment
+    assert handed_on.items() <= drawn.items()
+    assert not {"OTEL_SERVICE_NAME", "AWS_SECRET_ACCESS_KEY"} & drawn.keys()
