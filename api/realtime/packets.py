@@ -1,6 +1,6 @@
 """What a client may say: packets that a server of Socket.IO handles, and no name that the library keeps for itself."""
 
-from engineio.packet import MESSAGE
+from engineio.packet import CLOSE, MESSAGE, PONG, UPGRADE
 from engineio.packet import Packet as TransportPacket
 from socketio.packet import ACK, CONNECT, DISCONNECT, EVENT, Packet
 
@@ -10,7 +10,9 @@ OWN_EVENTS = frozenset({"connect", "disconnect", "*"})
 
 def is_allowed(packet: TransportPacket) -> bool:
     """Say whether what a client sends may reach the library, which does not look before it calls."""
-    return packet.packet_type != MESSAGE or (isinstance(packet.data, str) and _is_sound(packet.data))
+    if packet.packet_type == MESSAGE:
+        return isinstance(packet.data, str) and _is_sound(packet.data)
+    return packet.packet_type in {PONG, UPGRADE, CLOSE}
 
 
 def _is_sound(text: str) -> bool:

@@ -35,6 +35,7 @@ MAX_QUEUED = 256
 MAX_CONNECTIONS = 32
 """Of one account in one process: tabs and devices of a person, not a fleet."""
 MAX_MESSAGE_BYTES = 100_000
+UNSUPPORTED = 1003  # RFC 6455, 7.4.1
 UNAVAILABLE = {"code": "unavailable", "message": "The service cannot check the token just now; try again in a moment."}
 
 logger = structlog.get_logger(__name__)
@@ -71,9 +72,22 @@ class Realtime:
         self._server.on("*", _unknown)
         self._guard_transport()
 
-    def mount(self, app: Any) -> ASGIApp:
+    def mount(self, app: Any) -> Any:
         """Return an application that answers `/socket.io/` itself and leaves everything else to `app`."""
-        return ASGIApp(self._server, other_asgi_app=app)
+        mounted = ASGIApp(self._server, other_asgi_app=app)
+
+        async def serve(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await mounted(scope, receive, send)
+            except (ValueError, LookupError):
+                if scope["type"] != "websocket":
+                    raise
+                # The library reads a frame's type without a look at it.
+                logger.info("frame_refused")
+                with suppress(OSError, RuntimeError):  # it may be closed already
+                    await send({"type": "websocket.close", "code": UNSUPPORTED})
+
+        return serve
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -17,7 +17,7 @@ from fleet import add_ready_recording, add_user, rows, wait_for
 from listener import Listener
 from msgspec import Struct
 from socketio.exceptions import ConnectionError as RefusedError
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.sync.client import connect
 
 from api import auth
@@ -261,6 +261,18 @@ def test_message_that_is_too_long_is_not_read_to_its_end(site: Site) -> None:
             connection.recv(timeout=WAIT_S)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == TOO_LONG
+
+
+@pytest.mark.parametrize("frame", ["x", "9", "", "2probe"])
+def test_frame_that_is_no_packet_ends_the_connection_without_a_traceback(
+    site: Site, frame: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = f"{site.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
+    with connect(address) as connection, pytest.raises(ConnectionClosed):  # noqa: PT012 - it is told late
+        connection.send(frame)
+        while True:
+            connection.recv(timeout=WAIT_S)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 class Poller:
