@@ -1,5 +1,6 @@
 """The pool, and transactions that carry who is asking."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -57,7 +58,6 @@ class Database:
             min_size=min_size,
             max_size=max_size,
             timeout=POOL_TIMEOUT_S,
-            check=ConnectionPool.check_connection,
             name=name,
             open=False,
         )
@@ -84,17 +84,39 @@ class Database:
 
         DatabaseUnavailableError when no connection can be had, or it breaks on the way.
         """
-        claims: dict[str, Any] = {"role": identity.role}
-        if identity.user_id is not None:
-            claims["sub"] = str(identity.user_id)
         try:
-            with self._pool.connection() as connection:
-                connection.execute(SET_IDENTITY, (identity.role, msgspec.json.encode(claims).decode()))
-                yield connection
+            connection = self._begin(identity)
+            try:
+                with connection:
+                    yield connection
+            finally:
+                self._pool.putconn(connection)
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
                 raise
             raise DatabaseUnavailableError("The database does not answer; try again in a moment") from error
+
+    def _begin(self, identity: Identity) -> Transaction:
+        """Return a connection whose transaction has this identity; PoolTimeout when none can be had.
+
+        Connections that died in the pool, as all do when PostgreSQL restarts, show it at this first statement and are
+        passed over. The pool's own check would ask one statement more every time, and after a restart it sleeps a
+        second and more between the dead ones.
+        """
+        claims: dict[str, Any] = {"role": identity.role}
+        if identity.user_id is not None:
+            claims["sub"] = str(identity.user_id)
+        deadline = time.monotonic() + POOL_TIMEOUT_S
+        while True:
+            connection = self._pool.getconn(max(deadline - time.monotonic(), 0))
+            try:
+                connection.execute(SET_IDENTITY, (identity.role, msgspec.json.encode(claims).decode()))
+            except BaseException as error:
+                self._pool.putconn(connection)
+                if not (isinstance(error, psycopg.OperationalError) and connection.closed):
+                    raise
+            else:
+                return connection
 
 
 def allow_loss(tx: Transaction) -> None:

@@ -1,5 +1,7 @@
 """Transactions carry an identity, and nothing of it stays on the connection."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import psycopg
@@ -13,6 +15,27 @@ def add_user(database: Database) -> UUID:
     with database.transaction(SERVICE) as tx:
         tx.execute("INSERT INTO users (id, email) VALUES (%s, %s)", (user, f"{user}@example.org"))
     return user
+
+
+def test_connections_that_all_died_in_the_pool_are_passed_over(database: Database, owner_url: str) -> None:
+    gate = threading.Barrier(8)
+
+    def use() -> None:
+        with database.transaction(SERVICE) as tx:
+            gate.wait(20)
+            tx.execute("SELECT 1")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: use(), range(8)))
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        ended = owner.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        ).fetchall()
+    assert len(ended) >= 8
+    # Not DatabaseUnavailableError, however many of the pool's connections have to be tried.
+    with database.transaction(SERVICE) as tx:
+        assert tx.execute("SELECT 1 AS one").fetchone() == {"one": 1}
 
 
 def test_user_sees_only_himself(database: Database) -> None:
