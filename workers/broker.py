@@ -54,6 +54,11 @@ class BellBroker(RedisBroker):
             self.queues.add(queue_name)
             self.emit_after("declare_queue", queue_name)
 
+    def close(self) -> None:
+        """Close the connections to Redis: Dramatiq leaves that to the end of the process."""
+        super().close()
+        self.client.connection_pool.disconnect()
+
     def send(self, messages: Sequence[Message[Any]]) -> None:
         """Put messages into their queues and ring, all or nothing, in one exchange with Redis.
 

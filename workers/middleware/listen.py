@@ -22,14 +22,16 @@ class Listen(Middleware):
         self._bell = bell
         self._outage = outage
         self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - Dramatiq's signature
         """Begin."""
-        threading.Thread(target=self._run, name="bell", daemon=True).start()
+        self._thread.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - Dramatiq's signature
-        """End."""
+        """End, within a tick: the broker's connections are closed next."""
         self._stopped.set()
+        self._thread.join()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
