@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -21,6 +22,10 @@ from db.connection import Database
 from db.migrate import migrate
 from services.settings import Settings
 from storage.factory import Stores, open_local_stores
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would all that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: how long an example takes says something about the machine, not about the code.
 hypothesis.settings.register_profile("snuggles", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

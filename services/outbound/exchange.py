@@ -205,7 +205,7 @@ def _errors(host: str, watch: _Watch) -> Iterator[None]:
 
 def _failure(host: str, watch: _Watch, error: Exception) -> UnavailableError:
     match error:
-        case _ if watch.has_expired:
+        case _ if watch.has_expired or not watch.left_s:  # the socket's own time-out ends with the watch's
             what = "did not finish in the time allowed"
         case urllib3.exceptions.NewConnectionError():
             what = "does not accept connections"

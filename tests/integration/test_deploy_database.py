@@ -1,4 +1,4 @@
-"""The script that makes the application's login, and the query that KEDA asks."""
+"""The script that makes the application's login."""
 
 import os
 import subprocess
@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-import yaml
-from psycopg import sql
 
 from cli.embedded.installation import find_binaries
 from db.connection import SERVICE, Database
@@ -54,15 +52,3 @@ def test_login_of_the_script_reaches_the_schema(empty_database_url: str, tmp_pat
             assert tx.execute("SELECT count(*) AS n FROM jobs").fetchone() == {"n": 0}
     finally:
         database.close()
-
-
-def test_query_of_keda_counts_jobs_for_a_reader(owner_url: str) -> None:
-    (scaled,) = [
-        document
-        for document in yaml.safe_load_all((DEPLOY / "kubernetes/keda.yaml").read_text())
-        if document["kind"] == "ScaledObject"
-    ]
-    query = scaled["spec"]["triggers"][0]["metadata"]["query"]
-    with psycopg.connect(owner_url) as connection:
-        connection.execute("SET ROLE service_role")
-        assert connection.execute(sql.SQL(query)).fetchone() == (0,)
