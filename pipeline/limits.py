@@ -8,6 +8,8 @@ largest single file), `SNUGGLES_CHILD_FILES` (open descriptors). What is not set
 import os
 import resource
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -85,3 +87,16 @@ def _positive(environment: Mapping[str, str], name: str) -> int | None:
     if not text.isdigit() or int(text) == 0:
         raise ValueError(f"{name} must be a positive whole number, not {text!r}")
     return int(text)
+
+
+def leave_realtime() -> None:
+    """Give every thread of this process ordinary scheduling again.
+
+    A library that takes real-time priority where it may, as SVT-AV1 does for root, would leave no processor to anybody
+    else, and what this thread starts would inherit it.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        return  # no Linux
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has ended, or was ordinary all along and may not be touched
+            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))

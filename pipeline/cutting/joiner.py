@@ -14,6 +14,7 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from pipeline import limits
 from pipeline.reading import nal
 
 CRF = 17
@@ -274,6 +275,8 @@ class _Av1(_Plain):
         os.environ.setdefault("SVT_LOG", SVT_ERRORS)  # it knows no other way to be quiet
         encoder = _matched("libsvtav1", self._stream)
         encoder.options = {"preset": SVT_PRESET, "crf": "20", "svtav1-params": "pred-struct=1:lookahead=0:scd=0"}
+        encoder.open()
+        limits.leave_realtime()  # as root it puts this thread and its own before everything else on the machine
         return encoder
 
 

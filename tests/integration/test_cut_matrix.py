@@ -5,6 +5,8 @@ its sound came from.
 """
 
 import hashlib
+import os
+import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -193,6 +195,14 @@ def test_what_cannot_be_copied_is_encoded_and_says_why(
     assert names in report.notes[0].message
     assert [p.number for p in pictures_of(out)] == expected_numbers(source, 1.2, 3.2)
     assert_sound_with_pictures(source, out)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says how each thread is scheduled")
+def test_no_encoder_leaves_the_process_before_all_others_on_the_machine(tmp_path: Path) -> None:
+    source = record(tmp_path / "source.mp4", seconds=SECONDS, video=("-c:v", "libsvtav1", "-preset", "12", "-g", "50"))
+    assert cut(source, start_s=0.72, end_s=3.52, out=tmp_path / "clip.mp4").encoded_s > 0
+    threads = [int(thread.name) for thread in Path("/proc/self/task").iterdir()]
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
 
 
 def test_open_gop_is_copied_from_the_first_picture_that_stands_alone(tmp_path: Path) -> None:
