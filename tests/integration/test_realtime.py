@@ -11,10 +11,9 @@ from uuid import UUID
 
 import httpx
 import pytest
-import socketio
 from api_server import listening
 from fleet import add_ready_recording, add_user, rows, wait_for
-from listener import Listener
+from listener import Listener, close, new_client
 from msgspec import Struct
 from socketio.exceptions import ConnectionError as RefusedError
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
@@ -92,14 +91,14 @@ def can_connect(site: Site) -> bool:
 def refused(url: str, given: object) -> Iterator[list[Any]]:
     """Connect in vain, and yield what the client was told."""
     told: list[Any] = []
-    client = socketio.Client(reconnection=False)
+    client = new_client()
     client.on("connect_error", told.append)
     try:
         with pytest.raises(RefusedError):
             client.connect(url, auth=given, wait_timeout=10)
         yield told
     finally:
-        client.shutdown()
+        close(client)
 
 
 @pytest.mark.parametrize("transports", [["websocket"], None])
