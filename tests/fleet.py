@@ -19,6 +19,7 @@ from db.connection import SERVICE, Database
 from services.settings import Settings
 from storage.keys import source_key
 from storage.store import Store
+from workers import fork_server, launch
 
 WAIT_S = 90.0
 """When to give up. On a machine with many times more work than cores, a process alone takes half of this to start."""
@@ -99,11 +100,48 @@ class Fleet:
 
 
 def children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """All that a process has started, directly or not."""
+    """The media children of a worker, and all that they have started; not what it forks them from."""
     try:
-        return psutil.Process(process.pid).children(recursive=True)
+        found = media_children(psutil.Process(process.pid))
     except psutil.NoSuchProcess:
         return []
+    return [*found, *(started for child in found for started in descendants(child))]
+
+
+def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """All that a process has started, directly or not."""
+    try:
+        return descendants(psutil.Process(process.pid))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def media_children(parent: psutil.Process) -> list[psutil.Process]:
+    """The media children of a process, executed or forked, without what they have started."""
+    executed = [child for child in parent.children() if _runs_script(child, launch.__file__)]
+    return [*executed, *(forked for server in fork_servers(parent) for forked in _children_of(server))]
+
+
+def fork_servers(parent: psutil.Process) -> list[psutil.Process]:
+    return [child for child in parent.children() if _runs_script(child, fork_server.__file__)]
+
+
+def descendants(process: psutil.Process) -> list[psutil.Process]:
+    return _children_of(process, recursive=True)
+
+
+def _children_of(process: psutil.Process, *, recursive: bool = False) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=recursive)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _runs_script(process: psutil.Process, path: str) -> bool:
+    try:
+        return path in process.cmdline()
+    except (psutil.Error, OSError):  # gone, or not ours yet
+        return False
 
 
 def kill_child(process: subprocess.Popen[bytes]) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,12 +14,10 @@ from pipeline.errors import Cause, MediaError
 from pipeline.limits import Limits
 from pipeline.types import Done, Failed, Partial, Progress, Task, TaskResult, event_decoder
 from services import spans
-from workers import launch
 from workers.attempt import Attempt
+from workers.launcher import Launcher, inherited
 from workers.process import ChildProcess, LineTooLongError
 
-INHERITED = ("PATH", "LANG", "LC_ALL", "IMAGEIO_FFMPEG_EXE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""What a child may know of our environment. No secrets: what it opens comes to it as short-lived URLs."""
 CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
 _SIGNALS: dict[int, Cause] = {signal.SIGXCPU: errors.TIMED_OUT, signal.SIGXFSZ: errors.TOO_LARGE}
 
@@ -45,10 +42,9 @@ class ChildFailedError(Exception):
 
 def environment(scratch: Path, policy: Policy, source: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the whole environment of a child."""
-    inherited = {name: source[name] for name in INHERITED if name in source}
     threads = str(policy.threads)
     return {
-        **inherited,
+        **inherited(source),
         **policy.limits.environment(),
         "TMPDIR": str(scratch),
         "HOME": str(scratch),
@@ -58,8 +54,14 @@ def environment(scratch: Path, policy: Policy, source: Mapping[str, str] = os.en
     }
 
 
-def run_child(
-    task: Task, *, attempt: Attempt, scratch: Path, policy: Policy, on_partial: Callable[[Partial], None] | None = None
+def run_child(  # noqa: PLR0913 - keyword-only
+    task: Task,
+    *,
+    launcher: Launcher,
+    attempt: Attempt,
+    scratch: Path,
+    policy: Policy,
+    on_partial: Callable[[Partial], None] | None = None,
 ) -> TaskResult:
     """Run the task with all its files in `scratch` and return its result; paths in it are relative to `scratch`.
 
@@ -68,12 +70,7 @@ def run_child(
     happens.
     """
     oom_kills = _oom_kills()
-    child = ChildProcess(
-        [sys.executable, "-I", launch.__file__, str(os.getpid())],
-        folder=scratch,
-        environment=environment(scratch, policy),
-        wall_s=policy.wall_s,
-    )
+    child = ChildProcess(launcher.start(scratch, environment(scratch, policy)), wall_s=policy.wall_s)
     attempt.on_stop(child.kill)
     try:
         with spans.span("child", trace_id=attempt.job.trace_id, about=f"{attempt.job.id}/{attempt.job.attempt}/child"):

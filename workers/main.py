@@ -25,6 +25,7 @@ from workers.broker import IDLE_POLL_MS, open_broker
 from workers.execution import Work
 from workers.gate import Gate
 from workers.keeper import Identity, Keeper
+from workers.launcher import Launcher
 from workers.ledger import Ledger
 from workers.runtime import Runtime
 
@@ -68,6 +69,7 @@ def run(
         _leave(runtime, worker, leaving)
     finally:
         runtime.keeper.close()
+        runtime.launcher.close()
         runtime.scratch.close()
         broker.close()
         database.close()
@@ -89,6 +91,7 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
         keeper=Keeper(database, identity),
         ledger=Ledger(database, worker_id),
         gate=Gate(slots),
+        launcher=Launcher(),
         threads=slots,
         recording_max_bytes=settings.recording_max_bytes,
         mailer=open_mailer(settings.smtp_url, settings.mail_from),

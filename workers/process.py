@@ -3,13 +3,10 @@
 import contextlib
 import os
 import selectors
-import signal
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import IO
+from collections.abc import Iterator
+from typing import IO, Protocol
 
 TICK_S = 0.5
 """How late a deadline, or the death of a child whose pipes somebody else holds open, may be noticed."""
@@ -25,27 +22,35 @@ class LineTooLongError(Exception):
     """The child wrote more than LINE_BYTES without ending the line."""
 
 
-class ChildProcess:
-    """Starts `command` in `folder`; its whole environment is `environment`."""
+class StartedProcess(Protocol):
+    """A child that leads its own session, however it was started."""
 
-    def __init__(
-        self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], wall_s: float | None = None
-    ) -> None:
+    pid: int
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+
+    def kill_group(self) -> None:
+        """Kill it and all it has started; not after `wait`, when the number may be somebody else's."""
+
+    def has_ended(self) -> bool:
+        """Whether it has, whatever has become of what it started."""
+
+    def wait(self) -> int:
+        """Wait for its end, once, and return its status (negative: the signal it died of)."""
+
+
+class ChildProcess:
+    """Takes over a child that has just been started, and kills it after `wall_s`."""
+
+    def __init__(self, process: StartedProcess, *, wall_s: float | None = None) -> None:
         self.timed_out = False
         self._deadline_s = None if wall_s is None else time.monotonic() + wall_s
         self._lock = threading.Lock()
         self._is_reaped = False
         self._ended_s: float | None = None
         self._stderr = bytearray()
-        self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
-            list(command),
-            cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self._process = process
 
     @property
     def stderr(self) -> str:
@@ -55,16 +60,15 @@ class ChildProcess:
     def kill(self) -> None:
         """Kill the child and all it has started; from any thread, at any time."""
         with self._lock:
-            if not self._is_reaped:  # afterwards the number may be somebody else's
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
+            if not self._is_reaped:
+                self._process.kill_group()
 
     def lines(self, request: bytes) -> Iterator[bytes]:
         """Write `request` to the child's standard input and yield its lines until it has ended, or is killed.
 
         Kills it at its deadline. LineTooLongError when a line does not end.
         """
-        stdin, stdout, stderr = self._pipes()
+        stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
         with contextlib.suppress(BrokenPipeError):  # a child that died at once shows in its status
             stdin.write(request)
             stdin.close()
@@ -91,7 +95,7 @@ class ChildProcess:
     def end(self) -> int:
         """Kill what is left of the group and return the child's status (negative: the signal it died of)."""
         self.kill()
-        for pipe in self._pipes():
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
         with self._lock:
@@ -102,17 +106,9 @@ class ChildProcess:
 
     def _is_over(self) -> bool:
         """Whether the child has ended long enough ago: somebody else may hold its pipes open for ever."""
-        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if ended is None:
+        if not self._process.has_ended():
             return False
         now = time.monotonic()
         if self._ended_s is None:
             self._ended_s = now
         return now - self._ended_s > GRACE_AFTER_EXIT_S
-
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
-        process = self._process
-        assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        assert process.stderr is not None  # noqa: S101 - PIPE was asked for
-        return process.stdin, process.stdout, process.stderr

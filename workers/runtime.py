@@ -13,6 +13,7 @@ from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
 from workers.gate import Gate
 from workers.keeper import Keeper
+from workers.launcher import Launcher
 from workers.ledger import Ledger
 from workers.scratch import Scratch
 
@@ -33,6 +34,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     keeper: Keeper
     ledger: Ledger
     gate: Gate
+    launcher: Launcher
     threads: int
     recording_max_bytes: int
     mailer: Mailer = LogMailer()

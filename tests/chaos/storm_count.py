@@ -19,6 +19,7 @@ from workers.actors.housekeeping import HOUSEKEEPING
 from workers.execution import execute
 from workers.gate import Gate
 from workers.keeper import Identity, Keeper
+from workers.launcher import Launcher
 from workers.ledger import Ledger
 from workers.runtime import Runtime
 from workers.scratch import Scratch
@@ -73,6 +74,7 @@ def sweep_in_two_days(site: Site) -> None:
         keeper=Keeper(site.database, identity),
         ledger=Ledger(site.database, worker_id),
         gate=Gate(1),
+        launcher=Launcher(),
         threads=1,
         recording_max_bytes=10**9,
         clock=lambda: datetime.now(UTC) + LATER,

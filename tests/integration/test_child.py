@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
-from fleet import make_media, wait_for
+from fleet import fork_servers, make_media, media_children, wait_for
 from processes import all_gone
 
 from pipeline.errors import MediaError
@@ -19,12 +21,20 @@ from pipeline.types import IngestResult, IngestTask, RenderTask, Source
 from services.jobs import Job
 from workers.attempt import Attempt, Stop, StoppedError
 from workers.child import ChildFailedError, Policy, environment, run_child
+from workers.launcher import Launcher
 
 ROOMY = Policy(wall_s=60, limits=Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**30, files=256))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-LAUNCHER = "launch.py"
 STOP_S = 10.0
 """Far less than the render would take; a moment, on a machine that has one to spare."""
+
+
+@pytest.fixture(params=["forked", "executed"])
+def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
+    """Both ways of starting children have to stand all of this."""
+    made = Launcher(can_fork=request.param == "forked")
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -82,39 +92,34 @@ def long_render(media: Path) -> RenderTask:
     return RenderTask(source=source, start_s=0, end_s=19, preset="vertical", accuracy="encode", formats=["webm"])
 
 
-def test_result_and_progress_come_back(attempt: Attempt, media: Path, scratch: Path) -> None:
+def test_result_and_progress_come_back(launcher: Launcher, attempt: Attempt, media: Path, scratch: Path) -> None:
     task = IngestTask(source=Source(location=str(media)))
-    result = run_child(task, attempt=attempt, scratch=scratch, policy=ROOMY)
+    result = run_child(task, launcher=launcher, attempt=attempt, scratch=scratch, policy=ROOMY)
     assert isinstance(result, IngestResult)
     assert result.probe.duration_s == pytest.approx(20, abs=0.2)
     assert (scratch / result.timeline).stat().st_size > 0
     assert attempt.renewal().progress > 90
 
 
-def test_failure_keeps_the_childs_own_words(attempt: Attempt, tmp_path: Path, scratch: Path) -> None:
+def test_failure_keeps_the_childs_own_words(
+    launcher: Launcher, attempt: Attempt, tmp_path: Path, scratch: Path
+) -> None:
     (tmp_path / "text.mp4").write_text("no media at all")
     task = IngestTask(source=Source(location=str(tmp_path / "text.mp4")))
     with pytest.raises(ChildFailedError) as caught:
-        run_child(task, attempt=attempt, scratch=scratch, policy=ROOMY)
+        run_child(task, launcher=launcher, attempt=attempt, scratch=scratch, policy=ROOMY)
     assert caught.value.failed.code == "not_media"
     assert not caught.value.failed.retryable
 
 
-def media_children() -> list[psutil.Process]:
+def own_children() -> list[psutil.Process]:
     """Find the media children of this process, which may have servers of other tests as children too."""
-    return [child for child in psutil.Process().children() if any(LAUNCHER in part for part in command_of(child))]
-
-
-def command_of(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:  # gone, or not ours yet
-        return []
+    return media_children(psutil.Process())
 
 
 def child_with_encoder() -> list[psutil.Process]:
     """Find the media child and what it has started, once it has started something."""
-    for child in media_children():
+    for child in own_children():
         with suppress(psutil.NoSuchProcess):
             if started := child.children(recursive=True):
                 return [child, *started]
@@ -122,12 +127,14 @@ def child_with_encoder() -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("reason", [Stop.CANCELLED, Stop.LEASE_LOST, Stop.DRAINED])
-def test_stop_kills_child_and_encoder_at_once(attempt: Attempt, media: Path, scratch: Path, reason: Stop) -> None:
+def test_stop_kills_child_and_encoder_at_once(
+    launcher: Launcher, attempt: Attempt, media: Path, scratch: Path, reason: Stop
+) -> None:
     outcome: list[BaseException] = []
 
     def work() -> None:
         try:
-            run_child(long_render(media), attempt=attempt, scratch=scratch, policy=ROOMY)
+            run_child(long_render(media), launcher=launcher, attempt=attempt, scratch=scratch, policy=ROOMY)
         except StoppedError as error:
             outcome.append(error)
 
@@ -140,38 +147,83 @@ def test_stop_kills_child_and_encoder_at_once(attempt: Attempt, media: Path, scr
     wait_for(lambda: all_gone(family), what="the family to be gone")
 
 
-def test_attempt_that_was_stopped_before_kills_its_child_at_birth(attempt: Attempt, media: Path, scratch: Path) -> None:
+def test_attempt_that_was_stopped_before_kills_its_child_at_birth(
+    launcher: Launcher, attempt: Attempt, media: Path, scratch: Path
+) -> None:
     attempt.stop(Stop.CANCELLED)
     with pytest.raises(StoppedError):
-        run_child(long_render(media), attempt=attempt, scratch=scratch, policy=ROOMY)
+        run_child(long_render(media), launcher=launcher, attempt=attempt, scratch=scratch, policy=ROOMY)
 
 
-def test_wall_time_ends_in_timed_out(attempt: Attempt, media: Path, scratch: Path) -> None:
+def test_wall_time_ends_in_timed_out(launcher: Launcher, attempt: Attempt, media: Path, scratch: Path) -> None:
     policy = Policy(wall_s=0.5, limits=ROOMY.limits)
     with pytest.raises(MediaError) as caught:
-        run_child(long_render(media), attempt=attempt, scratch=scratch, policy=policy)
+        run_child(long_render(media), launcher=launcher, attempt=attempt, scratch=scratch, policy=policy)
     assert caught.value.code == "timed_out"
 
 
-def test_processor_time_ends_in_timed_out(attempt: Attempt, media: Path, scratch: Path) -> None:
+def test_processor_time_ends_in_timed_out(launcher: Launcher, attempt: Attempt, media: Path, scratch: Path) -> None:
     policy = Policy(wall_s=60, limits=Limits(cpu_s=1))
     with pytest.raises((MediaError, ChildFailedError)) as caught:
-        run_child(long_render(media), attempt=attempt, scratch=scratch, policy=policy)
+        run_child(long_render(media), launcher=launcher, attempt=attempt, scratch=scratch, policy=policy)
     error = caught.value
     assert (error.failed.code if isinstance(error, ChildFailedError) else error.code) == "timed_out"
 
 
-def test_killed_child_is_a_crash_that_may_be_tried_again(attempt: Attempt, media: Path, scratch: Path) -> None:
+def test_killed_child_is_a_crash_that_may_be_tried_again(
+    launcher: Launcher, attempt: Attempt, media: Path, scratch: Path
+) -> None:
     def kill() -> None:
-        child = wait_for(media_children, what="the child")[0]
+        child = wait_for(own_children, what="the child")[0]
         os.kill(child.pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(MediaError) as caught:
-        run_child(long_render(media), attempt=attempt, scratch=scratch, policy=ROOMY)
+        run_child(long_render(media), launcher=launcher, attempt=attempt, scratch=scratch, policy=ROOMY)
     killer.join()
     assert (caught.value.code, caught.value.retryable) == ("crashed", True)
+
+
+def test_too_little_memory_is_a_cause_and_not_a_crash(
+    launcher: Launcher, attempt: Attempt, tmp_path: Path, scratch: Path
+) -> None:
+    big = make_media(tmp_path / "big.mp4", duration_s=1, size="3840x2160")
+    task = RenderTask(source=Source(location=str(big)), start_s=0, end_s=1, accuracy="encode")
+    policy = Policy(wall_s=60, limits=Limits(memory_bytes=150 * 2**20))
+    with pytest.raises(ChildFailedError) as caught:
+        run_child(task, launcher=launcher, attempt=attempt, scratch=scratch, policy=policy)
+    assert caught.value.failed.code == "out_of_memory"
+
+
+def test_killed_fork_server_costs_an_attempt_and_the_next_works(attempt: Attempt, media: Path, scratch: Path) -> None:
+    launcher = Launcher(can_fork=True)
+    family: list[psutil.Process] = []
+
+    def kill() -> None:
+        family.extend(wait_for(child_with_encoder, what="the encoder"))
+        [server] = fork_servers(psutil.Process())
+        server.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(MediaError) as caught:
+        run_child(long_render(media), launcher=launcher, attempt=attempt, scratch=scratch, policy=ROOMY)
+    killer.join()
+    assert (caught.value.code, caught.value.retryable) == ("crashed", True)
+    wait_for(lambda: all_gone(family), what="the family to be gone")
+    task = IngestTask(source=Source(location=str(media)))
+    assert run_child(task, launcher=launcher, attempt=attempt, scratch=scratch, policy=ROOMY)
+    assert len(fork_servers(psutil.Process())) == 1
+    launcher.close()
+    assert fork_servers(psutil.Process()) == []
+
+
+def test_system_without_a_working_fork_server_executes_children(attempt: Attempt, media: Path, scratch: Path) -> None:
+    launcher = Launcher(can_fork=True, server=[sys.executable, "-c", ""])
+    task = IngestTask(source=Source(location=str(media)))
+    assert run_child(task, launcher=launcher, attempt=attempt, scratch=scratch, policy=ROOMY)
+    launcher.close()
 
 
 def test_environment_of_a_child_has_no_secrets(scratch: Path) -> None:

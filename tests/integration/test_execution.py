@@ -23,6 +23,7 @@ from workers.execution import Publish, execute
 from workers.gate import Gate
 from workers.keeper import Identity as WorkerIdentity
 from workers.keeper import Keeper
+from workers.launcher import Launcher
 from workers.ledger import Ledger
 from workers.runtime import Runtime
 from workers.scratch import Scratch, sweep
@@ -69,6 +70,7 @@ def runtime(database: FlakyDatabase, stores: Stores, tmp_path: Path) -> Iterator
         keeper=keeper,
         ledger=Ledger(database, worker_id),
         gate=Gate(1),
+        launcher=Launcher(),
         threads=1,
         recording_max_bytes=10**9,
     )

@@ -26,6 +26,7 @@ from workers.actors import WORKS
 from workers.execution import execute
 from workers.gate import Gate
 from workers.keeper import Identity, Keeper
+from workers.launcher import Launcher
 from workers.ledger import Ledger
 from workers.runtime import Runtime
 from workers.scratch import Scratch
@@ -63,6 +64,7 @@ class Worker:
             keeper=Keeper(database, identity),
             ledger=Ledger(database, worker_id),
             gate=Gate(1),
+            launcher=Launcher(),
             threads=1,
             recording_max_bytes=10**9,
             mailer=self.postbox,

@@ -33,6 +33,7 @@ def detect(runtime: Runtime, attempt: Attempt) -> Publish:
         runtime.stores.recordings.get_file(recording.timeline_key, scratch / "timeline")
         result = run_child(
             DetectTask(timeline="timeline", options=options),
+            launcher=runtime.launcher,
             attempt=attempt,
             scratch=scratch,
             policy=media.policy("detect", runtime.threads),

@@ -32,7 +32,11 @@ def ingest(runtime: Runtime, attempt: Attempt) -> Publish:
             index_key=None,
         )
         result = run_child(
-            IngestTask(source=source), attempt=attempt, scratch=scratch, policy=media.policy("ingest", runtime.threads)
+            IngestTask(source=source),
+            launcher=runtime.launcher,
+            attempt=attempt,
+            scratch=scratch,
+            policy=media.policy("ingest", runtime.threads),
         )
         assert isinstance(result, IngestResult)  # noqa: S101 - the child answers its own kind of task
         stored = {

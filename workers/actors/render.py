@@ -33,6 +33,7 @@ def render(runtime: Runtime, attempt: Attempt) -> Publish:
         shelf = _Shelf(runtime, attempt, subject, scratch)
         result = run_child(
             _task(runtime, subject, kept),
+            launcher=runtime.launcher,
             attempt=attempt,
             scratch=scratch,
             policy=media.policy("render", runtime.threads),
