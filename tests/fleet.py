@@ -157,6 +157,20 @@ def kill_child(process: subprocess.Popen[bytes]) -> None:
     wait_for(strike, what="a media child")
 
 
+def kill_fork_server(process: subprocess.Popen[bytes]) -> None:
+    """kill -9 what a worker forks its media children from, once it has one of these that works."""
+
+    def strike() -> bool:
+        if not children(process):
+            return False
+        servers = fork_servers(psutil.Process(process.pid))
+        for server in servers:
+            server.kill()
+        return bool(servers)
+
+    wait_for(strike, what="a fork server with a child")
+
+
 def wait_for(look: Callable[[], Any], *, timeout_s: float = WAIT_S, what: str = "it") -> Any:
     """Return the first thing that `look` finds."""
     deadline = time.monotonic() + timeout_s

@@ -1,5 +1,6 @@
 """The blows of a storm, in an order that a seed decides. Each mends what it broke, except a frozen worker's sleep."""
 
+import contextlib
 import random
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from collections.abc import Callable
 
 import psutil
 import structlog
-from fleet import children, wait_for
+from fleet import children, family, fork_servers, wait_for
 from processes import all_gone
 from storm_scratch import forbid_files, full
 from storm_site import Pulse, Site, kill_postgres
@@ -46,6 +47,7 @@ class Storm:
         self._blows: list[Callable[[], None]] = [
             self.kill_worker,
             self.kill_child,
+            self.kill_fork_server,
             self.kill_dispatcher,
             self.kill_api,
             self.kill_valkey,
@@ -82,7 +84,7 @@ class Storm:
 
     def kill_worker(self) -> None:
         victim = self._awake_worker()
-        orphans = children(victim)
+        orphans = family(victim)
         self._kill(victim)
         wait_for(lambda: all_gone(orphans), timeout_s=DEATH_S, what="the death of a killed worker's children")
 
@@ -94,6 +96,12 @@ class Storm:
                 victim.kill()
             except psutil.NoSuchProcess:
                 log.info("blow_missed")
+
+    def kill_fork_server(self) -> None:
+        self._pulse.wait(lambda: self._media() or self._is_over(), "a media child")
+        for server in fork_servers(psutil.Process(self._awake_worker().pid)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                server.kill()
 
     def kill_dispatcher(self) -> None:
         victim = self._dice.choice(self._site.dispatchers)

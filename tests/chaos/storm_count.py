@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
-from fleet import rows
+from fleet import family, rows
+from processes import all_gone
 from receiver import Received
 from storm_owner import EVENTS, Owner
 from storm_site import Pulse, Site
@@ -211,10 +212,12 @@ def assert_nothing_runs(site: Site, pulse: Pulse) -> None:
     pulse.wait(lambda: not site.media_processes(), "the last media children to go")
     alive = {worker.pid for worker in site.workers if worker.poll() is None}
     assert len(alive) == len(site.workers)
+    servers = [member for worker in site.workers for member in family(worker)]
     for process in [*site.dispatchers, *site.workers, *site.apis.values()]:
         process.terminate()
     statuses: dict[str, Any] = {}
     for process in [*site.dispatchers, *site.workers, *site.apis.values()]:
         statuses[str(process.args)] = process.wait(60)
     assert set(statuses.values()) == {0}, statuses
+    assert all_gone(servers)
     assert list(site.scratch.rglob("*")) == []

@@ -126,7 +126,7 @@ class Site:
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
-            return process.environ().get("TMPDIR", "").startswith(str(self.scratch))
+            return process.cwd().startswith(str(self.scratch))
         except (psutil.Error, OSError):
             return False
 

@@ -7,11 +7,22 @@ from typing import Any
 from uuid import UUID
 
 import imageio_ffmpeg
-import psutil
 import pytest
 import redis
 from durable import Servers
-from fleet import Fleet, add_ready_recording, add_user, children, frozen, kill_child, make_media, rows, wait_for
+from fleet import (
+    Fleet,
+    add_ready_recording,
+    add_user,
+    children,
+    family,
+    frozen,
+    kill_child,
+    kill_fork_server,
+    make_media,
+    rows,
+    wait_for,
+)
 from processes import all_gone
 
 from db.connection import SERVICE, Database, DatabaseUnavailableError
@@ -98,8 +109,10 @@ def test_kills_during_a_burst_lose_nothing_and_repeat_nothing(
         ask_for_clips(database, user_id, recording_id, CLIPS_EACH)
 
     kill_child(survivor)
+    kill_fork_server(survivor)
 
-    orphans: list[psutil.Process] = wait_for(lambda: children(victim), what="another media child")
+    wait_for(lambda: children(victim), what="another media child")
+    orphans = family(victim)
     victim.kill()
     victim.wait()
     wait_for(lambda: all_gone(orphans), what="the death of the killed worker's children")

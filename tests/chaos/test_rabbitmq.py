@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from fleet import Fleet, add_ready_recording, add_user, children, frozen, make_media, rows, wait_for
+from fleet import Fleet, add_ready_recording, add_user, children, family, frozen, make_media, rows, wait_for
 from processes import all_gone
 from rabbitmq_server import PROGRAM, RabbitServer
 
@@ -84,7 +84,8 @@ def test_clips_are_made_though_a_worker_and_the_broker_are_killed(
             clips.create(
                 tx, user_id=user_id, tier=tier, recording_id=recording_id, start_s=float(place), end_s=place + 6.0
             )
-    orphans = wait_for(lambda: children(victim), what="a media child")
+    wait_for(lambda: children(victim), what="a media child")
+    orphans = family(victim)
     victim.kill()
     victim.wait()
     wait_for(lambda: all_gone(orphans), what="the death of the killed worker's children")

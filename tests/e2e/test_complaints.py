@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from fleet import children, make_media, wait_for
+from fleet import children, family, make_media, wait_for
 from processes import all_gone
 from product import END_S, Person, Product
 
@@ -57,7 +57,8 @@ def events_of(product: Product, job_id: str) -> list[str]:
 
 def test_stuck_jobs_of_a_dead_worker_are_given_to_another(product: Product, ada: Person, talk: bytes) -> None:
     recording_id = ada.upload(talk)
-    orphans: list[psutil.Process] = wait_for(lambda: children(product.worker), what="a media child")
+    wait_for(lambda: children(product.worker), what="a media child")
+    orphans = family(product.worker)
     product.worker.kill()
     product.worker.wait()
     product.worker = product.fleet.worker(threads=1)
