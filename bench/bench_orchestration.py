@@ -2,7 +2,7 @@
 
     python bench/bench_orchestration.py [--clips 20]
 
-The peer is the same child with the same task, started by hand. Both run one after the other, alternating.
+The peer is the same child with the same task, started as a worker starts it. Both run one after the other, alternating.
 """
 
 import argparse
@@ -10,7 +10,6 @@ import contextlib
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +25,8 @@ from services import clips, quotas, stores
 from services.clips import ClipStyle
 from services.settings import Settings
 from storage.keys import source_key
+from workers.launcher import Launcher, inherited
+from workers.process import ChildProcess
 
 CLIP_S = 6.0
 STEP_S = 0.4
@@ -41,10 +42,15 @@ def main() -> None:
         media = make_media(Path(name) / "talk.mp4")
         with database(settings) as pool:
             recording_id, user_id = add_recording(pool, settings, media)
+            launcher = Launcher()
             pairs = [
-                (time_service(pool, user_id, recording_id, start_s=number * STEP_S), time_child(media, number * STEP_S))
+                (
+                    time_service(pool, user_id, recording_id, start_s=number * STEP_S),
+                    time_child(launcher, media, number * STEP_S),
+                )
                 for number in range(options.clips + 1)
             ][1:]
+            launcher.close()
     whole = statistics.median(one for one, _ in pairs)
     alone = statistics.median(one for _, one in pairs)
     added = statistics.median(one - other for one, other in pairs)
@@ -72,20 +78,17 @@ def time_service(pool: Database, user_id: UUID, recording_id: UUID, *, start_s: 
             return float((row["finished_at"] - row["created_at"]).total_seconds() * 1000)
 
 
-def time_child(media: Path, start_s: float) -> float:
+def time_child(launcher: Launcher, media: Path, start_s: float) -> float:
     """Return the milliseconds that the child takes by itself."""
     source = Source(location=str(media), size_bytes=media.stat().st_size)
     task = RenderTask(source=source, start_s=start_s, end_s=start_s + CLIP_S, accuracy="encode")
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-I", "-m", "pipeline.task"],
-            input=msgspec.json.encode(task),
-            cwd=folder,
-            env={**os.environ, "SNUGGLES_CHILD_THREADS": str(os.cpu_count())},
-            capture_output=True,
-            check=True,
-        )
+        environment = {**inherited(), "SNUGGLES_CHILD_THREADS": str(os.cpu_count())}
+        child = ChildProcess(launcher.start(Path(folder), environment))
+        lines = list(child.lines(msgspec.json.encode(task)))
+        if child.end() != 0 or b'"done"' not in lines[-1]:
+            raise SystemExit(f"the child failed: {lines[-1:]} {child.stderr}")
         return (time.perf_counter() - began) * 1000
 
 

@@ -43,10 +43,10 @@ NEEDED = (
 
 
 class Request(Struct, frozen=True):
-    """Asks for a child that works in `folder` and whose whole environment is `environment`."""
+    """Asks for a child that works in `folder` and whose whole environment is `environment`; both as bytes."""
 
-    folder: str
-    environment: dict[str, str]
+    folder: bytes
+    environment: dict[str, bytes]
 
 
 class Born(Struct, frozen=True, tag=True):
@@ -192,10 +192,10 @@ def _close_all_but_streams() -> None:
                 os.close(int(name))
 
 
-def _settle(folder: str, environment: Mapping[str, str]) -> None:
+def _settle(folder: bytes, environment: Mapping[str, bytes]) -> None:
     """Make this process what a fresh interpreter would be in that folder and environment."""
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update({name: os.fsdecode(value) for name, value in environment.items()})
     os.chdir(folder)
     tempfile.tempdir = None
     sys.argv = [TASK]
