@@ -63,12 +63,13 @@ class ForkServer:
 
     def start(self, folder: Path, environment: Mapping[str, str]) -> "ForkedProcess":
         """Start a child; ForkServerError when none came of it."""
+        values = {name: os.fsencode(value) for name, value in environment.items()}
         with self._lock:
             if not self.is_usable:
                 raise ForkServerError("it has been retired")
             self._children += 1
         try:
-            return self._ask(msgspec.json.encode(Request(folder=str(folder), environment=dict(environment))))
+            return self._ask(msgspec.json.encode(Request(folder=os.fsencode(folder), environment=values)))
         except BaseException as error:
             self.release(None)
             if isinstance(error, OSError | msgspec.MsgspecError):

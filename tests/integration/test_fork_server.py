@@ -108,6 +108,15 @@ def test_child_leads_its_own_session_in_its_folder_with_the_signals_of_a_fresh_i
     assert said(start(server, program, tmp_path)) == fresh.stdout.decode().splitlines()
 
 
+def test_folder_and_environment_need_not_be_text(server: ForkServer, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    folder.mkdir()
+    child = program_server.start(
+        server, "import os; print(os.getcwdb(), os.environb[b'NAME'])", folder, {"NAME": "\udcff"}
+    )
+    assert said(ChildProcess(child)) == [f"{os.fsencode(folder)!r} {bytes([255])!r}"]
+
+
 def test_children_do_not_share_random_numbers(server: ForkServer, tmp_path: Path) -> None:
     program = "import random, tempfile, uuid; print(random.random(), tempfile.mktemp(), uuid.uuid4())"
     numbers = [said(start(server, program, tmp_path))[0].split() for _ in range(2)]
