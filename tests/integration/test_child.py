@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import psutil
 import pytest
-from fleet import fork_servers, make_media, media_children, wait_for
+from fleet import children, family, fork_servers, make_media, media_children, wait_for
 from processes import all_gone
 
 from pipeline.errors import MediaError
@@ -25,6 +27,15 @@ from workers.launcher import Launcher
 
 ROOMY = Policy(wall_s=60, limits=Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**30, files=256))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WORKER = """
+import os, sys
+from pathlib import Path
+from workers.launcher import Launcher, inherited
+from workers.process import ChildProcess
+child = ChildProcess(Launcher(can_fork=sys.argv[1] == "forked").start(Path.cwd(), inherited()))
+for line in child.lines(sys.stdin.buffer.read()):
+    pass
+"""
 STOP_S = 10.0
 """Far less than the render would take; a moment, on a machine that has one to spare."""
 
@@ -217,6 +228,20 @@ def test_killed_fork_server_costs_an_attempt_and_the_next_works(attempt: Attempt
     assert len(fork_servers(psutil.Process())) == 1
     launcher.close()
     assert fork_servers(psutil.Process()) == []
+
+
+@pytest.mark.parametrize("way", ["forked", "executed"])
+def test_killed_worker_takes_its_child_and_the_encoder_along(media: Path, scratch: Path, way: str) -> None:
+    command = [sys.executable, "-c", WORKER, way]
+    with subprocess.Popen(command, cwd=scratch, stdin=subprocess.PIPE) as worker:
+        assert worker.stdin is not None
+        worker.stdin.write(msgspec.json.encode(long_render(media)))
+        worker.stdin.close()
+        wait_for(lambda: len(children(worker)) > 1, what="the child and its encoder")
+        relatives = family(worker)
+        worker.kill()
+    assert len(relatives) > (1 if way == "executed" else 2)
+    wait_for(lambda: all_gone(relatives), what="the family to be gone")
 
 
 def test_system_without_a_working_fork_server_executes_children(attempt: Attempt, media: Path, scratch: Path) -> None:
