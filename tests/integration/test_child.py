@@ -240,7 +240,7 @@ def test_killed_worker_takes_its_child_and_the_encoder_along(media: Path, scratc
         wait_for(lambda: len(children(worker)) > 1, what="the child and its encoder")
         relatives = family(worker)
         worker.kill()
-    assert len(relatives) > (1 if way == "executed" else 2)
+    assert len(relatives) > 1
     wait_for(lambda: all_gone(relatives), what="the family to be gone")
 
 
