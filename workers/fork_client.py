@@ -38,15 +38,13 @@ class ForkServerError(Exception):
 class ForkServer:
     """A server process; `environment` is the whole of its environment, which its children's `/proc` show too."""
 
-    def __init__(
-        self, environment: Mapping[str, str], *, command: Sequence[str] = COMMAND, patience_s: float = PATIENCE_S
-    ) -> None:
+    def __init__(self, environment: Mapping[str, str], *, command: Sequence[str] = COMMAND) -> None:
         self.is_usable = True
         """Whether it is to be asked for more children."""
+        self.patience_s = PATIENCE_S
         self._lock = threading.Lock()
         self._children = 0
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._requests.settimeout(patience_s)
         with theirs, ExitStack() as unless_started:
             unless_started.enter_context(self._requests)
             self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
@@ -120,13 +118,14 @@ class ForkServer:
             stderr, stderr_theirs = _pipe(ours)
             words, words_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             ours.enter_context(words)
-            words.settimeout(self._requests.gettimeout())
+            for each in (words, self._requests):
+                each.settimeout(self.patience_s)
             theirs = (stdin_theirs, stdout_theirs, stderr_theirs, words_theirs)
-            for each in theirs:
-                ours.enter_context(each)
-            socket.send_fds(self._requests, [request], [each.fileno() for each in theirs])
-            for each in theirs:
-                each.close()
+            for end in theirs:
+                ours.enter_context(end)
+            socket.send_fds(self._requests, [request], [end.fileno() for end in theirs])
+            for end in theirs:
+                end.close()
             born = msgspec.json.decode(words.recv(WORD_BYTES), type=Born)
             pidfd = os.pidfd_open(born.pid)
             ours.pop_all()
@@ -172,6 +171,7 @@ class ForkedProcess:
 
     def _status(self) -> int:
         """Return what the server says of it. A server that died took it along."""
+        self._words.settimeout(self._server.patience_s)
         try:
             word = self._words.recv(WORD_BYTES)
         except TimeoutError:

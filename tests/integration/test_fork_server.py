@@ -194,14 +194,13 @@ def test_killed_child_does_not_retire_the_server(server: ForkServer, tmp_path: P
     assert said(start(server, "print(1)", tmp_path)) == ["1"]
 
 
-def test_frozen_server_holds_nobody(tmp_path: Path) -> None:
-    server = ForkServer(ENVIRONMENT, command=program_server.COMMAND, patience_s=5)
+def test_frozen_server_holds_nobody(server: ForkServer, tmp_path: Path) -> None:
     child = start(server, SLEEP, tmp_path)
     os.kill(server.pid, signal.SIGSTOP)
+    server.patience_s = 0.5
     with pytest.raises(ForkServerError):
         start(server, "", tmp_path)
     assert child.end() == -signal.SIGKILL
-    server.close()
 
 
 def test_server_with_a_thread_does_not_fork(tmp_path: Path) -> None:
