@@ -133,7 +133,7 @@ class ForkServer:
 
 
 class ForkedProcess:
-    """A child of the server. Its number stays its own until `wait` has returned, or the server has died."""
+    """A child of the server. Its number stays its own until `wait` has returned, unless the server dies."""
 
     def __init__(
         self,
@@ -151,10 +151,16 @@ class ForkedProcess:
         self._words = words
 
     def kill_group(self) -> None:
-        """Kill it and all it has started. When the server has died they have too, and their numbers may be others'."""
-        if not _has(self._words.fileno(), select.POLLHUP):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+        """Kill it and all it has started."""
+        try:
+            signal.pidfd_send_signal(self._pidfd, 0)
+        except ProcessLookupError:
+            # The server has died, and init has reaped the child. What is left of its group keeps the number from others:
+            # when somebody has it, nothing is left.
+            if Path(f"/proc/{self.pid}").exists():
+                return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def has_ended(self) -> bool:
         """Whether it has, whatever has become of what it started."""

@@ -189,6 +189,20 @@ def test_crash_of_a_child_retires_the_server_when_the_others_have_ended(server: 
     assert server.is_gone
 
 
+def test_killed_server_leaves_nothing_of_a_childs_group(server: ForkServer, tmp_path: Path) -> None:
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])"
+    child = start(server, program, tmp_path)
+    served = psutil.Process(server.pid)
+    relatives = wait_for(
+        lambda: found if len(found := descendants(served)) == 2 else None, what="the child and its own"
+    )
+    server.kill()
+    wait_for(lambda: not runs(relatives[0]), what="the child's death")
+    list(child.lines(b""))
+    assert child.end() == -signal.SIGKILL
+    wait_for(lambda: all_gone(relatives), what="the death of what it had started")
+
+
 def test_killed_child_does_not_retire_the_server(server: ForkServer, tmp_path: Path) -> None:
     assert start(server, SLEEP, tmp_path).end() == -signal.SIGKILL
     assert said(start(server, "print(1)", tmp_path)) == ["1"]
