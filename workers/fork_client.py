@@ -155,8 +155,8 @@ class ForkedProcess:
         try:
             signal.pidfd_send_signal(self._pidfd, 0)
         except ProcessLookupError:
-            # The server has died, and init has reaped the child. What is left of its group keeps the number from others:
-            # when somebody has it, nothing is left.
+            # The server has died, and init has reaped the child. What is left of its group would keep the number from
+            # others, so when somebody has it nothing is left.
             if Path(f"/proc/{self.pid}").exists():
                 return
         with suppress(ProcessLookupError, PermissionError):
