@@ -3,6 +3,7 @@
 The parent hands them over in the environment, because they belong to the process and not to its task:
 `SNUGGLES_CHILD_MEMORY_BYTES` (private writable memory), `SNUGGLES_CHILD_CPU_S`, `SNUGGLES_CHILD_FILE_BYTES` (the
 largest single file), `SNUGGLES_CHILD_FILES` (open descriptors). What is not set is not limited. FFmpeg inherits all.
+`SNUGGLES_CHILD_THREADS` is no limit but a share: how many cores the work may keep busy.
 """
 
 import os
@@ -17,6 +18,7 @@ MEMORY = "SNUGGLES_CHILD_MEMORY_BYTES"
 CPU = "SNUGGLES_CHILD_CPU_S"
 FILE = "SNUGGLES_CHILD_FILE_BYTES"
 FILES = "SNUGGLES_CHILD_FILES"
+THREADS = "SNUGGLES_CHILD_THREADS"
 CPU_GRACE_S = 5
 """Between the signal that ends the work with a cause (SIGXCPU) and the one that ends it for sure (SIGKILL)."""
 
@@ -78,6 +80,14 @@ def _lower(kind: int, soft: int, hard: int | None = None) -> None:
     new_hard = wanted_hard if current_hard == resource.RLIM_INFINITY else min(wanted_hard, current_hard)
     new_soft = soft if current_soft == resource.RLIM_INFINITY else min(soft, current_soft)
     resource.setrlimit(kind, (min(new_soft, new_hard), new_hard))
+
+
+def thread_count() -> int:
+    """Return how many cores this work may keep busy: as the parent says, else those this process may run on."""
+    given = os.environ.get(THREADS, "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _positive(environment: Mapping[str, str], name: str) -> int | None:

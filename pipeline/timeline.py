@@ -1,24 +1,21 @@
 """Listening to a recording once: one decode pass from any media into a `Timeline`."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import av
-import numpy as np
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from numpy.typing import NDArray
 
 from pipeline.errors import DECODE_FAILED, NO_AUDIO, NOT_MEDIA, UNSUPPORTED, MediaError
+from pipeline.listening.analysis import Analysis, analysing
 from pipeline.listening.timeline_builder import TOLERANCE_S, TimelineBuilder
 from pipeline.listening.timeline_file import Timeline, TimelineFormatError
 from pipeline.reading.clock import Jump, offset_at
@@ -33,16 +30,10 @@ __all__ = ["Timeline", "TimelineBuilder", "TimelineFormatError", "build_timeline
 
 CHUNK_S: Final = 4
 """Seconds handed to analysis at once: long calls that run beside the decoder, short enough to keep memory small."""
-MAX_WAITING: Final = 3
-"""Chunks decoded ahead of analysis: 12 s of stereo at 192 kHz are 18 MB."""
 MAX_GAP_S: Final = 3600.0
 """A timestamp further ahead than this is a broken clock, not a gap: sound goes on where it was."""
 OVERRUN_S: Final = 10.0
 """How far sound may run past the container's own duration before its timestamps are disbelieved."""
-PLANES_UNSAFE_FROM: Final = 8
-"""PyAV 18 looks for a null pointer behind the planes; behind eight of them FFmpeg has none, and memory is overrun."""
-_SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
-"""Full scale of the integer sample formats, by numpy's name."""
 
 
 def build_timeline(
@@ -121,7 +112,7 @@ def _choose_stream(container: InputContainer, index: int | None) -> AudioStream:
 
 
 class _Listener:
-    """One decode pass. Frames are gathered for seconds at a time, then analysed in a thread beside the decoder."""
+    """One decode pass. Frames are gathered for seconds at a time, then analysed beside the decoder."""
 
     def __init__(
         self,
@@ -141,8 +132,6 @@ class _Listener:
         self._tick_s = float(stream.time_base or 1 / av.time_base)
         stated_s = container.duration / av.time_base if container.duration else None
         self._length_s = stated_s if length_s is None else length_s
-        self._builder = TimelineBuilder(start_s=self._origin_s)
-        self._analyses: deque[Future[None]] = deque()
         self._fifo = AudioFifo()
         self._layout: tuple[str, int, int] | None = None
         self._chunk_start_s = 0.0
@@ -152,16 +141,13 @@ class _Listener:
 
     def run(self) -> Timeline:
         """Decode everything; return the timeline."""
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="listen") as analysis:
+        with analysing(start_s=self._origin_s, length_s=self._length_s) as analysis:
             for frame in self._frames_of_stream():
                 self._gather(frame, analysis)
             self._hand_over(analysis)
-            self._settle(leaving=0)
-        if not self._frames:
-            raise MediaError(DECODE_FAILED, "no sound came out of it", stream=self._stream.index)
-        for problem in self._problems.all():
-            self._builder.report(problem)
-        return self._builder.finish()
+            if not self._frames:
+                raise MediaError(DECODE_FAILED, "no sound came out of it", stream=self._stream.index)
+            return analysis.finish(self._problems.all())
 
     def _frames_of_stream(self) -> Iterator[AudioFrame]:
         """Yield what can be decoded; damage is noted, and later timestamps show how long it lasted."""
@@ -194,7 +180,7 @@ class _Listener:
         if packet.dts is not None:
             packet.dts += ticks
 
-    def _gather(self, frame: AudioFrame, analysis: ThreadPoolExecutor) -> None:
+    def _gather(self, frame: AudioFrame, analysis: Analysis) -> None:
         """Put a frame behind what is gathered, unless its format or its time begins something new."""
         rate = frame.sample_rate
         layout = (frame.format.name, frame.layout.nb_channels, rate)
@@ -230,24 +216,16 @@ class _Listener:
         self._origin_s += time_s - expected_s
         return expected_s
 
-    def _hand_over(self, analysis: ThreadPoolExecutor) -> None:
+    def _hand_over(self, analysis: Analysis) -> None:
         """Have what is gathered analysed, and wait when analysis has fallen behind."""
         frame = self._fifo.read()
         if frame is None:
             return
-        start_s, rate = self._chunk_start_s, frame.sample_rate
+        start_s = self._chunk_start_s
         self._chunk_start_s, self._chunk_samples = self._position_s(), 0
-        self._analyses.append(analysis.submit(self._analyse, frame, rate, start_s))
-        self._settle(leaving=MAX_WAITING)
+        analysis.add(frame, start_s)
         if self._on_progress is not None and self._length_s:
             self._on_progress(min(1.0, max(0.0, start_s / self._length_s)))
-
-    def _analyse(self, frame: AudioFrame, rate: int, start_s: float) -> None:
-        self._builder.push(_channels(frame), rate=rate, time_s=start_s)
-
-    def _settle(self, *, leaving: int) -> None:
-        while len(self._analyses) > leaving:
-            self._analyses.popleft().result()
 
 
 class _ProblemLog:
@@ -269,17 +247,3 @@ class _ProblemLog:
             again = self._count[code] - 1
             text = f"{message} at {time_s:.1f} s" + (f", and in {again} more places" if again else "")
             yield Problem(code=code, message=text, stream=self._stream, time_s=time_s)
-
-
-def _channels(frame: AudioFrame) -> NDArray[np.float32]:
-    """Return a frame's samples as float32 [channels, n] with full scale at 1."""
-    if frame.format.is_planar and frame.layout.nb_channels >= PLANES_UNSAFE_FROM:
-        frame = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate).resample(frame)[0]
-    raw = frame.to_ndarray()
-    if not frame.format.is_planar:
-        raw = raw.reshape(-1, frame.layout.nb_channels).T
-    scale = _SCALES.get(raw.dtype.str[1:])
-    if scale is None:
-        return np.asarray(raw, dtype=np.float32)
-    centred = raw.astype(np.float32) - np.float32(scale if raw.dtype.kind == "u" else 0.0)
-    return np.asarray(centred / np.float32(scale))

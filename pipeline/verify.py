@@ -12,9 +12,9 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from pipeline.errors import LOUDNESS_MISSED, TOO_LARGE, VERIFY_FAILED, MediaError
+from pipeline.limits import thread_count
 from pipeline.reading.streams import Selection, select_streams
 from pipeline.rendering.ebur128 import Loudness, LoudnessMeter
-from pipeline.rendering.ffmpeg import thread_count
 from pipeline.source import AV_ERRORS, open_media
 
 SOUND_TOLERANCE_S = Fraction(1, 10)

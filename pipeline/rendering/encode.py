@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.errors import TOO_LARGE, MediaError
+from pipeline.limits import thread_count
 from pipeline.rendering import ffmpeg as runner
 from pipeline.rendering import parallel
 from pipeline.rendering.graph import Part
@@ -97,7 +98,7 @@ def encode(kind: Format, stream: Stream, *, out: Path, max_bytes: int, report: C
 
 
 def _encode_once(kind: Format, stream: Stream, rates: Rates, out: Path, report: Callable[[float], None]) -> None:
-    parts = parallel.parts(stream.duration_s, runner.thread_count()) if stream.picture_part is not None else []
+    parts = parallel.parts(stream.duration_s, thread_count()) if stream.picture_part is not None else []
     if not parts or stream.picture_part is None:
         made = output(kind, stream, name=out.name, rates=rates)
         runner.run(made, folder=out.parent, duration_s=stream.duration_s, on_progress=report)
@@ -141,7 +142,7 @@ def output(kind: Format, stream: Stream, *, name: str, rates: Rates) -> Any:
     import ffmpeg
 
     chains = [chain for chain in (stream.video, stream.audio) if chain is not None]
-    options: dict[str, Any] = {"map_metadata": -1, "map_chapters": -1, "threads": runner.thread_count()}
+    options: dict[str, Any] = {"map_metadata": -1, "map_chapters": -1, "threads": thread_count()}
     if stream.title:
         options["metadata"] = f"title={stream.title}"
     if stream.video is not None:

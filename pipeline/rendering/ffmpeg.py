@@ -33,7 +33,7 @@ from pipeline.errors import (
     Cause,
     MediaError,
 )
-from pipeline.limits import is_own_file_limit
+from pipeline.limits import is_own_file_limit, thread_count
 
 INPUT_PROTOCOLS = "file,pipe"
 STDERR_LINES = 200
@@ -106,14 +106,6 @@ def executable() -> str:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as exc:
         raise MediaError(CRASHED, "no FFmpeg binary is installed") from exc
-
-
-def thread_count() -> int:
-    """Return how many threads one FFmpeg may use: `SNUGGLES_CHILD_THREADS`, else the cores this process may run on."""
-    given = os.environ.get("SNUGGLES_CHILD_THREADS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_input(path: Path | str, *, demuxer: str | None = None, **options: Any) -> Any:

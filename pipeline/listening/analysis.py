@@ -1,0 +1,95 @@
+"""Analysis beside the decoder: a thread that empties a queue of decoded sound into a timeline, here or elsewhere."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from typing import Final
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
+
+from pipeline.listening.second_process import RemoteBuilder, is_worth_it
+from pipeline.listening.timeline_builder import TimelineBuilder
+from pipeline.listening.timeline_file import Timeline
+from pipeline.types import Problem
+
+MAX_WAITING_BYTES: Final = 32 * 1024 * 1024
+"""Sound decoded ahead of analysis: two minutes of stereo at 48 kHz, most of what is decoded while a process starts."""
+PLANES_UNSAFE_FROM: Final = 8
+"""PyAV 18 looks for a null pointer behind the planes; behind eight of them FFmpeg has none, and memory is overrun."""
+_SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
+"""Full scale of the integer sample formats, by numpy's name."""
+
+
+class Analysis:
+    """Sound on its way from the decoder into a timeline."""
+
+    def __init__(self, builder: TimelineBuilder | RemoteBuilder, thread: ThreadPoolExecutor) -> None:
+        self._builder = builder
+        self._thread = thread
+        self._waiting: deque[tuple[Future[None], int]] = deque()
+        self._waiting_bytes = 0
+
+    def add(self, frame: AudioFrame, time_s: float) -> None:
+        """Have sound analysed that begins at `time_s`; waits when analysis has fallen behind, raises what it raised."""
+        size = frame.samples * frame.layout.nb_channels * frame.format.bytes
+        self._waiting.append((self._thread.submit(self._push, frame, time_s), size))
+        self._waiting_bytes += size
+        while self._waiting and (self._waiting[0][0].done() or self._waiting_bytes > MAX_WAITING_BYTES):
+            self._settle_one()
+
+    def finish(self, problems: Iterable[Problem]) -> Timeline:
+        """Return the timeline of all that was added, with these problems."""
+        while self._waiting:
+            self._settle_one()
+        for problem in problems:
+            self._builder.report(problem)
+        return self._builder.finish()
+
+    def _settle_one(self) -> None:
+        done, size = self._waiting.popleft()
+        self._waiting_bytes -= size
+        done.result()
+
+    def _push(self, frame: AudioFrame, time_s: float) -> None:
+        self._builder.push(_channels(frame), rate=frame.sample_rate, time_s=time_s)
+
+
+@contextmanager
+def analysing(*, start_s: float, length_s: float | None) -> Iterator[Analysis]:
+    """Yield what analyses a recording of this length; leaving it early stops what is still going on."""
+    builder = _start_builder(start_s, length_s)
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="listen")
+    with builder if isinstance(builder, RemoteBuilder) else nullcontext():
+        try:
+            yield Analysis(builder, thread)
+        finally:
+            if isinstance(builder, RemoteBuilder):
+                builder.stop()  # the thread may be waiting for it
+            thread.shutdown(cancel_futures=True)
+
+
+def _start_builder(start_s: float, length_s: float | None) -> TimelineBuilder | RemoteBuilder:
+    if is_worth_it(length_s):
+        try:
+            return RemoteBuilder(start_s=start_s)
+        except OSError:
+            pass  # no room for another process: this one can do it too
+    return TimelineBuilder(start_s=start_s)
+
+
+def _channels(frame: AudioFrame) -> NDArray[np.float32]:
+    """Return a frame's samples as float32 [channels, n] with full scale at 1."""
+    if frame.format.is_planar and frame.layout.nb_channels >= PLANES_UNSAFE_FROM:
+        frame = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate).resample(frame)[0]
+    raw = frame.to_ndarray()
+    if not frame.format.is_planar:
+        raw = raw.reshape(-1, frame.layout.nb_channels).T
+    scale = _SCALES.get(raw.dtype.str[1:])
+    if scale is None:
+        return np.asarray(raw, dtype=np.float32)
+    centred = raw.astype(np.float32) - np.float32(scale if raw.dtype.kind == "u" else 0.0)
+    return np.asarray(centred / np.float32(scale))
