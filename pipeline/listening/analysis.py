@@ -9,15 +9,14 @@ from typing import Final
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from numpy.typing import NDArray
 
 from pipeline.listening.second_process import RemoteBuilder, is_worth_it
-from pipeline.listening.timeline_builder import TimelineBuilder
+from pipeline.listening.timeline_builder import ChannelSamples, TimelineBuilder
 from pipeline.listening.timeline_file import Timeline
 from pipeline.types import Problem
 
-MAX_WAITING_BYTES: Final = 32 * 1024 * 1024
-"""Sound decoded ahead of analysis: two minutes of stereo at 48 kHz, most of what is decoded while a process starts."""
+MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+"""Sound decoded ahead of analysis: three minutes of stereo at 48 kHz, what is decoded while a process starts."""
 PLANES_UNSAFE_FROM: Final = 8
 """PyAV 18 looks for a null pointer behind the planes; behind eight of them FFmpeg has none, and memory is overrun."""
 _SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
@@ -81,10 +80,12 @@ def _start_builder(start_s: float, length_s: float | None) -> TimelineBuilder | 
     return TimelineBuilder(start_s=start_s)
 
 
-def _channels(frame: AudioFrame) -> NDArray[np.float32]:
-    """Return a frame's samples as float32 [channels, n] with full scale at 1."""
+def _channels(frame: AudioFrame) -> ChannelSamples:
+    """Return a frame's samples as float32, n for each channel, with full scale at 1; those of the frame if they are."""
     if frame.format.is_planar and frame.layout.nb_channels >= PLANES_UNSAFE_FROM:
         frame = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate).resample(frame)[0]
+    if frame.format.name == "fltp":
+        return [np.frombuffer(memoryview(plane), dtype=np.float32, count=frame.samples) for plane in frame.planes]
     raw = frame.to_ndarray()
     if not frame.format.is_planar:
         raw = raw.reshape(-1, frame.layout.nb_channels).T

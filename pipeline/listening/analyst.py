@@ -58,7 +58,7 @@ def _build(sound: BufferedReader, answer: BufferedWriter) -> None:
         if not channels:
             timeline = builder.finish()
             answer.write(RESULT.pack(timeline.rows, timeline.duration_s))
-            answer.writelines(np.ascontiguousarray(array).tobytes() for array in (timeline.features, timeline.peaks))
+            answer.writelines(np.ascontiguousarray(array).data for array in (timeline.features, timeline.peaks))
             answer.flush()
             return
         samples = np.empty((channels, count), dtype=np.float32)

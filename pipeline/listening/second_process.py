@@ -10,13 +10,12 @@ from types import TracebackType
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import CRASHED, OUT_OF_MEMORY, TIMED_OUT, MediaError
 from pipeline.limits import thread_count
 from pipeline.listening import analyst
 from pipeline.listening.features import FEATURES
-from pipeline.listening.timeline_builder import TimelineBuilder
+from pipeline.listening.timeline_builder import ChannelSamples, TimelineBuilder
 from pipeline.listening.timeline_file import MAX_PROBLEMS, Timeline
 from pipeline.types import Problem
 
@@ -86,16 +85,16 @@ class RemoteBuilder:
         """Note something about the source, as `TimelineBuilder.report`."""
         self._problems.append(problem)
 
-    def push(self, samples: NDArray[np.float32], *, rate: int, time_s: float) -> None:
+    def push(self, samples: ChannelSamples, *, rate: int, time_s: float) -> None:
         """Add sound of `rate` Hz and its time, as `TimelineBuilder.push`."""
         here = self._find_builder_here()
         if here is not None:
             here.push(samples, rate=rate, time_s=time_s)
             return
-        channels = np.ascontiguousarray(np.atleast_2d(samples), dtype=np.float32)
-        self._send(analyst.HEADER.pack(len(channels), rate, channels.shape[1], time_s))
-        if channels.size:
-            self._send(channels.data)
+        channels = [np.ascontiguousarray(channel, dtype=np.float32) for channel in samples]
+        self._send(analyst.HEADER.pack(len(channels), rate, len(channels[0]), time_s))
+        for channel in channels:
+            self._send(channel.data)
 
     def finish(self) -> Timeline:
         """Return the timeline of all that was pushed."""
@@ -112,7 +111,7 @@ class RemoteBuilder:
         return self._here
 
     def _send(self, content: bytes | memoryview) -> None:
-        rest = memoryview(content).cast("B")
+        rest = memoryview(content).cast("B") if len(content) else b""
         try:
             while rest:
                 rest = rest[os.write(self._sound, rest) :]

@@ -1,5 +1,6 @@
 """Building a timeline from sound as it arrives: the same rows whatever the portions, so that live equals whole."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -20,6 +21,8 @@ from pipeline.listening.features import (
 from pipeline.listening.timeline_file import MAX_PROBLEMS, MAX_ROWS, PEAK_STEPS, Timeline
 from pipeline.types import Problem
 
+ChannelSamples = NDArray[np.float32] | Sequence[NDArray[np.float32]]
+"""Float32 samples in -1..1: [channels, n], or [n] for each channel."""
 BLOCK_ROWS: Final = 320
 """Rows analysed at once (32 s): the arrays of a block (2.6 MB) stay in the processor's cache."""
 BLOCK_SAMPLES: Final = BLOCK_ROWS * ROW_SAMPLES
@@ -67,7 +70,7 @@ class TimelineBuilder:
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(problem)
 
-    def push(self, samples: NDArray[np.float32], *, rate: int, time_s: float | None = None) -> None:
+    def push(self, samples: ChannelSamples, *, rate: int, time_s: float | None = None) -> None:
         """Add sound of `rate` Hz. With `time_s`, gaps before it become silence and overlaps are dropped."""
         channels = np.atleast_2d(np.asarray(samples, dtype=np.float32))
         if (rate, len(channels)) != (self._rate, self._channels):
