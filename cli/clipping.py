@@ -13,6 +13,8 @@ from msgspec.structs import replace
 
 from cli.errors import CommandError, UsageError
 from cli.progress import Begin, Emit
+from pipeline.probe import find_losses
+from pipeline.reading.index import build_index, open_indexed
 from pipeline.task import run_task
 from pipeline.types import (
     Accuracy,
@@ -26,6 +28,7 @@ from pipeline.types import (
     Output,
     Preset,
     Probe,
+    Problem,
     RenderResult,
     RenderTask,
     Source,
@@ -33,6 +36,7 @@ from pipeline.types import (
 
 MEDIA_SUFFIX = {"mp4": "mp4", "webm": "webm", "mp3": "mp3", "jpeg": "jpg"}
 KEPT = "kept"
+INDEX = "index"
 # Long enough to tell recordings apart, short enough for any file system with what comes after it.
 MAX_STEM = 80
 
@@ -43,6 +47,14 @@ class Analysis(Struct, frozen=True, kw_only=True):
     source: Source
     probe: Probe
     highlights: list[Highlight]
+
+
+class Inspection(Struct, frozen=True, kw_only=True):
+    """A recording that was opened once, before one clip is cut out of it."""
+
+    source: Source
+    losses: list[Problem]
+    bytes_read: int
 
 
 class Style(Struct, frozen=True, kw_only=True):
@@ -101,6 +113,21 @@ def analyse(source: Source, options: DetectOptions, scratch: Path, emit: Emit) -
         raise TypeError(detected)
     index = str(scratch / ingested.index) if ingested.index else None
     return Analysis(source=replace(source, index=index), probe=ingested.probe, highlights=detected.highlights)
+
+
+def inspect(source: Source, scratch: Path) -> Inspection:
+    """Find out what of a recording is lost, or was put right; MediaError says why it cannot be opened.
+
+    What had to be read through for that stays in `scratch`, so that the clip does not need it again.
+    """
+    with open_indexed(source) as media:
+        losses = find_losses(media)
+        index = media.index or (build_index(media) if media.salvage is not None else None)
+        bytes_read = media.bytes_read
+    if index is not None:
+        index.save(scratch / INDEX)
+        source = replace(source, index=str(scratch / INDEX))
+    return Inspection(source=source, losses=losses, bytes_read=bytes_read)
 
 
 def render(task: RenderTask, scratch: Path, emit: Emit) -> RenderResult:

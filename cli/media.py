@@ -59,7 +59,7 @@ def clip(  # noqa: PLR0913 - one parameter for each option
     if json:
         print_json(_findings(source, analysis.probe, analysis.highlights) | {"clips": clips})
         return
-    show_losses(answers(), analysis.probe)
+    show_losses(answers(), analysis.probe.problems)
     show_highlights(answers(), analysis.highlights)
     show_clips(answers(), clips)
 
@@ -87,7 +87,7 @@ def highlights(
     if json:
         print_json(_findings(source, analysis.probe, analysis.highlights))
         return
-    show_losses(answers(), analysis.probe)
+    show_losses(answers(), analysis.probe.problems)
     show_highlights(answers(), analysis.highlights)
 
 
@@ -102,8 +102,9 @@ def cut(  # noqa: PLR0913 - one parameter for each option
     json: AsJson = False,
 ) -> None:
     """Cut one clip out of a recording."""
-    from cli.clipping import check_target, describe, open_source, render, scratch_in, stem_of
+    from cli.clipping import check_target, describe, inspect, open_source, render, scratch_in, stem_of
     from cli.progress import progress_bars
+    from cli.table import show_losses
 
     wanted = CUT_FORMATS.get(out.suffix.lower())
     if wanted is None:
@@ -130,17 +131,20 @@ def cut(  # noqa: PLR0913 - one parameter for each option
         progress_bars(hear, enabled=not json) as begin,
         scratch_in(out.parent) as scratch,
     ):
-        made = render(task, scratch, begin("cutting"))
+        seen = inspect(opened, scratch)
+        made = render(msgspec.structs.replace(task, source=seen.source), scratch, begin("cutting"))
         output = next(output for output in made.outputs if output.format == wanted)
         (scratch / output.path).replace(out)
     result = describe(output, task, out)
+    bytes_read = seen.bytes_read + made.bytes_read
     if json:
-        facts = {"bytes_read": made.bytes_read, "accuracy": made.accuracy, "notes": made.notes}
+        facts = {"bytes_read": bytes_read, "accuracy": made.accuracy, "notes": made.notes, "problems": seen.losses}
         print_json(msgspec.to_builtins(result) | facts)
         return
+    show_losses(answers(), seen.losses)
     answers().print(
         f"{out}: {output.duration_s or 0:.2f} s, {output.size_bytes / 1e6:.1f} MB; "
-        f"copied {output.copied_s:.2f} s, encoded {output.encoded_s:.2f} s, read {made.bytes_read / 1e6:.1f} MB"
+        f"copied {output.copied_s:.2f} s, encoded {output.encoded_s:.2f} s, read {bytes_read / 1e6:.1f} MB"
     )
     for note in made.notes:
         answers().print(note.message)

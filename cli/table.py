@@ -7,7 +7,7 @@ from rich.table import Table
 
 from cli.clipping import Clip
 from cli.output import clock
-from pipeline.types import Highlight, Probe, Reason, StreamInfo
+from pipeline.types import Highlight, Probe, Problem, Reason, StreamInfo
 
 # The strongest parts of a score explain it; the rest of them are in the JSON.
 REASONS_SHOWN = 3
@@ -15,9 +15,9 @@ LOSSES = frozenset({"truncated", "salvaged", "sound_salvaged", "sound_lost", "cl
 """Notes of a recording that bear on what its clips can show; `snuggles probe` tells all of them."""
 
 
-def show_losses(console: Console, found: Probe) -> None:
+def show_losses(console: Console, problems: Sequence[Problem]) -> None:
     """Say what of a recording is lost, or was put right."""
-    for problem in found.problems:
+    for problem in problems:
         if problem.code in LOSSES:
             console.print(f"note: {problem.message}")
 

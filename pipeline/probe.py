@@ -79,6 +79,24 @@ def probe_media(media: Media) -> Probe:
     )
 
 
+def find_losses(media: Media) -> list[Problem]:
+    """Return what of an open recording is lost, or was put right, as `probe_media` words it; moves its read position.
+
+    Nothing is decoded, and a file that is read from afar is not read through to learn where it ends.
+    """
+    problems = list(media.salvage.problems) if media.salvage is not None else []
+    layout = outer_layout(media)
+    shortfall = find_shortfall(media, layout)
+    if shortfall is None:
+        if media.index is not None and media.index.jumps:
+            problems.append(_restarts(len(media.index.jumps)))
+    elif isinstance(media.reader, RangeReader) and not _is_indexed(media, layout):
+        problems.append(_problem("truncated", "The file ends early; how much is missing is not known."))
+    else:
+        _shortened(media, layout, shortfall, stated_duration(media, layout), problems)
+    return problems
+
+
 class _Look:
     """The first pictures of the video stream: what only they can tell."""
 

@@ -1,6 +1,7 @@
 """MP4 and MOV files whose index (moov) was never written, or is cut off: what can be told from their data is played."""
 
 import io
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from media_audio import applause, mixed, speech, write_audio
 from media_video import AAC, H264, H264_B, complaints, likeness_db, pictures_of, record, run_ffmpeg, sync_of
 from range_server import serve_ranges
 
+from cli.clipping import inspect
 from pipeline.cut import cut
 from pipeline.errors import MediaError
 from pipeline.ingest import detect, ingest
 from pipeline.probe import probe
 from pipeline.progress import Meter
+from pipeline.reading.index import load_index
 from pipeline.reading.nal import H264_IDR
 from pipeline.reading.raw_pictures import Window, find_codec, find_pictures
 from pipeline.reading.salvage import _ticks
@@ -188,7 +191,31 @@ def test_command_line_makes_clips_of_a_salvaged_recording_and_says_what_was_lost
     assert complaints(clips[0]) == ""
     done = run_snuggles("cut", broken, "--start", "10", "--end", "13", "--out", "cut.mp4", folder=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "The recorder stopped before it wrote the file's index (moov)" in done.stdout
     assert [p.number for p in pictures_of(tmp_path / "cut.mp4")] == list(range(250, 325))
+
+
+def test_cut_tells_scripts_of_a_salvage(tmp_path: Path) -> None:
+    broken = without_index(record(tmp_path / "whole.mp4", seconds=6, video=(*H264_B, *REPEATED)))
+    times = ("--start", "1.2", "--end", "2.2")
+    done = run_snuggles("cut", broken, *times, "--out", "cut.mp4", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["problems"] == [
+        {"code": problem.code, "message": problem.message, "stream": None, "time_s": None}
+        for problem in probe(broken).problems
+        if problem.code in {"salvaged", "sound_salvaged"}
+    ]
+    assert [p.number for p in pictures_of(tmp_path / "cut.mp4")] == list(range(30, 55))
+
+
+def test_what_the_search_found_is_handed_on_to_the_clip(tmp_path: Path) -> None:
+    broken = without_index(record(tmp_path / "whole.mp4", seconds=2, video=(*H264_B, *REPEATED)))
+    seen = inspect(Source(location=str(broken)), tmp_path)
+    index = load_index(seen.source)
+    assert index is not None
+    assert index.salvage is not None
+    assert index.salvage.problems == seen.losses
 
 
 @pytest.mark.parametrize("where", ["file", "url"])

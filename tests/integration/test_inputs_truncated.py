@@ -5,15 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import run_snuggles
 from media_video import AAC, H264, complaints, record
 from range_server import serve_ranges
 
 from pipeline.cut import cut
 from pipeline.errors import MediaError
 from pipeline.ingest import ingest
-from pipeline.probe import probe
+from pipeline.probe import find_losses, probe
 from pipeline.progress import Meter
 from pipeline.reading.index import build_index
+from pipeline.source import open_media
 from pipeline.types import IngestTask, Probe, Source
 
 SECONDS = 8.0
@@ -122,6 +124,27 @@ def test_note_is_the_same_from_afar(tmp_path: Path, name: str) -> None:
     path = cut_off((TELLING | SILENT)[name], tmp_path / name)
     with serve_ranges(tmp_path) as server:
         assert note_of(probe(Source(location=server.address(name)))) == note_of(probe(path)) != ""
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ogg", "a.ts"])
+def test_cut_repeats_the_note(tmp_path: Path, name: str) -> None:
+    path = cut_off((TELLING | SILENT)[name], tmp_path / name)
+    times = ("--start", "1", "--end", "2", "--accuracy", "fast")
+    out = "clip.mp3" if name == "a.ogg" else "clip.mp4"
+    done = run_snuggles("cut", path, *times, "--out", out, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"note: {note_of(probe(path))}" in done.stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_loss_is_noticed_from_afar_without_reading_all(tmp_path: Path, name: str) -> None:
+    """The index of an MP4 tells where the file ends; a Matroska file would have to be read for it."""
+    path = cut_off(film(extra=(*FRONT, "-cluster_size_limit", "20000", "-b:v", "8M")), tmp_path / name)
+    with serve_ranges(tmp_path) as server, open_media(Source(location=server.address(name))) as media:
+        (loss,) = find_losses(media)
+        assert loss.code == "truncated"
+        assert ("s of 8.0 s" in loss.message) == (name == "a.mp4")
+        assert media.bytes_read < path.stat().st_size
 
 
 def test_header_without_anything_behind_it_is_truncated(tmp_path: Path) -> None:
