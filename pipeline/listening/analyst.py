@@ -76,4 +76,4 @@ def read_into(source: BufferedReader, array: Any) -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(int(sys.argv[1]), sys.argv[2:]))
+    os._exit(main(int(sys.argv[1]), sys.argv[2:]))  # at once: the parent waits, and nothing is left to tidy up

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import psutil
 import pytest
@@ -16,9 +17,13 @@ from media_audio import speech, write_audio
 from processes import all_gone, runs
 
 from pipeline.errors import MediaError
-from pipeline.limits import THREADS
+from pipeline.limits import THREADS, Limits
 from pipeline.listening.second_process import LEAST_S, RemoteBuilder, is_worth_it
 from pipeline.timeline import Timeline, TimelineBuilder, build_timeline
+from pipeline.types import Done, IngestResult, IngestTask, Source, event_decoder
+from workers.child import Policy, environment
+from workers.launcher import Launcher, can_fork_children
+from workers.process import ChildProcess
 
 ROOT = Path(__file__).parents[2]
 RATE = 16_000
@@ -240,3 +245,43 @@ def test_script_that_is_ended_takes_its_second_process_along(long_sound: Path, t
         _, errors = running.communicate(timeout=30)
     wait_for(lambda: not runs(analyst), timeout_s=5)
     assert errors.count("Traceback") == (1 if end == "interrupt" else 0)
+
+
+def frozen_analyst(pid: int) -> psutil.Process | None:
+    """Find the second process of a media child and stop it, so that the child waits."""
+    for analyst in analysts(psutil.Process(pid)):
+        analyst.suspend()
+        return analyst
+    return None
+
+
+@pytest.mark.parametrize("is_forked", [True, False])
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_media_child_works_with_its_second_process_and_dies_with_it(
+    long_sound: Path, tmp_path: Path, *, is_forked: bool, is_killed: bool
+) -> None:
+    if is_forked and not can_fork_children():
+        pytest.skip("children are executed here")
+    policy = Policy(wall_s=60, limits=Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**30, files=64), threads=2)
+    task = msgspec.json.encode(IngestTask(source=Source(location=str(long_sound))))
+    launcher = Launcher(can_fork=is_forked)
+    started = launcher.start(tmp_path, environment(tmp_path, policy))
+    child = ChildProcess(started, wall_s=policy.wall_s)
+    said: list[bytes] = []
+    listening = threading.Thread(target=lambda: said.extend(child.lines(task)))
+    listening.start()
+    analyst = wait_for(lambda: frozen_analyst(started.pid))
+    assert os.getpgid(analyst.pid) == os.getsid(analyst.pid) == started.pid
+    if is_killed:
+        child.kill()
+    else:
+        analyst.resume()
+    listening.join(60)
+    assert child.end() == (-signal.SIGKILL if is_killed else 0)
+    launcher.close()
+    wait_for(lambda: not runs(analyst))
+    if not is_killed:
+        last = event_decoder.decode(said[-1])
+        assert isinstance(last, Done)
+        assert isinstance(last.result, IngestResult)
+        assert_same(Timeline.load(tmp_path / last.result.timeline), build_timeline(long_sound))
