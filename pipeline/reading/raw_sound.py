@@ -34,6 +34,8 @@ TRIED_RUNS = 24
 LEAST_SHARE = 0.95
 """So much of the data between pictures must be sound for it to be taken as sound."""
 USUAL_PACKET_BYTES = 400
+SOUND_ALONE_BYTES = 256 * 1024
+"""Recorders write a second of sound or two before the first picture: no more than this at 1 Mbit/s."""
 MOST_PACKETS = 2_600_000
 """Fifteen hours at 48 kHz."""
 
@@ -81,6 +83,14 @@ def find_sound(window: Window, gaps: Sequence[tuple[int, int, int]]) -> Sound | 
         if len(sound.size) > MOST_PACKETS:
             break
     return sound if used >= LEAST_SHARE * total else None
+
+
+def is_sound_alone(window: Window, begin: int) -> bool:
+    """Whether data begins with so much AAC that no picture can be meant to follow."""
+    length = max(0, min(SOUND_ALONE_BYTES, window.end - begin))
+    kinds = [(index, count) for counts in CHANNELS.values() for count in counts for index in RATES]
+    least = max(length // 2, length - MOST_PACKET_BYTES)  # the last packet is not whole
+    return any(sum(split_run(window, begin, length, _decoder(*kind))) > least for kind in kinds)
 
 
 def _fits(window: Window, runs: Sequence[tuple[int, int, int]], decoder: AudioCodecContext) -> bool:

@@ -19,7 +19,7 @@ from pipeline.reading.moov import Track, aac_entry, video_entry, write_beginning
 from pipeline.reading.nal import HEVC_PPS, HEVC_SPS, HEVC_VPS, AvcConfig, HevcConfig
 from pipeline.reading.parameter_sets import H264, Codec, Hevc
 from pipeline.reading.raw_pictures import Pictures, Window, find_codec, find_pictures
-from pipeline.reading.raw_sound import PACKET_SAMPLES, RATES, Sound, audio_specific_config, find_sound
+from pipeline.reading.raw_sound import PACKET_SAMPLES, RATES, Sound, audio_specific_config, find_sound, is_sound_alone
 from pipeline.types import Problem
 
 USUAL_RATES = (30, 25, Fraction(30000, 1001), 24, Fraction(24000, 1001), 60, 50, Fraction(60000, 1001), 15, 20, 120)
@@ -41,6 +41,12 @@ _WITHOUT_SETTINGS = (
     "its pictures cannot be decoded without their settings (SPS, PPS), which only the index held; programs that repair "
     "such files take them from another recording of the same device"
 )
+_SOUND_WITHOUT_SETTINGS = (
+    "it holds sound alone, and how that was coded stood only in the index; programs that repair such files take it "
+    "from another recording of the same device"
+)
+SOUND_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P "})
+"""Of files that hold no pictures (Apple's; registered at mp4ra.org)."""
 
 
 class Salvage(Struct, frozen=True):
@@ -66,7 +72,8 @@ def salvage(file: Readable, layout: Layout) -> Salvage:
     begin = start + (16 if head[:4] == LARGE_SIZE else 8)
     codec = _kept_codec(file, layout, left) or find_codec(window, begin)
     if codec is None:
-        raise MediaError(NO_INDEX, _WITHOUT_SETTINGS)
+        has_pictures = not (_is_branded_as_sound(file, layout) or is_sound_alone(window, begin))
+        raise MediaError(NO_INDEX, _WITHOUT_SETTINGS if has_pictures else _SOUND_WITHOUT_SETTINGS)
     pictures = find_pictures(window, begin, codec)
     stated = _stated_rate(window, codec, pictures)
     other_bytes = sum(length for _, length, _ in pictures.gaps)
@@ -79,6 +86,11 @@ def salvage(file: Readable, layout: Layout) -> Salvage:
     problems = [_of_pictures(pictures, rate, is_rate_known=stated is not None or sound is not None)]
     problems += _of_sound(sound, sound_rate, other_bytes) if has_other else []
     return Salvage(write_beginning(tracks, layout.size_bytes), problems)
+
+
+def _is_branded_as_sound(file: Readable, layout: Layout) -> bool:
+    kind, begin, _ = layout.boxes[0]
+    return kind == "ftyp" and Window(file, layout.size_bytes).at(begin + 8, 4) in SOUND_BRANDS
 
 
 def _kept_codec(file: Readable, layout: Layout, left: int) -> Codec | None:

@@ -164,11 +164,33 @@ def test_sound_that_cannot_be_told_is_said_to_be_lost(tmp_path: Path) -> None:
     assert [p.number for p in pictures_of(out)] == list(range(30, 80))
 
 
-def test_file_of_sound_alone_without_index_says_why_not(tmp_path: Path) -> None:
-    broken = without_index(record(tmp_path / "memo.m4a", seconds=4, video=None, audio=AAC))
+@pytest.mark.parametrize(
+    ("name", "audio"),
+    [("memo.m4a", AAC), ("memo.mp4", AAC), ("long.mp4", (*AAC, "-b:a", "320k")), ("memo.m4a", ("-c:a", "alac"))],
+)
+def test_file_of_sound_alone_without_index_says_why_not(tmp_path: Path, name: str, audio: tuple[str, ...]) -> None:
+    """By its brand, or where that tells nothing, by its data."""
+    seconds = 12 if name == "long.mp4" else 4
+    broken = without_index(record(tmp_path / name, seconds=seconds, video=None, audio=audio, channels=2))
     with pytest.raises(MediaError) as caught:
         probe(broken)
     assert caught.value.code == "moov_missing"
+    assert "it holds sound alone" in caught.value.message
+    assert "picture" not in caught.value.message
+
+
+def test_film_that_begins_with_sound_is_no_file_of_sound_alone(tmp_path: Path) -> None:
+    """Its pictures come later; that their settings are lost is said all the same."""
+    whole = record(tmp_path / "whole.mp4", seconds=2, video=(*H264_B, "-g", "25"))
+    memo = record(tmp_path / "memo.mp4", seconds=2, video=None, audio=AAC).read_bytes()
+    film = without_index(whole).read_bytes()
+    at = film.index(b"mdat") + 4
+    sound = memo[memo.index(b"mdat") + 4 : memo.rindex(b"moov") - 4]
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(film[:at] + sound + film[at:])
+    with pytest.raises(MediaError) as caught:
+        probe(broken)
+    assert "SPS, PPS" in caught.value.message
 
 
 def a_talk(folder: Path) -> Path:
