@@ -1,9 +1,11 @@
 """A `TimelineBuilder` in a process of its own, so that analysis does not wait for the decoder's hold on Python."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +24,7 @@ from pipeline.types import Problem
 LEAST_S: Final = 600.0
 """A recording shorter than this is listened to in half a second: to start a process would cost more."""
 PIPE_BYTES: Final = 1 << 20
-"""What Linux lets a pipe hold at most: fewer turns between the two processes."""
+"""What Linux lets anybody's pipe hold by default: fewer turns between the two processes."""
 INHERITED: Final = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 """What an interpreter may need to start; the rest of our environment is none of its business."""
 TUNING: Final = {
@@ -57,13 +59,13 @@ class RemoteBuilder:
             [sys.executable, "-I", "-S", analyst.__file__, str(os.getpid()), *_module_paths()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pipesize=PIPE_BYTES,
             bufsize=0,
             env=_environment(),
         )
         assert self._process.stdin is not None  # noqa: S101 - PIPE was asked for
         assert self._process.stdout is not None  # noqa: S101 - PIPE was asked for
         self._sound = self._process.stdin.fileno()
+        _widen(self._sound)
         self._answer = open(self._process.stdout.fileno(), "rb", closefd=False)  # noqa: SIM115 - closed with the process
 
     def __enter__(self) -> Self:
@@ -140,6 +142,13 @@ class RemoteBuilder:
             return MediaError(TIMED_OUT, "the limit of processor time was reached")
         end = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         return MediaError(CRASHED, f"the process that analyses sound {end}")
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold more where the system allows it; not by Popen, which fails where it does not."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _module_paths() -> list[str]:
