@@ -1,4 +1,4 @@
-"""Recordings whose clock starts again or jumps: what is heard after it is found and cut at its true place."""
+"""Recordings whose clock starts again, jumps or begins below zero: what is found is cut at its true place."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 from media_audio import applause, mixed, speech, write_audio
-from media_video import sound_of
+from media_video import H264, pictures_of, record, sound_of
 from range_server import serve_ranges
 
 from pipeline.cut import cut
@@ -121,3 +121,18 @@ def test_clock_that_starts_again_is_noticed_from_afar(tmp_path: Path, clock_s: f
         found = probe(Source(location=server.address(path.name)))
     assert found.duration_s == pytest.approx(FIRST_S + 20, abs=0.2)
     assert "clock_restarts" in {problem.code for problem in found.problems}
+
+
+def test_clock_that_begins_below_zero_is_noted_and_counted_from_its_beginning(tmp_path: Path) -> None:
+    below_zero = ("-avoid_negative_ts", "disabled", "-muxdelay", "0", "-output_ts_offset", "-5")
+    path = record(tmp_path / "early.ts", video=(*H264, "-g", "25"), audio=None, extra=below_zero)
+    found = probe(path)
+    assert found.start_s == pytest.approx(-5, abs=0.001)
+    assert "negative_start" in {problem.code for problem in found.problems}
+    cut(path, start_s=1.2, end_s=3.2, out=tmp_path / "clip.mp4")
+    assert [p.number for p in pictures_of(tmp_path / "clip.mp4")] == list(range(30, 80))
+
+
+def test_clock_that_begins_at_zero_has_no_such_note(tmp_path: Path) -> None:
+    path = record(tmp_path / "zero.ts", seconds=1, audio=None, extra=("-muxdelay", "0"))
+    assert "negative_start" not in {problem.code for problem in probe(path).problems}
