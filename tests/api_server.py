@@ -245,3 +245,15 @@ def listening(settings: Settings) -> Iterator[tuple[str, ApiServer]]:
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+def refused(answer: httpx.Response, status: int, field: str | None = None) -> dict[str, Any]:
+    """The error of an answer that must be a failure with this status, about this field."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert body["success"] is False
+    error = dict(body["error"])
+    assert error["message"].endswith((".", "!"))
+    if field is not None:
+        assert error["details"]["field"] == field
+    return error

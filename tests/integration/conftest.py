@@ -6,12 +6,14 @@ import psycopg
 import pytest
 from api_server import Service, serving
 from databases import clone_of_template, settings_for
+from local_store import http, new_store, store
 from swift_server import swift_server
 from talking_server import serve
+from webhook_worker import owner, told, worker
 
 from cli.embedded import postgres, valkey
 
-__all__ = ["serve", "swift_server"]
+__all__ = ["http", "new_store", "owner", "serve", "store", "swift_server", "told", "worker"]
 
 
 @pytest.fixture(scope="session")

@@ -5,20 +5,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from api_server import Person, Service
+from api_server import Person, Service, refused
 
 from db.connection import SERVICE
 from services import clips, lifecycle
 from services.jobs import lease_of
-
-
-def refused(answer: httpx.Response, status: int, field: str | None = None) -> dict[str, Any]:
-    """The error of an answer that must be a failure with this status, about this field."""
-    assert answer.status_code == status, answer.text
-    error = dict(answer.json()["error"])
-    if field is not None:
-        assert error["details"]["field"] == field
-    return error
 
 
 def ask(person: Person, recording_id: str, /, **changes: Any) -> httpx.Response:

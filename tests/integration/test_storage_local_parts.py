@@ -1,0 +1,123 @@
+"""Parts of an upload that are written to their place in the file, which completion only renames."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from local_store import HOUR, KEY, files_below, folder_of
+
+from storage.local import LocalStore
+from storage.multipart import MIN_PART_BYTES
+from storage.store import ObjectNotFoundError, PartLayout, PartTag, PartTooLargeError
+
+LAYOUT = PartLayout(size_bytes=2 * MIN_PART_BYTES + 3, part_bytes=MIN_PART_BYTES)
+BODIES = {1: b"1" * MIN_PART_BYTES, 2: b"2" * MIN_PART_BYTES, 3: b"3!!"}
+WHOLE = b"".join(BODIES.values())
+
+
+def upload_folder(store: LocalStore, upload_id: str) -> Path:
+    return folder_of(store) / "uploads" / upload_id
+
+
+def send(http: httpx.Client, store: LocalStore, upload_id: str, bodies: dict[int, bytes]) -> list[PartTag]:
+    tags = []
+    for number, body in bodies.items():
+        answer = http.put(store.presign_part(KEY, upload_id, number, expires_s=60), content=body)
+        assert answer.status_code == 200, answer.text
+        tags.append(PartTag(number=number, etag=answer.headers["etag"]))
+    return tags
+
+
+def test_completion_renames_the_file_that_the_parts_were_written_to(store: LocalStore, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
+    tags = send(http, store, upload_id, dict(reversed(BODIES.items())))
+    written = (upload_folder(store, upload_id) / "joined").stat()
+    assert written.st_size == len(WHOLE)
+    store.complete_multipart(KEY, upload_id, sorted(tags, key=lambda tag: tag.number))
+    assert Path(store.child_source(KEY, expires_s=1)).stat().st_ino == written.st_ino
+    assert store.get_range(KEY, 0, len(WHOLE) + 1) == WHOLE
+    assert files_below(folder_of(store)) == [f"facts/{KEY}", f"objects/{KEY}"]
+
+
+@pytest.mark.parametrize(
+    ("number", "size_bytes", "status"), [(1, MIN_PART_BYTES + 1, 413), (3, 4, 413), (4, 1, 422), (3, 3, 200)]
+)
+def test_part_larger_than_its_place_is_refused_and_nothing_is_kept(
+    store: LocalStore, http: httpx.Client, number: int, size_bytes: int, status: int
+) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
+    before = files_below(folder_of(store))
+    answer = http.put(store.presign_part(KEY, upload_id, number, expires_s=60), content=b"x" * size_bytes)
+    assert answer.status_code == status
+    if status != 200:
+        assert files_below(folder_of(store)) == before
+        assert store.list_parts(KEY, upload_id) == []
+
+
+def test_part_sent_again_counts_and_the_first_stays_until_it_is_whole(store: LocalStore, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
+    first = send(http, store, upload_id, BODIES)
+    with store.new_part(KEY, upload_id, 1, size_bytes=MIN_PART_BYTES) as broken_off:
+        broken_off.write(b"x" * 1000)
+    assert [part.etag for part in store.list_parts(KEY, upload_id)] == [tag.etag.strip('"') for tag in first]
+    (again,) = send(http, store, upload_id, {1: b"A" * MIN_PART_BYTES})
+    store.complete_multipart(KEY, upload_id, [again, *first[1:]])
+    assert store.get_range(KEY, 0, len(WHOLE)) == b"A" * MIN_PART_BYTES + BODIES[2] + BODIES[3]
+    assert files_below(folder_of(store)) == [f"facts/{KEY}", f"objects/{KEY}"]
+
+
+def test_part_whose_writer_died_can_be_sent_again(store: LocalStore, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
+    dead = store.new_part(KEY, upload_id, 3, size_bytes=3)
+    dead.write(b"xy")
+    dead.discard()  # what the kernel does with the files of a process that is killed
+    assert store.list_parts(KEY, upload_id) == []
+    store.complete_multipart(KEY, upload_id, send(http, store, upload_id, BODIES))
+    assert store.get_range(KEY, 0, len(WHOLE)) == WHOLE
+
+
+def test_writer_that_is_late_does_not_reach_the_object(store: LocalStore, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
+    with store.new_part(KEY, upload_id, 1, size_bytes=MIN_PART_BYTES) as slow:
+        slow.write(b"x" * 1000)
+        store.complete_multipart(KEY, upload_id, send(http, store, upload_id, BODIES))
+        slow.write(b"x" * 1000)
+        with pytest.raises(ObjectNotFoundError):
+            store.publish_part(slow, KEY, upload_id, 1)
+    assert store.get_range(KEY, 0, len(WHOLE)) == WHOLE
+
+
+def test_writer_stops_at_the_end_of_its_place(store: LocalStore) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
+    with store.new_part(KEY, upload_id, 3, size_bytes=3) as part:
+        part.write(b"3!")
+        with pytest.raises(PartTooLargeError):
+            part.write(b"!!")
+
+
+def test_kill_between_the_new_name_and_the_end_of_the_upload_loses_nothing(
+    store: LocalStore, http: httpx.Client, tmp_path: Path
+) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
+    tags = send(http, store, upload_id, BODIES)
+    folder = upload_folder(store, upload_id)
+    shutil.copytree(folder, tmp_path / "kept", ignore=shutil.ignore_patterns("joined"))
+    described = store.complete_multipart(KEY, upload_id, tags)
+    shutil.copytree(tmp_path / "kept", folder)
+    assert list(store.list_uploads()) == []
+    assert store.complete_multipart(KEY, upload_id, tags) == described
+    assert http.put(store.presign_part(KEY, upload_id, 1, expires_s=60), content=BODIES[1]).status_code == 404
+    store.discard_leftovers(datetime.now(UTC) + HOUR)
+    assert files_below(folder_of(store)) == [f"facts/{KEY}", f"objects/{KEY}"]
+
+
+def test_upload_begun_by_a_version_without_layouts_can_be_finished(store: LocalStore, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4")
+    description = json.loads((upload_folder(store, upload_id) / "upload.json").read_text())
+    del description["layout"]
+    (upload_folder(store, upload_id) / "upload.json").write_text(json.dumps(description))
+    store.complete_multipart(KEY, upload_id, send(http, store, upload_id, BODIES))
+    assert store.get_range(KEY, 0, len(WHOLE)) == WHOLE
