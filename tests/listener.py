@@ -56,6 +56,10 @@ class Listener:
                 return data
         raise AssertionError(f"{wanted} was not told")
 
+    def round_trip(self) -> None:
+        """Return once the server has answered: what it told this client before that has come."""
+        self.client.call("room:fly", timeout=WAIT_S)
+
     def heard(self) -> list[str]:
         """The names of what has been told and not been heard yet."""
         return [event for event, _ in list(self._heard.queue)]
