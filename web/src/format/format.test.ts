@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { listed } from './details';
 import { bytes, counted, percent } from './number';
 import { between, duration, every, fromField, relative, toField } from './time';
 
@@ -69,5 +70,19 @@ describe('numbers', () => {
 
   it('knows no share of nothing', () => {
     expect([percent(0, 0), percent(1, 300), percent(1, 4)]).toEqual(['–', '0.3 %', '25 %']);
+  });
+});
+
+describe('details', () => {
+  it.each([
+    [{}, ''],
+    [{ changed: 3, queue: 'render' }, 'changed: 3 · queue: render'],
+    [
+      { is_paused: true, filter: { kind: 'detect' }, slots: {} },
+      'is paused: true · filter: kind: detect · slots: none',
+    ],
+    [{ was: null }, 'was: null'],
+  ])('%j are listed as "%s"', (details, words) => {
+    expect(listed(details)).toBe(words);
   });
 });
