@@ -1,8 +1,8 @@
 """Fits `pipeline/listening/highlights_model.json` on recordings mixed from free sounds, and says how it carries over.
 
     python bench/fit_highlights.py --fetch                 download and unpack the Debian packages (1.3 GB, once)
-    python bench/fit_highlights.py --mix 60                mix recordings from them, and keep their timelines
-    python bench/fit_highlights.py --fit                   fit and write the model, the pack's packages left out
+    python bench/fit_highlights.py --mix 120               mix recordings from them, and keep their timelines
+    python bench/fit_highlights.py --fit                   fit and write the model
 
 Everything is kept under `--work` (default: big-snuggles-fit in the temporary folder). Same seed, same model.
 """
@@ -12,6 +12,7 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import msgspec
 import numpy as np
 from highlight_fit import Values, as_additive, fit_logistic, make_basis
 from highlight_mixes import Mix, Mixer
-from highlight_sounds import PACK_SOURCES, Clip, load_clips, packages
+from highlight_sounds import Clip, load_clips, packages
 from numpy.typing import NDArray
 
 from pipeline.listening.highlights_candidates import MEASURES, measure, pick, propose, settle
@@ -58,13 +59,13 @@ CONTROL_SEEDS = 100_000
 """Controls count their seeds from here, so that more mixes change nothing about them."""
 EDGE_ROWS = 3
 """Rows this near to an event's edge belong to neither side."""
-NUISANCE_WEIGHT = 3.0
-"""Loud things that are no highlight count more than speech: they are rarer, and what errors are made of."""
 ROW_STEP = 4
 """Every fourth row of what is no event is enough; neighbours say the same."""
 HIT_IOU, MISS_IOU = 0.6, 0.15
 """From this overlap with an event on, a candidate is right; under that, wrong; between, in proportion."""
 KIND_IOU = 0.4
+
+_shared: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,25 @@ def fetch(folder: Path) -> None:
 def mix(clips: Sequence[Clip], folder: Path, count: int, seed: int) -> None:
     """Make mixes, and a control for every CONTROL_EVERY of them, and keep their timelines and truth."""
     folder.mkdir(parents=True, exist_ok=True)
-    for i in range(count):
-        mixer = Mixer(clips, seed + i)
-        _keep(mixer.show(SHOW_S) if i % SHOW_EVERY == 0 else mixer.talk(TALK_S), folder / f"{i:04d}")
-    for i in range(count // CONTROL_EVERY):
-        _keep(Mixer(clips, seed + CONTROL_SEEDS + i).control(CONTROL_S), folder / f"control{i:04d}")
+    with ProcessPoolExecutor(initializer=_share, initargs=(clips, folder, seed)) as pool:
+        list(pool.map(_mix_recording, range(count)))
+        list(pool.map(_mix_control, range(count // CONTROL_EVERY)))
+
+
+def _share(clips: Sequence[Clip], folder: Path, seed: int) -> None:
+    """Note in a process of the pool what all mixes have in common."""
+    _shared.update(clips=clips, folder=folder, seed=seed)
+
+
+def _mix_recording(number: int) -> None:
+    mixer = Mixer(_shared["clips"], _shared["seed"] + number)
+    made = mixer.show(SHOW_S) if number % SHOW_EVERY == 0 else mixer.talk(TALK_S)
+    _keep(made, _shared["folder"] / f"{number:04d}")
+
+
+def _mix_control(number: int) -> None:
+    mixer = Mixer(_shared["clips"], _shared["seed"] + CONTROL_SEEDS + number)
+    _keep(mixer.control(CONTROL_S), _shared["folder"] / f"control{number:04d}")
 
 
 def _keep(made: Mix, path: Path) -> None:
@@ -145,8 +160,6 @@ def row_table(examples: Iterable[Example], without: Sources = frozenset()) -> Ta
 def _rows_of(e: Example, without: Sources) -> Table:
     count = len(e.cues)
     target, weight, label = np.zeros(count), np.ones(count), np.full(count, "", dtype="U16")
-    for nuisance in e.truth["distractors"]:
-        weight[int(nuisance["start"] * 10) : int(nuisance["end"] * 10) + 1] = NUISANCE_WEIGHT
     for event in e.truth["events"]:
         weight[max(0, int(event["start"] * 10) - EDGE_ROWS) : int(event["end"] * 10) + EDGE_ROWS + 1] = 0.0
     for event in e.truth["events"]:
@@ -178,7 +191,7 @@ def _joined(tables: Sequence[Table]) -> Table:
 def fit_listeners(table: Table, columns: tuple[str, ...], chosen: tuple[str, ...]) -> dict[str, Additive]:
     """Fit one additive model for each listener: its classes against everything that is no event."""
     values = table.values[:, [columns.index(name) for name in chosen]]
-    basis = make_basis(values, chosen)
+    basis = make_basis(values[table.target > 0], chosen)
     design = basis.design(values)
     usual = values[table.target == 0]
     listeners = {}
@@ -310,7 +323,7 @@ def main() -> None:
         clips = [clip for clip in load_clips(sounds) if clip.source not in arguments.without]
         mix(clips, mixes, arguments.mix, arguments.seed)
     if arguments.fit:
-        model = fit_model(load_examples(mixes), PACK_SOURCES)
+        model = fit_model(load_examples(mixes))
         write_model(model, arguments.model)
         print(f"wrote {arguments.model}")
 

@@ -9,7 +9,21 @@ import av
 import numpy as np
 from highlight_nuisances import NUISANCES
 from highlight_sounds import Clip
-from highlight_synth import RATE, Sound, band, calls, claps, crowd, laugh, noise, room, scream, stretch, unit
+from highlight_synth import (
+    RATE,
+    Sound,
+    band,
+    calls,
+    claps,
+    crowd,
+    exclamation,
+    laugh,
+    noise,
+    room,
+    scream,
+    stretch,
+    unit,
+)
 
 SPEECH_RMS = 0.08
 """-22 dBFS: where speech usually is recorded."""
@@ -17,6 +31,10 @@ GENERATED_SHARE = 0.4
 """How many events are generated rather than taken from clips: no free recordings have their variety."""
 GENERATED_NUISANCES = 0.6
 """The same for nuisances, of which clips are mostly short."""
+CONFUSABLE = {"rain": 3, "siren": 2}
+"""What is taken for an audience most easily comes this many times as often as the others."""
+_NUISANCE_SHARES = np.array([CONFUSABLE.get(name, 1) for name in sorted(NUISANCES)], dtype=float)
+_NUISANCE_SHARES /= _NUISANCE_SHARES.sum()
 
 
 @dataclass
@@ -155,15 +173,26 @@ class Mixer:
         elif label == "applause":
             samples = claps(rng, self._crowd_s()) if generated else self._varied(of_source)
         elif label == "cheering":
-            samples = crowd(rng, self._calls, self._crowd_s()) if generated else self._varied(of_source)
+            samples = self._cheering() if generated else self._varied(of_source)
+        elif generated:
+            samples = scream(rng) if rng.random() < 0.5 else exclamation(rng)  # noqa: PLR2004 - as many of each
         else:
-            samples = scream(rng) if generated else self._varied(of_source)
+            samples = self._varied(of_source)
         longest = 2.5 if label == "shout" else 20.0
         return self._shaped(samples[: int(longest * RATE)]), label, source
 
     def _crowd_s(self) -> float:
         """Return how long a crowd goes on: some seconds, or, at the end of a talk, many."""
         return float(self.rng.uniform(7, 20) if self.rng.random() < 0.1 else self.rng.uniform(1.5, 7))  # noqa: PLR2004
+
+    def _cheering(self) -> Sound:
+        """Return voices, half of the time with hands."""
+        seconds = self._crowd_s()
+        voices = crowd(self.rng, self._calls, seconds)
+        if self.rng.random() < 0.5:  # noqa: PLR2004
+            return voices
+        hands = claps(self.rng, seconds)[: len(voices)]
+        return unit(voices + np.float32(10 ** (self.rng.uniform(-9, 3) / 20)) * hands)
 
     def _source(self, clips: list[Clip]) -> str:
         return str(self.rng.choice(sorted({clip.source for clip in clips})))
@@ -205,14 +234,14 @@ class Mixer:
     def _nuisance(self, mix: Mix, at_s: float, level_db: float) -> float:
         """Place something loud that is no highlight; return when it ends."""
         rng = self.rng
+        is_alone = rng.random() < 0.5  # noqa: PLR2004 - as often as reactions: a pause in the talk tells nothing
         roll = rng.random()
         if roll < 0.12:  # noqa: PLR2004 - the speaker comes closer, or the microphone overloads
             return self._louder(mix, at_s)
         if roll < GENERATED_NUISANCES:
-            name = str(rng.choice(sorted(NUISANCES)))
-            return self._place(
-                mix, at_s, self._shaped(NUISANCES[name](rng)), name, "generated", snr=level_db, is_event=False
-            )
+            name = str(rng.choice(sorted(NUISANCES), p=_NUISANCE_SHARES))
+            samples = self._shaped(NUISANCES[name](rng))
+            return self._place(mix, at_s, samples, name, "generated", snr=level_db, duck=is_alone, is_event=False)
         groups = self._by_role["distractor"]
         group = groups[str(rng.choice(sorted(groups)))]
         clip = group[rng.integers(len(group))]
@@ -222,7 +251,7 @@ class Mixer:
             again = group[rng.integers(len(group))].samples if rng.random() < 0.5 else clip.samples  # noqa: PLR2004
             samples = np.concatenate((samples, np.zeros(rng.integers(RATE // 20, RATE // 3), np.float32), again))
         samples = self._shaped(stretch(samples[: 8 * RATE], rng.uniform(0.85, 1.18)))
-        return self._place(mix, at_s, samples, clip.label, clip.source, snr=level_db, is_event=False)
+        return self._place(mix, at_s, samples, clip.label, clip.source, snr=level_db, duck=is_alone, is_event=False)
 
     def _louder(self, mix: Mix, at_s: float) -> float:
         seconds = self.rng.uniform(3, 8)

@@ -46,13 +46,15 @@ def _gusts(rng: np.random.Generator, count: int, knots_a_second: float, swing_db
 
 
 def _rain(rng: np.random.Generator) -> Sound:
+    """Return rain: single drops on a roof, or so many of them that nothing moves any more."""
     count = int(_seconds(rng) * RATE)
-    drops = (rng.random(count) < 10 ** rng.uniform(-3.5, -1.0)) * rng.exponential(1.0, count)
+    drops = (rng.random(count) < 10 ** rng.uniform(-2.0, -0.2)) * rng.exponential(1.0, count)
     low = 10 ** rng.uniform(2.3, 3.3)
     size = int(rng.uniform(60, 500))
-    burst = band(rng.standard_normal(size), low, 7800) * np.exp(-np.arange(size) / (size / 8))
+    burst = band(rng.standard_normal(size), low, 10 ** rng.uniform(3.5, 3.89)) * np.exp(-np.arange(size) / (size / 8))
     steady = noise(rng, (count + 1) / RATE, rng.uniform(-3, 5))[:count]
-    return unit((unit(convolve(drops, burst)[:count]) + rng.uniform(0.2, 2.0) * steady) * _gusts(rng, count, 0.5, 1.0))
+    gusts = _gusts(rng, count, 0.5, rng.uniform(0, 1.5))
+    return unit((unit(convolve(drops, burst)[:count]) + rng.uniform(0.0, 2.0) * steady) * gusts)
 
 
 def _engine(rng: np.random.Generator) -> Sound:
@@ -132,23 +134,30 @@ def _typing(rng: np.random.Generator) -> Sound:
 
 
 def _siren(rng: np.random.Generator) -> Sound:
-    """Return a siren or an alarm: a wail, a yelp, two tones in turn or beeps, clean or overdriven, near or far."""
+    """Return a siren or an alarm: a wail, a yelp, two tones in turn or beeps; near, or far, in traffic and echo.
+
+    Vehicles' sirens sweep 500 to 1800 Hz. Their horns overdrive them, and the street takes the harmonics away again.
+    """
     count = int(_seconds(rng, 0.4) * RATE)
-    swing = np.sin(2 * np.pi * 10 ** rng.uniform(-1.0, 0.7) * np.arange(count) / RATE + rng.uniform(0, 6))
-    form = rng.integers(4)
-    if form == 1:
-        swing = np.sign(swing)
-    glide = 2 ** (rng.uniform(0.05, 0.7) * swing) if form in (0, 1) else np.ones(count)
-    phase = 2 * np.pi * np.cumsum(10 ** rng.uniform(2.5, 3.5) * glide) / RATE
-    tone = np.asarray(sum(np.sin(k * phase) / k ** rng.uniform(0.5, 2.5) for k in range(1, rng.integers(2, 8))))
-    if form == 2:  # noqa: PLR2004 - beeps
+    form = str(rng.choice(["wail", "yelp", "two tones", "beeps"], p=(0.4, 0.25, 0.15, 0.2)))
+    rate_hz = {"wail": (-1.1, -0.2), "yelp": (0.3, 0.8), "two tones": (-0.4, 0.5), "beeps": (-0.2, 0.8)}[form]
+    swing = np.sin(2 * np.pi * 10 ** rng.uniform(*rate_hz) * np.arange(count) / RATE + rng.uniform(0, 6))
+    centre_hz, reach = 10 ** rng.uniform(2.75, 3.15), rng.uniform(0.15, 0.75)
+    if form == "two tones":
+        swing, centre_hz, reach = np.sign(swing), 10 ** rng.uniform(2.55, 3.1), rng.uniform(0.1, 0.3)
+    elif form == "beeps":
+        centre_hz, reach = 10 ** rng.uniform(2.7, 3.5), 0.0
+    phase = 2 * np.pi * np.cumsum(centre_hz * 2 ** (reach * swing)) / RATE
+    tone = np.asarray(sum(np.sin(k * phase) / k ** rng.uniform(0.3, 2.0) for k in range(1, rng.integers(2, 9))))
+    if form == "beeps":
         tone *= swing > rng.uniform(-0.5, 0.5)
-    if rng.random() < 0.3:  # noqa: PLR2004 - overdriven
+    if rng.random() < 0.5:  # noqa: PLR2004 - overdriven
         tone = np.tanh(tone * rng.uniform(1, 5))
-    tone = tone + 10 ** rng.uniform(-3, -0.5) * rng.standard_normal(count)
-    if rng.random() < 0.5:  # noqa: PLR2004 - a street or two away
-        tone = room(rng, unit(tone), rng.uniform(0.3, 2.0))
-    return unit(tone)
+    tone = unit(tone)
+    if rng.random() < 0.6:  # noqa: PLR2004 - a street or two away
+        tone = unit(band(room(rng, tone, rng.uniform(0.3, 3.0)), 200, 10 ** rng.uniform(3.2, 3.85)))
+    traffic = noise(rng, (count + 1) / RATE, rng.uniform(-2, 6))[:count]
+    return unit(tone * _gusts(rng, count, 0.5, rng.uniform(0, 3)) + 10 ** rng.uniform(-1.7, -0.1) * traffic)
 
 
 def _horn(rng: np.random.Generator) -> Sound:

@@ -39,15 +39,20 @@ def swell(rng: np.random.Generator, samples: Sound) -> Sound:
     return np.asarray(samples * envelope * wobble, dtype=np.float32)
 
 
+def _nearness(rng: np.random.Generator) -> float:
+    """Return how loud one of an audience is: they fill an area, and a few sit near the microphone."""
+    return float(10 ** (rng.normal(0, 3) / 20) / np.sqrt(rng.uniform(0.03, 1.0)))
+
+
 def claps(rng: np.random.Generator, seconds: float) -> Sound:
     """Return applause of a few to hundreds of people: each claps at a rate of their own, near or far."""
     count = int(seconds * RATE)
-    people = int(10 ** rng.uniform(0.5, 2.4))
+    people = int(10 ** rng.uniform(0.5, 2.8))
     impulses = np.zeros((3, count + RATE), dtype=np.float32)
     for _ in range(people):
         times = np.cumsum(rng.normal(1 / rng.uniform(2.5, 6.0), 0.02, int(seconds * 7) + 1)) + rng.uniform(-1, 0.3)
         times = times[(times > 0) & (times < seconds)]
-        heights = 10 ** (rng.normal(0, 3, len(times)) / 20) * 10 ** (rng.normal(0, 4) / 20)
+        heights = 10 ** (rng.normal(0, 3, len(times)) / 20) * _nearness(rng)
         np.add.at(impulses[rng.integers(3)], (times * RATE).astype(int), heights)
     out = np.zeros(count + RATE)
     for row in impulses:
@@ -98,7 +103,19 @@ def calls(rng: np.random.Generator) -> Sound:
     seconds = rng.uniform(0.6, 2.5)
     knots = rng.uniform(180, 700) * 2 ** rng.uniform(-0.5, 0.7, 4)
     pitch = np.interp(np.linspace(0, 3, int(seconds * RATE)), np.arange(4), knots)
-    return swell(rng, voice(rng, pitch, breath=rng.uniform(0.02, 0.3)))
+    return swell(rng, voice(rng, pitch, breath=rng.uniform(0.02, 1.0)))
+
+
+def exclamation(rng: np.random.Generator) -> Sound:
+    """Return one person's "oh", "wow" or "no": a vowel or two, higher than they speak, that rise and fall."""
+    pieces = []
+    base = rng.uniform(130, 420)
+    for _ in range(rng.integers(1, 3)):
+        count = int(rng.uniform(0.3, 1.1) * RATE)
+        knots = base * 2 ** np.array([rng.uniform(-0.4, 0.2), rng.uniform(0.1, 0.7), rng.uniform(-0.6, 0.3)])
+        pitch = np.interp(np.linspace(0, 2, count), np.arange(3), knots)
+        pieces.append(swell(rng, voice(rng, pitch, breath=rng.uniform(0.02, 0.4))))
+    return unit(np.concatenate(pieces))
 
 
 def scream(rng: np.random.Generator) -> Sound:
@@ -112,15 +129,15 @@ def scream(rng: np.random.Generator) -> Sound:
 
 
 def crowd(rng: np.random.Generator, pool: list[Sound], seconds: float) -> Sound:
-    """Return many voices of `pool` at once: each at its own speed, time and distance."""
+    """Return a few to hundreds of voices of `pool` at once: each at its own speed, time and distance."""
     count = int(seconds * RATE)
     out = np.zeros(count, dtype=np.float32)
-    for _ in range(int(10 ** rng.uniform(0.7, 1.8))):
+    for _ in range(int(10 ** rng.uniform(0.7, 2.6))):
         one = stretch(pool[rng.integers(len(pool))], rng.uniform(0.8, 1.25))
         start = int(rng.uniform(-0.3, 0.8) * count)
         first, last = max(0, start), min(count, start + len(one))
         if last > first:
-            out[first:last] += one[first - start : last - start] * np.float32(10 ** (rng.normal(0, 5) / 20))
+            out[first:last] += one[first - start : last - start] * np.float32(_nearness(rng))
     return unit(swell(rng, room(rng, out, rng.uniform(0.2, 1.2))))
 
 

@@ -14,7 +14,7 @@ from pipeline.types import ActivityEvent, DetectOptions, Highlight
 
 __all__ = ["OptionsError", "detect", "score_curve", "signal_names"]
 
-LEAST_SCORE: Final = 0.02
+LEAST_SCORE: Final = 0.01
 """What scores less than this is not even a candidate."""
 
 
