@@ -1,7 +1,7 @@
 """An S3 bucket as an object store, through the MinIO client.
 
 minio-py has no public multipart calls; the private ones used here are pinned by version and held by the contract suite
-in `tests/integration/test_storage_contract.py`.
+in `tests/integration/test_storage_contract*.py`.
 """
 
 import io

@@ -7,13 +7,14 @@ import pytest
 from api_server import Service, serving
 from databases import clone_of_template, settings_for
 from local_store import http, new_store, store
+from storage_contract import new_contract_store
 from swift_server import swift_server
 from talking_server import serve
 from webhook_worker import owner, told, worker
 
 from cli.embedded import postgres, valkey
 
-__all__ = ["http", "new_store", "owner", "serve", "store", "swift_server", "told", "worker"]
+__all__ = ["http", "new_contract_store", "new_store", "owner", "serve", "store", "swift_server", "told", "worker"]
 
 
 @pytest.fixture(scope="session")
