@@ -15,8 +15,8 @@ from pipeline.listening.timeline_builder import ChannelSamples, TimelineBuilder
 from pipeline.listening.timeline_file import Timeline
 from pipeline.types import Problem
 
-MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
-"""Sound decoded ahead of analysis: three minutes of stereo at 48 kHz, what is decoded while a process starts."""
+MAX_WAITING_BYTES: Final = 48 * 1024 * 1024
+"""Sound decoded ahead of analysis: two minutes of stereo at 48 kHz, most of what is decoded while a process starts."""
 PLANES_UNSAFE_FROM: Final = 8
 """PyAV 18 looks for a null pointer behind the planes; behind eight of them FFmpeg has none, and memory is overrun."""
 _SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}

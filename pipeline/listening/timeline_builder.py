@@ -14,7 +14,6 @@ from pipeline.listening.features import (
     ROW_SAMPLES,
     ROWS_PER_S,
     SAMPLE_RATE,
-    Rows,
     Samples,
     extract_rows,
 )
@@ -23,6 +22,7 @@ from pipeline.types import Problem
 
 ChannelSamples = NDArray[np.float32] | Sequence[NDArray[np.float32]]
 """Float32 samples in -1..1: [channels, n], or [n] for each channel."""
+HalfRows = NDArray[np.float16]
 BLOCK_ROWS: Final = 320
 """Rows analysed at once (32 s): the arrays of a block (2.6 MB) stay in the processor's cache."""
 BLOCK_SAMPLES: Final = BLOCK_ROWS * ROW_SAMPLES
@@ -36,6 +36,7 @@ BATCH_S: Final = 8
 """Seconds mixed and resampled at once at most: their arrays stay near the processor."""
 CANCELLED_SHARE: Final = 0.02
 """When mixing channels leaves under 2 % of their power (-17 dB) they are out of phase: the loudest is used alone."""
+_NO_ROWS: Final[HalfRows] = np.empty((0, len(FEATURES)), dtype=np.float16)
 
 
 class TimelineBuilder:
@@ -56,7 +57,7 @@ class TimelineBuilder:
         self._resampled = 0
         self._pending: list[Samples] = [np.zeros(CONTEXT_SAMPLES, dtype=np.float32)]
         self._pending_samples = CONTEXT_SAMPLES
-        self._features: list[Rows] = []
+        self._features: list[HalfRows] = []
         self._peaks: list[NDArray[np.float32]] = []
         self._problems: list[Problem] = []
 
@@ -174,7 +175,7 @@ class TimelineBuilder:
             features.append(last_features)
             peaks.append(last_peaks)
         return Timeline(
-            features=np.concatenate(features)[:rows] if features else np.empty((0, len(FEATURES)), dtype=np.float32),
+            features=np.concatenate(features or [_NO_ROWS], dtype=np.float32)[:rows],
             peaks=np.concatenate(peaks)[:rows] if peaks else np.empty(0, dtype=np.float32),
             duration_s=float(duration_s),
             start_s=self._start_s,
@@ -231,9 +232,9 @@ def _flatten(frames: list[av.AudioFrame]) -> Samples:
     return np.concatenate([np.asarray(frame.to_ndarray()[0], dtype=np.float32) for frame in frames])
 
 
-def _analyse(samples: Samples) -> tuple[Rows, NDArray[np.float32]]:
-    """Return features, rounded to the half precision that a stored timeline has, and peaks of one block."""
-    features = extract_rows(samples).astype(np.float16).astype(np.float32)
+def _analyse(samples: Samples) -> tuple[HalfRows, NDArray[np.float32]]:
+    """Return features, in the half precision that a stored timeline has, and peaks of one block."""
+    features = extract_rows(samples).astype(np.float16)
     inner = np.abs(samples[CONTEXT_SAMPLES : len(samples) - CONTEXT_SAMPLES]).reshape(-1, ROW_SAMPLES)
     peaks = np.round(np.minimum(inner.max(axis=1), 1.0) * PEAK_STEPS) / np.float32(PEAK_STEPS)
     return features, peaks.astype(np.float32)
