@@ -15,7 +15,7 @@ import msgspec
 import psutil
 import pytest
 from fleet import children, family, fork_servers, make_media, media_children, wait_for
-from processes import all_gone
+from processes import all_gone, require_fork
 
 from pipeline.errors import MediaError
 from pipeline.limits import Limits
@@ -23,7 +23,7 @@ from pipeline.types import IngestResult, IngestTask, RenderTask, Source
 from services.jobs import Job
 from workers.attempt import Attempt, Stop, StoppedError
 from workers.child import ChildFailedError, Policy, environment, run_child
-from workers.launcher import Launcher, can_fork_children
+from workers.launcher import Launcher
 
 ROOMY = Policy(wall_s=60, limits=Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**30, files=256))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -43,8 +43,8 @@ STOP_S = 10.0
 @pytest.fixture(params=["forked", "executed"])
 def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
     """Both ways of starting children have to stand all of this."""
-    if request.param == "forked" and not can_fork_children():
-        pytest.skip("children are executed here")
+    if request.param == "forked":
+        require_fork()
     made = Launcher(can_fork=request.param == "forked")
     yield made
     made.close()
@@ -210,6 +210,7 @@ def test_too_little_memory_is_a_cause_and_not_a_crash(
 
 
 def test_killed_fork_server_costs_an_attempt_and_the_next_works(attempt: Attempt, media: Path, scratch: Path) -> None:
+    require_fork()
     launcher = Launcher(can_fork=True)
     family: list[psutil.Process] = []
 

@@ -11,10 +11,10 @@ import program_server
 import psutil
 import pytest
 from fleet import wait_for
-from processes import runs
+from processes import require_fork, runs
 
 from workers.fork_client import ForkServer
-from workers.launcher import can_fork_children, execute
+from workers.launcher import execute
 from workers.process import LINE_BYTES, ChildProcess, LineTooLongError
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
@@ -35,8 +35,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     if request.param == "executed":
         yield run_executed
         return
-    if not can_fork_children():
-        pytest.skip("children are executed here")
+    require_fork()
     server = ForkServer(ENVIRONMENT, command=program_server.COMMAND)
 
     def run_forked(program: str, folder: Path, **options: float) -> ChildProcess:
