@@ -15,6 +15,7 @@ from cli.errors import CommandError, UsageError
 from cli.progress import Begin, Emit
 from pipeline.probe import find_losses
 from pipeline.reading.index import build_index, open_indexed
+from pipeline.source import is_url
 from pipeline.task import run_task
 from pipeline.types import (
     Accuracy,
@@ -80,11 +81,15 @@ class Clip(Struct, frozen=True, kw_only=True):
 
 def open_source(location: str) -> Source:
     """Return the source of a file or an http(s) address; CommandError when there is no such file."""
-    if urlsplit(location).scheme in {"http", "https"}:
+    if is_url(location):
         return Source(location=location)
+    if not location:
+        raise CommandError("INPUT is empty; name a file or an http(s) address")
     path = Path(location)
     try:
         if not path.is_file():
+            if "://" in location and not path.exists():
+                raise CommandError(f"{location} is neither a file nor an http(s) address; these are what can be read")
             raise CommandError(f"{location} is no file" if path.exists() else f"There is no file {location}")
         return Source(location=str(path.absolute()), size_bytes=path.stat().st_size)
     except (OSError, ValueError) as error:
@@ -122,7 +127,9 @@ def inspect(source: Source, scratch: Path) -> Inspection:
     """
     with open_indexed(source) as media:
         losses = find_losses(media)
-        index = media.index or (build_index(media) if media.salvage is not None else None)
+        # Where a file ends early, its header tells a length up to which a clip would be silence.
+        is_short = not is_url(source.location) and any(loss.code == "truncated" for loss in losses)
+        index = media.index or (build_index(media) if media.salvage is not None or is_short else None)
         bytes_read = media.bytes_read
     if index is not None:
         index.save(scratch / INDEX)

@@ -6,12 +6,15 @@ from fractions import Fraction
 from pipeline.errors import OUT_OF_RANGE, MediaError
 from pipeline.reading.isobmff import Layout, read_layout
 from pipeline.reading.streams import AV_TIME_BASE, zero_s
+from pipeline.reading.truncation import find_shortfall, indexed_end_s
 from pipeline.source import Media
 
 END_SLACK_S = Fraction(1, 4)
 """An end this little beyond the recording is rounding (or the last packet's length) and means its end."""
 LATE_START_S = 1
 """A clock that starts later than this sets the time of the end clearly apart from the length."""
+EARLY_START_S = -END_SLACK_S
+"""One that starts before this does so too; what encoders put before the first sound is shorter."""
 BARE_FORMATS = frozenset({"aac", "mp3", "ac3", "eac3", "dts", "amr", "h264", "hevc", "m4v", "mpegvideo", "obu"})
 """Bare streams have no header that tells how long they are: FFmpeg guesses from the bit rate."""
 
@@ -33,15 +36,26 @@ def stated_duration(media: Media, layout: Layout) -> Fraction | None:
 
 
 def _may_count_from_zero(media: Media) -> bool:
-    """Whether the length may be the time of the end: some programs write that into Matroska whose clock starts late."""
-    return "matroska" in media.container.format.name.split(",") and zero_s(media.container) > LATE_START_S
+    """Whether the length may be the time of the end: some programs write that into Matroska.
+
+    It matters where the clock starts late, or below zero.
+    """
+    is_matroska = "matroska" in media.container.format.name.split(",")
+    return is_matroska and not EARLY_START_S <= zero_s(media.container) <= LATE_START_S
 
 
 def known_duration(media: Media) -> Fraction | None:
-    """Return the length of an open recording where its index or its header tells, None where nothing does."""
+    """Return the length of an open recording where its index or its header tells, None where nothing does.
+
+    Of an MP4 or MOV that ends early it is that of what is there: beyond it, its header would promise silence.
+    """
     if media.index is not None and media.index.duration_s > 0:
         return media.index.duration_s
-    return stated_duration(media, outer_layout(media))
+    layout = outer_layout(media)
+    stated = stated_duration(media, layout)
+    if stated is None or "mov" not in media.container.format.name.split(",") or find_shortfall(media, layout) is None:
+        return stated
+    return indexed_end_s(media)
 
 
 def is_bare(media: Media) -> bool:

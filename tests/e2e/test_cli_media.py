@@ -61,6 +61,17 @@ def test_top_and_sensitivity_limit_what_is_found(snuggles: Snuggles, sample: Pat
     assert scores == sorted(scores, reverse=True)
 
 
+def test_advice_on_sensitivity_is_given_only_where_it_helps(snuggles: Snuggles, tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "silence.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(2 * 8000 * 12))
+    assert "--sensitivity 0.5" in snuggles("highlights", "silence.wav").stdout
+    low = snuggles("clip", "silence.wav", "--sensitivity", "0.2")
+    assert (low.returncode, low.stderr) == (0, "")
+    assert "--sensitivity" not in low.stdout
+    assert "No moment of this recording stands out" in low.stdout
+
+
 def test_highlights_for_people_name_times_kind_and_reasons(snuggles: Snuggles, sample: Path) -> None:
     done = snuggles("highlights", sample, "--top", "1")
     assert done.returncode == 0, done.stderr
@@ -204,6 +215,27 @@ def test_wrong_usage_ends_with_status_2(snuggles: Snuggles, arguments: tuple[str
     assert done.returncode == 2
     assert done.stdout == ""
     assert one_sentence(done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "end"),
+    [
+        (("clip", "x.mp4", "--preset", "huge"), "'square', 'audiogram'; see `snuggles --help`."),
+        (("prob", "x.mp4"), "Did you mean 'probe'? See `snuggles --help`."),
+    ],
+)
+def test_wrong_usage_is_told_in_words_for_people(snuggles: Snuggles, arguments: tuple[str, ...], end: str) -> None:
+    said = snuggles(*arguments).stderr.rstrip("\n")
+    assert said.endswith(end)
+    assert "Value error" not in said
+
+
+@pytest.mark.parametrize("location", ["", "ftp://example.com/talk.mp4", "file:///etc/hosts"])
+def test_what_is_neither_a_file_nor_a_web_address_is_said_so(snuggles: Snuggles, location: str) -> None:
+    done = snuggles("probe", "--", location)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert one_sentence(done.stderr), done.stderr
+    assert "an http(s) address" in done.stderr
 
 
 def test_missing_file_and_folder_are_named(snuggles: Snuggles, tmp_path: Path) -> None:

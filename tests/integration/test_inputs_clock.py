@@ -14,6 +14,7 @@ from pipeline.cut import cut
 from pipeline.ingest import detect, ingest
 from pipeline.probe import probe
 from pipeline.progress import Meter
+from pipeline.reading.index import build_index
 from pipeline.timeline import Timeline, build_timeline
 from pipeline.types import DetectOptions, DetectTask, IngestTask, Source
 
@@ -131,6 +132,19 @@ def test_clock_that_begins_below_zero_is_noted_and_counted_from_its_beginning(tm
     assert "negative_start" in {problem.code for problem in found.problems}
     cut(path, start_s=1.2, end_s=3.2, out=tmp_path / "clip.mp4")
     assert [p.number for p in pictures_of(tmp_path / "clip.mp4")] == list(range(30, 80))
+
+
+def test_length_of_matroska_that_begins_below_zero_is_not_the_time_of_its_end(tmp_path: Path) -> None:
+    """FFmpeg writes the time of the end into the header: half a second could never be asked for."""
+    below_zero = ("-avoid_negative_ts", "disabled", "-output_ts_offset", "-0.5")
+    path = record(tmp_path / "early.mkv", seconds=6, video=(*H264, "-bf", "0", "-g", "25"), extra=below_zero)
+    with av.open(str(path)) as container:
+        assert container.duration == pytest.approx(5_500_000, abs=50_000)
+    assert probe(path).duration_s == pytest.approx(6, abs=0.05)
+    assert float(build_index(path).duration_s) == pytest.approx(6, abs=0.05)
+    cut(path, start_s=4, end_s=5.96, out=tmp_path / "clip.mp4")
+    # The sound begins 21 ms, half a picture, before the pictures: that is where time is counted from.
+    assert [p.number for p in pictures_of(tmp_path / "clip.mp4")] == list(range(99, 148))
 
 
 def test_clock_that_begins_at_zero_has_no_such_note(tmp_path: Path) -> None:

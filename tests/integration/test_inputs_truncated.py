@@ -119,6 +119,30 @@ def test_clip_beyond_the_end_of_what_is_there_is_refused(tmp_path: Path, name: s
     assert f"{ingested.probe.duration_s:.3f} s long" in caught.value.message
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.m4a"])
+def test_mp4_that_was_never_ingested_is_not_cut_beyond_its_end_either(tmp_path: Path, name: str) -> None:
+    """Its header promises eight seconds; what is not there would come out as silence."""
+    path = cut_off(TELLING[name], tmp_path / name)
+    with pytest.raises(MediaError) as caught:
+        cut(path, start_s=SECONDS - 2, end_s=SECONDS - 1, out=tmp_path / "clip.m4a")
+    assert caught.value.code == "out_of_range"
+    assert f"{probe(path).duration_s:.3f} s long" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.flac", "a.ogg", "f.mp4"])
+@pytest.mark.parametrize("begins_s", [SECONDS - 2, 1.0])
+def test_command_refuses_a_clip_of_what_is_not_there_in_the_times_it_was_given(
+    tmp_path: Path, name: str, begins_s: float
+) -> None:
+    path = cut_off((TELLING | SILENT)[name], tmp_path / name)
+    times = ("--start", str(begins_s), "--end", str(SECONDS - 0.5))
+    done = run_snuggles("cut", path, *times, "--out", "clip.mp3", folder=tmp_path)
+    assert done.returncode == 1
+    assert f"{begins_s:g} to {SECONDS - 0.5:g} s was asked for" in done.stderr
+    assert f"{probe(path).duration_s:.3f} s long" in done.stderr
+    assert not (tmp_path / "clip.mp3").exists()
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.wav", "a.flv", "a.ogg"])
 def test_note_is_the_same_from_afar(tmp_path: Path, name: str) -> None:
     path = cut_off((TELLING | SILENT)[name], tmp_path / name)
