@@ -161,6 +161,8 @@ def _receive(exchange: Exchange, sink: Sink, max_bytes: int) -> Fetched:
         if size_bytes > max_bytes:
             raise _too_large(max_bytes)
         sink(chunk)
+    if not size_bytes:
+        raise InvalidFieldError("url", "The URL leads to an empty file; use the address of a recording.")
     target = exchange.target
     return Fetched(url=target.text, name=target.name, content_type=content_type, size_bytes=size_bytes)
 

@@ -214,6 +214,7 @@ def test_proxy_of_the_environment_is_not_used(serve: Callable[..., Server], monk
         (answer(b"", status=429), UnavailableError, "answered 429"),
         (answer(b"<html>", Content_Type="text/html; charset=utf-8"), InvalidFieldError, "web page"),
         (answer(b"\x1f\x8b", Content_Encoding="gzip"), InvalidFieldError, "compressed"),
+        (answer(b"", Content_Type="video/mp4"), InvalidFieldError, "empty file"),
         (answer(status=302, Location="/again"), InvalidFieldError, "5 redirects"),
         (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"), UnavailableError, "broke off"),
         (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"), UnavailableError, "broke off"),
