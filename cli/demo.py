@@ -51,6 +51,8 @@ def demo_program(file: Path | None) -> Callable[[Blueprint, DataFolder], Program
     """Return how the demo is started beside a running stack; CommandError when there is no such file."""
     if file is not None and not file.is_file():
         raise CommandError(f"There is no file {file}")
+    if file is not None and file.stat().st_size == 0:
+        raise CommandError(f"The file {file} is empty")
     recording = () if file is None else ("--file", str(file.absolute()))
 
     def program(blueprint: Blueprint, folder: DataFolder) -> Program:

@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         status = app(list(arguments), standalone_mode=False, prog_name="snuggles")
     except TyperException as error:
-        complain(f"{error.format_message().rstrip('.')}; see `snuggles --help`.")
+        complain(_with_hint(error.format_message()))
         return error.exit_code
     except CommandError as error:
         complain(str(error))
@@ -64,6 +64,12 @@ def run(arguments: Sequence[str]) -> int:
     if status == INTERRUPTED:
         complain("Interrupted.")
     return status if isinstance(status, int) else 0
+
+
+def _with_hint(message: str) -> str:
+    """Say what was wrong with the arguments, without the words that the parser has for programmers."""
+    said = message.replace("Value error, ", "").rstrip(".")
+    return f"{said} See `snuggles --help`." if said.endswith("?") else f"{said}; see `snuggles --help`."
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def clip(  # noqa: PLR0913 - one parameter for each option
         print_json(_findings(source, analysis.probe, analysis.highlights) | {"clips": clips})
         return
     show_losses(answers(), analysis.probe.problems)
-    show_highlights(answers(), analysis.highlights)
+    show_highlights(answers(), analysis.highlights, sensitivity=sensitivity)
     show_clips(answers(), clips)
 
 
@@ -88,7 +88,7 @@ def highlights(
         print_json(_findings(source, analysis.probe, analysis.highlights))
         return
     show_losses(answers(), analysis.probe.problems)
-    show_highlights(answers(), analysis.highlights)
+    show_highlights(answers(), analysis.highlights, sensitivity=sensitivity)
 
 
 def cut(  # noqa: PLR0913 - one parameter for each option

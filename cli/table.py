@@ -11,6 +11,8 @@ from pipeline.types import Highlight, Probe, Problem, Reason, StreamInfo
 
 # The strongest parts of a score explain it; the rest of them are in the JSON.
 REASONS_SHOWN = 3
+LOW_SENSITIVITY = 0.5
+"""Takes most moments: somebody who asked for this or less needs no advice to ask for it."""
 LOSSES = frozenset({"truncated", "salvaged", "sound_salvaged", "sound_lost", "clock_restarts"})
 """Notes of a recording that bear on what its clips can show; `snuggles probe` tells all of them."""
 
@@ -22,10 +24,13 @@ def show_losses(console: Console, problems: Sequence[Problem]) -> None:
             console.print(f"note: {problem.message}")
 
 
-def show_highlights(console: Console, highlights: Sequence[Highlight]) -> None:
-    """List moments, best first, each with its strongest reasons."""
+def show_highlights(console: Console, highlights: Sequence[Highlight], *, sensitivity: float) -> None:
+    """List moments, best first, each with its strongest reasons; `sensitivity` is the one they were asked with."""
+    if not highlights and sensitivity > LOW_SENSITIVITY:
+        console.print(f"No moment reaches this sensitivity; try a lower one, such as --sensitivity {LOW_SENSITIVITY}.")
+        return
     if not highlights:
-        console.print("No moment reaches this sensitivity; try a lower one, such as --sensitivity 0.5.")
+        console.print("No moment of this recording stands out; `snuggles cut` makes a clip of times that you choose.")
         return
     table = Table(box=None, pad_edge=False)
     for name in ("#", "from", "to", "peak", "score"):
@@ -58,7 +63,8 @@ def show_probe(console: Console, found: Probe) -> None:
     for stream in found.streams:
         marks = [name for name, index in (("picture", found.video), ("sound", found.audio)) if index == stream.index]
         used = f"  (the {marks[0]} of clips)" if marks else ""
-        console.print(f"  {stream.index}: {stream.kind} {stream.codec} {_detail(stream)}{used}")
+        kind = "cover" if stream.is_cover else stream.kind
+        console.print(f"  {stream.index}: {kind} {stream.codec} {_detail(stream)}{used}")
     for problem in found.problems:
         console.print(f"  note: {problem.message}")
 
@@ -67,7 +73,7 @@ def _detail(stream: StreamInfo) -> str:
     parts = []
     if stream.width and stream.height:
         parts.append(f"{stream.width}x{stream.height}")
-    if stream.frame_rate:
+    if stream.frame_rate and not stream.is_cover:
         parts.append(f"{stream.frame_rate:.3g} fps{' (variable)' if stream.is_vfr else ''}")
     if stream.rotation:
         parts.append(f"rotated by {stream.rotation} degrees")

@@ -45,5 +45,5 @@ def clean_content_type(content_type: str) -> str:
 
 def title_of(filename: str) -> str:
     """Return a title for a file that came without one."""
-    stem = filename.rpartition(".")[0] or filename
+    stem = filename.rpartition(".")[0].strip() or filename
     return stem[:MAX_TITLE_LENGTH]

@@ -49,13 +49,16 @@ def up(options: Options, environment: Mapping[str, str], terminal: Terminal) -> 
     with folder.locked():
         folder.end_leftovers()
         shutil.rmtree(folder.scratch, ignore_errors=True)
-        blueprint = draw(folder, folder.secrets(), environment, port=_choose_port(options.port, environment))
+        port = _choose_port(options.port, environment)
+        blueprint = draw(folder, folder.secrets(), environment, port=port)
         known = settings.load(blueprint.environment)
         with _supervised(folder, blueprint, terminal) as supervisor:
             _bring_up(supervisor, blueprint, known)
             if supervisor.asked_to_stop:
                 return 0
             terminal.announce(f"ready {blueprint.url}")
+            if (note := port_note(options.port, environment, port)) is not None:
+                terminal.announce(note)
             terminal.announce(f"data in {folder.path}, logs in {folder.logs}; Ctrl-C stops")
             program = options.main_job(blueprint, folder) if options.main_job else None
             status = _run_beside(program, supervisor) if program else 0
@@ -77,6 +80,13 @@ def _choose_port(wanted: int | None, environment: Mapping[str, str]) -> int:
     if named is None:
         return free_port()
     raise BrokenEnvironmentError(f"Port {port} is taken by another program; choose another with --port (0 finds one)")
+
+
+def port_note(wanted: int | None, environment: Mapping[str, str], port: int) -> str | None:
+    """Say why the service is at another port than the usual one, where nobody asked for that."""
+    if wanted is not None or _named_port(environment) is not None or port == DEFAULT_PORT:
+        return None
+    return f"port {DEFAULT_PORT} is taken by another program, so this is a free one; --port chooses another"
 
 
 def _named_port(environment: Mapping[str, str]) -> int | None:

@@ -22,6 +22,8 @@ import pytest
 from command import COMMAND, Snuggles
 from stack import Stack, is_well
 
+from cli.stack.up import port_note
+
 OURS = ("api", "cli", "db", "pipeline", "services", "storage", "workers")
 PARTS = ("postgres", "valkey", "api", "dispatcher", "worker")
 # One stack serves the tests of this module: keep them in one process.
@@ -64,6 +66,13 @@ def test_taken_port_is_refused_with_a_sentence(snuggles: Snuggles) -> None:
         done = snuggles("up", "--port", str(port), "--data", "data")
     assert done.returncode == 3
     assert done.stderr == f"Port {port} is taken by another program; choose another with --port (0 finds one)\n"
+
+
+def test_port_that_nobody_chose_is_explained() -> None:
+    assert "port 8000 is taken" in (port_note(None, {}, 8001) or "")
+    assert port_note(None, {}, 8000) is None
+    assert port_note(0, {}, 8001) is None
+    assert port_note(None, {"PORT": "8001"}, 8001) is None
 
 
 def test_accounts_and_tokens_of_a_running_stack(running: Stack, snuggles: Snuggles) -> None:
@@ -218,6 +227,13 @@ def test_demo_of_a_file_that_is_no_recording_fails_with_its_cause(tmp_path: Path
     with Stack(tmp_path / "data", "--port", "0", "--file", str(tmp_path / "text.mp4"), "--once") as stack:
         assert stack.process.wait(100) == 1
         assert "The recording failed: This is not a media file" in stack.said
+
+
+def test_demo_of_an_empty_file_is_refused_before_anything_runs(snuggles: Snuggles, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    done = snuggles("up", "--port", "0", "--file", "empty.mp4", "--data", "data")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "The file empty.mp4 is empty\n")
+    assert not (tmp_path / "data").exists()
 
 
 def open_file(source: str, target: str) -> str:

@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from command import run_snuggles
 from media_video import AAC, H264, H264_B, record, run_ffmpeg
 
 from pipeline.probe import probe
@@ -81,6 +82,8 @@ def test_cover_art_is_no_moving_image(tmp_path: Path) -> None:
     assert found.audio is not None
     assert [s.is_cover for s in found.streams if s.kind == "video"] == [True]
     assert "no_video" in {p.code for p in found.problems}
+    told = run_snuggles("probe", "podcast.mp3", folder=tmp_path).stdout
+    assert "1: cover png 64x64\n" in told  # it stands still; what FFmpeg has for its rate is 90000 pictures a second
 
 
 def test_missing_sound_or_picture_is_named(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import InvalidFieldError, UnsupportedMediaTypeError
-from services.naming import MAX_TITLE_LENGTH, clean_content_type, clean_filename, clean_title
+from services.naming import MAX_TITLE_LENGTH, clean_content_type, clean_filename, clean_title, title_of
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,14 @@ def test_any_file_name_becomes_one_that_can_be_stored(name: str) -> None:
     assert 1 <= len(cleaned) <= 255
     assert not set("/\\\0\n\r") & set(cleaned)
     assert cleaned not in {".", ".."}
+
+
+@pytest.mark.parametrize(
+    ("filename", "expected"),
+    [("talk.mp4", "talk"), ("talk .mp4", "talk"), ("a.b.mp4", "a.b"), ("talk", "talk"), (" .mp4", " .mp4")],
+)
+def test_title_of_a_file_is_its_name_without_the_suffix(filename: str, expected: str) -> None:
+    assert title_of(filename) == expected
 
 
 @given(st.text(max_size=1000))
