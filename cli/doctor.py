@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal
 from uuid import uuid4
 
@@ -149,6 +151,9 @@ def _embedded_database() -> str:
         find_binaries(DataFolder(default_folder()).postgres, account)
     except EmbeddedError as error:
         raise TroubleError(str(error), "or set DATABASE_URL to a server of your own") from error
+    except OSError as error:  # a folder of somebody else's, or no folder at all
+        remedy = "choose another place with SNUGGLES_DATA, or set DATABASE_URL to a server of your own"
+        raise TroubleError(f"{error.filename or default_folder()} cannot be read: {error.strerror}", remedy) from error
     return "the embedded PostgreSQL can run" + (" (as nobody, since we are root)" if account else "")
 
 
@@ -175,7 +180,7 @@ def _redis(environment: Mapping[str, str]) -> str:
 
 def _storage(settings: Settings | None) -> str:
     if settings is None:
-        return f"a folder, {DataFolder(default_folder()).storage}"
+        return _embedded_storage()
     from services.stores import open_from
     from storage.store import StorageError
 
@@ -193,10 +198,27 @@ def _storage(settings: Settings | None) -> str:
     return settings.s3_endpoint or f"the folder {settings.storage_dir}"
 
 
-def _disk(settings: Settings | None) -> str:
-    place = (settings.scratch_dir if settings else None) or default_folder().absolute()
+def _embedded_storage() -> str:
+    place = _nearest(default_folder())
+    try:
+        with TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        remedy = "make it a folder that can be written to, or choose another place with SNUGGLES_DATA"
+        raise TroubleError(f"Nothing can be written to {place}: {error.strerror}", remedy) from error
+    return f"a folder, {DataFolder(default_folder()).storage}"
+
+
+def _nearest(path: Path) -> Path:
+    """Return the path, or the closest of the folders around it that is there."""
+    place = path.absolute()
     while not place.exists():
         place = place.parent
+    return place
+
+
+def _disk(settings: Settings | None) -> str:
+    place = _nearest((settings.scratch_dir if settings else None) or default_folder())
     free = shutil.disk_usage(place).free
     detail = f"{free / GIGABYTE:.1f} GB free at {place}"
     if free < COMFORTABLE_FREE_BYTES:

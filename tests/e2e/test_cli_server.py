@@ -37,6 +37,17 @@ def test_doctor_of_a_machine_without_settings_looks_at_the_embedded_servers(snug
     assert list(findings(done.stdout)) == CHECKS
 
 
+def test_doctor_says_where_nothing_can_be_written(snuggles: Snuggles, tmp_path: Path) -> None:
+    """Not by its rights: root may write to what nobody else may."""
+    (tmp_path / ".snuggles").write_text("in the way")
+    done = snuggles("doctor", "--json")
+    assert done.returncode == 3
+    found = findings(done.stdout)
+    for name in ("database", "storage"):
+        assert (found[name]["status"], bool(found[name]["remedy"])) == ("failed", True)
+    assert f"Nothing can be written to {tmp_path / '.snuggles'}" in found["storage"]["detail"]
+
+
 def test_doctor_of_a_fleet_that_is_well_says_ok(snuggles: Snuggles, fleet: dict[str, str]) -> None:
     done = snuggles("doctor", "--json", environment=fleet)
     assert done.returncode == 0, done.stdout
