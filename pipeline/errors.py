@@ -16,14 +16,23 @@ class Cause:
 class MediaError(Exception):
     """Media work failed. `str()` is one sentence for a person; the fields are for programs.
 
-    `stream` is the container index of the stream at fault and `time_s` where it happened, when known.
+    `stream` is the container index of the stream at fault and `time_s` where it happened, when known. `remedy` takes
+    the place of the cause's own advice where more is known.
     """
 
     def __init__(
-        self, cause: Cause, detail: str = "", *, stream: int | None = None, time_s: float | None = None
+        self,
+        cause: Cause,
+        detail: str = "",
+        *,
+        stream: int | None = None,
+        time_s: float | None = None,
+        remedy: str | None = None,
     ) -> None:
         self.cause = cause
         self.detail = detail
+        self.remedy = cause.remedy if remedy is None else remedy
+        """What the person with the file can do."""
         self.stream = stream
         self.time_s = time_s
         super().__init__(self.message)
@@ -39,17 +48,12 @@ class MediaError(Exception):
         return self.cause.retryable
 
     @property
-    def remedy(self) -> str:
-        """What the person with the file can do."""
-        return self.cause.remedy
-
-    @property
     def message(self) -> str:
         """What happened and what to do, in plain words."""
         where = "" if self.stream is None else f" (stream {self.stream})"
         when = "" if self.time_s is None else f" at {self.time_s:.3f} s"
         detail = f": {self.detail}" if self.detail else ""
-        return f"{self.cause.meaning}{where}{when}{detail}. {self.cause.remedy}"
+        return f"{self.cause.meaning}{where}{when}{detail}. {self.remedy}"
 
 
 EMPTY = Cause("empty_file", "The file is empty", "Send the recording again; the upload carried no bytes.")
@@ -95,9 +99,7 @@ LOUDNESS_MISSED = Cause(
     "The finished clip is not as loud as was asked",
     "Ask for another loudness, or leave the level alone.",
 )
-READ_FAILED = Cause(
-    "read_failed", "The recording could not be read from storage", "Try again in a moment.", retryable=True
-)
+READ_FAILED = Cause("read_failed", "The recording could not be read", "Try again in a moment.", retryable=True)
 TIMED_OUT = Cause(
     "timed_out", "The work took longer than allowed", "Choose a shorter clip, or ask the operator to raise the limit."
 )

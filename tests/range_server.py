@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 CHUNK_BYTES = 1 << 20
 
@@ -41,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
         if state.statuses:
             self._refuse(state.statuses.pop(0))
             return
-        path = state.folder / self.path.lstrip("/").partition("?")[0]
+        path = state.folder / unquote(self.path.lstrip("/").partition("?")[0])
         if not path.is_file():
             self._refuse(404)
             return

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self, cast
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pipeline.errors import READ_FAILED, MediaError
 from pipeline.reading.kept import BLOCK_BYTES, Blocks, Identity, KeptBlocks, write_at
@@ -35,6 +35,10 @@ _REFUSED_STATUSES = frozenset({401, 403})
 _RANGE_NOT_SATISFIABLE = 416
 _PARTIAL_CONTENT = 206
 _WINDOW_SLACK_BLOCKS = 1
+_ADDRESS_CHARACTERS = "!$%&'()*+,/:;=?@[]~"
+"""What stays as it is in a path and a query: reserved characters, and what is percent-encoded already."""
+_NO_ADDRESS = "this is no http or https address"
+_CHECK_ADDRESS = "Check the address."
 
 
 class _PassingError(Exception):
@@ -59,9 +63,8 @@ class RangeReader(PositionedReader):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__()
-        self._url: SplitResult = urlsplit(url)
-        if self._url.scheme not in {"http", "https"} or not self._url.hostname:
-            raise MediaError(READ_FAILED, "only http and https addresses can be read")
+        self._url = _split(url)
+        self._target = _target(self._url)
         self._timeout_s = timeout_s
         self._sleep = sleep
         self._connection: http.client.HTTPConnection | None = None
@@ -205,7 +208,7 @@ class RangeReader(PositionedReader):
             except (_PassingError, OSError, http.client.HTTPException) as exc:
                 self._disconnect()
                 if failures >= len(RETRY_PAUSES_S):
-                    raise MediaError(READ_FAILED, f"storage did not answer ({_reason(exc)})") from exc
+                    raise MediaError(READ_FAILED, f"the server did not answer ({_reason(exc)})") from exc
                 self._sleep(RETRY_PAUSES_S[failures])
                 failures += 1
                 continue
@@ -216,10 +219,8 @@ class RangeReader(PositionedReader):
     def _request(self, begin: int, end: int) -> bytes:
         """Ask for [begin, end) once; may return less when the connection ends early."""
         connection = self._connect()
-        target = self._url.path or "/"
-        if self._url.query:
-            target += f"?{self._url.query}"
-        connection.request("GET", target, headers={"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"})
+        headers = {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
+        connection.request("GET", self._target, headers=headers)
         response = connection.getresponse()
         self.requests += 1
         if response.status != _PARTIAL_CONTENT:
@@ -247,10 +248,12 @@ class RangeReader(PositionedReader):
         if status in _PASSING_STATUSES:
             raise _PassingError(f"HTTP {status}")
         if status in _REFUSED_STATUSES:
-            raise MediaError(READ_FAILED, f"the link has expired or was refused (HTTP {status})")
+            detail = f"the link has expired or was refused (HTTP {status})"
+            raise MediaError(READ_FAILED, detail, remedy="Try again with a fresh link.")
         if status == http.HTTPStatus.OK:
-            raise MediaError(READ_FAILED, "the server does not answer byte ranges")
-        raise MediaError(READ_FAILED, f"the server answered HTTP {status}")
+            detail, remedy = "the server does not answer byte ranges", "Download the file, and use that."
+            raise MediaError(READ_FAILED, detail, remedy=remedy)
+        raise MediaError(READ_FAILED, f"the server answered {_status_in_words(status)}", remedy=_CHECK_ADDRESS)
 
     def _check_same_file(self, response: http.client.HTTPResponse) -> None:
         total = (response.getheader("Content-Range") or "").rpartition("/")[2]
@@ -280,6 +283,31 @@ class RangeReader(PositionedReader):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of an address; MediaError where the brackets, the port or the name of the host cannot be."""
+    try:
+        address = urlsplit(url)
+        if address.scheme in {"http", "https"} and address.hostname and address.port != 0:
+            address.hostname.encode("idna")
+            return address
+    except ValueError as exc:
+        raise MediaError(READ_FAILED, _NO_ADDRESS, remedy=_CHECK_ADDRESS) from exc
+    raise MediaError(READ_FAILED, _NO_ADDRESS, remedy=_CHECK_ADDRESS)
+
+
+def _target(address: SplitResult) -> str:
+    """Return what a request asks for: people write spaces and letters of their own language into addresses."""
+    path, query = (quote(part, safe=_ADDRESS_CHARACTERS) for part in (address.path or "/", address.query))
+    return f"{path}?{query}" if query else path
+
+
+def _status_in_words(status: int) -> str:
+    try:
+        return f"{status} ({http.HTTPStatus(status).phrase})"
+    except ValueError:
+        return str(status)
 
 
 def _reason(exc: Exception) -> str:

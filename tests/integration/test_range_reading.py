@@ -129,16 +129,43 @@ def read_failure(server: RangeServer, name: str) -> MediaError:
     return caught.value
 
 
-@pytest.mark.parametrize(("status", "word"), [(403, "expired"), (401, "expired"), (404, "404"), (410, "410")])
-def test_refusal_is_read_failed_at_once(tmp_path: Path, status: int, word: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "detail", "remedy"),
+    [
+        (403, "the link has expired or was refused (HTTP 403)", "Try again with a fresh link."),
+        (401, "the link has expired or was refused (HTTP 401)", "Try again with a fresh link."),
+        (404, "the server answered 404 (Not Found)", "Check the address."),
+        (410, "the server answered 410 (Gone)", "Check the address."),
+        (499, "the server answered 499", "Check the address."),
+    ],
+)
+def test_refusal_is_read_failed_at_once(tmp_path: Path, status: int, detail: str, remedy: str) -> None:
     (tmp_path / "file").write_bytes(b"x" * 1000)
     with serve_ranges(tmp_path) as server:
         server.statuses[:] = [status] * 10
         error = read_failure(server, "file")
     assert error.code == "read_failed"
     assert error.retryable
-    assert word in error.message
+    assert error.message == f"The recording could not be read: {detail}. {remedy}"
+    assert error.remedy == remedy
     assert server.requests == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://", "http://[::1", "http://host:99999/a", "http://host:b/", "http://a..b/", f"http://{'a' * 64}.b/"]
+)
+def test_address_that_cannot_be_is_refused_before_anything_is_asked(url: str) -> None:
+    with pytest.raises(MediaError) as caught:
+        RangeReader(url, sleep=_no_pause)
+    assert "no http or https address" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["two words.mp4", "café.mp4", "50%25.mp4"])
+def test_address_as_people_write_it_is_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name.replace("%25", "%")
+    path.write_bytes(b"x" * 1000)
+    with serve_ranges(tmp_path) as server, RangeReader(server.address(name), sleep=_no_pause) as reader:
+        assert reader.read() == path.read_bytes()
 
 
 def test_server_that_stays_broken_is_read_failed(tmp_path: Path) -> None:
