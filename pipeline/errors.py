@@ -91,8 +91,15 @@ UNSUPPORTED_OUTPUT = Cause(
     "unsupported_output", "This output cannot be made from this recording", "Ask for another format or preset."
 )
 TOO_LARGE = Cause("output_too_large", "The clip is larger than the limit", "Choose a shorter clip or a smaller preset.")
+TOO_SHORT = Cause(
+    "clip_too_short", "The times asked for are too close together for a clip", "Choose times that lie further apart."
+)
+# A copy that fails is encoded without a word to anybody, so encoding is no advice.
 VERIFY_FAILED = Cause(
-    "verify_failed", "The finished clip did not pass its check", "Try accuracy `encode`.", retryable=True
+    "verify_failed",
+    "The finished clip did not pass its check",
+    "Try other times, further apart where the clip is short, or another preset or format.",
+    retryable=True,
 )
 LOUDNESS_MISSED = Cause(
     "loudness_missed",

@@ -9,7 +9,15 @@ from typing import Any
 
 from pipeline import presets
 from pipeline.cut import cut
-from pipeline.errors import BAD_OPTION, ENCODE_FAILED, TOO_LARGE, UNSUPPORTED_OUTPUT, VERIFY_FAILED, MediaError
+from pipeline.errors import (
+    BAD_OPTION,
+    ENCODE_FAILED,
+    TOO_LARGE,
+    TOO_SHORT,
+    UNSUPPORTED_OUTPUT,
+    VERIFY_FAILED,
+    MediaError,
+)
 from pipeline.probe import probe
 from pipeline.progress import Emit, Meter, split
 from pipeline.rendering import audiogram, describe, encode, graph, loudness, subtitle, thumbnail
@@ -36,6 +44,8 @@ KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
 """Sound that a cut would keep in an MP4, which not every player of MP4 decodes; other codecs it makes AAC of."""
 ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE})
 """What can be wrong with a copy and right with an encoded clip (of a lower bit rate, in the last case)."""
+SHORTEST_S = 0.05
+"""One picture or two at usual rates. Less is not enough for LAME, which calls it a lack of memory."""
 MIN_LUFS, MAX_LUFS = -40.0, -9.0
 """Outside of this range a target is a slip of the pen: broadcast asks for -24 to -23, platforms for -19 to -14."""
 LEFTOVERS = (SCRIPT, PATH, STRIP, FONTS_CONF)
@@ -135,9 +145,8 @@ class _Rendering:
         except MediaError as exc:
             if exc.cause not in ENCODING_HELPS:
                 raise
-            self._note(
-                "copy_failed", f"The recording's own packets did not make a sound file, so it was encoded: {exc}"
-            )
+            why = f"The recording's own packets did not make a good file: {exc.detail or exc.cause.meaning}."
+            self._note("copy_failed", f"{why} So it was encoded.")
             return False
         self.notes += report.notes
         self.accuracy = report.accuracy
@@ -168,6 +177,9 @@ class _Rendering:
 
     def _refuse_impossible(self) -> None:
         """Say what this recording cannot give, before any work is done."""
+        length_s = self.material.duration_s
+        if length_s < SHORTEST_S:
+            raise MediaError(TOO_SHORT, f"{length_s:.3f} s, and {SHORTEST_S:g} s is the least")
         pictures = [kind for kind in self.formats if kind != "mp3"]
         if self.segment.probe.audio is None and "mp3" in self.formats:
             raise MediaError(UNSUPPORTED_OUTPUT, "an MP3 needs sound, and there is none in this stretch")

@@ -9,6 +9,7 @@ import pytest
 from recordings import flashing, frame_count, level_db, listen, look, loudness, make, numbered, pitch_hz, tone
 
 from pipeline.errors import MediaError
+from pipeline.render import SHORTEST_S
 from pipeline.task import run_task
 from pipeline.types import Event, Output, RenderResult, RenderTask, Source
 
@@ -277,6 +278,15 @@ def test_times_outside_the_recording_are_refused(talk: Path, tmp_path: Path, sta
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("accuracy", ["exact", "fast", "encode"])
+@pytest.mark.parametrize("kind", ["mp4", "webm", "mp3"])
+def test_times_too_close_together_are_refused_as_that(talk: Path, tmp_path: Path, kind: str, accuracy: str) -> None:
+    with pytest.raises(MediaError) as caught:
+        render(talk, tmp_path, 1.0, 1.0 + SHORTEST_S / 2, formats=[kind], accuracy=accuracy)
+    assert caught.value.code == "clip_too_short"
+    assert render(talk, tmp_path, 1.0, 1.0 + SHORTEST_S, formats=[kind], accuracy=accuracy).outputs
+
+
 def test_a_lower_bit_rate_is_tried_before_a_clip_is_too_large(tmp_path: Path) -> None:
     source = make(
         tmp_path / "noise.mp4",
@@ -292,6 +302,15 @@ def test_a_lower_bit_rate_is_tried_before_a_clip_is_too_large(tmp_path: Path) ->
     with pytest.raises(MediaError) as caught:
         render(source, tmp_path / "none", 0, 4, max_bytes=2_000)
     assert caught.value.code == "output_too_large"
+
+
+def test_copy_that_fails_its_check_is_encoded_and_the_note_advises_nothing(talk: Path, tmp_path: Path) -> None:
+    whole = render(talk, tmp_path / "whole", 0, 4, accuracy="fast")
+    assert not whole.notes
+    limit = named(whole, "clip.mp4").size_bytes - 1
+    held = render(talk, tmp_path / "held", 0, 4, accuracy="fast", max_bytes=limit)
+    assert (held.accuracy, [note.code for note in held.notes]) == ("encode", ["copy_failed"])
+    assert held.notes[0].message.endswith(f": {limit + 1} bytes, the limit is {limit}. So it was encoded.")
 
 
 @pytest.mark.parametrize("extra", [(), ("-bf", "3", "-x264-params", "b-pyramid=normal")])
