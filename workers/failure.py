@@ -15,7 +15,10 @@ from workers.child import ChildFailedError
 SETBACKS = frozenset({errors.READ_FAILED.code, errors.NO_SPACE.code})
 """Failures of what is around a job: it is not charged for them."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-INTERNAL_REMEDY = "It is tried again by itself; if it keeps failing, the operator finds the cause in the log."
+# A row's error is read while another attempt waits and when there are no more, so neither is promised.
+AGAIN_REMEDY = "If trying again does not help, the operator finds the cause in the log."
+URL_AGAIN_REMEDY = "If trying again does not help, use another address, or upload the file itself."
+URL_REMEDY = "Use another address, or upload the file itself."
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -48,17 +51,15 @@ def describe(exc: Exception) -> Failure:
         )
     if isinstance(exc, StorageError | DatabaseUnavailableError):
         message = "The storage or the database did not answer."
-        return Failure(
-            error=_error("unavailable", message, "It is tried again by itself.", retryable=True), is_setback=True
-        )
+        return Failure(error=_error("unavailable", message, AGAIN_REMEDY, retryable=True), is_setback=True)
     message = f"The service made a mistake ({type(exc).__name__})."
-    return Failure(error=_error("internal", message, INTERNAL_REMEDY, retryable=True), is_bug=True)
+    return Failure(error=_error("internal", message, AGAIN_REMEDY, retryable=True), is_bug=True)
 
 
 def _remedy(exc: DomainError) -> str:
-    if exc.retryable:
-        return "It is tried again by itself."
-    return "Use another address, or upload the file itself." if exc.details.get("field") == "url" else ""
+    if exc.details.get("field") == "url":
+        return URL_AGAIN_REMEDY if exc.retryable else URL_REMEDY
+    return AGAIN_REMEDY if exc.retryable else ""
 
 
 def _error(code: str, message: str, remedy: str, *, retryable: bool) -> dict[str, Any]:
