@@ -1,5 +1,6 @@
 """Requests whose bodies are decoded strictly: a number is a number, and what is wrong is said in words."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -12,6 +13,9 @@ from api.validation import invalid_body
 from services.errors import InvalidFieldError, UnsupportedMediaTypeError
 
 NUL_ESCAPE = b"\\u0000"
+TRUNCATED = "input data was truncated"
+LONE_SURROGATE = "unexpected end of escaped utf-16 surrogate pair"
+"""What msgspec says of half a pair, but for one that fewer bytes follow than the other half would need."""
 
 
 class ApiRequest(Request[Asker, Any, State]):
@@ -36,8 +40,7 @@ class ApiRequest(Request[Asker, Any, State]):
         except UnicodeDecodeError as error:
             raise MalformedBodyError("The body is not JSON: its text is not UTF-8.") from error
         except (msgspec.DecodeError, RecursionError) as error:
-            why = str(error).removeprefix("JSON is malformed: ").lower()
-            raise MalformedBodyError(f"The body is not JSON: {why}.") from error
+            raise MalformedBodyError(f"The body is not JSON: {_why(error, body)}.") from error
         if NUL_ESCAPE in body and _holds_nul(msgspec.to_builtins(value)):
             raise InvalidFieldError("body", "Text must not hold the character U+0000.")
         return value
@@ -51,6 +54,18 @@ class ApiRequest(Request[Asker, Any, State]):
     def raw_body(self) -> bytes:
         """The body as it came; empty when there was none."""
         return bytes(self.scope["state"].get("body", b""))
+
+
+def _why(error: Exception, body: bytes) -> str:
+    """Return what is wrong with a body, in msgspec's words; not where it takes half a pair for a missing end."""
+    said = str(error).removeprefix("JSON is malformed: ").lower()
+    if said != TRUNCATED:
+        return said
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return said
+    return LONE_SURROGATE
 
 
 def _holds_nul(value: Any) -> bool:

@@ -242,6 +242,8 @@ def test_openapi_describes_every_operation_with_examples_that_fit(service: Servi
     [
         (b'{"size_bytes": NaN}', 400, "The body is not JSON: invalid character (byte 15)."),
         (b"{", 400, "The body is not JSON: input data was truncated."),
+        (b'{"filename": "\\ud83d', 400, "The body is not JSON: input data was truncated."),
+        (b'{"filename": "\\ud83d"}', 400, "The body is not JSON: unexpected end of escaped utf-16 surrogate pair."),
         (b'{"filename": "\xff"}', 400, "The body is not JSON: its text is not UTF-8."),
         (b'{"filename": "a", "content_type": "video/mp4", "size_bytes": 1e400}', 422, "size_bytes must be"),
     ],
