@@ -94,7 +94,7 @@ TOO_LARGE = Cause("output_too_large", "The clip is larger than the limit", "Choo
 TOO_SHORT = Cause(
     "clip_too_short", "The times asked for are too close together for a clip", "Choose times that lie further apart."
 )
-# A copy that fails is encoded without a word to anybody, so encoding is no advice.
+# A copy that fails its check is encoded without being asked to, so encoding is no advice.
 VERIFY_FAILED = Cause(
     "verify_failed",
     "The finished clip did not pass its check",
