@@ -3,8 +3,9 @@
 Started by its path as `python -I fork_server.py`, with the environment of a child and a SOCK_SEQPACKET socket to the
 worker as standard input. A request is a JSON `Request` with four descriptors: the child's standard input, output and
 error, and a socket on which the child says that it is `Born` and the server how it `Ended`. An ended child stays a
-zombie until the worker has closed its end of that socket: so long its number is its own and may be killed. The end
-of the requests means that the worker is gone, and is the end of the server with all that it has forked.
+zombie until the worker has closed its end of that socket: so long its number is its own and may be killed. What a
+child leaves behind becomes the server's: in a container the worker is the first process, and would never reap it. The
+end of the requests means that the worker is gone, and is the end of the server with all that it has forked.
 
 No thread may run here: a fork copies none but the caller, and a lock that another one held would stay locked for ever.
 """
@@ -20,7 +21,7 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 import msgspec
@@ -28,12 +29,15 @@ from msgspec import Struct
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PR_SET_NAME = 15  # the same
+PR_SET_CHILD_SUBREAPER = 36  # the same
 SERVER_NAME, CHILD_NAME = b"media-server", b"media-child"
 """What `ps` and `top` call them, whose command lines are the same; at most fifteen bytes."""
 REQUEST_BYTES = 128 * 1024
 """An environment of a dozen variables, some of them paths."""
 DESCRIPTORS = 4
 STDERR = 2
+ORPHANS_MS = 500
+"""How often the server looks for the end of what a killed child has left behind, while there is any."""
 TASK = "pipeline.task"
 NEEDED = (
     *(TASK, "pipeline.ingest", "pipeline.highlights", "pipeline.render", "pipeline.rendering.motion", "ffmpeg"),
@@ -92,24 +96,31 @@ def serve(requests: socket.socket, run: Callable[[], int]) -> None:
     Descriptors are plain numbers, so that no object of the server's closes one of the child's.
     """
     _prctl(PR_SET_NAME, SERVER_NAME)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
     poll = select.poll()
     poll.register(requests.fileno(), select.POLLIN)
     children: dict[int, _Child] = {}
+    orphaned: set[int] = set()
+    """Groups whose leader has been reaped. Their numbers are nobody else's as long as one of the group is there."""
     while True:
-        for fd, _ in poll.poll():
+        for fd, _ in poll.poll(ORPHANS_MS if orphaned else None):
             if fd != requests.fileno():
                 poll.unregister(fd)
-                _look_after(children.pop(fd), fd)
+                child = children.pop(fd)
+                if _look_after(child, fd):
+                    orphaned.add(child.pid)
                 continue
             message, descriptors, _, _ = socket.recv_fds(requests, REQUEST_BYTES, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
             if not message:
                 for child in children.values():
                     _kill(child)
                 return
+            orphaned -= _reap(orphaned)  # at once before a fork, which may be given the number of a group that is gone
             if made := _answer(requests, message, descriptors, run):
                 for own in (made.pidfd, made.words):
                     children[own] = made
                     poll.register(own, select.POLLIN)
+        orphaned -= _reap(orphaned)
 
 
 def _answer(requests: socket.socket, message: bytes, descriptors: list[int], run: Callable[[], int]) -> _Child | None:
@@ -142,18 +153,34 @@ def _answer(requests: socket.socket, message: bytes, descriptors: list[int], run
             os.close(each)
 
 
-def _look_after(child: _Child, fd: int) -> None:
-    """Note that the child has ended, or that the worker has let go of it; reap it after both."""
+def _look_after(child: _Child, fd: int) -> bool:
+    """Note that the child has ended, or that the worker has let go of it; reap it after both. Return whether it was."""
     if fd == child.pidfd:
         child.has_ended = True
         _tell_end(child)
     else:
         child.is_released = True
         _kill(child)
-    if child.has_ended and child.is_released:
-        os.waitpid(child.pid, 0)
-        os.close(child.pidfd)
-        os.close(child.words)
+    if not (child.has_ended and child.is_released):
+        return False
+    os.waitpid(child.pid, 0)
+    os.close(child.pidfd)
+    os.close(child.words)
+    return True
+
+
+def _reap(groups: Iterable[int]) -> set[int]:
+    """Reap what has ended of groups that were killed; return those that nothing is left of."""
+    return {group for group in groups if _is_reaped(group)}
+
+
+def _is_reaped(group: int) -> bool:
+    try:
+        while os.waitpid(-group, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return True
+    return False
 
 
 def _become_child(

@@ -32,6 +32,29 @@ program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import
 child = program_server.start(server, program, pathlib.Path("/"), {})
 input()
 """
+FIRST_PROCESS = """
+import ctypes, os, pathlib, sys, time
+sys.path.insert(0, sys.argv[1])
+import program_server
+import psutil
+from workers.fork_client import ForkServer
+from workers.process import ChildProcess
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: what nobody else takes comes to us, as to number 1
+server = ForkServer({}, command=program_server.COMMAND)
+sleeper = "import time; print(1, flush=True); time.sleep(60)"
+program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {sleeper!r}])"
+for _ in range(3):
+    child = ChildProcess(program_server.start(server, program, pathlib.Path("/"), {}))
+    for line in child.lines(b""):
+        child.kill()
+    child.end()
+own = psutil.Process()
+deadline = time.monotonic() + 20
+while len(own.children(recursive=True)) > 1 and time.monotonic() < deadline:
+    time.sleep(0.05)
+print([(each.pid == server.pid, each.status()) for each in own.children(recursive=True)])
+server.close()
+"""
 TASKS = """
 import sys
 from pathlib import Path
@@ -168,6 +191,12 @@ def test_killed_worker_takes_server_child_and_grandchild_along() -> None:
     with worker:
         pass
     wait_for(lambda: all_gone(family), what="the death of the family")
+
+
+def test_nothing_of_a_killed_child_stays_a_zombie_where_the_worker_is_the_first_process() -> None:
+    command = [sys.executable, "-c", FIRST_PROCESS, str(Path(program_server.__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"[(True, '{psutil.STATUS_SLEEPING}')]"
 
 
 def test_close_ends_server_and_children(server: ForkServer, tmp_path: Path) -> None:
