@@ -126,7 +126,10 @@ class ForkServer:
             socket.send_fds(self._requests, [request], [end.fileno() for end in theirs])
             for end in theirs:
                 end.close()
-            born = msgspec.json.decode(words.recv(WORD_BYTES), type=Born)
+            word = words.recv(WORD_BYTES)
+            if not word:
+                raise ForkServerError("it has ended or could not fork; what it wrote to standard error says why")
+            born = msgspec.json.decode(word, type=Born)
             pidfd = os.pidfd_open(born.pid)
             ours.pop_all()
         return ForkedProcess(self, pid=born.pid, pidfd=pidfd, words=words, streams=(stdin, stdout, stderr))
