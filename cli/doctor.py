@@ -199,27 +199,41 @@ def _storage(settings: Settings | None) -> str:
 
 
 def _embedded_storage() -> str:
-    place = _nearest(default_folder())
+    folder = DataFolder(default_folder())
+    place = _nearest(folder.path)
     try:
         with TemporaryFile(dir=place):
             pass
     except OSError as error:
         remedy = "make it a folder that can be written to, or choose another place with SNUGGLES_DATA"
         raise TroubleError(f"Nothing can be written to {place}: {error.strerror}", remedy) from error
-    return f"a folder, {DataFolder(default_folder()).storage}"
+    return f"a folder, {folder.storage}"
 
 
 def _nearest(path: Path) -> Path:
-    """Return the path, or the closest of the folders around it that is there."""
+    """Return the path, or the closest of the folders around it that is there.
+
+    One that may not be looked at is returned too: who uses it says what is wrong with it.
+    """
     place = path.absolute()
-    while not place.exists():
-        place = place.parent
-    return place
+    while True:
+        try:
+            place.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            place = place.parent
+        except OSError:
+            return place
+        else:
+            return place
 
 
 def _disk(settings: Settings | None) -> str:
-    place = _nearest((settings.scratch_dir if settings else None) or default_folder())
-    free = shutil.disk_usage(place).free
+    place = _nearest((settings.scratch_dir if settings else None) or DataFolder(default_folder()).path)
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        remedy = "choose another place with SCRATCH_DIR" if settings else "choose another place with SNUGGLES_DATA"
+        raise TroubleError(f"{place} cannot be looked at: {error.strerror}", remedy) from error
     detail = f"{free / GIGABYTE:.1f} GB free at {place}"
     if free < COMFORTABLE_FREE_BYTES:
         remedy = "make room, or choose another place with --data, STORAGE_DIR or SCRATCH_DIR"

@@ -48,6 +48,21 @@ def test_doctor_says_where_nothing_can_be_written(snuggles: Snuggles, tmp_path: 
     assert f"Nothing can be written to {tmp_path / '.snuggles'}" in found["storage"]["detail"]
 
 
+def test_doctor_of_a_folder_that_cannot_even_be_looked_at_says_so(snuggles: Snuggles) -> None:
+    done = snuggles("doctor", "--json", environment={"SNUGGLES_DATA": "a" * 300})
+    assert (done.returncode, done.stderr) == (3, "")
+    found = findings(done.stdout)
+    for name in ("storage", "disk"):
+        assert (found[name]["status"], bool(found[name]["remedy"])) == ("failed", True)
+        assert "File name too long" in found[name]["detail"]
+
+
+def test_doctor_of_a_folder_at_home_looks_there(snuggles: Snuggles, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    done = snuggles("doctor", "--json", environment={"HOME": str(tmp_path / "home"), "SNUGGLES_DATA": "~/data"})
+    assert findings(done.stdout)["disk"]["detail"].endswith(f" at {tmp_path / 'home'}")
+
+
 def test_doctor_of_a_fleet_that_is_well_says_ok(snuggles: Snuggles, fleet: dict[str, str]) -> None:
     done = snuggles("doctor", "--json", environment=fleet)
     assert done.returncode == 0, done.stdout
