@@ -100,8 +100,8 @@ def serve(requests: socket.socket, run: Callable[[], int]) -> None:
     poll = select.poll()
     poll.register(requests.fileno(), select.POLLIN)
     children: dict[int, _Child] = {}
+    # Groups whose leader has been reaped. Their numbers are nobody else's as long as one of the group is there.
     orphaned: set[int] = set()
-    """Groups whose leader has been reaped. Their numbers are nobody else's as long as one of the group is there."""
     while True:
         for fd, _ in poll.poll(ORPHANS_MS if orphaned else None):
             if fd != requests.fileno():
