@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
@@ -201,8 +201,10 @@ def scratch_in(folder: Path) -> Iterator[Path]:
 
 def stem_of(location: str) -> str:
     """Name clips after their recording, in a way that is safe in a file name."""
-    is_url = urlsplit(location).scheme in {"http", "https"}
-    name = unquote(urlsplit(location).path) if is_url else location
+    name = location
+    if is_url(location):
+        with suppress(ValueError):  # brackets that cannot be: reading it says so
+            name = unquote(urlsplit(location).path)
     stem = re.sub(r"[^\w.()\[\] -]+", "_", Path(name).stem).strip(" .-_")
     return stem[:MAX_STEM] or "clip"
 

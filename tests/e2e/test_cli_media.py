@@ -238,6 +238,18 @@ def test_what_is_neither_a_file_nor_a_web_address_is_said_so(snuggles: Snuggles,
     assert "an http(s) address" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "rest", [("probe",), ("highlights",), ("clip",), ("cut", "--start", "1", "--end", "2", "--out", "a.mp4")]
+)
+@pytest.mark.parametrize("address", ["http://[::1/talk.mp4", "http://host:99999/talk.mp4"])
+def test_address_that_cannot_be_is_refused_by_every_command(
+    snuggles: Snuggles, rest: tuple[str, ...], address: str
+) -> None:
+    done = snuggles(*rest, address)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "The recording could not be read: this is no http or https address. Check the address.\n"
+
+
 def test_missing_file_and_folder_are_named(snuggles: Snuggles, tmp_path: Path) -> None:
     missing = snuggles("probe", "gone.mp4")
     assert (missing.returncode, missing.stdout) == (1, "")
