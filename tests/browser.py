@@ -1,13 +1,12 @@
 """Chromium for tests of the pages: what it asks other hosts for and what it complains of is written down."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect
+from requirement import unavailable
 
 from api.routes.web import BUILT
 
@@ -26,13 +25,6 @@ PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 # Chromium writes down every answer that is a failure: here of somebody not signed in, and of a service that is away.
 EXPECTED = ("status of 401", "status of 502")
-
-
-def unavailable(what: str) -> NoReturn:
-    """Skip where a developer's machine lacks something; CI has no such excuse."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def launch(playwright: Playwright) -> Browser:

@@ -1,6 +1,5 @@
 """Real servers for tests: one PostgreSQL and one Valkey for each test process, a fresh database for each test."""
 
-import os
 import secrets
 import signal
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 import redis
 from databases import APPLICATION_PASSWORD, TEMPLATE, application_url, clone_of_template, settings_for
 from psycopg import sql
+from requirement import unavailable
 from servers import start, stop
 
 from cli.embedded import postgres, valkey
@@ -32,13 +32,6 @@ hypothesis.settings.register_profile("snuggles", deadline=None, suppress_health_
 hypothesis.settings.load_profile("snuggles")
 
 
-def missing(error: EmbeddedError) -> None:
-    """Skip where a developer's machine lacks a server; CI has no such excuse."""
-    if os.environ.get("CI") == "true":
-        raise error
-    pytest.skip(str(error))
-
-
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.PostgresServer]:
     """PostgreSQL with a migrated template database, from which each test's database is cloned."""
@@ -52,7 +45,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgr
         with server.program() as program:
             process = start(program, lambda: postgres.is_ready(server.url("postgres")), folder / "log")
     except EmbeddedError as error:
-        missing(error)
+        unavailable(str(error))
     else:
         postgres.ensure_database(server.url("postgres"), TEMPLATE)
         migrate(server.url(TEMPLATE))
@@ -103,7 +96,7 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[valkey.V
         server.prepare()
         process = start(server.program(), lambda: valkey.is_ready(server.url()), folder / "log")
     except EmbeddedError as error:
-        missing(error)
+        unavailable(str(error))
     else:
         yield server
     finally:
