@@ -87,6 +87,11 @@ def thread_count() -> int:
     given = os.environ.get(THREADS, "")
     if given.isdigit() and int(given) > 0:
         return int(given)
+    return core_count()
+
+
+def core_count() -> int:
+    """Return how many cores this process may run on, which may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

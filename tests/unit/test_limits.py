@@ -43,3 +43,19 @@ def test_file_limit_of_the_machine_is_a_full_disk_and_ours_is_a_large_output() -
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
     assert said[0].split() == ["output_too_large"] * 3 + ["no_space"]
     assert said[1].split() == ["no_space"] * 4
+
+
+PINNED = """
+import os
+from pipeline.limits import THREADS, thread_count
+from workers.actors.media import policy
+os.environ.pop(THREADS, None)
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+print(thread_count(), policy("ingest", 1).threads, policy("ingest", 1).limits.cpu_s == policy("ingest", 2).limits.cpu_s)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process is not kept to some cores")
+def test_cores_that_a_process_may_not_run_on_do_not_count() -> None:
+    done = subprocess.run([sys.executable, "-c", PINNED], capture_output=True, text=True, check=True)
+    assert done.stdout == "1 1 True\n"

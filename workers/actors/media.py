@@ -1,10 +1,9 @@
 """What the actors of media work share: limits by kind, where the child reads, and where its files go."""
 
-import os
 from pathlib import Path
 from uuid import uuid4
 
-from pipeline.limits import Limits
+from pipeline.limits import Limits, core_count
 from pipeline.types import Source
 from storage.store import Store
 from workers.attempt import Attempt
@@ -24,7 +23,7 @@ FILES = 256
 
 def policy(kind: str, threads: int) -> Policy:
     """Return what one child of this kind may use in a process with so many slots."""
-    cores = max(1, (os.cpu_count() or 1) // threads)
+    cores = max(1, core_count() // threads)
     wall_s = WALL_S[kind]
     limits = Limits(memory_bytes=MEMORY_BYTES[kind], cpu_s=int(wall_s * cores), file_bytes=FILE_BYTES, files=FILES)
     return Policy(wall_s=wall_s, limits=limits, threads=cores)
