@@ -25,7 +25,7 @@ from highlight_sounds import Clip, load_clips, packages
 from numpy.typing import NDArray
 
 from pipeline.listening.highlights_candidates import MEASURES, measure, pick, propose, settle
-from pipeline.listening.highlights_cues import CUES, extract_cues, smoothed_level_db
+from pipeline.listening.highlights_cues import CUES, LULLS, extract_cues, smoothed_level_db
 from pipeline.listening.highlights_model import Additive, Calibration, Model, any_of, sigmoid
 from pipeline.timeline import Timeline, TimelineBuilder
 
@@ -33,13 +33,26 @@ Sources = frozenset[str]
 Predictions = list[dict[str, float]]
 MODEL_PATH = Path(__file__).parent.parent / "pipeline" / "listening" / "highlights_model.json"
 LISTENERS = {"laughter": ("laughter",), "crowd": ("applause", "cheering"), "shout": ("shout",)}
+LEAST = tuple(f"least_{lull}" for lull in LULLS)
 SIGNALS = {
     "loudness": ("level", "level_peak", "before", "after"),
     "onset": ("rise",),
-    "steadiness": ("unsteady", "unsteady_high", "level_swing", "flutter", "shape_flutter", "sway"),
+    "steadiness": ("unsteady", "unsteady_high", "level_swing", "flutter", "shape_flutter", "sway", *LEAST),
     "voice": ("harmonic", "voicing_swing", "tonal_low", "tonal_mid", "tonal_high"),
     "pitch": ("pitch", "scream"),
-    "colour": ("tilt", "mid", "bass", "treble", "ripple", "share_low", "share_mid", "share_high", "share_top"),
+    "colour": (
+        "tilt",
+        "mid",
+        "bass",
+        "treble",
+        "ripple",
+        "spread",
+        "share_low",
+        "share_mid",
+        "share_high",
+        "share_top",
+        "fall",
+    ),
     "novelty": ("novelty",),
     "rhythm": tuple(cue for cue in CUES if cue.startswith("rhythm_")),
     "pauses": ("pauses",),
@@ -50,6 +63,8 @@ SIGNALS = {
 """What reasons are called, and the cues and measures behind each."""
 SIGNAL_OF = {cue: signal for signal, cues in SIGNALS.items() for cue in cues}
 INTERVAL_MEASURES = tuple(name for name in MEASURES if name in SIGNAL_OF)
+KIND_MEASURES = tuple(name for name in INTERVAL_MEASURES if name not in (*LEAST, "spread", "fall"))
+"""What tells people from weather does not tell their laughter from their applause."""
 SHOW_EVERY = 3
 """One mix in three is a show."""
 TALK_S, SHOW_S, CONTROL_S = 360.0, 300.0, 240.0
@@ -64,6 +79,12 @@ ROW_STEP = 4
 HIT_IOU, MISS_IOU = 0.6, 0.15
 """From this overlap with an event on, a candidate is right; under that, wrong; between, in proportion."""
 KIND_IOU = 0.4
+STEADY = ("rain", "weather")
+"""Nuisances that differ from an audience in little but that they never waver."""
+STEADY_WEIGHT = 6.0
+"""They count this much more than others: a recording full of rain must stay quiet."""
+STEADY_IOU = 0.3
+"""From this overlap with one of them on, a candidate is theirs."""
 
 _shared: dict[str, Any] = {}
 
@@ -205,9 +226,9 @@ def fit_listeners(table: Table, columns: tuple[str, ...], chosen: tuple[str, ...
 def fit_kinds(table: Table) -> dict[str, Additive]:
     """Fit each listener's classes against the other events, both sides with equal weight."""
     events = table.target > (KIND_IOU - MISS_IOU) / (HIT_IOU - MISS_IOU)
-    values = table.values[events][:, [MEASURES.index(name) for name in INTERVAL_MEASURES]]
+    values = table.values[events][:, [MEASURES.index(name) for name in KIND_MEASURES]]
     label = table.label[events]
-    basis = make_basis(values, INTERVAL_MEASURES)
+    basis = make_basis(values, KIND_MEASURES)
     design = basis.design(values)
     kinds = {}
     for listener, classes in LISTENERS.items():
@@ -243,7 +264,9 @@ def interval_table(examples: Iterable[Example], rows: dict[str, Additive], witho
             overlap, label = overlaps(intervals, e.truth["events"])
             crowded = [np.sum((intervals[:, 0] < last) & (intervals[:, 1] > first)) for first, last in intervals]
             target = np.clip((overlap - MISS_IOU) / (HIT_IOU - MISS_IOU), 0.0, 1.0)
-            tables.append(Table(measures, target, 1 / np.sqrt(crowded), label))
+            steady = overlaps(intervals, [d for d in e.truth["distractors"] if d["class"] in STEADY])[0] > STEADY_IOU
+            weight = np.where(steady & (target == 0.0), STEADY_WEIGHT, 1.0) / np.sqrt(crowded)
+            tables.append(Table(measures, target, weight, label))
     return _joined(tables)
 
 

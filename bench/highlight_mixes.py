@@ -31,7 +31,7 @@ GENERATED_SHARE = 0.4
 """How many events are generated rather than taken from clips: no free recordings have their variety."""
 GENERATED_NUISANCES = 0.6
 """The same for nuisances, of which clips are mostly short."""
-CONFUSABLE = {"rain": 3, "siren": 2}
+CONFUSABLE = {"rain": 6, "siren": 2}
 """What is taken for an audience most easily comes this many times as often as the others."""
 _NUISANCE_SHARES = np.array([CONFUSABLE.get(name, 1) for name in sorted(NUISANCES)], dtype=float)
 _NUISANCE_SHARES /= _NUISANCE_SHARES.sum()
@@ -300,9 +300,12 @@ class Mixer:
             samples = band(samples, rng.choice([60, 150, 300]), rng.choice([3400, 5000, 6500]))
         t = np.arange(len(samples)) / RATE
         roll = rng.random()
-        if roll < 0.2:  # noqa: PLR2004
-            samples = samples * 10 ** (rng.uniform(-12, 12) * (t > rng.uniform(0.2, 0.8) * t[-1]) / 20)
-        elif roll < 0.35:  # noqa: PLR2004
+        if roll < 0.3:  # noqa: PLR2004
+            gain_db = np.zeros(len(samples))
+            for start_s in rng.uniform(0.1, 0.9, rng.integers(1, 5)) * t[-1]:
+                gain_db += rng.uniform(-14, 14) * (t > start_s)
+            samples = samples * 10 ** (np.clip(gain_db, -20, 20) / 20)
+        elif roll < 0.4:  # noqa: PLR2004
             samples = samples * 10 ** (rng.uniform(2, 8) * np.sin(2 * np.pi * t / rng.uniform(30, 200)) / 20)
         elif roll < 0.5:  # noqa: PLR2004
             samples = _levelled(samples, rng.uniform(0.3, 0.8))

@@ -47,12 +47,12 @@ def _gusts(rng: np.random.Generator, count: int, knots_a_second: float, swing_db
 
 def _rain(rng: np.random.Generator) -> Sound:
     """Return rain: single drops on a roof, or so many of them that nothing moves any more."""
-    count = int(_seconds(rng) * RATE)
-    drops = (rng.random(count) < 10 ** rng.uniform(-2.0, -0.2)) * rng.exponential(1.0, count)
+    count = int(_seconds(rng, 2.5) * RATE)
+    drops = (rng.random(count) < 10 ** rng.uniform(-0.7, 0.0)) * rng.exponential(1.0, count)
     low = 10 ** rng.uniform(2.3, 3.3)
     size = int(rng.uniform(60, 500))
     burst = band(rng.standard_normal(size), low, 10 ** rng.uniform(3.5, 3.89)) * np.exp(-np.arange(size) / (size / 8))
-    steady = noise(rng, (count + 1) / RATE, rng.uniform(-3, 5))[:count]
+    steady = noise(rng, (count + 1) / RATE, rng.uniform(-3, 8))[:count]
     gusts = _gusts(rng, count, 0.5, rng.uniform(0, 1.5))
     return unit((unit(convolve(drops, burst)[:count]) + rng.uniform(0.0, 2.0) * steady) * gusts)
 

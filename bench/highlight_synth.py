@@ -39,25 +39,29 @@ def swell(rng: np.random.Generator, samples: Sound) -> Sound:
     return np.asarray(samples * envelope * wobble, dtype=np.float32)
 
 
-def _nearness(rng: np.random.Generator) -> float:
-    """Return how loud one of an audience is: they fill an area, and a few sit near the microphone."""
-    return float(10 ** (rng.normal(0, 3) / 20) / np.sqrt(rng.uniform(0.03, 1.0)))
+def _nearness(rng: np.random.Generator, depth: float = 1.0) -> float:
+    """Return how loud one of an audience is: they fill an area, and a few sit near the microphone.
+
+    With less `depth` (0 to 1), all are about as far away, as they are from a microphone in the ceiling.
+    """
+    return float((10 ** (rng.normal(0, 3) / 20) / np.sqrt(rng.uniform(0.03, 1.0))) ** depth)
 
 
 def claps(rng: np.random.Generator, seconds: float) -> Sound:
     """Return applause of a few to hundreds of people: each claps at a rate of their own, near or far."""
     count = int(seconds * RATE)
-    people = int(10 ** rng.uniform(0.5, 2.8))
+    people, depth = int(10 ** rng.uniform(0.5, 2.8)), rng.uniform(0.0, 1.0) ** 2
     impulses = np.zeros((3, count + RATE), dtype=np.float32)
     for _ in range(people):
         times = np.cumsum(rng.normal(1 / rng.uniform(2.5, 6.0), 0.02, int(seconds * 7) + 1)) + rng.uniform(-1, 0.3)
         times = times[(times > 0) & (times < seconds)]
-        heights = 10 ** (rng.normal(0, 3, len(times)) / 20) * _nearness(rng)
+        heights = 10 ** (rng.normal(0, 3, len(times)) / 20) * _nearness(rng, depth)
         np.add.at(impulses[rng.integers(3)], (times * RATE).astype(int), heights)
     out = np.zeros(count + RATE)
     for row in impulses:
+        # Hands have their power around `centre`; above it, skin and air take 4 to 12 dB an octave.
         centre, decay = 10 ** rng.uniform(2.8, 3.5), rng.uniform(0.003, 0.015)
-        burst = band(rng.standard_normal(RATE // 10), centre / 2, min(7800, centre * 2.5))
+        burst = band(noise(rng, 0.1, rng.uniform(0, 12)), centre / 2, min(7800, centre * 4))
         out += convolve(row, burst * np.exp(-np.arange(RATE // 10) / RATE / decay))[: len(out)]
     return unit(swell(rng, np.asarray(out[:count], dtype=np.float32)))
 

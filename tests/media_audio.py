@@ -52,12 +52,23 @@ def applause(seconds: float, *, rate: int = 16_000, seed: int = 0, level: float 
     return (out * level / np.sqrt(np.mean(out**2))).astype(np.float32)
 
 
-def mixed(base: Sound, *parts: tuple[float, Sound], rate: int = 16_000) -> Sound:
-    """Lay parts over a base, each at its time in seconds; the base is quiet under them."""
+def rain(seconds: float, *, rate: int = 16_000, seed: int = 0, level: float = 0.16) -> Sound:
+    """Return steady rain on a roof: noise that is strongest about 1.4 kHz and never wavers."""
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(rng.standard_normal(int(seconds * rate)))
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(int(seconds * rate), 1 / rate), 20.0) / 1400.0)
+    out = np.fft.irfft(spectrum * 10 ** (-3.0 * np.abs(octaves) / 20), int(seconds * rate))
+    edge = np.arange(len(out)) / (0.3 * rate)
+    out *= np.minimum(1, np.minimum(edge, edge[::-1]))
+    return (out * level / np.sqrt(np.mean(out**2))).astype(np.float32)
+
+
+def mixed(base: Sound, *parts: tuple[float, Sound], rate: int = 16_000, kept: float = 0.1) -> Sound:
+    """Lay parts over a base, each at its time in seconds; `kept` of the base stays under them."""
     out = base.copy()
     for start_s, part in parts:
         first = int(start_s * rate)
-        out[first : first + len(part)] *= 0.1
+        out[first : first + len(part)] *= kept
         out[first : first + len(part)] += part
     return out
 

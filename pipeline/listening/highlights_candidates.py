@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.listening.features import ROWS_PER_S
-from pipeline.listening.highlights_cues import CUES
+from pipeline.listening.highlights_cues import CUES, LULLS
 
 Intervals = NDArray[np.intp]
 """[n, 2], first row and the row after the last."""
@@ -38,6 +38,7 @@ MEASURES: Final[tuple[str, ...]] = (
     "sway",  # dB by which the level moves within the interval
     "least",  # lowest row log-odds inside, smoothed: one event has no hole
     "duration",  # log2 of seconds
+    *(f"least_{lull}" for lull in LULLS),  # the lowest value inside
 )
 
 
@@ -69,8 +70,8 @@ def measure(
     """Return MEASURES [n, len(MEASURES)] of each interval."""
     rows = len(cues)
     start, stop = intervals[:, 0], intervals[:, 1]
-    sums = np.zeros((cues.shape[1] + 2, rows + 1))
-    for column, total in zip((*cues.T, log_odds, level_db), sums, strict=True):
+    sums = np.zeros((len(CUES) + 2, rows + 1))
+    for column, total in zip((*cues.T[: len(CUES)], log_odds, level_db), sums, strict=True):
         np.cumsum(column, out=total[1:])
 
     def mean(of: NDArray[np.float64], first: NDArray[np.intp], last: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -86,21 +87,28 @@ def measure(
     middle = (start + stop) // 2
     level_sums = np.concatenate(([0.0], np.cumsum(np.square(level_db, dtype=np.float64))))
     squares = (level_sums[stop] - level_sums[start]) / (stop - start)
-    least = np.minimum.reduceat(np.append(log_odds, np.inf), intervals.ravel())[::2] if len(intervals) else np.empty(0)
-    peak = np.maximum.reduceat(np.append(log_odds, -np.inf), intervals.ravel())[::2] if len(intervals) else np.empty(0)
+    lulls = [_lowest(column, intervals) for column in cues.T[len(CUES) :]]
     return np.column_stack(
         (
             inside[:, :-1],
-            peak,
+            -_lowest(-log_odds, intervals),
             inside[:, -2] - around,
             inside[:, -1] - before[:, -1],
             inside[:, -1] - after[:, -1],
             mean(last_two, start, middle)[:, -1] - mean(last_two, middle, stop)[:, -1],
             np.sqrt(np.maximum(squares - np.square(inside[:, -1]), 0.0)),
-            least,
+            _lowest(log_odds, intervals),
             np.log2((stop - start) / ROWS_PER_S),
+            *lulls,
         ),
     )
+
+
+def _lowest(values: NDArray[np.floating], intervals: Intervals) -> NDArray[np.floating]:
+    """Return the lowest of `values` [rows] within each interval."""
+    if len(intervals) == 0:
+        return np.empty(0)
+    return np.asarray(np.minimum.reduceat(np.append(values, np.inf), intervals.ravel())[::2])
 
 
 def pick(intervals: Intervals, scores: NDArray[np.float64]) -> NDArray[np.intp]:

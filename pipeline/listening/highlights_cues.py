@@ -40,23 +40,37 @@ CUES: Final[tuple[str, ...]] = (
     "flutter",  # dB from one row to the next: speech jumps, crowds ripple, machines do not move at all
     "shape_flutter",  # dB from one row to the next in the bands: the same for the spectrum
     "ripple",  # dB by which bands stand out of their neighbours: mouths have formants, rain and fans have none
+    "spread",  # dB by which bands differ: mouths and hands favour some, rain and hiss none
     "share_low",  # dB of 100-450 Hz under the level
     "share_mid",  # dB of 450-1500 Hz under the level: where crowds of voices have their power
     "share_high",  # dB of 1.5-4 kHz under the level: where hands and excited voices have it
     "share_top",  # dB of 4-7.6 kHz under the level
+    "fall",  # dB from 1.5-4 kHz down to 4-7.6 kHz: hands and voices fall off there, rain and hiss do not
 )
+LULLS: Final[tuple[str, ...]] = (
+    "still_1s",  # nats of dB, how much level and bands flutter within 1 s: rain and machines have seconds of calm
+    "still_3s",  # the same, on average over 3 s
+    "drift_2s",  # nats of dB, how far the four shares move within 2 s: people begin, tire and stop
+    "drift_6s",  # the same within 6 s
+)
+"""Cues of which an interval's lowest value counts: one calm second tells a machine, however it began and ended."""
 
 _NEAR_ROWS: Final = 7
 """0.7 s: long enough to average syllables, short enough to keep the edges of a shout."""
 _SHORT_ROWS: Final = 10
 _LONG_ROWS: Final = 20
 """2 s: a few words; steadiness shows only over several of them."""
+_LULL_ROWS: Final = 30
+_DRIFT_ROWS: Final = (20, 60)
+_LEAST_STILL_DB: Final = np.float32(0.3)
+_LEAST_DRIFT_DB: Final = np.float32(0.1)
+"""Less movement than this is none."""
 _BEFORE_ROWS: Final = (25, 30)
 """The stretch that `rise` compares with: 3 s, which end a second before the row."""
 _TILE_ROWS: Final = 2048
 """Rows worked on at once: their arrays (160 KB) stay near the processor."""
 _HALO_ROWS: Final = 50
-"""Rows beside a tile that its cues hear: `rise` looks back 4 s."""
+"""Rows beside a tile that its cues hear: `rise` looks back 4 s, `drift_6s` 3.4 s to both sides."""
 _MINUTE_S: Final = 60
 _LEVEL_QUANTILES: Final = (0.5, 0.8)
 """The usual level of a minute, and that of its loud parts."""
@@ -67,16 +81,19 @@ _SHAPE_RANGE_DB: Final = 45.0
 """Bands further under the level than this are out of the codec's sight."""
 _NEPERS_PER_DB: Final = np.float32(np.log(10.0) / 10.0)
 """e^(x * this) is the power ratio of x dB."""
+_LEAST_POWER: Final = np.float32(1e-10)
+"""Added before logarithms are taken (-100 dB)."""
 _SCREAM_OCTAVES: Final = 3.0
 """560 Hz."""
-_REGIONS: Final = (slice(0, 3), slice(3, 9), slice(9, 15), slice(15, BANDS))
+_REGIONS: Final = (0, 3, 9, 15)
+"""First bands of the four shares: from 100, 450, 1500 and 4000 Hz."""
 _TREBLE, _HIGHS, _LOWS, _MIDS, _MID_LOWS, _BASS = 15, 12, 8, slice(8, 13), 6, 3
 """Bands: 15 begins at 4 kHz, 12 at 2.8 kHz, 8 at 1.4 kHz, 6 at 950 Hz, 3 at 440 Hz."""
 
 
 def extract_cues(timeline: Timeline) -> Rows:
-    """Return cues [rows, len(CUES)], float32 and finite; each cue lies in memory by itself."""
-    cues = np.empty((len(CUES), timeline.rows), dtype=np.float32)
+    """Return cues [rows, len(CUES) + len(LULLS)], float32 and finite; each cue lies in memory by itself."""
+    cues = np.empty((len(CUES) + len(LULLS), timeline.rows), dtype=np.float32)
     if timeline.rows:
         heard = _Columns(timeline)
         near = _power_mean(heard.level, _NEAR_ROWS)
@@ -116,7 +133,7 @@ class _Columns:
 
 
 def _cues_of(heard: _Columns, part: slice, usual_shape: Rows) -> Rows:
-    """Return the cues [len(CUES), rows] of some rows; those at the ends of `part` hear one side only.
+    """Return the cues [len(CUES) + len(LULLS), rows] of some rows; those at the ends of `part` hear one side only.
 
     The two levels that come first are left at zero: they need the whole recording.
     """
@@ -163,15 +180,29 @@ def _colour(difference: Rows) -> list[Column]:
 
 
 def _texture(level: Column, shape: Rows, near_shape: Rows) -> list[Column]:
+    """Return the cues from `flutter` on, and the lulls, which are made of the same movements."""
     slopes = np.diff(near_shape, axis=0)
     ripple = np.abs(np.diff(slopes, axis=0)).mean(axis=0)
-    powers = np.exp(shape * _NEPERS_PER_DB)
-    shares = [_power_mean(10 * np.log10(powers[part].sum(axis=0)), _NEAR_ROWS) for part in _REGIONS]
+    powers = np.add.reduceat(np.exp(shape * _NEPERS_PER_DB), _REGIONS, axis=0)
+    shares = 10 * np.log10(_mean(powers, _NEAR_ROWS) + _LEAST_POWER)
+    steps = np.stack(
+        (
+            np.abs(np.diff(level, prepend=level[:1])),
+            np.abs(np.diff(shape, axis=1, prepend=shape[:, :1])).mean(axis=0),
+        ),
+    )
+    moving = np.concatenate((_mean(steps, _SHORT_ROWS), _deviation(level, _SHORT_ROWS)[None, :]))
+    still = np.log(np.maximum(moving, _LEAST_STILL_DB)).mean(axis=0)
+    drifts = [_deviation(shares, width).mean(axis=0) for width in _DRIFT_ROWS]
     return [
-        _mean(np.abs(np.diff(level, prepend=level[:1])), _LONG_ROWS),
-        _mean(np.abs(np.diff(shape, axis=1, prepend=shape[:, :1])).mean(axis=0), _LONG_ROWS),
+        *_mean(steps, _LONG_ROWS),
         ripple,
+        near_shape.std(axis=0),
         *shares,
+        shares[2] - shares[3],
+        still,
+        _mean(still, _LULL_ROWS),
+        *(np.log(np.maximum(drift, _LEAST_DRIFT_DB)) for drift in drifts),
     ]
 
 
@@ -205,7 +236,7 @@ def _mean(values: Rows, width: int) -> Rows:
 
 def _power_mean(level_db: Column, width: int) -> Column:
     power = _mean(np.exp(level_db * _NEPERS_PER_DB), width)
-    return np.asarray(10.0 * np.log10(power + np.float32(1e-10)), dtype=np.float32)
+    return np.asarray(10.0 * np.log10(power + _LEAST_POWER), dtype=np.float32)
 
 
 def _deviation(values: Rows, width: int) -> Rows:

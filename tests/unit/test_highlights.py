@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from media_audio import applause, mixed, speech
+from media_audio import applause, mixed, rain, speech
 
 from pipeline.highlights import OptionsError, detect, score_curve, signal_names
 from pipeline.listening.highlights_cues import smoothed_level_db
@@ -40,6 +40,14 @@ def test_applause_is_found_whatever_the_recording_level(conditions: dict[str, fl
     found = detect(talk(**conditions), DetectOptions(sensitivity=0.0))
     assert hits(found[:3]) == [True, True, True]
     assert found[2].score > 0.5
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_shower_of_rain_is_no_highlight(seed: int) -> None:
+    shower = rain(6.0, seed=seed)
+    builder = TimelineBuilder()
+    builder.push(mixed(speech(180.0, seed=5), (60.0, shower), (120.0, shower), kept=1.0), rate=16_000)
+    assert detect(builder.finish(), DetectOptions(sensitivity=0.5)) == []
 
 
 def test_talk_alone_has_no_strong_highlight() -> None:
