@@ -1,5 +1,6 @@
 """What a clip is made from: a local file, the streams in it that count, and which of its timestamps are the clip."""
 
+import contextlib
 from bisect import bisect_right
 from collections.abc import Callable
 from fractions import Fraction
@@ -16,7 +17,7 @@ from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
 from pipeline.plan import STANDSTILL_S, STANDSTILL_STEPS
 from pipeline.probe import probe_media
 from pipeline.reading.streams import zero_s
-from pipeline.source import open_media
+from pipeline.source import AV_ERRORS, open_media
 from pipeline.types import Probe, Source, StreamInfo
 
 HD_LINES = 720
@@ -164,7 +165,11 @@ def look_at(
         stream = container.streams[video.index]
         assert isinstance(stream, av.VideoStream)  # noqa: S101 - the probe said so
         matrix = _assumed_matrix(stream, video)
-        times = _frame_times(container, stream)
+        times, begins_whole = _frame_times(container, stream)
+        place = container.streams.video.index(stream)
+    if not begins_whole:  # a broadcast recorded from its middle on: what comes before the first keyframe never shows
+        first = _first_shown(folder / name, place)
+        times = [] if first is None else [(time, length) for time, length in times if time >= first]
     shown = _shown_at(times, start)
     if shown is not None and abs(start - shown) < min(STANDSTILL_S, Fraction(STANDSTILL_STEPS) * _usual_step(times)):
         # An even rhythm from the first frame on: picture and sound move together, by less than a frame.
@@ -209,19 +214,35 @@ def _steps(times: list[Fraction]) -> list[Fraction]:
     return [later - time for time, later in pairwise(times) if later > time]
 
 
-def _frame_times(container: av.container.InputContainer, stream: av.VideoStream) -> list[tuple[Fraction, Fraction]]:
-    """Return (time, nominal duration) of every frame in order of display; nothing is decoded."""
+def _frame_times(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> tuple[list[tuple[Fraction, Fraction]], bool]:
+    """Return (time, nominal duration) of every frame in order of display, and whether they begin with a keyframe.
+
+    Nothing is decoded.
+    """
     rate = stream.average_rate or stream.base_rate
     nominal = 1 / Fraction(rate) if rate else FALLBACK_FRAME
     base = Fraction(stream.time_base) if stream.time_base else Fraction(1, 90000)
-    found = []
+    found: list[tuple[Fraction, Fraction]] = []
+    begins_whole = True
     for packet in container.demux(stream):
         if packet.size == 0 or packet.is_discard:
             continue
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is not None:
+            begins_whole = begins_whole if found else packet.is_keyframe
             found.append((stamp * base, packet.duration * base if packet.duration else nominal))
-    return sorted(found)
+    return sorted(found), begins_whole
+
+
+def _first_shown(path: Path, place: int) -> Fraction | None:
+    """Return the time of the first frame that a decoder shows of the video at this place; None where it shows none."""
+    with contextlib.suppress(*AV_ERRORS), av.open(str(path)) as container:
+        for frame in container.decode(video=place):
+            if frame.pts is not None and frame.time_base is not None:
+                return frame.pts * Fraction(frame.time_base)
+    return None
 
 
 def _assumed_matrix(stream: av.VideoStream, info: StreamInfo) -> str | None:

@@ -13,6 +13,9 @@ from pipeline.render import SHORTEST_S
 from pipeline.task import run_task
 from pipeline.types import Event, Output, RenderResult, RenderTask, Source
 
+TS_PACKET = 188
+"""Bytes of a packet of a transport stream; the first three are its tables."""
+
 
 def render(source: Path, scratch: Path, start_s: float, end_s: float, **fields: Any) -> RenderResult:
     fields.setdefault("accuracy", "encode")
@@ -276,6 +279,19 @@ def test_times_outside_the_recording_are_refused(talk: Path, tmp_path: Path, sta
         render(talk, tmp_path, start_s, end_s)
     assert caught.value.code == "out_of_range"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("accuracy", ["exact", "fast", "encode"])
+def test_broadcast_recorded_from_its_middle_on_shows_from_its_first_keyframe_on(tmp_path: Path, accuracy: str) -> None:
+    """Six seconds, the first half second of which was never received; keyframes are two seconds apart."""
+    whole = numbered(tmp_path / "whole.ts", seconds=6).read_bytes()
+    source = tmp_path / "middle.ts"
+    source.write_bytes(whole[: 3 * TS_PACKET] + whole[len(whole) // 12 // TS_PACKET * TS_PACKET :])
+    result = render(source, tmp_path / "before", 0.0, 1.0, accuracy=accuracy)
+    assert "still_picture" in [note.code for note in result.notes]
+    assert named(result, "clip.mp4").duration_s == pytest.approx(1.0, abs=0.05)
+    render(source, tmp_path / "across", 0.5, 4.0, accuracy=accuracy)
+    assert set(look(tmp_path / "across" / "clip.mp4").numbers) >= {50 % 26, 51 % 26, 75 % 26}
 
 
 @pytest.mark.parametrize("accuracy", ["exact", "fast", "encode"])
