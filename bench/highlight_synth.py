@@ -59,7 +59,7 @@ def claps(rng: np.random.Generator, seconds: float) -> Sound:
         np.add.at(impulses[rng.integers(3)], (times * RATE).astype(int), heights)
     out = np.zeros(count + RATE)
     for row in impulses:
-        # Hands have their power around `centre`; above it, skin and air take 4 to 12 dB an octave.
+        # Hands have their power around `centre`; above it, skin and air take up to 12 dB an octave.
         centre, decay = 10 ** rng.uniform(2.8, 3.5), rng.uniform(0.003, 0.015)
         burst = band(noise(rng, 0.1, rng.uniform(0, 12)), centre / 2, min(7800, centre * 4))
         out += convolve(row, burst * np.exp(-np.arange(RATE // 10) / RATE / decay))[: len(out)]

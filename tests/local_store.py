@@ -4,6 +4,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,9 +24,9 @@ LARGE_MIB = 128
 MEMORY_LIMIT = 24 * MIB  # of Python objects, client and server together, whatever the body's size
 
 
-@pytest.fixture(scope="module")
-def new_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], LocalStore]]:
-    root = tmp_path_factory.mktemp("storage")
+@contextmanager
+def served_folders(root: Path) -> Iterator[Callable[[], LocalStore]]:
+    """Serve folders below `root`; each call makes the store of another bucket."""
     served: dict[str, LocalStore] = {}
     listener = bound_socket()
     base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -36,6 +37,12 @@ def new_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
         return served[bucket]
 
     with serve_stores(served, listener):
+        yield new
+
+
+@pytest.fixture(scope="module")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], LocalStore]]:
+    with served_folders(tmp_path_factory.mktemp("storage")) as new:
         yield new
 
 

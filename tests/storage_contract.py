@@ -7,10 +7,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 import pytest
-from storage_server import bound_socket, serve_stores
+from local_store import served_folders
 from swift_server import SwiftServer
 
-from storage.local import LocalStore
 from storage.multipart import MIN_PART_BYTES
 from storage.s3 import S3Store
 from storage.store import (
@@ -41,17 +40,7 @@ def new_contract_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.
     if request.param == "s3":
         yield s3_stores(request.getfixturevalue("swift_server"))
         return
-    root = tmp_path_factory.mktemp("storage")
-    served: dict[str, LocalStore] = {}
-    listener = bound_socket()
-    base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    def new_local() -> Store:
-        bucket = f"test-{secrets.token_hex(8)}"
-        served[bucket] = LocalStore(root, bucket=bucket, base_url=base_url, secret=b"0123456789abcdef0123456789abcdef")
-        return served[bucket]
-
-    with serve_stores(served, listener):
+    with served_folders(tmp_path_factory.mktemp("storage")) as new_local:
         yield new_local
 
 
