@@ -49,12 +49,13 @@ from api.routes.storage import storage_router
 from api.routes.web import web_router
 from api.routes.webhooks import webhooks_router
 from db.connection import Database
-from services import spans, stores, tracing
-from services.mail import open_mailer
-from services.metrics import SystemMetrics
+from services.accounts.mail import open_mailer
+from services.accounts.token import Tokens
+from services.operations.metrics import SystemMetrics
 from services.outbound.fetch import SafeFetcher
-from services.settings import Settings
-from services.tokens import Tokens
+from services.process import resources as stores
+from services.process import spans, tracing
+from services.process.settings import Settings
 
 logger = structlog.get_logger(__name__)
 

@@ -17,11 +17,12 @@ from msgspec import Struct
 from api.deps import Deps
 from api.metering import METERED, UNMETERED, Metered
 from db.connection import SERVICE, Identity, user_identity
-from services import accounts, quotas
-from services.accounts import Account
+from services.accounts import service as accounts
+from services.accounts.service import Account
+from services.accounts.token import API_KEY_START, Claims, Session, is_same_secret
+from services.billing import quota as quotas
+from services.billing.quota import API_CALLS, Tier
 from services.errors import ForbiddenError, UnauthenticatedError
-from services.quotas import API_CALLS, Tier
-from services.tokens import API_KEY_START, Claims, Session, is_same_secret
 
 SESSION_COOKIE = "snuggles_session"
 CSRF_COOKIE = "snuggles_csrf"

@@ -12,10 +12,10 @@ from api.metering import CallMeter
 from api.metrics import RequestMetrics
 from api.rate_limit import RateLimits
 from db.connection import Database
-from services.mail import Mailer
+from services.accounts.mail import Mailer
+from services.accounts.token import Tokens
 from services.outbound.fetch import SafeFetcher
-from services.settings import Settings
-from services.tokens import Tokens
+from services.process.settings import Settings
 from storage.factory import Stores
 
 

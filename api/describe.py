@@ -7,7 +7,7 @@ import msgspec
 
 from api.app import create_app, open_deps
 from api.docs import complete
-from services import settings
+from services.process import settings
 
 # Enough to put the application together; nothing is connected to, and nothing is signed.
 SETTINGS = {

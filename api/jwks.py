@@ -10,8 +10,8 @@ import msgspec
 import urllib3
 from jwt import PyJWK, PyJWKSet
 
+from services.accounts.token import FindKey
 from services.errors import UnavailableError
-from services.tokens import FindKey
 
 FETCH_TIMEOUT_S = 5
 KEEP_S = 600.0  # a key that its owner withdrew is believed no longer than this

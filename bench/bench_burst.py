@@ -24,8 +24,9 @@ from bench_orchestration import add_recording
 from bench_queue import database, fleet_of, servers
 
 from db.connection import SERVICE, Database
-from services import clips, quotas
-from services.clips import ClipStyle
+from services.billing import quota as quotas
+from services.clips import service as clips
+from services.clips.service import ClipStyle
 
 SLOTS = 2
 CLIP_S = 10.0

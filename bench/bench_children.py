@@ -24,8 +24,8 @@ import structlog
 from bench_orchestration import make_media
 
 from pipeline.types import IngestTask, RenderTask, Source, Task
-from workers.launcher import Launcher, inherited
-from workers.process import ChildProcess
+from workers.children.launcher import Launcher, inherited
+from workers.children.process import ChildProcess
 
 WALL_S = 60.0
 SETTLE_S = 0.05

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.cut import cut
+from pipeline.rendering.cut import cut
 from pipeline.rendering.ffmpeg import executable
 from pipeline.types import Source
 

@@ -22,8 +22,10 @@ from msgspec.structs import replace
 
 from db.connection import SERVICE, Database
 from db.jobs import find_job
-from services import clips, estimates, quotas
-from services.clips import ClipStyle
+from services.billing import quota as quotas
+from services.clips import service as clips
+from services.clips.service import ClipStyle
+from services.jobs import estimate as estimates
 from workers import actors
 from workers.attempt import Attempt
 from workers.execution import Publish

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.highlights import detect
-from pipeline.listening.highlights_cues import CUES, extract_cues, smoothed_level_db
-from pipeline.timeline import Timeline, build_timeline
+from pipeline.listening.detect import detect
+from pipeline.listening.detection.cues import CUES, extract_cues, smoothed_level_db
+from pipeline.listening.listen import Timeline, build_timeline
 from pipeline.types import DetectOptions
 
 Predictions = list[dict[str, float]]

@@ -21,12 +21,14 @@ from bench_queue import add_user, database, fleet_of, servers
 
 from db.connection import SERVICE, Database
 from pipeline.types import RenderTask, Source
-from services import clips, quotas, stores
-from services.clips import ClipStyle
-from services.settings import Settings
+from services.billing import quota as quotas
+from services.clips import service as clips
+from services.clips.service import ClipStyle
+from services.process import resources as stores
+from services.process.settings import Settings
 from storage.keys import source_key
-from workers.launcher import Launcher, inherited
-from workers.process import ChildProcess
+from workers.children.launcher import Launcher, inherited
+from workers.children.process import ChildProcess
 
 CLIP_S = 6.0
 STEP_S = 0.4

@@ -31,14 +31,15 @@ from cli.embedded.port import free_port
 from cli.embedded.program import spawn
 from db.connection import SERVICE, Database
 from db.migrate import migrate
-from services import jobs
-from services.dispatch import Dispatch
-from services.logging import configure
-from services.settings import Settings, load
-from workers import actors, dispatcher
+from services.jobs import service as jobs
+from services.jobs.dispatch import Dispatch
+from services.process.logging import configure
+from services.process.settings import Settings, load
+from workers import actors
 from workers import main as worker_main
 from workers.attempt import Attempt
 from workers.execution import Made, Publish, Work
+from workers.queue import dispatcher
 from workers.runtime import Runtime
 
 KIND = "purge_idempotency_keys"

@@ -1,4 +1,4 @@
-"""Fits `pipeline/listening/highlights_model.json` on recordings mixed from free sounds, and says how it carries over.
+"""Fits `pipeline/listening/detection/model.json` on recordings mixed from free sounds, and says how it carries over.
 
     python bench/fit_highlights.py --fetch                 download and unpack the Debian packages (1.3 GB, once)
     python bench/fit_highlights.py --mix 120               mix recordings from them, and keep their timelines
@@ -24,14 +24,14 @@ from highlight_mixes import Mix, Mixer
 from highlight_sounds import Clip, load_clips, packages
 from numpy.typing import NDArray
 
-from pipeline.listening.highlights_candidates import MEASURES, measure, pick, propose, settle
-from pipeline.listening.highlights_cues import CUES, LULLS, extract_cues, smoothed_level_db
-from pipeline.listening.highlights_model import Additive, Calibration, Model, any_of, sigmoid
-from pipeline.timeline import Timeline, TimelineBuilder
+from pipeline.listening.detection.candidates import MEASURES, measure, pick, propose, settle
+from pipeline.listening.detection.cues import CUES, LULLS, extract_cues, smoothed_level_db
+from pipeline.listening.detection.model import Additive, Calibration, Model, any_of, sigmoid
+from pipeline.listening.listen import Timeline, TimelineBuilder
 
 Sources = frozenset[str]
 Predictions = list[dict[str, float]]
-MODEL_PATH = Path(__file__).parent.parent / "pipeline" / "listening" / "highlights_model.json"
+MODEL_PATH = Path(__file__).parent.parent / "pipeline" / "listening" / "detection" / "model.json"
 LISTENERS = {"laughter": ("laughter",), "crowd": ("applause", "cheering"), "shout": ("shout",)}
 LEAST = tuple(f"least_{lull}" for lull in LULLS)
 SIGNALS = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.listening.highlights_model import Additive, Line
+from pipeline.listening.detection.model import Additive, Line
 
 Values = NDArray[np.float64]
 

@@ -17,8 +17,8 @@ from bench_highlights import DEFAULT_FOLDER, load_scores
 from fit_highlights import Example, Predictions, example, fit_model, load_examples, predict
 from highlight_sounds import PACK_SOURCES
 
-from pipeline.listening.highlights_model import Model
-from pipeline.timeline import build_timeline
+from pipeline.listening.detection.model import Model
+from pipeline.listening.listen import build_timeline
 
 FOLDS = 4
 FOUND_SCORE = 0.5

@@ -27,7 +27,7 @@ def create(
     """Make an account and print its id."""
     from cli.stack.access import open_access
     from db.connection import SERVICE
-    from services import provisioning
+    from services.accounts import provisioning
 
     with explained(), open_access(data, os.environ) as access, access.database.transaction(SERVICE) as tx:
         account = provisioning.create_user(
@@ -40,8 +40,8 @@ def token(email: Email, *, data: Data = None) -> None:
     """Print a token (JWT) that lets its bearer act as this user for a day."""
     from cli.stack.access import open_access
     from db.connection import SERVICE
-    from services import provisioning
-    from services.tokens import Tokens
+    from services.accounts import provisioning
+    from services.accounts.token import Tokens
 
     with explained(), open_access(data, os.environ) as access, access.database.transaction(SERVICE) as tx:
         user_id = provisioning.find_user_id(tx, email=email)

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from cli.errors import CommandError, UsageError
 from cli.progress import Begin, Emit
-from pipeline.probe import find_losses
 from pipeline.reading.index import build_index, open_indexed
-from pipeline.source import is_url
+from pipeline.reading.media import is_url
+from pipeline.reading.probe import find_losses
 from pipeline.task import run_task
 from pipeline.types import (
     Accuracy,

@@ -84,8 +84,8 @@ def run_demo(url: str, *, password: str, out: Path, file: Path | None) -> None:
 def _sign_in(client: Client, password: str) -> None:
     """Make the demo's user at first sight, with a tier that does not run out, and log in as anybody would."""
     from db.connection import SERVICE, Database
-    from services import provisioning
-    from services.accounts import EmailTakenError
+    from services.accounts import provisioning
+    from services.accounts.service import EmailTakenError
 
     database = Database(os.environ["DATABASE_URL"], max_size=1, name="snuggles-demo")
     database.open()

@@ -13,7 +13,7 @@ from uuid import uuid4
 from msgspec import Struct
 
 from cli.stack.folder import DataFolder, default_folder
-from services.settings import Settings, SettingsError, load
+from services.process.settings import Settings, SettingsError, load
 
 MIN_PYTHON = (3, 11)
 GIGABYTE = 10**9
@@ -181,7 +181,7 @@ def _redis(environment: Mapping[str, str]) -> str:
 def _storage(settings: Settings | None) -> str:
     if settings is None:
         return _embedded_storage()
-    from services.stores import open_from
+    from services.process.resources import open_from
     from storage.store import StorageError
 
     key = f"doctor/{uuid4().hex}"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from cli.errors import BrokenEnvironmentError, CommandError
 from services.errors import DomainError, UnavailableError
-from services.settings import Settings, SettingsError, load
+from services.process.settings import Settings, SettingsError, load
 
 
 def read_settings() -> Settings:

@@ -48,7 +48,7 @@ def api(
 ) -> None:
     """Serve the API."""
     from api.main import run
-    from services.telemetry import start
+    from services.process.telemetry import start
 
     settings = read_settings()
     start(settings, part="api")
@@ -59,7 +59,7 @@ def api(
 def realtime() -> None:
     """Serve Socket.IO; beyond one of these, the balancer must keep each client with his process."""
     from api.main import run_realtime
-    from services.telemetry import start
+    from services.process.telemetry import start
 
     settings = read_settings()
     start(settings, part="realtime")
@@ -73,8 +73,8 @@ def worker(
     threads: Annotated[int | None, typer.Option(min=1, max=64, help="Jobs at once [default: $WORKER_THREADS].")] = None,
 ) -> None:
     """Work on jobs."""
-    from services.jobs import QUEUES
-    from services.telemetry import start
+    from services.jobs.service import QUEUES
+    from services.process.telemetry import start
     from workers.main import run
 
     settings = read_settings()
@@ -86,8 +86,8 @@ def worker(
 
 def dispatcher() -> None:
     """Hand waiting jobs to workers, fairly; one is active, others stand by."""
-    from services.telemetry import start
-    from workers.dispatcher import run
+    from services.process.telemetry import start
+    from workers.queue.dispatcher import run
 
     settings = read_settings()
     start(settings, part="dispatcher")
@@ -100,7 +100,7 @@ def migrate(
 ) -> None:
     """Bring the database's schema up to date (MIGRATION_DATABASE_URL, or DATABASE_URL)."""
     from db import migrate as migrations
-    from services.environment import address_problem
+    from services.process.environment import address_problem
 
     url = os.environ.get("MIGRATION_DATABASE_URL") or os.environ.get("DATABASE_URL")
     if not url:

@@ -158,7 +158,7 @@ def probe(
     """Say what a recording holds: streams, durations, problems."""
     from cli.clipping import open_source
     from cli.table import show_probe
-    from pipeline.probe import probe as look_into
+    from pipeline.reading.probe import probe as look_into
 
     found = look_into(open_source(source))
     if json:

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 from pipeline import errors
+from pipeline.cutting.plan import REASONS
 from pipeline.errors import Cause
-from pipeline.plan import REASONS
-from pipeline.problems import PROBLEMS
+from pipeline.reading.problems import PROBLEMS
 
 _HEAD = """# Errors of media work
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pipeline.errors import BAD_OPTION, BAD_TASK, MediaError
+from pipeline.listening.listen import Timeline, TimelineFormatError, build_timeline
 from pipeline.listening.waveform import write_curve, write_waveform
-from pipeline.probe import probe
 from pipeline.progress import Meter
 from pipeline.reading.index import PacketIndex, build_index
+from pipeline.reading.probe import probe
 from pipeline.rendering.poster import write_poster
-from pipeline.timeline import Timeline, TimelineFormatError, build_timeline
 from pipeline.types import DetectResult, DetectTask, IngestResult, IngestTask, Probe, Source
 
 TIMELINE = "timeline.bin"
@@ -71,9 +71,9 @@ def _index(source: Source, report: Callable[[float], None]) -> PacketIndex | Non
 
 def detect(task: DetectTask, scratch: Path, meter: Meter) -> DetectResult:
     """Score a stored timeline: highlights best first, and the score curve as a file."""
-    from pipeline.highlights import detect as find_highlights
-    from pipeline.highlights import score_curve
-    from pipeline.listening.highlights_scoring import OptionsError
+    from pipeline.listening.detect import detect as find_highlights
+    from pipeline.listening.detect import score_curve
+    from pipeline.listening.detection.scoring import OptionsError
 
     report = meter.stage("score", 0.0, 1.0)
     try:

@@ -53,7 +53,7 @@ def run_task(task: Task, scratch: Path, emit: Emit) -> TaskResult:
         from pipeline.ingest import detect
 
         return detect(task, scratch, meter)
-    from pipeline.render import render
+    from pipeline.rendering.render import render
 
     return render(task, scratch, meter, emit)
 

@@ -10,17 +10,17 @@ import hypothesis
 import psycopg
 import pytest
 import redis
-from databases import APPLICATION_PASSWORD, TEMPLATE, application_url, clone_of_template, settings_for
 from psycopg import sql
-from requirement import unavailable
-from servers import start, stop
+from support.servers.databases import APPLICATION_PASSWORD, TEMPLATE, application_url, clone_of_template, settings_for
+from support.servers.launch import start, stop
+from support.servers.requirement import unavailable
 
 from cli.embedded import postgres, valkey
 from cli.embedded.errors import EmbeddedError
 from cli.embedded.port import free_port
 from db.connection import Database
 from db.migrate import migrate
-from services.settings import Settings
+from services.process.settings import Settings
 from storage.factory import Stores, open_local_stores
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from db.leases import Lease, Renewal
-from services.jobs import Job, lease_of
+from services.jobs.service import Job, lease_of
 from storage.store import Store
 
 

@@ -12,8 +12,9 @@ from msgspec import Struct
 from db import dispatch
 from db.connection import SERVICE, DatabaseUnavailableError, Transaction, allow_loss
 from db.jobs import find_job
-from services import lifecycle, spans
-from services.jobs import Job, LeaseLostError, log_fields
+from services.jobs.service import Job, LeaseLostError, log_fields
+from services.lifecycle import outcome as lifecycle
+from services.process import spans
 from storage.store import StorageError
 from workers.attempt import Attempt, Stop, StoppedError
 from workers.failure import describe

@@ -10,7 +10,7 @@ from pipeline import errors
 from pipeline.errors import MediaError
 from services.errors import DomainError
 from storage.store import ObjectNotFoundError, StorageError
-from workers.child import ChildFailedError
+from workers.children.child import ChildFailedError
 
 SETBACKS = frozenset({errors.READ_FAILED.code, errors.NO_SPACE.code})
 """Failures of what is around a job: it is not charged for them."""

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from db.connection import SERVICE, Database, allow_loss
-from services import lifecycle
-from services.jobs import Ended, Job, Lease, LeaseLostError
+from services.jobs.service import Ended, Job, Lease, LeaseLostError
+from services.lifecycle import outcome as lifecycle
 from workers.group import Group
 
 

@@ -14,19 +14,19 @@ import dramatiq
 import structlog
 
 from db.connection import Database
-from services.jobs import QUEUES
-from services.mail import open_mailer
+from services.accounts.mail import open_mailer
+from services.jobs.service import QUEUES
 from services.outbound.fetch import SafeFetcher
-from services.settings import Settings, SettingsError
-from services.stores import open_from
+from services.process.resources import open_from
+from services.process.settings import Settings, SettingsError
 from workers import actors, scratch
 from workers.attempt import Stop
-from workers.broker import IDLE_POLL_MS, open_broker
+from workers.children.launcher import Launcher
 from workers.execution import Work
-from workers.gate import Gate
-from workers.keeper import Identity, Keeper
-from workers.launcher import Launcher
+from workers.lease_renewer import Identity, Keeper
 from workers.ledger import Ledger
+from workers.queue.broker import IDLE_POLL_MS, open_broker
+from workers.queue.slots import Gate
 from workers.runtime import Runtime
 
 DRAIN_GRACE_S = 25.0

@@ -8,13 +8,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from db.connection import Database
-from services.mail import LogMailer, Mailer
+from services.accounts.mail import LogMailer, Mailer
 from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
-from workers.gate import Gate
-from workers.keeper import Keeper
-from workers.launcher import Launcher
+from workers.children.launcher import Launcher
+from workers.lease_renewer import Keeper
 from workers.ledger import Ledger
+from workers.queue.slots import Gate
 from workers.scratch import Scratch
 
 

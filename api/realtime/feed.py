@@ -11,8 +11,9 @@ from litestar.concurrency import sync_to_thread
 from api.auth import Asker
 from api.deps import Deps
 from db.connection import DatabaseUnavailableError, Identity
-from services import deliveries, events
-from services.events import EventRow, Feed
+from services.webhooks import delivery as deliveries
+from services.webhooks import event as events
+from services.webhooks.event import EventRow, Feed
 
 LOOK_AGAIN_S = 15.0
 """A notification that was lost with its connection delays an event by no more than this."""

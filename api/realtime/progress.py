@@ -10,8 +10,8 @@ from litestar.concurrency import sync_to_thread
 
 from api.deps import Deps
 from db.connection import SERVICE, DatabaseUnavailableError
-from services import clips
-from services.clips import ClipStep
+from services.clips import service as clips
+from services.clips.service import ClipStep
 
 PAUSE_S = 0.5
 """Changes are gathered for so long: one query and one event a clip, however often its worker reports."""

@@ -23,7 +23,7 @@ from api.realtime.packets import is_allowed
 from api.realtime.progress import ProgressFeed
 from db.connection import DatabaseUnavailableError
 from services.errors import DomainError, UnauthenticatedError
-from services.settings import Settings
+from services.process.settings import Settings
 
 NAMESPACE = "/"
 CONNECT_WITHIN_S = 10.0

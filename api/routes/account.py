@@ -29,10 +29,12 @@ from api.schemas.accounts import (
 from api.schemas.answers import Answer, Done, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit
 from db.connection import SERVICE, Transaction
-from services import accounts, deletion, export, mail
+from services.accounts import export, mail
+from services.accounts import service as accounts
+from services.accounts.token import derived_api_key, new_api_key
 from services.errors import InvalidFieldError
+from services.lifecycle import deletion
 from services.paging import decode_time_cursor
-from services.tokens import derived_api_key, new_api_key
 
 EXPORT_HEADERS = {"Content-Disposition": 'attachment; filename="big-snuggles-export.json"'}
 

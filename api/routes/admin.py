@@ -13,7 +13,8 @@ from api.request import ApiRequest
 from api.routes.ops import operator_of
 from api.schemas.answers import Answer
 from db.connection import SERVICE, Transaction
-from services import maintenance, operations
+from services.lifecycle import maintenance
+from services.operations import service as operations
 
 
 @post("/cleanup-clips", sync_to_thread=True, status_code=200)

@@ -27,8 +27,10 @@ from api.schemas.accounts import (
 )
 from api.schemas.answers import Answer, Done
 from db.connection import SERVICE, Transaction
-from services import accounts, idempotency, mail
-from services.accounts import Account, EmailTakenError
+from services import idempotency
+from services.accounts import mail
+from services.accounts import service as accounts
+from services.accounts.service import Account, EmailTakenError
 from services.errors import UnauthenticatedError
 
 ANYBODY = {PUBLIC: True}

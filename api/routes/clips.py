@@ -29,9 +29,13 @@ from api.schemas.fields import DEFAULT_LIMIT, ClipStatus, CursorParameter, Limit
 from api.schemas.jobs import job_view
 from db.connection import Transaction
 from db.shares import Share
-from services import admission, cancellation, clips, deletion, downloads, shares
-from services.clips import GeneratedClips
+from services.clips import download as downloads
+from services.clips import service as clips
+from services.clips import share as shares
+from services.clips.service import GeneratedClips
+from services.lifecycle import cancellation, deletion
 from services.paging import decode_time_cursor
+from services.recordings import admission
 
 DownloadFormat = Annotated[
     str | None, QueryParameter(description="mp4, webm, mp3, jpeg or webp; without it the first that was asked for.")

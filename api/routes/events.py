@@ -12,8 +12,9 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from api.deps import Deps
 from api.request import ApiRequest
 from db.connection import Identity
-from services import deliveries, events
-from services.events import EventRow, Feed
+from services.webhooks import delivery as deliveries
+from services.webhooks import event as events
+from services.webhooks.event import EventRow, Feed
 
 # Proxies close what is silent for 30 to 60 s.
 HEARTBEAT_S = 15.0

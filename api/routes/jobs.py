@@ -19,9 +19,11 @@ from api.schemas.answers import Answer, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
 from api.schemas.jobs import JobDetailView, JobView, job_detail_view, job_view
 from db.connection import Identity
-from services import estimates, jobs, lifecycle
 from services.errors import InvalidFieldError
-from services.jobs import Job
+from services.jobs import estimate as estimates
+from services.jobs import service as jobs
+from services.jobs.service import Job
+from services.lifecycle import outcome as lifecycle
 from services.paging import decode_time_cursor, page_of
 
 # Proxies close what is silent for 30 to 60 s.

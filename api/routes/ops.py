@@ -29,8 +29,9 @@ from api.schemas.ops import (
 )
 from api.schemas.webhooks import DeliveryStatus
 from db.connection import SERVICE
-from services import operations, schedules
-from services.operations import Action, AuditEntry, BulkResult, JobFilter, Operator, Tenant, WorkerState
+from services.jobs import schedule as schedules
+from services.operations import service as operations
+from services.operations.service import Action, AuditEntry, BulkResult, JobFilter, Operator, Tenant, WorkerState
 from services.paging import decode_time_cursor
 
 DAY_S = 24 * 3600

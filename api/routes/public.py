@@ -17,9 +17,11 @@ from api.pages import AUDIO_HEIGHT, DEFAULT_HEIGHT, DEFAULT_WIDTH, Page, Player
 from api.request import ApiRequest
 from api.schemas.clips import OEmbedView
 from db.connection import SERVICE
-from services import accounts, downloads, shares
+from services.accounts import service as accounts
+from services.clips import download as downloads
+from services.clips import share as shares
+from services.clips.share import PublicClip
 from services.errors import DomainError, NotFoundError
-from services.shares import PublicClip
 
 SLUG = re.compile(r"[A-Za-z0-9_-]{10,64}")
 CACHE_S = 60  # a link that was closed is gone from caches a minute later

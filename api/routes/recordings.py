@@ -37,9 +37,13 @@ from api.schemas.recordings import (
 )
 from db.connection import Transaction
 from db.recordings import Recording
-from services import admission, deletion, estimates, highlights, recordings, timeline, uploads
-from services.highlights import Selection
+from services.jobs import estimate as estimates
+from services.lifecycle import deletion
 from services.paging import decode_score_cursor, decode_time_cursor
+from services.recordings import admission, highlights, timeline
+from services.recordings import service as recordings
+from services.recordings import upload as uploads
+from services.recordings.highlights import Selection
 from storage.store import PartTag
 
 

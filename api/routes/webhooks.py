@@ -24,8 +24,8 @@ from api.schemas.webhooks import (
     webhook_view,
 )
 from db.connection import SERVICE, Transaction
-from services import webhooks
 from services.paging import decode_time_cursor
+from services.webhooks import service as webhooks
 
 
 @post("", sync_to_thread=True, status_code=201)

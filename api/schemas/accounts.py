@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from api.schemas.fields import Email, Id, Password, Time
-from services.accounts import Account, ApiKey
-from services.tokens import Session
+from services.accounts.service import Account, ApiKey
+from services.accounts.token import Session
 
 DisplayName = Annotated[str, Meta(max_length=100, examples=["Ada"])]
 LinkToken = Annotated[

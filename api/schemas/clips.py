@@ -25,7 +25,7 @@ from api.schemas.fields import (
     Top,
 )
 from api.schemas.jobs import Eta, JobView, Percent, Stage
-from services.clips import Clip, ClipStyle
+from services.clips.service import Clip, ClipStyle
 
 Formats = Annotated[list[Format], Meta(min_length=1, max_length=10, examples=[["mp4"]])]
 Options = Annotated[dict[str, Any], Meta(description="The options of the preset.", examples=[{"fade_in_s": 0.5}])]

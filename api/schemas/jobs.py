@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from api.schemas.fields import ErrorDetails, Id, JobStatus, Time
-from services.estimates import Estimate
-from services.jobs import Job, JobEvent
+from services.jobs.estimate import Estimate
+from services.jobs.service import Job, JobEvent
 
 Percent = Annotated[float, Meta(ge=0, le=100, description="Percent.", examples=[42.0])]
 Stage = Annotated[str | None, Meta(description="What is being done now.", examples=["encoding"])]

@@ -11,10 +11,10 @@ from msgspec import Meta, Struct
 from api.schemas.fields import JobStatus, Time
 from api.schemas.jobs import JobEventView, JobView, job_view
 from api.schemas.webhooks import DeliveryView, delivery_view
-from services.jobs import Job, JobEvent
-from services.operations import JobFilter, QueueState, Receiver, SeriesPoint
-from services.schedules import ScheduleState
-from services.webhooks import Delivery
+from services.jobs.schedule import ScheduleState
+from services.jobs.service import Job, JobEvent
+from services.operations.service import JobFilter, QueueState, Receiver, SeriesPoint
+from services.webhooks.service import Delivery
 
 MAX_IDS = 1000
 

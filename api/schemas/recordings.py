@@ -20,9 +20,9 @@ from api.schemas.fields import (
     Top,
 )
 from api.schemas.jobs import JobView
-from services.highlights import HighlightRow
-from services.recordings import Recording
-from services.uploads import StoredParts, Upload, UploadPart
+from services.recordings.highlights import HighlightRow
+from services.recordings.service import Recording
+from services.recordings.upload import StoredParts, Upload, UploadPart
 
 Filename = Annotated[str, Meta(min_length=1, max_length=1000, examples=["talk.mp4"])]
 Etag = Annotated[

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from api.schemas.fields import Id, Time
-from services.webhooks import Delivery, EventType, Webhook
+from services.webhooks.service import Delivery, EventType, Webhook
 
 WebhookUrl = Annotated[
     str,

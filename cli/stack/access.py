@@ -15,7 +15,7 @@ from cli.stack.parts import application_url, database_part
 from cli.stack.supervisor import Supervisor
 from cli.stack.up import SERVERS_READY_S, prepare_database
 from db.connection import Database
-from services.settings import load
+from services.process.settings import load
 
 CONNECT_S = 10
 

@@ -17,8 +17,9 @@ from cli.stack.log import Terminal
 from cli.stack.parts import Blueprint, draw
 from cli.stack.supervisor import Supervisor
 from db.migrate import migrate
-from services import settings, stores
-from services.settings import Settings
+from services.process import resources as stores
+from services.process import settings
+from services.process.settings import Settings
 
 DEFAULT_PORT = 8000
 MAX_PORT = 65535

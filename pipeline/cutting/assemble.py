@@ -12,13 +12,13 @@ from av.video.stream import VideoStream
 from pipeline.cutting.draft import Draft
 from pipeline.cutting.mux import ISOBMFF, PacketWriter, copy_stream, open_output, takes
 from pipeline.cutting.part import make_parts
+from pipeline.cutting.plan import Copy, CutPlan, Encode, Unit
 from pipeline.cutting.sound import SoundEncoder
 from pipeline.cutting.splice import Coded, Part
 from pipeline.cutting.survey import ticks
 from pipeline.errors import ENCODE_FAILED
-from pipeline.plan import Copy, CutPlan, Encode, Unit
 from pipeline.reading.demux import Piece
-from pipeline.source import AV_ERRORS, as_media_error
+from pipeline.reading.media import AV_ERRORS, as_media_error
 
 LONGEST_COPIED_SOUND_S = Fraction(1, 25)
 """A packet of sound is kept or dropped whole; one longer than a picture would start or end the sound too far off."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from pipeline.cutting.plan import CutPlan
 from pipeline.cutting.splice import Splicer
 from pipeline.cutting.survey import Survey
-from pipeline.plan import CutPlan
 from pipeline.reading.demux import Demuxer, Piece
 
 

@@ -12,8 +12,8 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import ENCODE_FAILED, UNSUPPORTED_OUTPUT, MediaError
 from pipeline.reading.demux import Piece
+from pipeline.reading.media import AV_ERRORS, as_media_error, open_media
 from pipeline.reading.streams import select_streams
-from pipeline.source import AV_ERRORS, as_media_error, open_media
 
 FORMATS = {
     ".mp4": "mp4",

@@ -9,12 +9,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.cutting.draft import Draft
-from pipeline.cutting.kept_part import KeptParts, fingerprint
+from pipeline.cutting.part_cache import KeptParts, fingerprint
+from pipeline.cutting.plan import Encode, Unit
 from pipeline.cutting.splice import Part
 from pipeline.errors import DECODE_FAILED
-from pipeline.plan import Encode, Unit
 from pipeline.reading.demux import Piece
-from pipeline.source import AV_ERRORS, as_media_error
+from pipeline.reading.media import AV_ERRORS, as_media_error
 
 PARTS = "parts"
 

@@ -12,9 +12,9 @@ from pipeline.cutting.mux import WEB_CODECS, PacketWriter, copy_stream, open_out
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
 from pipeline.reading.demux import AUDIO_PREROLL_S, Demuxer
 from pipeline.reading.index import open_indexed
+from pipeline.reading.media import AV_ERRORS, as_media_error
 from pipeline.reading.streams import Selection, select_streams
 from pipeline.reading.times import check_range, known_duration
-from pipeline.source import AV_ERRORS, as_media_error
 from pipeline.types import Source
 
 ANY_SUFFIX = ".*"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.cutting.mux import format_of
 from pipeline.errors import DECODE_FAILED, ENCODE_FAILED
-from pipeline.source import AV_ERRORS, as_media_error
+from pipeline.reading.media import AV_ERRORS, as_media_error
 
 ENCODERS = {"webm": "libopus", "mp3": "libmp3lame"}
 DEFAULT_ENCODER = "aac"

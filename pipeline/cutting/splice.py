@@ -10,7 +10,7 @@ from av.video.stream import VideoStream
 
 from pipeline.cutting.joiner import PROGRESSIVE, joiner_for
 from pipeline.errors import ENCODE_FAILED
-from pipeline.source import AV_ERRORS, as_media_error
+from pipeline.reading.media import AV_ERRORS, as_media_error
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 
+from pipeline.cutting.plan import Unit
 from pipeline.cutting.splice import Splicer
-from pipeline.plan import Unit
 from pipeline.reading.demux import Demuxer, Piece
 from pipeline.reading.streams import AV_TIME_BASE
 

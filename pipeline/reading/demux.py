@@ -13,10 +13,10 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 
 from pipeline.reading.clock import BACKWARD_S, FORWARD_S, RESTARTING_FORMATS, offset_at
+from pipeline.reading.media import AV_ERRORS, Media, as_media_error
 from pipeline.reading.prefixed import PrefixedReader
 from pipeline.reading.ranges import BLOCK_BYTES, RangeReader
 from pipeline.reading.streams import AV_TIME_BASE, Selection, is_usable, zero_s
-from pipeline.source import AV_ERRORS, Media, as_media_error
 
 AUDIO_PREROLL_S = Fraction(1, 10)
 """Sound before the cut that a decoder needs to settle: one frame for AAC and MP3, 80 ms for Opus (RFC 7845, 4.6)."""

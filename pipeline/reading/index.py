@@ -11,11 +11,11 @@ from av.stream import Stream
 
 from pipeline.reading.clock import ClockRepair
 from pipeline.reading.demux import as_piece, is_cut_off, may_restart, to_start
+from pipeline.reading.media import AV_ERRORS, Media, as_media_error, as_source, is_url, open_media
 from pipeline.reading.packets import PacketIndex, StreamPackets
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
 from pipeline.reading.times import outer_layout, stated_duration
 from pipeline.reading.truncation import find_shortfall, indexed_end_s
-from pipeline.source import AV_ERRORS, Media, as_media_error, as_source, is_url, open_media
 from pipeline.types import Source
 
 __all__ = ["PacketIndex", "build_index", "load_index", "open_indexed"]

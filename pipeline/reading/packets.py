@@ -15,7 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from pipeline.reading.clock import Jump
-from pipeline.reading.salvage import Salvage
+from pipeline.reading.recovery.recover import Salvage
 from pipeline.types import Problem
 
 FORMAT_VERSION = 1

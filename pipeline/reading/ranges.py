@@ -14,7 +14,7 @@ from typing import Self, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
 from pipeline.errors import READ_FAILED, MediaError
-from pipeline.reading.kept import BLOCK_BYTES, Blocks, Identity, KeptBlocks, write_at
+from pipeline.reading.cache import BLOCK_BYTES, Blocks, Identity, KeptBlocks, write_at
 from pipeline.reading.reader import PositionedReader
 
 __all__ = ["BLOCK_BYTES", "RangeReader"]

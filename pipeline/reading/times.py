@@ -5,9 +5,9 @@ from fractions import Fraction
 
 from pipeline.errors import OUT_OF_RANGE, MediaError
 from pipeline.reading.isobmff import Layout, read_layout
+from pipeline.reading.media import Media
 from pipeline.reading.streams import AV_TIME_BASE, zero_s
 from pipeline.reading.truncation import find_shortfall, indexed_end_s
-from pipeline.source import Media
 
 END_SLACK_S = Fraction(1, 4)
 """An end this little beyond the recording is rounding (or the last packet's length) and means its end."""

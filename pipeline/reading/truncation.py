@@ -13,9 +13,9 @@ from fractions import Fraction
 from msgspec import Struct
 
 from pipeline.reading.isobmff import Layout
+from pipeline.reading.media import AV_ERRORS, Media
 from pipeline.reading.reader import Reader
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
-from pipeline.source import AV_ERRORS, Media
 
 TAIL_BYTES = 256 * 1024
 """Where the last page, tag or fragment header is looked for: an Ogg page has 64 KiB at most."""

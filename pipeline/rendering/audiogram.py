@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.presets import AUDIOGRAM_SIZES, THEMES, AudiogramOptions, Options, Theme, theme_of
 from pipeline.rendering import ffmpeg as runner
 from pipeline.rendering import graph, subtitle
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import CLOCK, Material
+from pipeline.rendering.presets import AUDIOGRAM_SIZES, THEMES, AudiogramOptions, Options, Theme, theme_of
 from pipeline.rendering.strip import BT709, FRAME_RATE, Strip, moving, yuv
 
 WAVE_SHARE = 0.34

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.presets import display_size
-from pipeline.probe import probe
+from pipeline.reading.probe import probe
+from pipeline.rendering.presets import display_size
 from pipeline.types import Format, Output
 
 TYPES: dict[Format, str] = {"mp4": "video/mp4", "webm": "video/webm", "mp3": "audio/mpeg"}

@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from pipeline.presets import Options, Picture, display_size, even
 from pipeline.rendering.ffmpeg import open_input
 from pipeline.rendering.material import Material
+from pipeline.rendering.presets import Options, Picture, display_size, even
 from pipeline.types import StreamInfo
 
 HDR_WHITE_NITS = 203

@@ -12,12 +12,12 @@ import av
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pipeline.cutting.plan import STANDSTILL_S, STANDSTILL_STEPS
 from pipeline.cutting.segment import ANY_SUFFIX, TIME_SLACK_S, SegmentReport, extract_segment
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
-from pipeline.plan import STANDSTILL_S, STANDSTILL_STEPS
-from pipeline.probe import probe_media
+from pipeline.reading.media import AV_ERRORS, open_media
+from pipeline.reading.probe import probe_media
 from pipeline.reading.streams import zero_s
-from pipeline.source import AV_ERRORS, open_media
 from pipeline.types import Probe, Source, StreamInfo
 
 HD_LINES = 720

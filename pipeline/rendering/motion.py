@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
-from pipeline.presets import Picture, display_size
 from pipeline.rendering import ffmpeg as runner
 from pipeline.rendering import graph
 from pipeline.rendering.material import Material
+from pipeline.rendering.presets import Picture, display_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from pipeline.cutting.mux import copy_stream, open_output
 from pipeline.errors import CANCELLED, MediaError
+from pipeline.reading.media import open_media
 from pipeline.reading.streams import select_streams
 from pipeline.rendering import ffmpeg as runner
 from pipeline.rendering.graph import Part
-from pipeline.source import open_media
 
 PART_UNIT_S = 2
 """Parts begin at multiples of the keyframe interval, so that a split adds no keyframe."""

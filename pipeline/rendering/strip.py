@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import Struct
 
-from pipeline.presets import Theme
 from pipeline.rendering import ffmpeg as runner
+from pipeline.rendering.presets import Theme
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,11 +11,11 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from msgspec.structs import replace
 
-from pipeline.presets import Options, Picture, even
 from pipeline.rendering import ffmpeg as runner
 from pipeline.rendering import graph
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import Material
+from pipeline.rendering.presets import Options, Picture, even
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,7 +132,7 @@ def write_storyboard(folder: Path, material: Material, name: str) -> tuple[int, 
 
 
 def _bounded(material: Material, long_side: int) -> Picture:
-    from pipeline.presets import display_size
+    from pipeline.rendering.presets import display_size
 
     assert material.video is not None  # noqa: S101 - callers have a picture
     width, height = display_size(material.video)

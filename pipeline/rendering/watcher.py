@@ -10,8 +10,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from pipeline.errors import ENCODE_FAILED
-from pipeline.presets import even
+from pipeline.reading.media import AV_ERRORS, as_media_error
 from pipeline.rendering.material import HD_LINES
+from pipeline.rendering.presets import even
 from pipeline.rendering.thumbnail import (
     EDGE_FACTOR,
     EDGE_S,
@@ -27,7 +28,6 @@ from pipeline.rendering.thumbnail import (
     small_luma,
     telling_score,
 )
-from pipeline.source import AV_ERRORS, as_media_error
 from pipeline.types import StreamInfo
 
 SLOT_S = Fraction(1, PREVIEW_RATE)

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from durable import PASSWORD, Servers
-from fleet import Fleet
+from support.servers.durable import PASSWORD, Servers
+from support.servers.fleet import Fleet
 
 from cli.embedded import postgres
 from cli.embedded.port import free_port
 from db.connection import Database
 from db.migrate import migrate
-from services.settings import Settings, load
+from services.process.settings import Settings, load
 from storage.factory import Stores, open_local_stores
 
 

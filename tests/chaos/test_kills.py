@@ -9,8 +9,8 @@ from uuid import UUID
 import imageio_ffmpeg
 import pytest
 import redis
-from durable import Servers
-from fleet import (
+from support.servers.durable import Servers
+from support.servers.fleet import (
     Fleet,
     add_ready_recording,
     add_user,
@@ -23,11 +23,13 @@ from fleet import (
     rows,
     wait_for,
 )
-from processes import all_gone
+from support.servers.processes import all_gone
 
 from db.connection import SERVICE, Database, DatabaseUnavailableError
-from services import clips, jobs, quotas
-from services.clips import ClipStyle
+from services.billing import quota as quotas
+from services.clips import service as clips
+from services.clips.service import ClipStyle
+from services.jobs import service as jobs
 from storage.factory import Stores
 from workers.scratch import KEPT
 

@@ -7,13 +7,25 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from fleet import Fleet, add_ready_recording, add_user, children, family, frozen, make_media, rows, wait_for
-from processes import all_gone
-from rabbitmq_server import PROGRAM, RabbitServer
+from support.servers.fleet import (
+    Fleet,
+    add_ready_recording,
+    add_user,
+    children,
+    family,
+    frozen,
+    make_media,
+    rows,
+    wait_for,
+)
+from support.servers.processes import all_gone
+from support.servers.rabbitmq import PROGRAM, RabbitServer
 
 from db.connection import SERVICE, Database
-from services import clips, jobs, quotas
-from services.settings import Settings
+from services.billing import quota as quotas
+from services.clips import service as clips
+from services.jobs import service as jobs
+from services.process.settings import Settings
 from storage.factory import Stores
 
 pytestmark = [

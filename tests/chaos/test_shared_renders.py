@@ -7,11 +7,13 @@ from uuid import UUID
 
 import imageio_ffmpeg
 import pytest
-from fleet import Fleet, add_ready_recording, add_user, children, make_media, rows, wait_for
+from support.servers.fleet import Fleet, add_ready_recording, add_user, children, make_media, rows, wait_for
 
 from db.connection import SERVICE, Database
-from services import cancellation, clips, deletion, quotas
-from services.clips import Clip, ClipStyle
+from services.billing import quota as quotas
+from services.clips import service as clips
+from services.clips.service import Clip, ClipStyle
+from services.lifecycle import cancellation, deletion
 from storage.factory import Stores
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]

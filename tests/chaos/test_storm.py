@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 import structlog
-from fleet import add_user, make_media, rows
 from msgspec import Struct
-from range_server import RangeServer, serve_ranges
-from receiver import Receiver, receiver
-from storm_blows import Storm
-from storm_count import assert_all_is_counted, assert_nothing_runs, settle, sweep_in_two_days
-from storm_owner import Owner
-from storm_scratch import small_disk
-from storm_site import Pulse, Site
-from swift_server import require_swift
+from support.api.receiver import Receiver, receiver
+from support.chaos.blows import Storm
+from support.chaos.count import assert_all_is_counted, assert_nothing_runs, settle, sweep_in_two_days
+from support.chaos.owner import Owner
+from support.chaos.scratch import small_disk
+from support.chaos.site import Pulse, Site
+from support.servers.fleet import add_user, make_media, rows
+from support.servers.range_server import RangeServer, serve_ranges
+from support.servers.swift import require_swift
 
-from services.tokens import Tokens
+from services.accounts.token import Tokens
 
 OWNERS = 5
 IS_LONG = os.environ.get("CHAOS") == "long"

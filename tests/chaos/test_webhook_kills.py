@@ -7,12 +7,14 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from fleet import Fleet, add_user, rows, wait_for
-from receiver import Received, Receiver, receiver
+from support.api.receiver import Received, Receiver, receiver
+from support.servers.fleet import Fleet, add_user, rows, wait_for
 
 from db.connection import SERVICE, Database, user_identity
-from services import clips, events, webhooks
-from services.settings import Settings
+from services.clips import service as clips
+from services.process.settings import Settings
+from services.webhooks import event as events
+from services.webhooks import service as webhooks
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import Snuggles, run_snuggles
-from product import Product, running_product
-from swift_server import swift_server
+from support.api.command import Snuggles, run_snuggles
+from support.api.product import Product, running_product
+from support.servers.swift import swift_server
 
 from cli.embedded import postgres, valkey
 from cli.sample import write_sample

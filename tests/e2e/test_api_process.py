@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_server import PASSWORD
-from fleet import COMMAND, environment, wait_for
+from support.api.server import PASSWORD
+from support.servers.fleet import COMMAND, environment, wait_for
 
 from db.connection import SERVICE, Database
-from services.jobs import enqueue
-from services.settings import Settings
+from services.jobs.service import enqueue
+from services.process.settings import Settings
 
 
 @contextmanager

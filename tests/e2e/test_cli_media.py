@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 import pytest
-from command import COMMAND, PLAIN, Snuggles
+from support.api.command import COMMAND, PLAIN, Snuggles
 
 from cli.sample import EVENTS
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from command import Snuggles
+from support.api.command import Snuggles
 
 from cli.embedded.port import free_port
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import launch_chromium
-from media_video import BITS, BRIGHT, COLUMNS, DARK, H264, H264_B, ROWS, record
 from playwright.sync_api import sync_playwright
-from range_server import serve_ranges
+from support.api.browser import launch_chromium
+from support.media.video import BITS, BRIGHT, COLUMNS, DARK, H264, H264_B, ROWS, record
+from support.servers.range_server import serve_ranges
 
-from pipeline.cut import cut
+from pipeline.rendering.cut import cut
 
 pytestmark = pytest.mark.xdist_group("browser")
 

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from fleet import children, family, make_media, wait_for
-from processes import all_gone
-from product import END_S, Person, Product
+from support.api.product import END_S, Person, Product
+from support.servers.fleet import children, family, make_media, wait_for
+from support.servers.processes import all_gone
 
 from db.connection import SERVICE
 

@@ -7,8 +7,8 @@ from queue import Queue
 from uuid import uuid4
 
 import httpx
-from receiver import Receiver, receiver
-from stack import Stack
+from support.api.receiver import Receiver, receiver
+from support.servers.stack import Stack
 
 TRACE_ID = uuid4().hex
 TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"

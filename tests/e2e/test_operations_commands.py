@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fleet import environment
-from product import Person, Product
+from support.api.product import Person, Product
+from support.servers.fleet import environment
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

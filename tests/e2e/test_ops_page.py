@@ -9,15 +9,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from api_server import PASSWORD, listening
-from browser import DESKTOP, PHONE, Watched, launch, visiting
-from fleet import Fleet, add_user, rows, wait_for
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from psycopg.types.json import Jsonb
+from support.api.browser import DESKTOP, PHONE, Watched, launch, visiting
+from support.api.server import PASSWORD, listening
+from support.servers.fleet import Fleet, add_user, rows, wait_for
 
 from db.connection import SERVICE, Database
-from services import accounts, jobs, schedules
-from services.settings import Settings
+from services.accounts import service as accounts
+from services.jobs import schedule as schedules
+from services.jobs import service as jobs
+from services.process.settings import Settings
 
 OPERATOR, PERSON = "grace@example.com", "ada@example.com"
 DAMAGED = {

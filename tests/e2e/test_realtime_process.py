@@ -4,15 +4,16 @@ import signal
 from pathlib import Path
 
 import httpx
-from fleet import Fleet, add_ready_recording, add_user, make_media, wait_for
-from listener import Listener
+from support.api.listener import Listener
+from support.servers.fleet import Fleet, add_ready_recording, add_user, make_media, wait_for
 
 from cli.embedded.port import free_port
 from db.connection import SERVICE, Database
-from services import clips, quotas
-from services.clips import ClipStyle
-from services.settings import Settings
-from services.tokens import Tokens
+from services.accounts.token import Tokens
+from services.billing import quota as quotas
+from services.clips import service as clips
+from services.clips.service import ClipStyle
+from services.process.settings import Settings
 from storage.factory import Stores
 
 

@@ -19,8 +19,8 @@ import httpx
 import imageio_ffmpeg
 import psutil
 import pytest
-from command import COMMAND, Snuggles
-from stack import Stack, is_well
+from support.api.command import COMMAND, Snuggles
+from support.servers.stack import Stack, is_well
 
 from cli.stack.up import port_note
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import imageio_ffmpeg
 import pytest
-from command import PLAIN
-from stack import Stack
+from support.api.command import PLAIN
+from support.servers.stack import Stack
 
 README = Path(__file__).parents[2] / "README.md"
 # More than two parts of an upload.

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from api_server import Service, serving
-from databases import clone_of_template, settings_for
-from local_store import http, new_store, store
-from storage_contract import new_contract_store
-from swift_server import swift_server
-from talking_server import serve
-from webhook_worker import owner, told, worker
+from support.api.server import Service, serving
+from support.api.webhook_worker import owner, told, worker
+from support.servers.databases import clone_of_template, settings_for
+from support.servers.local_store import http, new_store, store
+from support.servers.storage_contract import new_contract_store
+from support.servers.swift import swift_server
+from support.servers.talking_server import serve
 
 from cli.embedded import postgres, valkey
 

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from api_server import PASSWORD, Person, Service
+from support.api.server import PASSWORD, Person, Service
 
 
 def key_of(person: Person, name: str = "uploader", **options: object) -> dict[str, str]:

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import msgspec
 import pytest
-from api_server import Service, serving
+from support.api.server import Service, serving
 
-from services.settings import Settings
+from services.process.settings import Settings
 
 ADD_WORKER = """
 INSERT INTO workers (id, host, pid, version, queues, slots) VALUES (gen_random_uuid(), 'here', 1, '1', %(queues)s, 1)

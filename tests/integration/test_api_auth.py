@@ -4,14 +4,14 @@ from uuid import uuid4
 
 import jwt
 import pytest
-from api_server import PASSWORD, Service
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt import PyJWK
 from jwt.algorithms import ECAlgorithm
 from msgspec.structs import replace
 from structlog.testing import capture_logs
+from support.api.server import PASSWORD, Service
 
-from services.tokens import Tokens
+from services.accounts.token import Tokens
 
 
 def login(service: Service, email: str, password: str = PASSWORD) -> int:

@@ -5,11 +5,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from api_server import Person, Service, refused
+from support.api.server import Person, Service, refused
 
 from db.connection import SERVICE
-from services import clips, lifecycle
-from services.jobs import lease_of
+from services.clips import service as clips
+from services.jobs.service import lease_of
+from services.lifecycle import outcome as lifecycle
 
 
 def ask(person: Person, recording_id: str, /, **changes: Any) -> httpx.Response:

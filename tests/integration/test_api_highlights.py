@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from api_server import Service, refused
+from support.api.server import Service, refused
 
-from pipeline.highlights import signal_names
+from pipeline.listening.detect import signal_names
 from pipeline.types import DetectOptions
-from services.highlights import LONGEST_S, SHORTEST_S, SIGNALS
+from services.recordings.highlights import LONGEST_S, SHORTEST_S, SIGNALS
 
 
 def test_timeline_has_what_a_page_draws(service: Service) -> None:

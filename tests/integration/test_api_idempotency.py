@@ -3,7 +3,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_server import Person, Service
+from support.api.server import Person, Service
 
 from db.connection import user_identity
 from services import idempotency

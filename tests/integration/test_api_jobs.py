@@ -8,13 +8,13 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
-from api_server import PASSWORD, Person, Service, listening
+from support.api.server import PASSWORD, Person, Service, listening
 
 from api.routes import jobs as job_routes
 from db.connection import SERVICE, Database
-from services import lifecycle
-from services.jobs import enqueue, lease_of
-from services.settings import Settings
+from services.jobs.service import enqueue, lease_of
+from services.lifecycle import outcome as lifecycle
+from services.process.settings import Settings
 
 
 def clip_job(service: Service, person: Person) -> dict[str, Any]:

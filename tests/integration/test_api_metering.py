@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from api_server import PASSWORD, Person, Service, serving
 from msgspec.structs import replace
+from support.api.server import PASSWORD, Person, Service, serving
 
 from cli.embedded.port import free_port
-from services.settings import Settings
+from services.process.settings import Settings
 
 ALLOWANCE = 100
 

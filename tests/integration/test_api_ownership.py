@@ -8,9 +8,9 @@ from uuid import uuid4
 import msgspec
 import psycopg
 import pytest
-from api_server import Person, Service
 from litestar import Litestar
 from litestar.routes import HTTPRoute
+from support.api.server import Person, Service
 
 from api import docs
 

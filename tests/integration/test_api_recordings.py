@@ -1,9 +1,9 @@
 from typing import Any
 
 import pytest
-from api_server import LOCAL, Service, refused
+from support.api.server import LOCAL, Service, refused
 
-from services.uploads import LEAST_PART_BYTES
+from services.recordings.upload import LEAST_PART_BYTES
 
 BODY = {"filename": "talk.mp4", "size_bytes": 1000, "content_type": "video/mp4"}
 TWO_PARTS = (b"a" * LEAST_PART_BYTES, b"b" * 10)

@@ -3,12 +3,12 @@
 import secrets
 
 import httpx
-from api_server import serving
 from msgspec.structs import replace
-from swift_server import SwiftServer
+from support.api.server import serving
+from support.servers.swift import SwiftServer
 
-from services.settings import Settings
-from services.uploads import LEAST_PART_BYTES
+from services.process.settings import Settings
+from services.recordings.upload import LEAST_PART_BYTES
 from storage.s3 import S3Store
 
 PARTS = (b"a" * LEAST_PART_BYTES, b"b" * 1000)

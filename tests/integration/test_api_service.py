@@ -6,18 +6,18 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from api_server import LOCAL, PASSWORD, Service, serving
 from litestar.testing import TestClient
 from msgspec.structs import replace
 from structlog.testing import capture_logs
+from support.api.server import LOCAL, PASSWORD, Service, serving
 
 from api import docs
 from api.app import create_app, open_deps
 from api.schemas import accounts, clips, recordings
 from cli.embedded.port import free_port
-from pipeline.highlights import signal_names
-from services import clips as clip_service
-from services.settings import Settings
+from pipeline.listening.detect import signal_names
+from services.clips import service as clip_service
+from services.process.settings import Settings
 
 JSON = {"Content-Type": "application/json"}
 

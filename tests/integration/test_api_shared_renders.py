@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from api_server import Person, Service
+from support.api.server import Person, Service
 
 from db.connection import SERVICE
-from services import clips, lifecycle, maintenance
-from services.jobs import Job, lease_of
+from services.clips import service as clips
+from services.jobs.service import Job, lease_of
+from services.lifecycle import maintenance
+from services.lifecycle import outcome as lifecycle
 
 ERROR = {
     "code": "decode_failed",

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from api_server import LOCAL, Person, Service
+from support.api.server import LOCAL, Person, Service
 
 
 def share(person: Person, clip_id: str, platform: str = "direct_link", **more: Any) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from api_server import Person, Service, serving
-from receiver import Receiver, receiver
+from support.api.receiver import Receiver, receiver
+from support.api.server import Person, Service, serving
 
-from services.settings import Settings
+from services.process.settings import Settings
 
 EVENTS = ["clip.completed", "clip.failed"]
 

@@ -12,9 +12,9 @@ import redis
 from dramatiq import Broker
 from structlog.testing import capture_logs
 
-from services.jobs import QUEUES
-from workers.broker import declare_queues, list_waiting, message, message_id, open_broker, send
-from workers.gate import Gate
+from services.jobs.service import QUEUES
+from workers.queue.broker import declare_queues, list_waiting, message, message_id, open_broker, send
+from workers.queue.slots import Gate
 
 WAIT_S = 20.0
 SLOW_POLL_MS = 30_000

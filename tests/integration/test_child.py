@@ -14,16 +14,16 @@ from uuid import uuid4
 import msgspec
 import psutil
 import pytest
-from fleet import children, family, fork_servers, make_media, media_children, wait_for
-from processes import all_gone, require_fork
+from support.servers.fleet import children, family, fork_servers, make_media, media_children, wait_for
+from support.servers.processes import all_gone, require_fork
 
 from pipeline.errors import MediaError
 from pipeline.limits import Limits
 from pipeline.types import IngestResult, IngestTask, RenderTask, Source
-from services.jobs import Job
+from services.jobs.service import Job
 from workers.attempt import Attempt, Stop, StoppedError
-from workers.child import ChildFailedError, Policy, environment, run_child
-from workers.launcher import Launcher
+from workers.children.child import ChildFailedError, Policy, environment, run_child
+from workers.children.launcher import Launcher
 
 ROOMY = Policy(wall_s=60, limits=Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**30, files=256))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

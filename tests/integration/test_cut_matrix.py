@@ -13,7 +13,7 @@ from pathlib import Path
 
 import av
 import pytest
-from media_video import (
+from support.media.video import (
     AAC,
     H264,
     H264_B,
@@ -27,10 +27,10 @@ from media_video import (
     sync_of,
 )
 
-from pipeline.cut import cut
-from pipeline.probe import probe
 from pipeline.reading import nal
-from pipeline.verify import Expectation, verify
+from pipeline.reading.probe import probe
+from pipeline.rendering.cut import cut
+from pipeline.rendering.verify import Expectation, verify
 
 FRAME_S = 1 / RATE
 ROUNDING_S = 0.0015

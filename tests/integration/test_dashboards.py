@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from api_server import Service, serving
 from prometheus_client.parser import text_string_to_metric_families
+from support.api.server import Service, serving
 
 from db.connection import SERVICE
-from services import totals
-from services.settings import Settings
+from services.operations import totals
+from services.process.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"

@@ -5,15 +5,16 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from fleet import add_user, rows
 from psycopg.rows import dict_row
+from support.servers.fleet import add_user, rows
 
 from db import dispatch as dispatch_rows
 from db import workers
 from db.connection import SERVICE, Database
-from services import jobs, lifecycle
-from services.dispatch import Dispatch
-from services.jobs import lease_of
+from services.jobs import service as jobs
+from services.jobs.dispatch import Dispatch
+from services.jobs.service import lease_of
+from services.lifecycle import outcome as lifecycle
 
 JOB_S = 10
 """Length of every job in virtual seconds."""

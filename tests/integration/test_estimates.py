@@ -5,14 +5,16 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from fleet import add_user, rows
+from support.servers.fleet import add_user, rows
 
 from db import estimates as statements
 from db.connection import SERVICE, Database, user_identity
-from services import admission, estimates, jobs
+from services.billing.quota import Tier
 from services.errors import UnavailableError
-from services.jobs import Job
-from services.quotas import Tier
+from services.jobs import estimate as estimates
+from services.jobs import service as jobs
+from services.jobs.service import Job
+from services.recordings import admission
 
 FREE = Tier(name="free", display_name="Free", features={})
 PRO = Tier(name="pro", display_name="Pro", features={})

@@ -4,10 +4,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fleet import add_user, rows
+from support.servers.fleet import add_user, rows
 
 from db.connection import SERVICE, Database
-from services import clips, highlights, maintenance, recordings
+from services.clips import service as clips
+from services.lifecycle import maintenance
+from services.recordings import highlights
+from services.recordings import service as recordings
 
 ERROR = {"code": "not_media", "message": "No media.", "remedy": "Send some.", "retryable": False, "secret_note": "x"}
 MOMENT = {

@@ -8,23 +8,24 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fleet import add_user, rows, wait_for
+from support.servers.fleet import add_user, rows, wait_for
 
 from db import dispatch
 from db.connection import SERVICE, Database, DatabaseUnavailableError, Identity, Transaction
 from pipeline import errors
 from pipeline.errors import MediaError
-from services import jobs, lifecycle
-from services.jobs import Job
+from services.jobs import service as jobs
+from services.jobs.service import Job
+from services.lifecycle import outcome as lifecycle
 from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
 from workers.attempt import Attempt
+from workers.children.launcher import Launcher
 from workers.execution import Publish, execute
-from workers.gate import Gate
-from workers.keeper import Identity as WorkerIdentity
-from workers.keeper import Keeper
-from workers.launcher import Launcher
+from workers.lease_renewer import Identity as WorkerIdentity
+from workers.lease_renewer import Keeper
 from workers.ledger import Ledger
+from workers.queue.slots import Gate
 from workers.runtime import Runtime
 from workers.scratch import Scratch, sweep
 

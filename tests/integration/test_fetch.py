@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from talking_server import Server, Talk, answer, raw
+from support.servers.talking_server import Server, Talk, answer, raw
 
 from services.errors import DomainError, InvalidFieldError, PayloadTooLargeError, UnavailableError
 from services.outbound.exchange import CHUNK_BYTES

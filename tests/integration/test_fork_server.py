@@ -7,15 +7,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import program_server
 import psutil
 import pytest
-from fleet import descendants, make_media, wait_for
-from processes import all_gone, runs
+from support.servers import program_server
+from support.servers.fleet import descendants, make_media, wait_for
+from support.servers.processes import all_gone, runs
 
-from workers.fork_client import ForkServer, ForkServerError
-from workers.launcher import can_fork_children, inherited
-from workers.process import ChildProcess
+from workers.children.fork_client import ForkServer, ForkServerError
+from workers.children.launcher import can_fork_children, inherited
+from workers.children.process import ChildProcess
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere children are executed")
 
@@ -25,7 +25,7 @@ UP_AND_SLEEP = "print('up', flush=True); " + SLEEP
 WORKER = """
 import pathlib, sys
 sys.path.insert(0, sys.argv[1])
-import program_server
+from support.servers import program_server
 from workers.fork_client import ForkServer
 server = ForkServer({}, command=program_server.COMMAND)
 program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
@@ -35,7 +35,7 @@ input()
 FIRST_PROCESS = """
 import ctypes, os, pathlib, sys, time
 sys.path.insert(0, sys.argv[1])
-import program_server
+from support.servers import program_server
 import psutil
 from workers.fork_client import ForkServer
 from workers.process import ChildProcess
@@ -181,7 +181,7 @@ def test_child_that_the_worker_forgets_is_killed(server: ForkServer, tmp_path: P
 
 def test_killed_worker_takes_server_child_and_grandchild_along() -> None:
     worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(Path(program_server.__file__).parent)], stdin=subprocess.PIPE
+        [sys.executable, "-c", WORKER, str(Path(program_server.__file__).parents[2])], stdin=subprocess.PIPE
     )
     process = psutil.Process(worker.pid)
     family: list[psutil.Process] = wait_for(
@@ -194,7 +194,7 @@ def test_killed_worker_takes_server_child_and_grandchild_along() -> None:
 
 
 def test_nothing_of_a_killed_child_stays_a_zombie_where_the_worker_is_the_first_process() -> None:
-    command = [sys.executable, "-c", FIRST_PROCESS, str(Path(program_server.__file__).parent)]
+    command = [sys.executable, "-c", FIRST_PROCESS, str(Path(program_server.__file__).parents[2])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == f"[(True, '{psutil.STATUS_SLEEPING}')]"
 

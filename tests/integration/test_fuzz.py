@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from media_video import AAC, H264, H264_B, record
+from support.media.video import AAC, H264, H264_B, record
 
-WORKER = Path(__file__).parents[1] / "fuzz_worker.py"
+WORKER = Path(__file__).parents[1] / "support" / "media" / "fuzz_worker.py"
 MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "2400"))
 SHARDS = 4
 PATIENCE_S = 30

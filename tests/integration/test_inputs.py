@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from media_video import (
+from support.media.video import (
     H264,
     H264_B,
     RATE,
@@ -23,11 +23,11 @@ from media_video import (
     sync_of,
 )
 
-from pipeline.cut import cut
 from pipeline.ingest import detect, ingest
-from pipeline.probe import probe
+from pipeline.listening.listen import Timeline
 from pipeline.progress import Meter
-from pipeline.timeline import Timeline
+from pipeline.reading.probe import probe
+from pipeline.rendering.cut import cut
 from pipeline.types import Accuracy, DetectTask, IngestTask, Source
 
 NTSC = Fraction(30000, 1001)

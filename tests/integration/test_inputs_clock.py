@@ -6,16 +6,16 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_audio import applause, mixed, speech, write_audio
-from media_video import H264, pictures_of, record, sound_of
-from range_server import serve_ranges
+from support.media.audio import applause, mixed, speech, write_audio
+from support.media.video import H264, pictures_of, record, sound_of
+from support.servers.range_server import serve_ranges
 
-from pipeline.cut import cut
 from pipeline.ingest import detect, ingest
-from pipeline.probe import probe
+from pipeline.listening.listen import Timeline, build_timeline
 from pipeline.progress import Meter
 from pipeline.reading.index import build_index
-from pipeline.timeline import Timeline, build_timeline
+from pipeline.reading.probe import probe
+from pipeline.rendering.cut import cut
 from pipeline.types import DetectOptions, DetectTask, IngestTask, Source
 
 RATE = 48_000

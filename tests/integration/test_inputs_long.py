@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_audio import applause, mixed, speech
-from media_video import run_ffmpeg, sound_of
+from support.media.audio import applause, mixed, speech
+from support.media.video import run_ffmpeg, sound_of
 
-from pipeline.cut import cut
 from pipeline.ingest import detect, ingest
-from pipeline.probe import probe
 from pipeline.progress import Meter
+from pipeline.reading.probe import probe
+from pipeline.rendering.cut import cut
 from pipeline.types import DetectOptions, DetectTask, IngestTask, Source
 
 RATE = 16_000

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_video import (
+from support.media.video import (
     AAC,
     H264,
     H264_B,
@@ -22,14 +22,14 @@ from media_video import (
     sync_of,
 )
 
-from pipeline.cut import cut
 from pipeline.errors import MediaError
 from pipeline.ingest import detect, ingest
-from pipeline.probe import probe
+from pipeline.listening.listen import Timeline
 from pipeline.progress import Meter
-from pipeline.timeline import Timeline
+from pipeline.reading.probe import probe
+from pipeline.rendering.cut import cut
+from pipeline.rendering.verify import Expectation, verify
 from pipeline.types import Accuracy, DetectTask, IngestTask, Source
-from pipeline.verify import Expectation, verify
 
 NTSC = Fraction(30000, 1001)
 ACCURACIES: tuple[Accuracy, ...] = ("exact", "encode")
@@ -324,6 +324,6 @@ def test_sound_is_asked_of_a_recording_without_any(tmp_path: Path) -> None:
 
 
 def test_numbers_are_read_back() -> None:
-    from media_video import draw
+    from support.media.video import draw
 
     assert [read_number(draw(n)) for n in (0, 1, 2, 1000, 4095)] == [0, 1, 2, 1000, 4095]

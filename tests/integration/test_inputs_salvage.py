@@ -7,21 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import run_snuggles
-from media_audio import applause, mixed, speech, write_audio
-from media_video import AAC, H264, H264_B, complaints, likeness_db, pictures_of, record, run_ffmpeg, sync_of
-from range_server import serve_ranges
+from support.api.command import run_snuggles
+from support.media.audio import applause, mixed, speech, write_audio
+from support.media.video import AAC, H264, H264_B, complaints, likeness_db, pictures_of, record, run_ffmpeg, sync_of
+from support.servers.range_server import serve_ranges
 
 from cli.clipping import inspect
-from pipeline.cut import cut
 from pipeline.errors import MediaError
 from pipeline.ingest import detect, ingest
-from pipeline.probe import probe
 from pipeline.progress import Meter
 from pipeline.reading.index import load_index
 from pipeline.reading.nal import H264_IDR
-from pipeline.reading.raw_pictures import Window, find_codec, find_pictures
-from pipeline.reading.salvage import _ticks
+from pipeline.reading.probe import probe
+from pipeline.reading.recovery.raw_pictures import Window, find_codec, find_pictures
+from pipeline.reading.recovery.recover import _ticks
+from pipeline.rendering.cut import cut
 from pipeline.types import DetectOptions, DetectTask, IngestTask, Source
 
 REPEATED = ("-g", "25", "-x264-params", "repeat-headers=1")

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import run_snuggles
-from media_video import AAC, H264, complaints, record
-from range_server import serve_ranges
+from support.api.command import run_snuggles
+from support.media.video import AAC, H264, complaints, record
+from support.servers.range_server import serve_ranges
 
-from pipeline.cut import cut
 from pipeline.errors import MediaError
 from pipeline.ingest import ingest
-from pipeline.probe import find_losses, probe
 from pipeline.progress import Meter
 from pipeline.reading.index import build_index
-from pipeline.source import open_media
+from pipeline.reading.media import open_media
+from pipeline.reading.probe import find_losses, probe
+from pipeline.rendering.cut import cut
 from pipeline.types import IngestTask, Probe, Source
 
 SECONDS = 8.0

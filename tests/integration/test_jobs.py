@@ -4,14 +4,15 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from fleet import add_user, rows
+from support.servers.fleet import add_user, rows
 
 from db import dispatch
 from db.connection import SERVICE, Database, user_identity
-from services import jobs, lifecycle
 from services.errors import ConflictError, NotFoundError
-from services.jobs import Job, LeaseLostError, Renewal, lease_of
-from services.retry import MAX_SETBACKS
+from services.jobs import service as jobs
+from services.jobs.retry import MAX_SETBACKS
+from services.jobs.service import Job, LeaseLostError, Renewal, lease_of
+from services.lifecycle import outcome as lifecycle
 
 WORKER = uuid4()
 BROKEN = {"code": "decode_failed", "message": "It is damaged.", "remedy": "", "retryable": False}

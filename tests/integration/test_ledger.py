@@ -3,12 +3,13 @@
 from uuid import UUID, uuid4
 
 import pytest
-from fleet import add_user, rows
+from support.servers.fleet import add_user, rows
 
 from db import dispatch
 from db.connection import SERVICE, Database
-from services import jobs, lifecycle
-from services.jobs import Ended, Job, LeaseLostError
+from services.jobs import service as jobs
+from services.jobs.service import Ended, Job, LeaseLostError
+from services.lifecycle import outcome as lifecycle
 from workers.ledger import Ledger
 
 WORKER = uuid4()

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from cli.embedded.port import free_port
-from services import mail
-from services.mail import MailError, SmtpMailer, deliver, open_mailer, password_reset, verification
+from services.accounts import mail
+from services.accounts.mail import MailError, SmtpMailer, deliver, open_mailer, password_reset, verification
 
 SENDER = "Big Snuggles <no-reply@example.com>"
 

@@ -4,17 +4,19 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from fleet import add_user, rows
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from support.servers.fleet import add_user, rows
 
 from db import dispatch, metrics, workers
 from db.connection import SERVICE, Database
-from services import jobs, lifecycle, totals
-from services.dispatch import DISPATCHER_LOCK
-from services.fairness import SHARES
-from services.jobs import Job, lease_of
-from services.metrics import TOP_OWNERS, SystemMetrics
+from services.jobs import service as jobs
+from services.jobs.dispatch import DISPATCHER_LOCK
+from services.jobs.fairness import SHARES
+from services.jobs.service import Job, lease_of
+from services.lifecycle import outcome as lifecycle
+from services.operations import totals
+from services.operations.metrics import TOP_OWNERS, SystemMetrics
 
 KIND = "purge_idempotency_keys"
 ERROR = {"code": "decode_failed", "message": "It cannot be read.", "retryable": False}

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from servers import start, stop
+from support.servers.launch import start, stop
 
 from cli.embedded import postgres
 from cli.embedded.port import free_port

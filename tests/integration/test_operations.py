@@ -7,15 +7,17 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from api_server import Person, Service
-from fleet import add_user
+from support.api.server import Person, Service
+from support.servers.fleet import add_user
 
 from db import operations as rows
 from db.connection import SERVICE
 from db.operations import CONDITIONS, JobFilter
-from services import jobs, lifecycle, schedules
-from services.fairness import SYSTEM
-from services.jobs import Job, lease_of
+from services.jobs import schedule as schedules
+from services.jobs import service as jobs
+from services.jobs.fairness import SYSTEM
+from services.jobs.service import Job, lease_of
+from services.lifecycle import outcome as lifecycle
 
 TOKEN = {"Authorization": "Bearer test-admin-token-that-is-long-enough-too"}
 DAMAGED = {"code": "decode_failed", "message": "The stream is damaged near the moov.", "remedy": "", "retryable": False}

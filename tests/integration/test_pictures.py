@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from recordings import look, make
+from support.media.recordings import look, make
 
 from pipeline.task import run_task
 from pipeline.types import Event, RenderTask, Source

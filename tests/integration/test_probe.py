@@ -4,10 +4,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from command import run_snuggles
-from media_video import AAC, H264, H264_B, record, run_ffmpeg
+from support.api.command import run_snuggles
+from support.media.video import AAC, H264, H264_B, record, run_ffmpeg
 
-from pipeline.probe import probe
+from pipeline.reading.probe import probe
 from pipeline.types import Source, StreamInfo
 
 TEN_BIT = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le")

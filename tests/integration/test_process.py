@@ -7,15 +7,15 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import program_server
 import psutil
 import pytest
-from fleet import wait_for
-from processes import require_fork, runs
+from support.servers import program_server
+from support.servers.fleet import wait_for
+from support.servers.processes import require_fork, runs
 
-from workers.fork_client import ForkServer
-from workers.launcher import execute
-from workers.process import LINE_BYTES, ChildProcess, LineTooLongError
+from workers.children.fork_client import ForkServer
+from workers.children.launcher import execute
+from workers.children.process import LINE_BYTES, ChildProcess, LineTooLongError
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 SLEEPER = "import subprocess, sys, time; "

@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from db.connection import SERVICE, Database
-from services import accounts, provisioning
+from services.accounts import provisioning
+from services.accounts import service as accounts
 from services.errors import InvalidFieldError, NotFoundError
 
 NOW = datetime.now(UTC)

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import pytest
-from media_video import complaints, pictures_of, record, run_ffmpeg, sync_of
-from range_server import RangeServer, serve_ranges
+from support.media.video import complaints, pictures_of, record, run_ffmpeg, sync_of
+from support.servers.range_server import RangeServer, serve_ranges
 
-from pipeline.cut import cut, extract_segment
+from pipeline.cutting.segment import extract_segment
 from pipeline.errors import MediaError
-from pipeline.probe import probe
 from pipeline.reading.index import build_index, open_indexed
+from pipeline.reading.probe import probe
 from pipeline.reading.ranges import BLOCK_BYTES, RangeReader
+from pipeline.rendering.cut import cut
 from pipeline.types import Source
 
 PIECE_S = 4

@@ -11,11 +11,11 @@ from uuid import UUID
 
 import httpx
 import pytest
-from api_server import listening
-from fleet import add_ready_recording, add_user, rows, wait_for
-from listener import Listener, close, new_client
 from msgspec import Struct
 from socketio.exceptions import ConnectionError as RefusedError
+from support.api.listener import Listener, close, new_client
+from support.api.server import listening
+from support.servers.fleet import add_ready_recording, add_user, rows, wait_for
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.sync.client import connect
 
@@ -23,10 +23,12 @@ from api import auth
 from api.auth import Asker
 from api.realtime import server as realtime
 from db.connection import SERVICE, Database
-from services import clips, events, quotas
-from services.clips import Clip, ClipStyle
-from services.settings import Settings
-from services.tokens import Tokens
+from services.accounts.token import Tokens
+from services.billing import quota as quotas
+from services.clips import service as clips
+from services.clips.service import Clip, ClipStyle
+from services.process.settings import Settings
+from services.webhooks import event as events
 from storage.factory import Stores
 
 WAIT_S = 20.0

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 import pytest
-from fleet import add_user, rows
 from structlog.testing import capture_logs
+from support.servers.fleet import add_user, rows
 
 from db import dispatch, workers
 from db.connection import SERVICE, Database, Transaction
-from services import jobs
-from workers.broker import message_id
-from workers.reconciler import INTERVAL_S, Reconciler
+from services.jobs import service as jobs
+from workers.queue.broker import message_id
+from workers.queue.reconciler import INTERVAL_S, Reconciler
 
 
 class Site:

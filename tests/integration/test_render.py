@@ -6,10 +6,21 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from recordings import flashing, frame_count, level_db, listen, look, loudness, make, numbered, pitch_hz, tone
+from support.media.recordings import (
+    flashing,
+    frame_count,
+    level_db,
+    listen,
+    look,
+    loudness,
+    make,
+    numbered,
+    pitch_hz,
+    tone,
+)
 
 from pipeline.errors import MediaError
-from pipeline.render import SHORTEST_S
+from pipeline.rendering.render import SHORTEST_S
 from pipeline.task import run_task
 from pipeline.types import Event, Output, RenderResult, RenderTask, Source
 

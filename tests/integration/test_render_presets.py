@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from recordings import Seen, frame_count, listen, look, make, numbered, tone
+from support.media.recordings import Seen, frame_count, listen, look, make, numbered, tone
 
 from pipeline.errors import MediaError
 from pipeline.rendering.ffmpeg import executable

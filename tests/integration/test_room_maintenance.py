@@ -5,10 +5,10 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from fleet import add_user, rows
+from support.servers.fleet import add_user, rows
 
 from db.connection import SERVICE, Database, user_identity
-from services import maintenance
+from services.lifecycle import maintenance
 
 OPTIONS = '[{"id": "a", "text": "yes"}, {"id": "b", "text": "no"}]'
 ADD_ROOM = """

@@ -6,11 +6,14 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from fleet import add_ready_recording, add_user, rows
+from support.servers.fleet import add_ready_recording, add_user, rows
 
 from db.connection import SERVICE, Database
-from services import jobs, lifecycle, maintenance, schedules
 from services.errors import NotFoundError
+from services.jobs import schedule as schedules
+from services.jobs import service as jobs
+from services.lifecycle import maintenance
+from services.lifecycle import outcome as lifecycle
 from storage.factory import Stores
 
 NAMES = [schedule.name for schedule in schedules.SCHEDULES]

@@ -13,18 +13,18 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from fleet import wait_for
-from media_audio import speech, write_audio
-from processes import all_gone, require_fork, runs
+from support.media.audio import speech, write_audio
+from support.servers.fleet import wait_for
+from support.servers.processes import all_gone, require_fork, runs
 
 from pipeline.errors import MediaError
 from pipeline.limits import THREADS, Limits
+from pipeline.listening.listen import Timeline, TimelineBuilder, build_timeline
 from pipeline.listening.second_process import LEAST_S, RemoteBuilder, is_worth_it
-from pipeline.timeline import Timeline, TimelineBuilder, build_timeline
 from pipeline.types import Done, IngestResult, IngestTask, Source, event_decoder
-from workers.child import Policy, environment
-from workers.launcher import Launcher
-from workers.process import ChildProcess
+from workers.children.child import Policy, environment
+from workers.children.launcher import Launcher
+from workers.children.process import ChildProcess
 
 ROOT = Path(__file__).parents[2]
 RATE = 16_000

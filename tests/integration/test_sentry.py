@@ -8,9 +8,9 @@ import sys
 from typing import Any
 
 import pytest
-from receiver import Receiver, receiver
+from support.api.receiver import Receiver, receiver
 
-from services.settings import Settings
+from services.process.settings import Settings
 
 PROGRAM = """
 import sys, threading

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from media_video import H264_B, complaints, pictures_of, record, sync_of
-from range_server import RangeServer, serve_ranges
+from support.media.video import H264_B, complaints, pictures_of, record, sync_of
+from support.servers.range_server import RangeServer, serve_ranges
 
 from cli.clipping import Analysis, Style, make_clips
-from pipeline.cut import cut
 from pipeline.errors import MediaError
-from pipeline.probe import probe
+from pipeline.reading.cache import BLOCK_BYTES, BLOCKS_A_FILE, Identity, KeptBlocks
 from pipeline.reading.index import build_index
-from pipeline.reading.kept import BLOCK_BYTES, BLOCKS_A_FILE, Identity, KeptBlocks
+from pipeline.reading.probe import probe
 from pipeline.reading.ranges import RangeReader
+from pipeline.rendering.cut import cut
 from pipeline.task import run_task
 from pipeline.types import Done, Highlight, RenderResult, RenderTask, Source, event_decoder
 

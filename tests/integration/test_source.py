@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from media_video import H264, record, run_ffmpeg
+from support.media.video import H264, record, run_ffmpeg
 
-from pipeline.cut import cut
 from pipeline.errors import MediaError
-from pipeline.probe import probe
 from pipeline.reading.index import build_index
+from pipeline.reading.probe import probe
+from pipeline.rendering.cut import cut
 
 
 def zipped() -> bytes:

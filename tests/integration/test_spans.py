@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from receiver import Receiver, receiver
+from support.api.receiver import Receiver, receiver
 
-from services import spans, tracing
-from services.settings import Settings, SettingsError
+from services.process import spans, tracing
+from services.process.settings import Settings, SettingsError
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from local_store import HOUR, KEY, files_below, folder_of
+from support.servers.local_store import HOUR, KEY, files_below, folder_of
 
 from storage.local import LocalStore
 from storage.multipart import MIN_PART_BYTES

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import runs
+from support.servers.processes import runs
 
 from cli.embedded.program import Program
 from cli.errors import BrokenEnvironmentError

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
-from recordings import make, numbered, tone
+from support.media.recordings import make, numbered, tone
 
 from pipeline.limits import Limits
 from pipeline.types import (

@@ -8,10 +8,10 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media_audio import speech, write_audio
+from support.media.audio import speech, write_audio
 
 from pipeline.errors import MediaError
-from pipeline.timeline import Timeline, build_timeline
+from pipeline.listening.listen import Timeline, build_timeline
 
 SPOKEN = speech(6.0, rate=48_000, seed=1)
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from media_video import AAC, H264, record, run_ffmpeg
-from recordings import loudness, make
+from support.media.recordings import loudness, make
+from support.media.video import AAC, H264, record, run_ffmpeg
 
 from pipeline.errors import MediaError
-from pipeline.verify import Expectation, LoudnessMissedError, verify
+from pipeline.rendering.verify import Expectation, LoudnessMissedError, verify
 
 
 @pytest.fixture(scope="module")

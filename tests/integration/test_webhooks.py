@@ -8,13 +8,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from fleet import add_user, rows
-from receiver import Receiver
-from webhook_worker import ERROR, OBJECT, Worker, add_clip, complete, expire, log_of, subscribe
+from support.api.receiver import Receiver
+from support.api.webhook_worker import ERROR, OBJECT, Worker, add_clip, complete, expire, log_of, subscribe
+from support.servers.fleet import add_user, rows
 
 from db.connection import SERVICE, Database, user_identity
-from services import clips, events, webhooks
+from services.clips import service as clips
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
+from services.webhooks import event as events
+from services.webhooks import service as webhooks
 from storage.factory import Stores
 
 

@@ -4,15 +4,17 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from fleet import rows
-from receiver import Receiver
-from webhook_worker import NOW, Worker, add_clip, attempt, complete, expire, log_of, state_of, subscribe
+from support.api.receiver import Receiver
+from support.api.webhook_worker import NOW, Worker, add_clip, attempt, complete, expire, log_of, state_of, subscribe
+from support.servers.fleet import rows
 
 from db.connection import SERVICE, Database, user_identity
-from services import deliveries, events, webhooks
-from services.deliveries import REST
 from services.errors import ConflictError
-from services.webhooks import Webhook
+from services.webhooks import delivery as deliveries
+from services.webhooks import event as events
+from services.webhooks import service as webhooks
+from services.webhooks.delivery import REST
+from services.webhooks.service import Webhook
 
 
 def test_failing_delivery_backs_off_for_a_day_and_is_given_up(database: Database, told: Receiver, owner: UUID) -> None:

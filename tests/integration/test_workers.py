@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleet import Fleet, add_recording, add_user, make_media, rows, wait_for
-from media_video import H264, pictures_of, record
+from support.media.video import H264, pictures_of, record
+from support.servers.fleet import Fleet, add_recording, add_user, make_media, rows, wait_for
 
 from db.connection import SERVICE, Database
-from services import clips, jobs, quotas
-from services.settings import Settings
+from services.billing import quota as quotas
+from services.clips import service as clips
+from services.jobs import service as jobs
+from services.process.settings import Settings
 from storage.factory import Stores
 from workers.scratch import KEPT
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from services.admission import require_disk
 from services.errors import UnavailableError
-from services.settings import Settings, load
+from services.process.settings import Settings, load
+from services.recordings.admission import require_disk
 
 MIB = 1024**2
 

@@ -10,7 +10,7 @@ import api
 import services
 from api.errors import body_of, domain_response, status_of
 from services import errors
-from services.accounts import EmailTakenError
+from services.accounts.service import EmailTakenError
 from services.errors import DomainError, InvalidFieldError, RateLimitedError, TierRequiredError
 from services.idempotency import RequestInProgressError
 

@@ -1,6 +1,6 @@
 import threading
 
-from workers.bell import Bell
+from workers.queue.notifier import Bell
 
 LONG_S = 60.0
 SHORT_S = 0.01

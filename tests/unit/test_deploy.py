@@ -10,7 +10,7 @@ import yaml
 
 from cli.main import app
 from cli.stack.parts import SETTINGS
-from services.settings import load
+from services.process.settings import load
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

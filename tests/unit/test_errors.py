@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import DECODE_FAILED, READ_FAILED, Cause, MediaError
 from pipeline.errors_table import causes, table
-from pipeline.problems import PROBLEMS
+from pipeline.reading.problems import PROBLEMS
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 

@@ -8,7 +8,7 @@ from pipeline.errors import MediaError
 from pipeline.types import Failed
 from services.errors import InvalidFieldError, NotFoundError, UnavailableError
 from storage.store import ObjectNotFoundError, StorageError
-from workers.child import ChildFailedError
+from workers.children.child import ChildFailedError
 from workers.failure import describe
 
 

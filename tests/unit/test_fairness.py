@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.fairness import SYSTEM, SYSTEM_SHARE, Fairness, Load, Share, share_of
+from services.jobs.fairness import SYSTEM, SYSTEM_SHARE, Fairness, Load, Share, share_of
 
 PLAIN = Share(weight=1, cap=100)
 HEAVY = Share(weight=4, cap=100)

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from api.schemas.clips import OptionsRequest
 from db.highlights import HighlightRow
 from db.recordings import Recording
-from services.errors import ConflictError, InvalidFieldError, NotReadyError
-from services.framing import (
+from services.billing.quota import Tier
+from services.clips.spec import (
     MAX_CLIP_FREE_S,
     MAX_CLIP_S,
     MIN_CLIP_S,
@@ -25,7 +25,7 @@ from services.framing import (
     spec_of,
     spec_of_highlight,
 )
-from services.quotas import Tier
+from services.errors import ConflictError, InvalidFieldError, NotReadyError
 
 FREE = Tier(name="free", display_name="Free", features={})
 PRO = Tier(name="pro", display_name="Pro", features={})
@@ -160,7 +160,7 @@ def test_style_that_the_recording_cannot_have_is_refused(
 
 
 def test_options_are_those_that_the_pipeline_takes() -> None:
-    from pipeline.presets import parse_options
+    from pipeline.rendering.presets import parse_options
 
     for preset, names in PRESET_OPTIONS.items():
         assert set(parse_options(preset, {}).__struct_fields__) == names
@@ -169,7 +169,7 @@ def test_options_are_those_that_the_pipeline_takes() -> None:
 
 
 def test_values_of_options_are_those_that_the_pipeline_takes() -> None:
-    from pipeline.presets import _OPTION_TYPES
+    from pipeline.rendering.presets import _OPTION_TYPES
 
     def described(kind: type) -> dict[str, Any]:
         found = msgspec.inspect.type_info(kind)

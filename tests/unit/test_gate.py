@@ -1,6 +1,6 @@
 import threading
 
-from workers.gate import Gate
+from workers.queue.slots import Gate
 
 
 def test_room_is_shared_by_all_queues() -> None:

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from media_audio import applause, mixed, rain, speech
+from support.media.audio import applause, mixed, rain, speech
 
-from pipeline.highlights import OptionsError, detect, score_curve, signal_names
-from pipeline.listening.highlights_cues import smoothed_level_db
-from pipeline.timeline import Timeline, TimelineBuilder
+from pipeline.listening.detect import OptionsError, detect, score_curve, signal_names
+from pipeline.listening.detection.cues import smoothed_level_db
+from pipeline.listening.listen import Timeline, TimelineBuilder
 from pipeline.types import DetectOptions, Highlight
 
 EVENTS = ((40.0, 6.0), (95.0, 4.0), (150.0, 5.0))

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from media_audio import applause, mixed, speech
+from support.media.audio import applause, mixed, speech
 
-from pipeline.highlights import detect
-from pipeline.listening.highlights_audience import USUAL_LAG_S, hear_audience
-from pipeline.timeline import Timeline, TimelineBuilder
+from pipeline.listening.detect import detect
+from pipeline.listening.detection.audience import USUAL_LAG_S, hear_audience
+from pipeline.listening.listen import Timeline, TimelineBuilder
 from pipeline.types import ActivityEvent, DetectOptions
 
 MOMENTS = (60.0, 140.0, 215.0, 330.0, 420.0, 515.0)

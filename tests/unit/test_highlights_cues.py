@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from pipeline.listening.detection.cues import CUES, LULLS, extract_cues
 from pipeline.listening.features import BANDS, FEATURES
-from pipeline.listening.highlights_cues import CUES, LULLS, extract_cues
-from pipeline.timeline import Timeline
+from pipeline.listening.listen import Timeline
 
 ROWS = 5_000
 """Several of the tiles in which cues are made."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from services.logging import configure
-from services.settings import Settings, load
+from services.process.logging import configure
+from services.process.settings import Settings, load
 
 ENVIRONMENT = {
     "DATABASE_URL": "postgresql://app:pw@db/snuggles",

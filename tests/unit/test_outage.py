@@ -2,7 +2,7 @@ import time
 
 from structlog.testing import capture_logs
 
-from workers.outage import Outage
+from workers.queue.outage import Outage
 
 
 def test_outage_is_one_line_at_its_beginning_and_one_at_its_end() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.plan import Copy, CutPlan, Encode, Unit, plan_cut
+from pipeline.cutting.plan import Copy, CutPlan, Encode, Unit, plan_cut
 
 STEP = 10
 

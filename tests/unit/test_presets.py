@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import MediaError
-from pipeline.presets import (
+from pipeline.rendering.presets import (
     AudiogramOptions,
     VerticalOptions,
     display_size,

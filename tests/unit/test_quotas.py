@@ -2,8 +2,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
+from services.billing.quota import Tier, end_of_month, month_of, require
 from services.errors import TierRequiredError
-from services.quotas import Tier, end_of_month, month_of, require
 
 
 @pytest.mark.parametrize(

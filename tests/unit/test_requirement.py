@@ -1,5 +1,5 @@
 import pytest
-from requirement import unavailable
+from support.servers.requirement import unavailable
 
 
 def test_missing_requirement_skips_on_a_developers_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retry import FIRST_S, LONGEST_S, MAX_SETBACKS, backoff_s
+from services.jobs.retry import FIRST_S, LONGEST_S, MAX_SETBACKS, backoff_s
 
 
 @given(st.integers(1, 200), st.floats(0, 1))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import services.settings as settings_module
 from cli.stack.folder import DataFolder, Secrets
 from cli.stack.parts import SETTINGS, draw
-from services.settings import SettingsError, load
+from services.process import settings as settings_module
+from services.process.settings import SettingsError, load
 
 SECRET = secrets.token_hex(32)
 ENOUGH = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.presets import THEMES
+from pipeline.rendering.presets import THEMES
 from pipeline.rendering.strip import (
     LEAST_HEIGHT,
     PITCH,

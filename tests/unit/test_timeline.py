@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from media_audio import applause, mixed, speech
+from support.media.audio import applause, mixed, speech
 
 from pipeline.listening.features import FEATURES
-from pipeline.timeline import Timeline, TimelineBuilder, TimelineFormatError
+from pipeline.listening.listen import Timeline, TimelineBuilder, TimelineFormatError
 from pipeline.types import Problem
 
 

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt import PyJWK
 from jwt.algorithms import ECAlgorithm
 
+from services.accounts.token import Tokens, derived_api_key, new_api_key, secret_hash
 from services.errors import UnauthenticatedError
-from services.tokens import Tokens, derived_api_key, new_api_key, secret_hash
 
 SECRET = "a secret that has more than thirty-two bytes"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.uploads import LEAST_PART_BYTES, MIB, part_size
+from services.recordings.upload import LEAST_PART_BYTES, MIB, part_size
 from storage.multipart import MAX_PUT_BYTES, MIN_PART_BYTES
 
 

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from db.estimates import Line, RunTimes
-from services.estimates import USUAL_RUN_S, jobs_before, run_s, wait_s
-from services.fairness import SHARES
+from services.jobs.estimate import USUAL_RUN_S, jobs_before, run_s, wait_s
+from services.jobs.fairness import SHARES
 
 FREE, PREMIUM = SHARES["free"], SHARES["premium"]
 

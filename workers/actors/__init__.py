@@ -5,7 +5,7 @@ from uuid import UUID
 
 import dramatiq
 
-from services.jobs import QUEUES
+from services.jobs.service import QUEUES
 from workers.actors.detect import detect
 from workers.actors.housekeeping import HOUSEKEEPING
 from workers.actors.import_url import import_url

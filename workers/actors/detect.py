@@ -7,14 +7,16 @@ import msgspec
 from db.connection import Transaction
 from db.recordings import Recording
 from pipeline.types import DetectOptions, DetectResult, DetectTask
-from services import clips, highlights, recordings
-from services.clips import ClipStyle
+from services.clips import service as clips
+from services.clips.service import ClipStyle
 from services.errors import ConflictError, QuotaExceededError
+from services.recordings import highlights
+from services.recordings import service as recordings
 from storage import keys
 from workers.actors import media
 from workers.actors.ingest import get_recording
 from workers.attempt import Attempt
-from workers.child import run_child
+from workers.children.child import run_child
 from workers.execution import Publish
 from workers.runtime import Runtime
 

@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from db.connection import SERVICE, Transaction
-from services import deliveries, maintenance
 from services.errors import ConflictError
+from services.lifecycle import maintenance
+from services.webhooks import delivery as deliveries
 from storage import keys
 from storage.store import Store
 from storage.sweep import sweep_uploads

@@ -3,7 +3,8 @@
 from typing import Any
 
 from db.connection import Transaction
-from services import jobs, recordings
+from services.jobs import service as jobs
+from services.recordings import service as recordings
 from storage.store import Store
 from workers.actors.ingest import get_recording
 from workers.attempt import Attempt

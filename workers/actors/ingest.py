@@ -8,12 +8,13 @@ import msgspec
 from db.connection import SERVICE, Transaction
 from db.recordings import Recording
 from pipeline.types import IngestResult, IngestTask
-from services import jobs, recordings
 from services.errors import NotFoundError
+from services.jobs import service as jobs
+from services.recordings import service as recordings
 from storage import keys
 from workers.actors import media
 from workers.attempt import Attempt
-from workers.child import run_child
+from workers.children.child import run_child
 from workers.execution import Publish
 from workers.runtime import Runtime
 

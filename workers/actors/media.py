@@ -7,7 +7,7 @@ from pipeline.limits import Limits, core_count
 from pipeline.types import Source
 from storage.store import Store
 from workers.attempt import Attempt
-from workers.child import Policy
+from workers.children.child import Policy
 from workers.runtime import Runtime
 from workers.scratch import named
 

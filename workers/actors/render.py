@@ -9,12 +9,13 @@ import structlog
 from db.clips import RenderSubject
 from db.connection import SERVICE, DatabaseUnavailableError, Transaction
 from pipeline.types import Output, Partial, RenderResult, RenderTask
-from services import clips, jobs
+from services.clips import service as clips
 from services.errors import ConflictError, NotFoundError
+from services.jobs import service as jobs
 from storage import keys
 from workers.actors import media
 from workers.attempt import Attempt
-from workers.child import run_child
+from workers.children.child import run_child
 from workers.execution import Publish
 from workers.runtime import Runtime
 

@@ -8,10 +8,12 @@ from uuid import UUID
 import structlog
 
 from db.connection import SERVICE
-from services import deliveries, mail, webhooks
-from services.deliveries import Outcome, Outgoing
+from services.accounts import mail
+from services.accounts.mail import MailError
 from services.errors import DomainError, UnavailableError
-from services.mail import MailError
+from services.webhooks import delivery as deliveries
+from services.webhooks import service as webhooks
+from services.webhooks.delivery import Outcome, Outgoing
 from workers.attempt import Attempt
 from workers.execution import Made, Publish, Work
 from workers.runtime import Runtime

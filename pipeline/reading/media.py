@@ -1,0 +1,302 @@
+"""Opens recordings for reading: local files and http(s) URLs, known media formats only, nothing that points elsewhere.
+
+FFmpeg gets a file object from us, no address: it can open nothing by itself (no nested protocol, no playlist entry, no
+external data reference), whatever a file says.
+"""
+
+import contextlib
+import errno
+import io
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import av
+import av.container
+import av.error
+
+from pipeline.errors import (
+    DECODE_FAILED,
+    EMPTY,
+    FORBIDDEN_FORMAT,
+    NO_INDEX,
+    NO_SPACE,
+    NOT_MEDIA,
+    OUT_OF_MEMORY,
+    READ_FAILED,
+    TRUNCATED,
+    Cause,
+    MediaError,
+)
+from pipeline.reading.isobmff import Layout, read_layout
+from pipeline.reading.packets import PacketIndex
+from pipeline.reading.prefixed import PrefixedReader
+from pipeline.reading.ranges import RangeReader
+from pipeline.reading.reader import NO_SUCH_PLACE, RangeLog, Reader
+from pipeline.reading.recovery.recover import Salvage, salvage
+from pipeline.reading.streams import is_usable
+from pipeline.types import Source
+
+BUFFER_BYTES = 128 * 1024
+"""What FFmpeg asks for at once; larger changes nothing measurable, smaller costs calls into Python."""
+SNIFF_BYTES = 4096
+AV_ERRORS: tuple[type[Exception], ...] = (av.error.FFmpegError, ValueError, LookupError, ArithmeticError)
+"""What PyAV raises on damaged media: its own errors, and Python's where a file lies about counts, ids or clocks."""
+ALLOWED_FORMATS = (
+    "mov,matroska,mpegts,mpeg,avi,flv,live_flv,ogg,wav,w64,flac,mp3,aac,ac3,eac3,dts,aiff,caf,asf,amr,au,mxf,gxf,"
+    "nut,ivf,dv,wv,tta,ape,mpc,mpc8,rm,voc,dsf,h264,hevc,m4v,mpegvideo,obu,latm,loas,truehd,mlp,oma,adp,gsm"
+)
+"""FFmpeg's demuxers for media that carries its own bytes. Not here: playlists (hls, dash, concat, sdp), image
+sequences, subtitle texts, devices, raw samples without a header."""
+_PLAYLIST = re.compile(
+    rb"\s*(#EXTM3U|ffconcat|\[playlist\]|<asx|<smil|<MPD|<SmoothStreamingMedia|RTSPtext|v=0\s*\no=|"
+    rb"(file|https?|rtsp|rtmp|concat|subfile|crypto|data|ftp|tcp|udp):|<\?xml[^>]*>\s*(<!--.*?-->\s*)*<(MPD|smil|playlist|asx))",
+    re.IGNORECASE | re.DOTALL,
+)
+_CONTAINER_OPTIONS = {"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist": ""}
+
+
+class FileReader(io.FileIO):
+    """A local file that counts what is read from it."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(os.fspath(path), "rb")
+        self.bytes_read = 0
+        self._log = RangeLog()
+        self.size_bytes = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return up to `size` bytes."""
+        try:
+            content = super().read(-1 if size is None else size) or b""
+        except OSError as exc:
+            raise MediaError(READ_FAILED, exc.strerror or str(exc)) from exc
+        self.bytes_read += len(content)
+        self._log.note(self.tell() - len(content), len(content))
+        return content
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move the position; a place that cannot be (damaged files ask for them) is answered as FFmpeg expects it."""
+        try:
+            return super().seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return NO_SUCH_PLACE
+
+    def ranges_read(self) -> list[tuple[int, int]]:
+        """Return what has been read so far, merged, in order."""
+        return self._log.merged()
+
+
+class Media:
+    """An open recording: the container for PyAV and the reader below it.
+
+    `salvage` is what made a file readable whose own index is lost; its bytes stand before the file's then.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        container: "av.container.InputContainer",
+        reader: Reader,
+        index: PacketIndex | None = None,
+        salvage: Salvage | None = None,
+    ) -> None:
+        self.source = source
+        self.container = container
+        self.reader = reader
+        self.index = index
+        self.salvage = salvage
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken from disk or network so far."""
+        return self.reader.bytes_read
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of what is read: the file, and what stands before it."""
+        return self.reader.size_bytes
+
+    @property
+    def file_bytes(self) -> int:
+        """The size of the file itself."""
+        return self.size_bytes - (len(self.salvage.beginning) if self.salvage is not None else 0)
+
+
+def as_source(source: Source | str | Path) -> Source:
+    """Return a Source for whatever names a recording."""
+    return source if isinstance(source, Source) else Source(location=os.fspath(source))
+
+
+def is_url(location: str) -> bool:
+    """Whether a location is fetched over HTTP rather than read from disk."""
+    return location.lower().startswith(("http://", "https://"))
+
+
+@contextmanager
+def open_media(source: Source | str | Path, *, index: PacketIndex | None = None) -> Iterator[Media]:
+    """Open a recording and yield it with its byte counter; closes everything after.
+
+    With its packet index, the header is not read from the source again (see `pipeline.reading.index.open_indexed`).
+
+    MediaError: EMPTY, NOT_MEDIA, FORBIDDEN_FORMAT (playlists and the like), TRUNCATED, NO_INDEX, READ_FAILED.
+    """
+    source = as_source(source)
+    reader = open_reader(source)
+    if index is not None and index.size_bytes != reader.size_bytes:
+        index = None  # of another file
+    if index is not None and isinstance(reader, RangeReader):
+        reader.know(index.header)
+    found = index.salvage if index is not None else None
+    try:
+        container = None if found is not None else _open_container(reader)
+        if container is None:
+            found = found or _salvage(reader, source)
+            reader = PrefixedReader(found.beginning, reader)
+            container = _open_salvaged(reader)
+        try:
+            yield Media(source, container, reader, index, found)
+        finally:
+            container.close()
+    finally:
+        reader.close()
+
+
+@contextmanager
+def open_container(source: Source | str | Path) -> Iterator["av.container.InputContainer"]:
+    """Open a recording and yield the PyAV container; see `open_media` for errors."""
+    with open_media(source) as media:
+        yield media.container
+
+
+def open_reader(source: Source | str | Path) -> Reader:
+    """Open the bytes of a recording; MediaError READ_FAILED or EMPTY."""
+    source = as_source(source)
+    reader: Reader
+    if is_url(source.location):
+        kept = Path(source.kept) if source.kept is not None else None
+        reader = RangeReader(source.location, size_bytes=source.size_bytes, kept=kept)
+    else:
+        reader = _open_file(source.location)
+    try:
+        is_empty = reader.size_bytes == 0
+    except BaseException:
+        reader.close()
+        raise
+    if is_empty:
+        reader.close()
+        raise MediaError(EMPTY)
+    return reader
+
+
+def _open_file(location: str) -> FileReader:
+    path = Path(location)
+    if path.exists() and not path.is_file():
+        raise MediaError(READ_FAILED, f"{path.name} is not a regular file")
+    try:
+        return FileReader(path)
+    except FileNotFoundError as exc:
+        raise MediaError(READ_FAILED, f"there is no file {path.name}") from exc
+    except (OSError, ValueError) as exc:
+        raise MediaError(READ_FAILED, f"{path.name}: {getattr(exc, 'strerror', None) or exc}") from exc
+
+
+def _refuse_nested(url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
+    raise MediaError(FORBIDDEN_FORMAT, f"it refers to {url[:80]!r}")
+
+
+def _open_container(reader: Reader) -> "av.container.InputContainer | None":
+    """Open a file; None for one whose index is missing or damaged. MediaError for what is no media at all."""
+    if _PLAYLIST.match(_head(reader)):
+        raise MediaError(FORBIDDEN_FORMAT)
+    try:
+        container = _open_with_av(reader)
+    except AV_ERRORS as exc:
+        if not read_layout(reader, reader.size_bytes).is_isobmff:
+            raise MediaError(NOT_MEDIA) from exc
+        return None
+    if any(is_usable(stream) for stream in container.streams):
+        return container
+    position = reader.tell()
+    if not read_layout(reader, reader.size_bytes).moov_is_cut:
+        reader.seek(position)
+        return container
+    container.close()
+    return None
+
+
+def _open_with_av(reader: Reader) -> "av.container.InputContainer":
+    return av.open(
+        reader,
+        mode="r",
+        container_options=_CONTAINER_OPTIONS,
+        metadata_errors="replace",
+        buffer_size=BUFFER_BYTES,
+        io_open=_refuse_nested,
+    )
+
+
+def _salvage(reader: Reader, source: Source) -> Salvage:
+    """Return what makes a file readable: what is stored with the source, or what a search in it finds."""
+    if source.index is not None:
+        with contextlib.suppress(ValueError):
+            stored = PacketIndex.load(Path(source.index))
+            if stored.salvage is not None and stored.size_bytes == reader.size_bytes:
+                return stored.salvage
+    layout = read_layout(reader, reader.size_bytes)
+    try:
+        return salvage(reader, layout)
+    except MediaError as exc:
+        if exc.cause is not NO_INDEX:
+            raise
+        raise _why_unreadable(layout, exc) from exc
+
+
+def _open_salvaged(reader: Reader) -> "av.container.InputContainer":
+    reader.seek(0)
+    try:
+        return _open_with_av(reader)
+    except AV_ERRORS as exc:
+        raise MediaError(NO_INDEX, "what was found in its data cannot be decoded") from exc
+
+
+def _head(reader: Reader) -> bytes:
+    head = reader.read(SNIFF_BYTES)
+    reader.seek(0)
+    return head.removeprefix(b"\xef\xbb\xbf")
+
+
+def _why_unreadable(layout: Layout, why: MediaError) -> MediaError:
+    """Say why a file could not be opened, from its outer structure and from why it cannot be salvaged."""
+    has_data = any(kind == "mdat" for kind, _, _ in layout.boxes)
+    if layout.has_moov and not layout.missing_bytes:
+        return MediaError(NOT_MEDIA, "its index (moov) is damaged")
+    if layout.missing_bytes and (layout.has_moov or not has_data):
+        announced = layout.size_bytes + layout.missing_bytes
+        return MediaError(TRUNCATED, f"{layout.size_bytes} of {announced} bytes are here")
+    return why
+
+
+_CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
+    (av.error.MemoryError, OUT_OF_MEMORY),
+    (MemoryError, OUT_OF_MEMORY),
+)
+_NO_SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def as_media_error(
+    exc: BaseException, otherwise: Cause = DECODE_FAILED, *, stream: int | None = None, time_s: float | None = None
+) -> MediaError:
+    """Wrap what PyAV raised while reading, decoding or writing; `otherwise` is the cause unless more is known."""
+    if isinstance(exc, MediaError):
+        return exc
+    for kind, cause in _CAUSES:
+        if isinstance(exc, kind):
+            return MediaError(cause, stream=stream, time_s=time_s)
+    if getattr(exc, "errno", None) in _NO_SPACE_ERRNOS:
+        return MediaError(NO_SPACE)
+    detail = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+    return MediaError(otherwise, detail, stream=stream, time_s=time_s)

@@ -1,0 +1,1 @@
+"""Recovery of MP4 and MOV files whose index is lost."""

@@ -1,0 +1,391 @@
+"""Renders a clip: cuts or encodes each format, checks every file, and makes the pictures that go with it."""
+
+import shutil
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import (
+    BAD_OPTION,
+    ENCODE_FAILED,
+    TOO_LARGE,
+    TOO_SHORT,
+    UNSUPPORTED_OUTPUT,
+    VERIFY_FAILED,
+    MediaError,
+)
+from pipeline.progress import Emit, Meter, split
+from pipeline.reading.probe import probe
+from pipeline.rendering import audiogram, describe, encode, graph, loudness, presets, subtitle, thumbnail
+from pipeline.rendering.cut import cut
+from pipeline.rendering.ffmpeg import FONTS_CONF
+from pipeline.rendering.graph import Look
+from pipeline.rendering.material import Material, Segment, fetch, look_at
+from pipeline.rendering.motion import Move
+from pipeline.rendering.strip import Strip, write_strip
+from pipeline.rendering.verify import Expectation, LoudnessMissedError, verify
+from pipeline.rendering.watcher import Watcher, is_plain
+from pipeline.types import Accuracy, Format, Output, Partial, Problem, RenderResult, RenderTask, Source
+
+SEGMENT = "segment"
+SCRIPT = "text.ass"
+PATH = "window.cmd"
+STRIP = "strip.yuv"
+EARLY = "early.mp4"
+EARLY_SLACK_S = 0.5
+THUMBNAIL, PREVIEW, STORYBOARD = "thumbnail.jpg", "preview.webp", "storyboard.jpg"
+NAMES: dict[Format, str] = {"mp4": "clip.mp4", "webm": "clip.webm", "mp3": "clip.mp3"}
+EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
+"""What every browser's H.264 decoder shows; 10 bit and 4:4:4 stay black in most."""
+KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
+"""Sound that a cut would keep in an MP4, which not every player of MP4 decodes; other codecs it makes AAC of."""
+ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE})
+"""What can be wrong with a copy and right with an encoded clip (of a lower bit rate, in the last case)."""
+SHORTEST_S = 0.05
+"""One picture or two at usual rates. Less is not enough for LAME, which calls it a lack of memory."""
+MIN_LUFS, MAX_LUFS = -40.0, -9.0
+"""Outside of this range a target is a slip of the pen: broadcast asks for -24 to -23, platforms for -19 to -14."""
+LEFTOVERS = (SCRIPT, PATH, STRIP, FONTS_CONF)
+COST: dict[Format, float] = {"mp4": 3.0, "webm": 8.0, "mp3": 0.3}
+"""How long the formats take beside each other, for an honest progress bar."""
+
+
+def render(task: RenderTask, scratch: Path, meter: Meter, emit: Emit) -> RenderResult:
+    """Make what a RenderTask asks for in `scratch`; every file listed in the result has been decoded and found good.
+
+    MediaError for times outside the recording, options that make no sense, outputs that this recording cannot give, and
+    files that cannot be read or encoded.
+    """
+    try:
+        return _Rendering(task, scratch, meter, emit).run()
+    finally:
+        for path in [*(scratch / name for name in LEFTOVERS), *scratch.glob(f"{SEGMENT}.*")]:
+            path.unlink(missing_ok=True)
+        shutil.rmtree(scratch / subtitle.FONT_CACHE, ignore_errors=True)
+
+
+class _Rendering:
+    """The state of one task: what is known of the source, what has been made, what is worth telling."""
+
+    def __init__(self, task: RenderTask, scratch: Path, meter: Meter, emit: Emit) -> None:
+        self.task = task
+        self.scratch = scratch
+        self.meter = meter
+        self.emit = emit
+        self.options = presets.parse_options(task.preset, task.options)
+        self.formats = list(dict.fromkeys(task.formats))
+        self.cues = subtitle.parse(self.options.subtitles) if self.options.subtitles else []
+        self.notes: list[Problem] = []
+        self.outputs: list[Output] = []
+        self.accuracy: Accuracy = "encode"
+        self._moves: list[Move] | None = None
+        self._level: loudness.Level | None = None
+        self._strip: Strip | None = None
+        self._watcher: Watcher | None = None
+        self._picture_part: Callable[[graph.Part], Any] | None = None
+
+    def run(self) -> RenderResult:
+        self.segment = self._fetch(self.meter.stage("fetch", 0.0, 0.1))
+        self.material = self.segment.material
+        self._refuse_impossible()
+        if self.material.video is None and not self._draws_audiogram():
+            self._draw_waveform()
+        rest = self.formats
+        if self._may_copy():
+            rest = [kind for kind in rest if kind != "mp4" or not self._copy()]
+        if rest:
+            self._find_level()
+            self._encode(rest, self.meter.stage("encode", 0.3, 0.9))
+        self._draw(self.meter.stage("pictures", 0.9, 1.0))
+        return RenderResult(
+            outputs=self.outputs, bytes_read=self.segment.bytes_read, accuracy=self.accuracy, notes=self.notes
+        )
+
+    def _draws_audiogram(self) -> bool:
+        return self.task.preset == "audiogram" and bool({"mp4", "webm"} & set(self.formats))
+
+    def _may_copy(self) -> bool:
+        """Whether an MP4 may be made of the recording's own packets: nothing is changed, and every browser plays it."""
+        if "mp4" not in self.formats or self.task.preset != "original" or self.material.video is None:
+            return False
+        options = self.options
+        if not self.segment.is_faithful:
+            return False
+        if self.task.loudness is not None or self.cues or options.fade_in_s or options.fade_out_s:
+            return False
+        if options.keep_codec:
+            return True
+        video, audio = self.material.video, self.material.audio
+        plays = video.codec == "h264" and video.pix_fmt in EVERYWHERE and not video.is_interlaced
+        return plays and (audio is None or audio.codec not in KEPT_BY_MP4)
+
+    def _copy(self) -> bool:
+        """Make the MP4 by copying, an early version first; False to encode it.
+
+        A `fast` clip is shown early too: it plays at once, while the check decodes it to its end.
+        """
+        task, name = self.task, NAMES["mp4"]
+        self._show_early(self.meter.stage("preview", 0.03, 0.08))
+        if task.accuracy == "encode":
+            return False
+        try:
+            report = cut(
+                Source(location=str(self.segment.path), kept=task.source.kept),
+                start_s=self.segment.start_s,
+                end_s=self.segment.end_s,
+                out=self.scratch / name,
+                accuracy=task.accuracy,
+                on_progress=self.meter.stage("cut", 0.08, 0.25),
+            )
+            copied_s, encoded_s = report.copied_s, report.encoded_s
+            self._list("mp4", name, duration_s=report.end_s - report.start_s, copied_s=copied_s, encoded_s=encoded_s)
+        except MediaError as exc:
+            if exc.cause not in ENCODING_HELPS:
+                raise
+            why = f"The recording's own packets did not make a good file: {exc.detail or exc.cause.meaning}."
+            self._note("copy_failed", f"{why} So it was encoded.")
+            return False
+        self.notes += report.notes
+        self.accuracy = report.accuracy
+        return True
+
+    def _show_early(self, report: Callable[[float], None]) -> None:
+        """Hand out a copy cut at keyframes, which plays while the clip is being made; never a reason to fail."""
+        try:
+            done = cut(
+                self.segment.path,
+                start_s=self.segment.start_s,
+                end_s=self.segment.end_s,
+                out=self.scratch / EARLY,
+                accuracy="fast",
+                on_progress=report,
+            )
+            if done.accuracy != "fast":
+                return
+            planned_s = done.end_s - done.start_s
+            output = self._described("mp4", EARLY, duration_s=planned_s, copied_s=done.copied_s, encoded_s=0.0)
+            # Decoding it all would cost the seconds that an early version is there to save: its length and first
+            # pictures were looked at, its packets are the recording's own, and the checked clip replaces it.
+            length_s = probe(self.scratch / EARLY).duration_s
+        except MediaError:
+            return
+        if output.size_bytes <= self.task.max_bytes and abs(length_s - planned_s) < EARLY_SLACK_S:
+            self.emit(Partial(outputs=[output]))
+
+    def _refuse_impossible(self) -> None:
+        """Say what this recording cannot give, before any work is done."""
+        length_s = self.material.duration_s
+        if length_s < SHORTEST_S:
+            raise MediaError(TOO_SHORT, f"{length_s:.3f} s, and {SHORTEST_S:g} s is the least")
+        pictures = [kind for kind in self.formats if kind != "mp3"]
+        if self.segment.probe.audio is None and "mp3" in self.formats:
+            raise MediaError(UNSUPPORTED_OUTPUT, "an MP3 needs sound, and there is none in this stretch")
+        if self.segment.probe.audio is None and self.task.preset == "audiogram":
+            raise MediaError(UNSUPPORTED_OUTPUT, "an audiogram needs sound, and there is none in this stretch")
+        if self.segment.probe.video is None and pictures and self.task.preset in {"720p", "vertical", "square"}:
+            raise MediaError(
+                UNSUPPORTED_OUTPUT, f"preset `{self.task.preset}` needs a picture; use `audiogram` for sound alone"
+            )
+
+    def _fetch(self, report: Callable[[float], None]) -> Segment:
+        """Copy the packets of the clip into the scratch folder: all that follows works on that copy."""
+        task = self.task
+        return fetch(
+            task.source, out=self.scratch / SEGMENT, start_s=task.start_s, end_s=task.end_s, on_progress=report
+        )
+
+    def _find_level(self) -> None:
+        """Measure the sound and decide the filters that bring it to the loudness asked for."""
+        target = self.task.loudness
+        if target is None or self.material.audio is None:
+            return
+        if not MIN_LUFS <= target <= MAX_LUFS:
+            raise MediaError(BAD_OPTION, f"loudness must be between {MIN_LUFS:g} and {MAX_LUFS:g} LUFS")
+        self._level = loudness.level(self.scratch, self.material, self.options, target)
+        if self._level is None:
+            self._note("silence", "The clip is silent: its level was left alone.")
+
+    def _encode(self, formats: list[Format], report: Callable[[float], None]) -> None:
+        reports = split(report, [COST[kind] for kind in formats])
+        for kind, part in zip(formats, reports, strict=True):
+            try:
+                self._encode_one(kind, self._level, part)
+            except LoudnessMissedError as missed:
+                self._correct(kind, missed, part)
+
+    def _encode_one(self, kind: Format, level: loudness.Level | None, report: Callable[[float], None]) -> None:
+        """Encode a format and check it, its level too."""
+        name, length_s = NAMES[kind], self.material.duration_s
+        stream = self._stream(kind, level)
+        encode.encode(kind, stream, out=self.scratch / name, max_bytes=self.task.max_bytes, report=report)
+        self._list(kind, name, duration_s=length_s, encoded_s=length_s, level=level)
+
+    def _correct(self, kind: Format, missed: LoudnessMissedError, report: Callable[[float], None]) -> None:
+        """Encode once more with what the encoder took from the level given back; a clip still off says so."""
+        level = self._level.corrected(missed.found) if self._level is not None else None
+        try:
+            if level is not None:
+                self._encode_one(kind, level, report)
+                return
+        except LoudnessMissedError as again:
+            missed = again
+        self._note("loudness_missed", f"The {kind.upper()} is not as loud as was asked: {missed.detail}.")
+        length_s = self.material.duration_s
+        self._list(kind, NAMES[kind], duration_s=length_s, encoded_s=length_s)
+
+    def _stream(self, kind: Format, level: loudness.Level | None) -> encode.Stream:
+        """Put together the chains for one format."""
+        material = self.material
+        node = graph.source(material)
+        filters = [] if level is None else [*level.filters, *(loudness.LAME_FILTERS if kind == "mp3" else ())]
+        sound = graph.audio(node, material, self.options, level=filters) if material.audio else None
+        picture: Any = None
+        self._picture_part = None
+        if kind != "mp3":
+            sound, picture = self._with_picture(node, sound)
+        return encode.Stream(
+            video=picture,
+            audio=sound,
+            duration_s=material.duration_s,
+            channels=material.audio.channels or 2 if material.audio else 2,
+            clock=material.clock,
+            is_even=material.is_even,
+            is_drawn=self.task.preset == "audiogram" or material.video is None,
+            title=self.task.title,
+            picture_part=self._picture_part,
+        )
+
+    def _with_picture(self, node: Any, sound: Any) -> tuple[Any, Any]:
+        """Return the sound and the picture of this preset."""
+        material = self.material
+        if self.task.preset == "audiogram":
+            size = audiogram.frame_size(self.options)
+            script = self._write_text(size, titled=True)
+            frame = presets.Picture(width=size[0], height=size[1])
+            look = Look(picture=frame, options=self.options, subtitles=script, is_captioned=bool(self.cues))
+            return sound, audiogram.video(material, look, size=size, strip=self._draw_strip(sound, size))
+        if material.video is None:
+            return sound, audiogram.still_video(THUMBNAIL, material.duration_s)
+        picture = presets.picture_for(self.task.preset, self.options, material.video)
+        captions = self._write_text((picture.width, picture.height), titled=False) if self.cues else None
+        path = self._follow(picture)
+        look = Look(picture=picture, options=self.options, subtitles=captions, path=path)
+        if material.is_even:
+            self._picture_part = partial(graph.video_part, material, look)
+        return sound, graph.video(node, material, look)
+
+    def _draw_strip(self, sound: Any, size: tuple[int, int]) -> Strip:
+        """Draw the waveform of an audiogram, once for all formats."""
+        if self._strip is None:
+            wave, theme = audiogram.strip_size(size), audiogram.theme_for(self.options)
+            self._strip = write_strip(sound, self.scratch, STRIP, size=wave, theme=theme)
+        return self._strip
+
+    def _follow(self, picture: presets.Picture) -> str | None:
+        """Write the path of the crop window, once; None where it stays in the middle."""
+        if picture.mode != "crop" or getattr(self.options, "follow", "centre") != "motion":
+            return None
+        from pipeline.rendering import motion
+
+        material = self.material
+        if self._moves is None:
+            self._moves = motion.follow(self.scratch, material, picture)
+        if not self._moves or material.video is None:
+            return None
+        motion.write_commands(self.scratch / PATH, self._moves, picture, presets.display_size(material.video))
+        return PATH
+
+    def _write_text(self, size: tuple[int, int], *, titled: bool) -> str:
+        by_s = -self.task.start_s if self.options.subtitles_origin == "recording" else 0.0
+        cues = subtitle.shift(self.cues, by_s, self.material.duration_s)
+        style = audiogram.text_style(self.options, size) if titled else subtitle.Style(width=size[0], height=size[1])
+        title = self.task.title if titled else ""
+        subtitle.write_ass(self.scratch / SCRIPT, style, cues, title=title, duration_s=self.material.duration_s)
+        return SCRIPT
+
+    def _draw_waveform(self) -> None:
+        """Without moving images the waveform is the thumbnail, and the picture of a video that must have one."""
+        width, height = audiogram.write_waveform_picture(self.scratch, self.material, THUMBNAIL)
+        self._list_picture(THUMBNAIL, width, height)
+        if self.task.preset == "original" and {"mp4", "webm"} & set(self.formats):
+            self._note("still_picture", "There are no moving images: the video shows the waveform as a still picture.")
+
+    def _draw(self, report: Callable[[float], None]) -> None:
+        """Make thumbnail, preview and storyboard from what the clip shows."""
+        if self.material.video is None and not self._draws_audiogram():
+            return  # nothing moves
+        reports = split(report, [1.0, 2.0, 3.0])
+        if self._watcher is not None:
+            self._list_picture(THUMBNAIL, *self._watcher.write_thumbnail(self.scratch / THUMBNAIL))
+            reports[0](1.0)
+            self._list_preview(*self._watcher.write_preview(self.scratch / PREVIEW))
+        else:
+            shown = self._shown()
+            at = thumbnail.telling_time(self.scratch, shown)
+            self._list_picture(THUMBNAIL, *thumbnail.write_thumbnail(self.scratch, shown, at, THUMBNAIL))
+            reports[0](1.0)
+            self._list_preview(*thumbnail.write_preview(self.scratch, shown, at, PREVIEW))
+        reports[1](1.0)
+        if self.options.storyboard:
+            self._list_picture(STORYBOARD, *thumbnail.write_storyboard(self.scratch, self._shown(), STORYBOARD))
+        reports[2](1.0)
+
+    def _shown(self) -> Material:
+        """Return the finished video, or the source where only sound was made of it."""
+        made = next((o for o in self.outputs if o.format in {"mp4", "webm"}), None)
+        if made is None:
+            return self.material
+        found = probe(self.scratch / made.path)
+        start = Fraction(found.start_s)
+        video = found.stream(found.video) if found.video is not None else None
+        end = start + Fraction(found.duration_s).limit_denominator(1_000_000)
+        return look_at(self.scratch, made.path, start=start, end=end, streams=(video, None))
+
+    def _list(  # noqa: PLR0913 - keyword-only
+        self,
+        kind: Format,
+        name: str,
+        *,
+        duration_s: float,
+        copied_s: float = 0.0,
+        encoded_s: float = 0.0,
+        level: loudness.Level | None = None,
+    ) -> None:
+        """Decode a finished file, compare it with what was planned, and add it to the outputs."""
+        expected = Expectation(
+            duration_s=duration_s,
+            video=kind != "mp3",
+            max_bytes=self.task.max_bytes,
+            lufs=level.target_lufs if level is not None else None,
+            max_true_peak_db=loudness.MAX_TRUE_PEAK_DB if level is not None else None,
+        )
+        watcher = self._watcher_for(kind, duration_s, is_copied=copied_s > 0)
+        report = verify(self.scratch / name, expected, watch=watcher.take if watcher is not None else None)
+        if watcher is not None and watcher.has_seen:
+            self._watcher = watcher
+        self.outputs.append(
+            self._described(kind, name, duration_s=report.duration_s, copied_s=copied_s, encoded_s=encoded_s)
+        )
+
+    def _watcher_for(self, kind: Format, duration_s: float, *, is_copied: bool) -> Watcher | None:
+        """Return who makes the pictures from this check; None where another does, or they need turning and the like."""
+        if kind == "mp3" or self._watcher is not None:
+            return None
+        video = self.material.video
+        if is_copied and video is not None and not is_plain(video):
+            return None
+        return Watcher(duration_s)
+
+    def _described(self, kind: Format, name: str, *, duration_s: float, copied_s: float, encoded_s: float) -> Output:
+        return describe.clip(self.scratch, name, kind, duration_s=duration_s, copied_s=copied_s, encoded_s=encoded_s)
+
+    def _list_picture(self, name: str, width: int, height: int) -> None:
+        self.outputs.append(describe.still(self.scratch, name, width, height))
+
+    def _list_preview(self, width: int, height: int, duration_s: float) -> None:
+        self.outputs.append(describe.preview(self.scratch, PREVIEW, width, height, duration_s))
+
+    def _note(self, code: str, message: str) -> None:
+        self.notes.append(Problem(code=code, message=message))

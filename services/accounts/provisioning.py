@@ -1,0 +1,40 @@
+"""Accounts that an operator makes: no mail to confirm, any tier, perhaps an operator's rights."""
+
+import secrets
+from datetime import datetime
+from uuid import UUID
+
+from db import accounts as account_rows
+from db import provisioning as rows
+from db.connection import Transaction
+from services.accounts import service as accounts
+from services.accounts.service import Account
+from services.errors import InvalidFieldError, NotFoundError
+
+
+def create_user(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction, *, email: str, password: str | None, tier: str, is_admin: bool, now: datetime
+) -> Account:
+    """Make an account whose address counts as confirmed (service transaction).
+
+    Without a password nobody can log in with one until it is reset by mail; tokens can be made for it all the same.
+    InvalidFieldError for an address, password or tier that cannot be one, EmailTakenError for an address in use.
+    """
+    tiers = rows.list_tiers(tx)
+    if tier not in tiers:
+        raise InvalidFieldError("tier", f"There is no tier {tier!r}; choose one of {', '.join(tiers)}.")
+    secret = password if password is not None else secrets.token_urlsafe()
+    user_id = accounts.signup(tx, email=email, password=secret, display_name="", now=now).account.id
+    account_rows.update_email_verified(tx, user_id=user_id)
+    rows.grant_tier(tx, user_id=user_id, tier=tier)
+    if is_admin:
+        rows.update_admin(tx, user_id=user_id, is_admin=True)
+    return accounts.get(tx, user_id=user_id)
+
+
+def find_user_id(tx: Transaction, *, email: str) -> UUID:
+    """Return whose address this is (service transaction); NotFoundError when nobody's."""
+    found = account_rows.find_credentials(tx, email=accounts.clean_email(email))
+    if found is None:
+        raise NotFoundError(f"There is no account with the address {email}; make one with `snuggles user create`.")
+    return found[0]

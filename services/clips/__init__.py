@@ -1,0 +1,1 @@
+"""Clips, their specifications, renders, share links and downloads."""

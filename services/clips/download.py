@@ -1,0 +1,34 @@
+"""Addresses of a clip's files: signed, short-lived, with a name that a person recognises."""
+
+from typing import Any
+
+from db.clips import Clip
+from services.clips import service as clips
+from storage.keys import download_name
+from storage.store import Store
+
+DOWNLOAD_URL_S = 3600  # long enough for a slow line to begin and to resume
+# A visitor may pause a video over lunch and go on; each seek is a new request to the same address.
+PLAYBACK_URL_S = 6 * 3600
+EXTENSIONS = {"mp4": ".mp4", "webm": ".webm", "mp3": ".mp3", "jpeg": ".jpg", "webp": ".webp"}
+
+
+def signed_url(clip: Clip, store: Store, *, wanted: str | None) -> str:
+    """Return where to download a clip in a format; NotFoundError says why it cannot be."""
+    name, stored = clips.find_object(clip, wanted)
+    return download_url(stored, store, title=clip.title, name=name)
+
+
+def download_url(stored: dict[str, Any], store: Store, *, title: str, name: str) -> str:
+    """Return an address that saves an object under the clip's title."""
+    filename = download_name(title, extension=EXTENSIONS[name], fallback="clip")
+    return store.presign_get(
+        stored["key"], expires_s=DOWNLOAD_URL_S, filename=filename, content_type=stored["content_type"]
+    )
+
+
+def playback_url(stored: dict[str, Any], store: Store, *, public_base_url: str | None) -> str:
+    """Return an address that plays an object in a page: on the CDN where there is one, else signed."""
+    if public_base_url:
+        return f"{public_base_url.rstrip('/')}/{stored['key']}"
+    return store.presign_get(stored["key"], expires_s=PLAYBACK_URL_S, content_type=stored["content_type"])

@@ -1,0 +1,374 @@
+"""Clips: asked for, queued, made, kept for a while. And what workers write to them."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from db import clips as rows
+from db import renders as render_rows
+from db.clips import Clip, ClipSpec, ClipStep, RenderSubject
+from db.connection import Transaction, as_service
+from db.recordings import Recording
+from services import naming
+from services.billing import quota as quotas
+from services.billing.quota import Tier
+from services.clips import render as renders
+from services.clips import spec as framing
+from services.clips.spec import ClipStyle
+from services.errors import ConflictError, NotFoundError, QuotaExceededError
+from services.jobs import service as jobs
+from services.jobs.service import Job
+from services.paging import Page, TimeCursor, page_of
+from services.recordings import highlights
+from services.recordings import service as recordings
+from services.webhooks import event as events
+
+__all__ = ["Clip", "ClipSpec", "ClipStep", "ClipStyle", "GeneratedClips", "RenderSubject"]
+
+KEEP_DAYS = 30
+DEFAULT_TOP = 10  # clips of one auto-generate that names no number
+OPEN_STATES = ("queued", "processing")
+RETRY_STATES = ("failed", "cancelled", "expired")
+
+
+class GeneratedClips(Struct, frozen=True, kw_only=True):
+    """Clips that were made from highlights, their jobs, and how many the allowance had no room for."""
+
+    clips: list[Clip]
+    jobs: list[Job]
+    skipped: int = 0
+
+
+class ClipProgress(Struct, frozen=True, kw_only=True):
+    """How far a clip is: progress in percent, eta in seconds when known."""
+
+    clip: Clip
+    progress: float
+    stage: str | None
+    eta_s: float | None
+
+
+def create(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    tier: Tier,
+    recording_id: UUID,
+    start_s: float,
+    end_s: float,
+    style: ClipStyle | None = None,
+    title: str | None = None,
+    description: str = "",
+    highlight_id: UUID | None = None,
+    trace_id: str | None = None,
+) -> tuple[Clip, Job]:
+    """Accept a clip: a row, its render job, and a part of the month's allowance, together or not at all.
+
+    The same clip asked for again has the first one's job, and is completed at once when that has succeeded.
+
+    InvalidFieldError names what is wrong with the request; NotFoundError, ConflictError for the recording;
+    QuotaExceededError.
+    """
+    recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
+    duration_s = framing.require_probed(recording)
+    end_s = framing.check_times(start_s, end_s, duration_s=duration_s, tier=tier)
+    if highlight_id is not None:
+        highlights.get(tx, user_id=user_id, recording_id=recording_id, highlight_id=highlight_id)
+    spec = framing.spec_of(recording, style or ClipStyle(), start_s=start_s, end_s=end_s)
+    spec = replace(
+        spec,
+        title=naming.clean_title(title) if title and title.strip() else recording.title,
+        description=description,
+        highlight_id=highlight_id,
+    )
+    return _queue(tx, recording, spec, tier=tier, trace_id=trace_id)
+
+
+def auto_generate(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    tier: Tier,
+    recording_id: UUID,
+    sensitivity: float | None,
+    top: int | None,
+    style: ClipStyle,
+    trace_id: str | None = None,
+) -> GeneratedClips | Job:
+    """Make a clip of each highlight: at once where the recording is scored already, else by a detection job."""
+    recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
+    highlights.require_listened(recording)
+    # What cannot be made is refused before anything is queued.
+    framing.require_room(recording)
+    framing.spec_of(recording, style, start_s=0, end_s=framing.MIN_CLIP_S)
+    if recording.curve_key is None:
+        return jobs.enqueue(
+            tx,
+            kind="detect",
+            user_id=user_id,
+            recording_id=recording_id,
+            payload={"options": {}, "store": True, "auto_clips": _auto_payload(sensitivity, top, style)},
+            trace_id=trace_id,
+        )
+    return create_from_highlights(
+        tx,
+        user_id=user_id,
+        recording_id=recording_id,
+        sensitivity=sensitivity,
+        top=top,
+        style=style,
+        tier=tier,
+        trace_id=trace_id,
+    )
+
+
+def create_from_highlights(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    recording_id: UUID,
+    sensitivity: float | None = None,
+    top: int | None = None,
+    style: ClipStyle | None = None,
+    tier: Tier | None = None,
+    trace_id: str | None = None,
+) -> GeneratedClips:
+    """Make clips of the stored highlights, best first, as far as the allowance reaches.
+
+    QuotaExceededError when it does not reach for one.
+    """
+    recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
+    tier = tier or quotas.tier_of(tx, user_id=user_id)
+    picked = highlights.list_highlights(
+        tx, user_id=user_id, recording_id=recording_id, sensitivity=sensitivity, top=top or DEFAULT_TOP
+    )
+    made: list[tuple[Clip, Job]] = []
+    for number, highlight in enumerate(picked.items, start=1):
+        spec = framing.spec_of_highlight(recording, style or ClipStyle(), highlight, number=number, tier=tier)
+        try:
+            with tx.transaction():  # a clip that the allowance has no room for leaves nothing behind
+                made.append(_queue(tx, recording, spec, tier=tier, trace_id=trace_id))
+        except QuotaExceededError:
+            if not made:
+                raise
+            break
+    return GeneratedClips(
+        clips=[clip for clip, _ in made],
+        jobs=[job for _, job in made],
+        skipped=len(picked.items) - len(made),
+    )
+
+
+def get(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip:
+    """Return a clip; NotFoundError when there is none of that id, or it is another's."""
+    return _found(rows.find_clip(tx, user_id=user_id, clip_id=clip_id))
+
+
+def list_clips(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    limit: int,
+    cursor: TimeCursor | None = None,
+    status: str | None = None,
+    recording_id: UUID | None = None,
+    q: str | None = None,
+) -> Page[Clip]:
+    """List clips newest first; `q` is a part of title or description in any case."""
+    found = rows.list_clips(
+        tx, user_id=user_id, limit=limit + 1, before=cursor, status=status, recording_id=recording_id, q=q
+    )
+    return page_of(found, limit, [(row.created_at, row.id) for row in found])
+
+
+def describe(tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None, description: str | None) -> Clip:
+    """Change title and description where given."""
+    if title is not None:
+        title = naming.clean_title(title)
+    clip = _found(rows.update_text(tx, user_id=user_id, clip_id=clip_id, title=title, description=description))
+    if title is not None:
+        renders.retitle(tx, clip)
+    return clip
+
+
+def progress(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> ClipProgress:
+    """Say how far a clip is, from its own state and its job's."""
+    clip = get(tx, user_id=user_id, clip_id=clip_id)
+    if clip.status == "completed":
+        return ClipProgress(clip=clip, progress=100, stage=None, eta_s=0)
+    job = jobs.get(tx, user_id=user_id, job_id=clip.job_id) if clip.job_id else None
+    if job is None or clip.status not in OPEN_STATES:
+        return ClipProgress(clip=clip, progress=job.progress if job else 0, stage=None, eta_s=None)
+    return ClipProgress(clip=clip, progress=job.progress, stage=job.stage or "queued", eta_s=job.eta_s)
+
+
+def steps_under_way(tx: Transaction, *, job_ids: Sequence[UUID], user_ids: Sequence[UUID]) -> list[ClipStep]:
+    """Return how far the open clips of these jobs are, for these owners alone (service transaction)."""
+    return rows.list_steps(tx, job_ids=job_ids, user_ids=user_ids)
+
+
+def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the format and the stored object to download; NotFoundError says why there is none.
+
+    Without a format: the first that was asked for. While only the preview exists, it is the MP4.
+    """
+    if clip.status == "expired":
+        raise NotFoundError(f"This clip was kept for {KEEP_DAYS} days and has expired; retry it to make it again.")
+    name = wanted or next((format_ for format_ in clip.formats if format_ in clip.objects), "mp4")
+    if name in clip.objects:
+        return name, clip.objects[name]
+    if clip.status in OPEN_STATES:
+        raise NotFoundError(f"The {name} of this clip is not ready yet; ask for its status and try again.")
+    made = ", ".join(sorted(clip.objects)) or "nothing"
+    raise NotFoundError(f"This clip was not made as {name}; there is {made}.", status=clip.status)
+
+
+def retry(
+    tx: Transaction, *, user_id: UUID, clip_id: UUID, tier: Tier, trace_id: str | None = None
+) -> tuple[Clip, Job]:
+    """Make a clip that failed, was cancelled or has expired again, counted anew."""
+    clip = get(tx, user_id=user_id, clip_id=clip_id)
+    if clip.status not in RETRY_STATES:
+        raise ConflictError(f"This clip is {clip.status}; only a failed, cancelled or expired one can be made again.")
+    recording = recordings.get(tx, user_id=user_id, recording_id=clip.recording_id)
+    framing.require_probed(recording)
+    earlier = jobs.get(tx, user_id=user_id, job_id=clip.job_id).attempt if clip.job_id else 0
+    with as_service(tx):
+        _changed(rows.requeue(tx, clip_id=clip_id))
+    made, job = _start(tx, clip, tier=tier, trace_id=trace_id, attempt=earlier)
+    if clip.render_id is not None and made.render_id != clip.render_id:
+        renders.leave(tx, clip)
+    return made, job
+
+
+# What workers and the life of a job write
+
+
+def get_for_render(tx: Transaction, *, job_id: UUID) -> RenderSubject:
+    """Return a job's clip with what a render needs of its recording; NotFoundError when either is gone.
+
+    Where several clips share the job it is one of them; what happens to it below happens to all that wait.
+    """
+    subject = rows.find_for_render(tx, job_id=job_id)
+    if subject is None or subject.recording_status == "deleted":
+        raise NotFoundError("The clip or its recording was deleted.")
+    return subject
+
+
+def mark_processing(tx: Transaction, *, clip_id: UUID) -> Clip:
+    """Change queued → processing; ConflictError from an end state."""
+    render_rows.lock_of_clip(tx, clip_id=clip_id)
+    return _first(rows.mark_processing(tx, clip_id=clip_id))
+
+
+def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> Clip:
+    """Show an early version under the address that the finished one will have; ConflictError unless processing."""
+    render_rows.lock_of_clip(tx, clip_id=clip_id)
+    return _first(rows.publish_preview(tx, clip_id=clip_id, objects=objects))
+
+
+def publish(
+    tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], accuracy: str | None = None
+) -> Clip:
+    """Change processing → completed; ConflictError from any other state.
+
+    When something else was done than asked (`accuracy`), the notes say why.
+    """
+    render_rows.lock_of_clip(tx, clip_id=clip_id)
+    published = rows.publish(tx, clip_id=clip_id, objects=objects, notes=notes, keep_days=KEEP_DAYS)
+    clip = _first(published)
+    if accuracy is not None and accuracy != clip.accuracy and not notes:
+        raise ValueError("A clip made with another accuracy than asked for needs a note that says why")
+    for each in published:
+        events.clip_completed(tx, each)
+    return clip
+
+
+def fail(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> list[Clip]:
+    """Fail a clip that is on its way, with those that share its render; none when it has ended otherwise already."""
+    render_rows.lock_of_clip(tx, clip_id=clip_id)
+    failed = rows.mark_failed(tx, clip_id=clip_id, error=error)
+    for clip in failed:
+        events.clip_failed(tx, clip)
+    return failed
+
+
+def cancel(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
+    """Change queued | processing → cancelled, with those that share its render; none when it has ended already."""
+    render_rows.lock_of_clip(tx, clip_id=clip_id)
+    return rows.mark_cancelled(tx, clip_id=clip_id)
+
+
+def cancel_one(tx: Transaction, *, clip_id: UUID) -> Clip:
+    """Change queued | processing → cancelled for this clip alone; ConflictError when it has ended already."""
+    return _changed(rows.mark_one_cancelled(tx, clip_id=clip_id))
+
+
+def take_up(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
+    """Change failed → queued, with those that share its render, because its job is tried again."""
+    return rows.requeue_failed(tx, clip_id=clip_id)
+
+
+def _queue(
+    tx: Transaction, recording: Recording, spec: ClipSpec, *, tier: Tier, trace_id: str | None
+) -> tuple[Clip, Job]:
+    clip = rows.insert_clip(tx, user_id=recording.user_id, recording_id=recording.id, spec=spec)
+    return _start(tx, clip, tier=tier, trace_id=trace_id)
+
+
+def _start(tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None, attempt: int = 0) -> tuple[Clip, Job]:
+    shared = renders.join(tx, clip, keep_days=KEEP_DAYS)
+    if shared is not None:
+        return _share(tx, *shared, tier=tier)
+    job = jobs.enqueue(
+        tx,
+        kind="render",
+        user_id=clip.user_id,
+        recording_id=clip.recording_id,
+        clip_id=clip.id,
+        trace_id=trace_id,
+        attempt=attempt,
+    )
+    quotas.reserve(tx, user_id=clip.user_id, tier=tier, feature=quotas.CLIPS, job_id=job.id, clip_id=clip.id)
+    return renders.begin(tx, clip, job), job
+
+
+def _share(tx: Transaction, clip: Clip, job: Job, *, tier: Tier) -> tuple[Clip, Job]:
+    """Count a clip that has joined another's render like any other, and tell when it is completed with that."""
+    quotas.reserve(tx, user_id=clip.user_id, tier=tier, feature=quotas.CLIPS, job_id=job.id, clip_id=clip.id)
+    if clip.status == "completed":
+        quotas.settle(tx, job_id=job.id, clip_id=clip.id)
+        events.clip_completed(tx, clip)
+    # The job is this clip's as well, whichever of them its row names.
+    return clip, replace(job, clip_id=clip.id)
+
+
+def _auto_payload(sensitivity: float | None, top: int | None, style: ClipStyle) -> dict[str, Any]:
+    return {
+        "sensitivity": sensitivity,
+        "top": top,
+        "preset": style.preset,
+        "formats": style.formats,
+        "accuracy": style.accuracy,
+        "loudness": style.loudness,
+        "options": style.options,
+    }
+
+
+def _found(clip: Clip | None) -> Clip:
+    if clip is None:
+        raise NotFoundError("There is no such clip.")
+    return clip
+
+
+def _changed(clip: Clip | None) -> Clip:
+    if clip is None:
+        raise ConflictError("The clip is no longer in a state that allows this.")
+    return clip
+
+
+def _first(changed: list[Clip]) -> Clip:
+    return _changed(changed[0] if changed else None)

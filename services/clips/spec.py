@@ -1,0 +1,157 @@
+"""What a clip may be: its bounds within the recording and the tier, and the defaults that fit the recording."""
+
+import math
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from db.clips import ClipSpec
+from db.highlights import HighlightRow
+from db.recordings import Recording
+from services import naming
+from services.billing.quota import Tier
+from services.errors import ConflictError, InvalidFieldError, NotReadyError
+
+MIN_CLIP_S = 5.0
+MAX_CLIP_S = 300.0
+MAX_CLIP_FREE_S = 120.0
+# Times come as decimal seconds, and a clip of 4.9999 s is one of 5 s to whoever asked for it.
+TOLERANCE_S = 0.001
+# A client that asks for everything up to the end rounds the duration: up to half a frame at 25 a second.
+END_TOLERANCE_S = 0.05
+VIDEO_PRESETS = ("720p", "vertical", "square")
+# The options that the pipeline's presets take (a test compares the two); the child checks their values again.
+COMMON_OPTIONS = frozenset({"fade_in_s", "fade_out_s", "subtitles", "subtitles_origin", "keep_codec", "storyboard"})
+PRESET_OPTIONS = {
+    "original": COMMON_OPTIONS,
+    "720p": COMMON_OPTIONS,
+    "vertical": COMMON_OPTIONS | {"blurred_sides", "follow", "height"},
+    "square": COMMON_OPTIONS | {"blurred_sides", "follow", "size"},
+    "audiogram": COMMON_OPTIONS | {"shape", "theme", "background", "wave", "text", "progress", "show_progress"},
+}
+
+
+class ClipStyle(Struct, frozen=True, kw_only=True):
+    """How a clip shall look and sound; `preset` None lets the recording decide."""
+
+    preset: str | None = None
+    formats: list[str] | None = None
+    accuracy: str = "exact"
+    loudness: float | None = None
+    options: dict[str, Any] = {}
+
+
+def check_times(start_s: float, end_s: float, *, duration_s: float, tier: Tier) -> float:
+    """Return the end, pulled to the recording's when it is a hair beyond; InvalidFieldError names what is wrong."""
+    for field, value in (("start_s", start_s), ("end_s", end_s)):
+        if not math.isfinite(value) or value < 0:
+            raise InvalidFieldError(field, f"{field} must be a number of seconds from the start, 0 or more.")
+    if end_s <= start_s:
+        raise InvalidFieldError("end_s", "end_s must be after start_s.")
+    if start_s >= duration_s:
+        raise InvalidFieldError(
+            "start_s",
+            f"start_s lies after the end of the recording, which has {duration_s:.3f} s.",
+            duration_s=duration_s,
+        )
+    if end_s > duration_s + END_TOLERANCE_S:
+        raise InvalidFieldError(
+            "end_s", f"end_s lies after the end of the recording, which has {duration_s:.3f} s.", duration_s=duration_s
+        )
+    end_s = min(end_s, duration_s)
+    _check_length(end_s - start_s, tier)
+    return end_s
+
+
+def longest_clip_s(tier: Tier) -> float:
+    """Return the longest clip that a tier may make."""
+    return MAX_CLIP_FREE_S if tier.name == "free" else MAX_CLIP_S
+
+
+def require_probed(recording: Recording) -> float:
+    """Return the recording's duration; ConflictError until it has been read, or when that failed."""
+    if recording.status == "failed":
+        reason = (recording.error or {}).get("message", "it could not be read")
+        raise ConflictError(f"This recording failed: {reason}", status=recording.status)
+    if recording.status not in ("processing", "ready") or recording.duration_s is None:
+        raise NotReadyError(
+            f"The recording is {recording.status}; wait until it has been read and ask again.", status=recording.status
+        )
+    return recording.duration_s
+
+
+def require_room(recording: Recording) -> None:
+    """Raise ConflictError when the recording is shorter than the shortest clip, or not read yet."""
+    duration_s = require_probed(recording)
+    if duration_s < MIN_CLIP_S:
+        raise ConflictError(f"This recording has {duration_s:.3f} s; the shortest clip has {MIN_CLIP_S:g} s.")
+
+
+def _check_length(length_s: float, tier: Tier) -> None:
+    longest_s = longest_clip_s(tier)
+    if length_s < MIN_CLIP_S - TOLERANCE_S:
+        raise InvalidFieldError("end_s", f"A clip has at least {MIN_CLIP_S:g} s; this one has {length_s:.3f} s.")
+    if length_s > longest_s + TOLERANCE_S:
+        raise InvalidFieldError(
+            "end_s",
+            f"A clip has at most {longest_s:g} s on the {tier.display_name} tier; this one has {length_s:.3f} s.",
+            max_s=longest_s,
+        )
+
+
+def spec_of(recording: Recording, style: ClipStyle, *, start_s: float, end_s: float) -> ClipSpec:
+    """Return what will be made, with the defaults that fit the recording; InvalidFieldError for what cannot be."""
+    has_video, has_audio = recording.has_video is not False, recording.has_audio is not False
+    formats = list(dict.fromkeys(style.formats if style.formats is not None else ["mp4"]))
+    if not formats:
+        raise InvalidFieldError("formats", "Name at least one format of mp4, webm and mp3.")
+    if "mp3" in formats and not has_audio:
+        raise InvalidFieldError("formats", "This recording has no sound, so there is nothing to put into an mp3.")
+    preset = style.preset or ("original" if has_video else "audiogram")
+    if preset in VIDEO_PRESETS and not has_video:
+        raise InvalidFieldError("preset", f"This recording has no picture for {preset}; use audiogram, or only mp3.")
+    if preset == "audiogram" and not has_audio:
+        raise InvalidFieldError("preset", "This recording has no sound to draw an audiogram from.")
+    _check_options(preset, style.options)
+    return ClipSpec(
+        start_s=start_s,
+        end_s=end_s,
+        preset=preset,
+        formats=formats,
+        accuracy=style.accuracy,
+        loudness=style.loudness,
+        options=style.options,
+    )
+
+
+def _check_options(preset: str, options: dict[str, Any]) -> None:
+    for name in options:
+        if name not in PRESET_OPTIONS[preset]:
+            takers = [taker for taker, names in PRESET_OPTIONS.items() if name in names]
+            known = f"use it with {' or '.join(takers)}" if takers else "no preset does"
+            raise InvalidFieldError(f"options.{name}", f"The preset {preset} takes no {name}; {known}.")
+
+
+def spec_of_highlight(
+    recording: Recording, style: ClipStyle, highlight: HighlightRow, *, number: int, tier: Tier
+) -> ClipSpec:
+    """Return the clip that a highlight becomes: its bounds within what the tier allows, named after its kind."""
+    start_s, end_s = _fit(highlight, duration_s=require_probed(recording), longest_s=longest_clip_s(tier))
+    _check_length(end_s - start_s, tier)
+    title = f"{recording.title}: {highlight.kind} {number}"
+    if len(title) > naming.MAX_TITLE_LENGTH:
+        title = recording.title
+    return replace(spec_of(recording, style, start_s=start_s, end_s=end_s), title=title, highlight_id=highlight.id)
+
+
+def _fit(highlight: HighlightRow, *, duration_s: float, longest_s: float) -> tuple[float, float]:
+    """Return a highlight's bounds within what a clip may be: grown to the least length, or cut around the peak."""
+    start_s, end_s = highlight.start_s, min(highlight.end_s, duration_s)
+    if end_s - start_s > longest_s:
+        start_s = max(start_s, min(highlight.peak_s - longest_s / 2, end_s - longest_s))
+        end_s = start_s + longest_s
+    if end_s - start_s < MIN_CLIP_S:
+        start_s = max(0.0, min(start_s - (MIN_CLIP_S - (end_s - start_s)) / 2, duration_s - MIN_CLIP_S))
+        end_s = min(duration_s, start_s + MIN_CLIP_S)
+    return start_s, end_s

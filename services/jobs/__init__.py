@@ -1,0 +1,1 @@
+"""Jobs: the queue's rows, dispatch, fairness, schedules and retries."""

@@ -1,0 +1,106 @@
+"""Which waiting jobs go to the workers next: enough to keep every slot busy, in an order that is fair to owners."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from uuid import UUID
+
+from db import dispatch as rows
+from db.connection import Transaction, allow_loss
+from db.dispatch import Flight, Sent
+from services.jobs.fairness import Fairness, Load, Share, share_of
+from services.jobs.service import QUEUES
+
+DISPATCHER_LOCK = "big-snuggles/dispatcher"
+"""The advisory lock of the one dispatcher that is active."""
+WORKER_SILENT_S = 20.0
+"""A worker writes every five seconds; one that has missed four is not counted on."""
+WORKER_DEAD_S = 120.0
+"""After this its row goes: operators have seen by then that it fell silent."""
+WINDOW = 2
+"""Jobs sent for each slot: one under way and one at hand, so that a slot that becomes free does not wait for us."""
+FEW_OWNERS = 64
+LOOK_S = 0.25
+"""How late a newcomer may be seen where more than FEW_OWNERS wait: asking for a thousand costs some milliseconds."""
+UNCLAIMED_S = 5.0
+"""A message that a worker with a free slot has not taken for so long may be lost: it looks ten times a second."""
+
+
+class Dispatch:
+    """Remembers who was served how much in each queue. Losing that memory makes all owners equal once, no more."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._queues = {queue: _Line(queue, clock) for queue in QUEUES}
+
+    def next_batch(self, tx: Transaction) -> list[Sent]:
+        """Mark the jobs to be sent now, over all queues, and return them in the order in which to send them."""
+        # A mark that is lost with PostgreSQL makes the message stale, or the job is sent twice and claimed once.
+        allow_loss(tx)
+        rows.keep_to_indexes(tx)
+        queues = rows.list_queues(tx, QUEUES)
+        slots = rows.count_slots(tx, silent_s=WORKER_SILENT_S) if queues else {}
+        if not slots:
+            return []
+        flights = rows.list_flights(tx)
+        batch = []
+        for queue, line in self._queues.items():
+            if queue in queues and queue in slots:
+                batch += line.next_of(tx, _loads(flights, queue), WINDOW * slots[queue])
+        return batch
+
+
+class _Line:
+    """One queue's owners."""
+
+    def __init__(self, queue: str, clock: Callable[[], float]) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._fairness = Fairness()
+        self._waiting: dict[UUID, Share] = {}
+        self._stale_s = 0.0
+
+    def next_of(self, tx: Transaction, loads: dict[UUID, Load], window: int) -> list[Sent]:
+        self._look(tx)
+        urgent = rows.list_urgent(tx, self._queue, limit=window)
+        late = self._fairness.begin_round(self._waiting, loads)
+        for owner in rows.recall(tx, self._queue, list(loads) if urgent else late) if urgent or late else ():
+            self._fairness.give_back(owner)
+            loads[owner] = Load(running=loads[owner].running, sent=loads[owner].sent - 1)
+            self._waiting.setdefault(owner, self._fairness.share(owner))
+        free = max(0, window - sum(load.total for load in loads.values()))
+        chosen = urgent[:free]
+        picked = self._fairness.choose(self._waiting, loads, free - len(chosen))
+        chosen += self._jobs_of(tx, picked, skip=chosen)
+        return rows.mark_sent(tx, chosen) if chosen else []
+
+    def _look(self, tx: Transaction) -> None:
+        """List who waits; where many do, what was seen a moment ago will do."""
+        now_s = self._clock()
+        if len(self._waiting) <= FEW_OWNERS or now_s >= self._stale_s:
+            self._waiting = {
+                row.owner_key: share_of(row.owner_key, row.tier) for row in rows.list_owners(tx, self._queue)
+            }
+            self._stale_s = now_s + LOOK_S
+
+    def _jobs_of(self, tx: Transaction, owners: list[UUID], *, skip: list[UUID]) -> list[UUID]:
+        """Return the next job of each owner in the list, in its order; who has none any more gets his turn back."""
+        if not owners:
+            return []
+        next_jobs = rows.list_next(tx, self._queue, Counter(owners))
+        chosen = []
+        for owner in owners:
+            job_id = next_jobs[owner].pop(0) if next_jobs[owner] else None
+            if job_id is None or job_id in skip:
+                self._fairness.give_back(owner)
+            else:
+                chosen.append(job_id)
+            if job_id is None:
+                self._waiting.pop(owner, None)
+                self._stale_s = 0.0
+        return chosen
+
+
+def _loads(flights: Iterable[Flight], queue: str) -> dict[UUID, Load]:
+    return {
+        flight.owner_key: Load(running=flight.running, sent=flight.sent) for flight in flights if flight.queue == queue
+    }

@@ -1,0 +1,66 @@
+"""What happens by itself, and how often. A tick is a row that only one scheduler can insert, with its job beside it."""
+
+from db import schedules as rows
+from db.connection import Transaction
+from db.schedules import Schedule, ScheduleState
+from services.errors import NotFoundError
+from services.jobs import service as jobs
+from services.jobs.service import Job
+
+__all__ = ["Schedule", "ScheduleState"]
+
+MINUTE_S = 60
+HOUR_S = 60 * MINUTE_S
+SCHEDULES = (
+    Schedule(name="expire-clips", every_s=10 * MINUTE_S, kind="expire_clips"),
+    Schedule(name="cleanup-clips", every_s=15 * MINUTE_S, kind="cleanup_clips"),
+    Schedule(name="cleanup-rooms", every_s=HOUR_S, kind="cleanup_rooms"),
+    Schedule(name="archive-polls", every_s=10 * MINUTE_S, kind="archive_polls"),
+    Schedule(name="reset-quotas", every_s=HOUR_S, kind="reset_quotas"),
+    Schedule(name="sweep-uploads", every_s=HOUR_S, kind="sweep_uploads"),
+    Schedule(name="sweep-objects", every_s=24 * HOUR_S, kind="sweep_objects"),
+    Schedule(name="purge-idempotency-keys", every_s=10 * MINUTE_S, kind="purge_idempotency_keys"),
+    Schedule(name="roll-up-jobs", every_s=MINUTE_S, kind="roll_up_jobs"),
+    Schedule(name="prune-jobs", every_s=10 * MINUTE_S, kind="prune_jobs"),
+    Schedule(name="sweep-webhooks", every_s=MINUTE_S, kind="sweep_webhooks"),
+)
+
+
+def install(tx: Transaction) -> None:
+    """Make the table hold these schedules; one that an operator paused stays paused."""
+    rows.save_schedules(tx, SCHEDULES)
+
+
+def tick(tx: Transaction) -> list[Job]:
+    """Queue the jobs whose time has come, each once however many call this, and return them.
+
+    What was missed while nothing ran is done once. A tick passes without a job while that of an earlier one is open.
+    """
+    return [_queue(tx, name) for name in rows.insert_ticks(tx) if rows.find_open_job(tx, name) is None]
+
+
+def run_now(tx: Transaction, *, name: str) -> Job:
+    """Queue a schedule's job at once, besides its ticks; NotFoundError when there is no such schedule."""
+    if not rows.insert_extra_tick(tx, name):
+        raise NotFoundError(f"There is no schedule {name}")
+    return _queue(tx, name)
+
+
+def pause(tx: Transaction, *, name: str, is_paused: bool) -> None:
+    """Pause or resume a schedule; NotFoundError when there is no such."""
+    if not rows.set_paused(tx, name, is_paused=is_paused):
+        raise NotFoundError(f"There is no schedule {name}")
+
+
+def list_schedules(tx: Transaction) -> list[ScheduleState]:
+    """List all schedules with their latest runs, by name."""
+    return rows.list_schedules(tx)
+
+
+def _queue(tx: Transaction, name: str) -> Job:
+    schedule = rows.find_schedule(tx, name)
+    if schedule is None:
+        raise NotFoundError(f"There is no schedule {name}")
+    job = jobs.enqueue(tx, kind=schedule.kind, user_id=None)
+    rows.set_tick_job(tx, name, job.id)
+    return job

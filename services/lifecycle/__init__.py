@@ -1,0 +1,1 @@
+"""Effects of a job's beginning and end on its clip or recording; deletion and maintenance."""

@@ -1,0 +1,74 @@
+"""Deleting things with all that belongs to them: rows at once, objects by a job that outlives the rows."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from db import accounts as account_rows
+from db import clips as clip_rows
+from db import deletion as rows
+from db import recordings as recording_rows
+from db.clips import Clip
+from db.connection import Transaction, as_service
+from db.recordings import Recording
+from services.clips import render as renders
+from services.clips import service as clips
+from services.errors import NotFoundError
+from services.jobs import service as jobs
+from services.lifecycle.cancellation import leave_others, stop_jobs
+from services.recordings import service as recordings
+from storage.keys import recording_prefix, user_prefix
+from storage.store import Store
+
+# A worker notices within seconds that its job is gone, but may be writing until then: sweep once more afterwards.
+SECOND_SWEEP = timedelta(minutes=15)
+
+
+def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime) -> Clip:
+    """Delete a clip with its shares and jobs and return it as it was; one being made is cancelled. NotFoundError.
+
+    What it shares with clips that are the same stays theirs: the job that they wait for, and the objects.
+    """
+    renders.lock(tx, clips.get(tx, user_id=user_id, clip_id=clip_id))
+    clip = clips.get(tx, user_id=user_id, clip_id=clip_id)
+    if clip.job_id and clip.status in clips.OPEN_STATES and renders.is_awaited_by_others(tx, clip):
+        leave_others(tx, clip, job_id=clip.job_id)
+    open_jobs = clip_rows.list_open_jobs(tx, clip_id=clip_id)
+    stop_jobs(tx, user_id=user_id, job_ids=open_jobs)
+    renders.pass_on(tx, clip)
+    clip_rows.delete_clip(tx, user_id=user_id, clip_id=clip_id)
+    renders.leave(tx, clip, again_at=now + SECOND_SWEEP if open_jobs else None)
+    return clip
+
+
+def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, store: Store, now: datetime) -> Recording:
+    """Delete a recording with its objects, and cancel all work on it; clips that are finished stay. NotFoundError."""
+    recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
+    open_jobs = recording_rows.list_open_jobs(tx, recording_id=recording_id)
+    stop_jobs(tx, user_id=user_id, job_ids=open_jobs)
+    deleted = recording_rows.mark_deleted(tx, user_id=user_id, recording_id=recording_id)
+    if deleted is None:
+        raise NotFoundError("There is no such recording.")
+    if recording.upload_id is not None:
+        store.abort_multipart(recording.source_key, recording.upload_id)
+    # An upload's parts may still be arriving at addresses that were signed before.
+    again = bool(open_jobs) or recording.status == "uploading"
+    _sweep(tx, "recordings", recording_prefix(user_id, recording_id), again_at=now + SECOND_SWEEP if again else None)
+    return deleted
+
+
+def delete_account(tx: Transaction, *, user_id: UUID, now: datetime) -> None:
+    """Delete an account with everything that is its own, in the database and in storage (service transaction)."""
+    stop_jobs(tx, user_id=user_id, job_ids=rows.list_open_jobs(tx, user_id=user_id))
+    if not account_rows.delete_user(tx, user_id=user_id):
+        raise NotFoundError("There is no such account.")
+    for bucket in ("recordings", "clips"):
+        _sweep(tx, bucket, user_prefix(user_id), again_at=now + SECOND_SWEEP)
+
+
+def _sweep(tx: Transaction, bucket: str, prefix: str, *, again_at: datetime | None) -> None:
+    """Queue the deletion of objects as work of the system's own: it must not go when the owner's rows do."""
+    with as_service(tx):
+        for run_at in (None, again_at) if again_at else (None,):
+            jobs.enqueue(
+                tx, kind="delete_objects", user_id=None, payload={"bucket": bucket, "prefix": prefix}, run_at=run_at
+            )

@@ -1,0 +1,146 @@
+"""Retention and clearing up: what the schedules run. Every function may run at any time, twice, or by two at once."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from db import maintenance as rows
+from db import polls as poll_rows
+from db import rooms as room_rows
+from db import schedules as schedule_rows
+from db.connection import Transaction
+from db.maintenance import Kept, PublishedClip
+from services.billing import quota as quotas
+from services.clips import render as renders
+from services.clips import service as clips
+from services.recordings import service as recordings
+from services.webhooks import event as events
+
+BATCH = 500
+"""Rows a transaction: short enough to be in nobody's way; what is left over waits for the next tick."""
+UPLOAD_HOURS = 24
+IDEMPOTENCY_HOURS = 24  # CONTRACT: the same key returns the first answer for 24 hours
+JOB_DAYS = 30
+DEAD_JOB_DAYS = 90
+SERIES_DAYS = 90
+BUCKET_S = 300
+ROLL_UP_BACK_S = 3600
+"""Each roll-up counts the last hour anew, so one that was missed for an hour loses nothing."""
+STUCK_HOURS = 2
+ROOM_HOURS = 24
+POLL_DAYS = 90
+QUOTA_MONTHS = 13  # a year and the month under way can be looked at
+STUCK_ERROR = {
+    "code": "stuck",
+    "message": "The work on this clip was lost.",
+    "remedy": "Retry it; nothing was counted for it.",
+    "retryable": True,
+    "stream": None,
+    "time_s": None,
+}
+ABANDONED_ERROR = {
+    "code": "upload_abandoned",
+    "message": "The upload was not finished within a day.",
+    "remedy": "Start a new upload.",
+    "retryable": False,
+    "stream": None,
+    "time_s": None,
+}
+
+
+def find_published(tx: Transaction, *, clip_id: UUID) -> PublishedClip | None:
+    """Return a completed clip with the keys of its objects; None while it is not completed."""
+    return rows.find_published(tx, clip_id)
+
+
+def expire_clips(tx: Transaction) -> int:
+    """Expire clips that were kept long enough, and queue the deletion of their objects; return how many."""
+    expired = rows.expire_clips(tx, limit=BATCH)
+    for clip_id, user_id in expired:
+        clip = clips.get(tx, user_id=user_id, clip_id=clip_id)
+        renders.leave(tx, clip)
+        events.clip_expired(tx, clip)
+    return len(expired)
+
+
+def fail_abandoned_uploads(tx: Transaction) -> int:
+    """Fail recordings whose upload was not finished within a day; return how many."""
+    failed = rows.fail_abandoned_uploads(tx, hours=UPLOAD_HOURS, error=ABANDONED_ERROR, limit=BATCH)
+    for recording_id in failed:
+        events.recording_failed(tx, recordings.get_source(tx, recording_id=recording_id))
+    return len(failed)
+
+
+def purge_idempotency_keys(tx: Transaction) -> int:
+    """Forget keys older than a day; return how many."""
+    return rows.purge_idempotency_keys(tx, hours=IDEMPOTENCY_HOURS, limit=BATCH)
+
+
+def prune_jobs(tx: Transaction) -> dict[str, int]:
+    """Forget jobs that ended a month ago, dead ones after three, with ticks and series of their age; return counts."""
+    return {
+        "jobs": rows.prune_jobs(tx, days=JOB_DAYS, failed_days=DEAD_JOB_DAYS, limit=BATCH * 10),
+        "ticks": schedule_rows.prune_ticks(tx, days=JOB_DAYS, limit=BATCH * 10),
+        "buckets": rows.prune_series(tx, days=SERIES_DAYS),
+    }
+
+
+def roll_up_jobs(tx: Transaction) -> int:
+    """Count ended jobs into the series that operators see; return how many buckets were written."""
+    return rows.roll_up(tx, bucket_s=BUCKET_S, back_s=ROLL_UP_BACK_S)
+
+
+def cleanup_clips(tx: Transaction) -> int:
+    """Fail clips that have waited two hours for a job that is gone, and give back what they hold; return how many."""
+    stuck = rows.list_stuck_clips(tx, hours=STUCK_HOURS, limit=BATCH)
+    for clip_id in stuck:
+        clips.fail(tx, clip_id=clip_id, error=STUCK_ERROR)
+    return len(stuck)
+
+
+def cleanup_rooms(tx: Transaction) -> dict[str, int]:
+    """End rooms in which nothing has happened for a day, with their polls; return how many of each."""
+    ended = room_rows.end_inactive(tx, hours=ROOM_HOURS, limit=BATCH)
+    return {"ended": len(ended), "polls_closed": poll_rows.close_of_rooms(tx, ended)}
+
+
+def archive_polls(tx: Transaction) -> dict[str, int]:
+    """Expire polls whose time is over; of those that ended 90 days ago keep only the counts; return how many."""
+    expired = poll_rows.expire(tx, limit=BATCH)
+    return {"expired": expired, "archived": poll_rows.archive(tx, days=POLL_DAYS, limit=BATCH)}
+
+
+def reset_quotas(tx: Transaction) -> dict[str, int]:
+    """Give back what ended jobs still hold, and forget counts of periods long past; return how many of each.
+
+    A month's allowance begins anew by itself: each month has rows of its own.
+    """
+    stale = rows.list_stale_holds(tx, limit=BATCH)
+    for job_id in stale:
+        quotas.release(tx, job_id=job_id)
+    removed = rows.delete_old_periods(tx, months=QUOTA_MONTHS, limit=BATCH)
+    return {"holds_released": len(stale), "periods_removed": removed}
+
+
+def find_orphans(tx: Transaction, *, bucket: str, keys: Sequence[str]) -> list[str]:
+    """Name the keys that nothing refers to: their clip or recording is gone, or names other keys by now.
+
+    What belongs to work under way, or does not look like ours, is left alone.
+    """
+    owners = {key: _subject(key) for key in keys}
+    ids = {subject for subject in owners.values() if subject is not None}
+    kept = {row.id: row for row in rows.list_kept(tx, bucket, list(ids))}
+    return [key for key, subject in owners.items() if subject is not None and _is_orphan(key, kept.get(subject))]
+
+
+def _is_orphan(key: str, kept: Kept | None) -> bool:
+    return kept is None or not (kept.is_open or key in kept.keys)
+
+
+def _subject(key: str) -> UUID | None:
+    """Return the clip or recording that a key is of: its second segment, behind the owner's."""
+    owner, _, rest = key.partition("/")
+    try:
+        UUID(owner)
+        return UUID(rest.partition("/")[0])
+    except ValueError:
+        return None

@@ -1,0 +1,157 @@
+"""What the beginning and the end of a job mean for its clip or recording, and for the quota it holds.
+
+Every function changes the job and its subject in the caller's transaction, so that neither is ever seen without the
+other. Jobs know nothing of this module.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from db import jobs as rows
+from db import leases
+from db.connection import Transaction, as_service
+from db.dispatch import URGENT_PRIORITY
+from services.billing import quota as quotas
+from services.clips import service as clips
+from services.errors import ConflictError
+from services.jobs import service as jobs
+from services.jobs.service import Ended, Job, Lease
+from services.recordings import service as recordings
+
+REAP_BATCH = 100
+CANCELLED_ERROR = {
+    "code": "cancelled",
+    "message": "The work on this recording was cancelled.",
+    "remedy": "Upload it again when you need it.",
+    "retryable": False,
+    "stream": None,
+    "time_s": None,
+}
+
+
+def claim(tx: Transaction, *, job_id: UUID, dispatch_no: int, worker_id: UUID) -> Job | None:
+    """Begin an attempt; None when the message is stale, or another worker was first."""
+    claimed = claim_many(tx, sent=[(job_id, dispatch_no)], worker_id=worker_id)
+    return claimed[0] if claimed else None
+
+
+def claim_many(tx: Transaction, *, sent: Sequence[tuple[UUID, int]], worker_id: UUID) -> list[Job]:
+    """Begin attempts, by id and dispatch number; left out is what is stale, or where another worker was first."""
+    claimed = jobs.claim(tx, sent=sent, worker_id=worker_id)
+    for job in claimed:
+        if job.clip_id is not None:
+            with suppress(ConflictError):  # a clip that was given up: the work finds that out and ends the job
+                clips.mark_processing(tx, clip_id=job.clip_id)
+    return claimed
+
+
+def succeed_plainly(tx: Transaction, ended: Sequence[Ended]) -> dict[Lease, Job]:
+    """End jobs well that have only a result to write, and hold no quota: those for no clip.
+
+    Left out are those that are no longer ours.
+    """
+    return jobs.succeed_plainly(tx, ended)
+
+
+def succeed(tx: Transaction, lease: Lease, *, publish: Callable[[Transaction], dict[str, Any] | None]) -> Job:
+    """Write what the attempt has made and end the job well; LeaseLostError when it is no longer ours."""
+    job = jobs.succeed(tx, lease)
+    result = publish(tx)
+    if result is not None:
+        jobs.set_result(tx, job_id=job.id, result=result)
+    if job.clip_id is not None:
+        quotas.settle(tx, job_id=job.id)
+    return job
+
+
+def fail(tx: Transaction, lease: Lease, *, error: dict[str, Any], is_setback: bool = False, random: float = 0.5) -> Job:
+    """End an attempt with an error: another one follows when that can help, else the subject fails too.
+
+    LeaseLostError when the job is no longer ours.
+    """
+    job = jobs.fail(tx, lease, error=error, is_setback=is_setback, random=random)
+    _tell(tx, job)
+    return job
+
+
+def end_cancelled(tx: Transaction, lease: Lease) -> Job:
+    """End a running job as its owner wished; LeaseLostError when it is no longer ours."""
+    job = jobs.end_cancelled(tx, lease)
+    _tell(tx, job)
+    return job
+
+
+def hand_back(tx: Transaction, lease: Lease) -> Job:
+    """Return a job whose worker is leaving to the queue; LeaseLostError when it is no longer ours."""
+    return jobs.hand_back(tx, lease)
+
+
+def cancel(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
+    """Cancel a user's job: at once when it is queued, within two seconds when it is running.
+
+    NotFoundError, or ConflictError when it has ended already.
+    """
+    job = jobs.cancel(tx, user_id=user_id, job_id=job_id)
+    if job.state == "cancelled":
+        _tell(tx, job)
+    return job
+
+
+def cancel_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
+    """Cancel what is queued and ask the workers of what is running; return the jobs that this concerned."""
+    cancelled = rows.cancel_queued(tx, job_ids)
+    for job in cancelled:
+        _tell(tx, job)
+    return cancelled + rows.request_cancel(tx, job_ids)
+
+
+def retry_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
+    """Queue dead jobs again with a fresh allowance of attempts; return them. The quota is not charged anew."""
+    retried = rows.retry_failed(tx, job_ids)
+    for job in retried:
+        if job.clip_id is not None:
+            clips.take_up(tx, clip_id=job.clip_id)
+        elif job.recording_id is not None and job.kind in ("ingest", "import"):
+            recordings.reprocess(tx, recording_id=job.recording_id)
+    return retried
+
+
+def run_next(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
+    """Put queued jobs before everybody's, whoever's turn it is; return those that were still queued."""
+    return rows.set_priority(tx, job_ids, URGENT_PRIORITY)
+
+
+def reap(tx: Transaction, *, random: Callable[[], float]) -> list[Job]:
+    """Take jobs from workers that have gone silent: queue them again, or bury those that have killed too many.
+
+    Each attempt stays charged: a job that kills its worker dies after `max_attempts` of them.
+    """
+    reaped = []
+    for job in leases.list_expired(tx, limit=REAP_BATCH):
+        lease = jobs.lease_of(job)
+        if job.cancel_requested_at is not None:
+            reaped.append(end_cancelled(tx, lease))
+        else:
+            reaped.append(fail(tx, lease, error=jobs.lost_worker_error(job), random=random()))
+    return reaped
+
+
+def _tell(tx: Transaction, job: Job) -> None:
+    """Carry the end of a job that did not succeed over to what it is for; another attempt changes nothing there."""
+    if job.state not in ("failed", "cancelled"):
+        return
+    with as_service(tx):
+        if job.clip_id is not None and job.state == "cancelled":
+            clips.cancel(tx, clip_id=job.clip_id)
+        elif job.clip_id is not None:
+            clips.fail(tx, clip_id=job.clip_id, error=job.error or {})
+        elif job.recording_id is not None and job.kind in ("ingest", "import"):
+            recordings.fail(tx, recording_id=job.recording_id, error=job.error or CANCELLED_ERROR)
+        elif job.recording_id is not None and job.kind == "detect":
+            with suppress(ConflictError):  # deleted meanwhile
+                # A recording that cannot be scored can still be cut by hand.
+                recordings.mark_ready(tx, recording_id=job.recording_id, curve_key=None)
+        # After the clips, as where a job ends well: two that wait for each other's locks wait in one order.
+        quotas.release(tx, job_id=job.id)

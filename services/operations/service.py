@@ -1,0 +1,259 @@
+"""What operators see and do. All of it runs as the service: whoever may call it was decided before."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from db import deliveries as delivery_rows
+from db import dispatch, workers
+from db import jobs as job_rows
+from db import metrics as metric_rows
+from db import operations as rows
+from db.connection import Transaction
+from db.deliveries import Delivery
+from db.jobs import Cursor
+from db.operations import AuditEntry, JobFilter, Receiver, SeriesPoint, Tenant, WorkerState
+from services.errors import InvalidFieldError, NotFoundError
+from services.jobs.dispatch import WORKER_SILENT_S
+from services.jobs.fairness import SYSTEM
+from services.jobs.service import QUEUES, Job, JobEvent
+from services.lifecycle import outcome as lifecycle
+from services.paging import Page, page_of
+from services.webhooks import service as webhooks
+
+__all__ = ["AuditEntry", "JobFilter", "Receiver", "SeriesPoint", "Tenant", "WorkerState"]
+
+Action = Literal["retry", "discard", "cancel", "run_next"]
+BULK_LIMIT = 10_000
+"""Jobs one call changes; a call that leaves some over says so, and is repeated."""
+COUNT_LIMIT = 100_000
+TENANTS = 100
+SERIES = {3600: 300, 24 * 3600: 3600, 7 * 24 * 3600: 6 * 3600}
+"""Seconds looked back → seconds a step: some dozens of points each."""
+OPEN_TO: dict[Action, tuple[str, ...]] = {
+    "retry": ("failed",),
+    "discard": ("failed",),
+    "cancel": ("queued", "running"),
+    "run_next": ("queued",),
+}
+
+
+class Operator(Struct, frozen=True, kw_only=True):
+    """Who acts: a user with the right to, or the holder of the operator's token."""
+
+    name: str
+    user_id: UUID | None = None
+
+
+class QueueState(Struct, frozen=True, kw_only=True):
+    """A queue at this moment, and how it did lately."""
+
+    name: str
+    is_paused: bool
+    waiting: int
+    scheduled: int
+    sent: int
+    running: int
+    oldest_s: float
+    slots: int
+
+
+class BulkResult(Struct, frozen=True, kw_only=True):
+    """What an action on all matching jobs would do, or has done."""
+
+    action: str
+    matched: int
+    changed: int
+    is_preview: bool
+    has_more: bool
+
+
+def list_queues(tx: Transaction) -> list[QueueState]:
+    """List all queues."""
+    depths = {depth.queue: depth for depth in metric_rows.list_depths(tx)}
+    paused = set(metric_rows.list_paused(tx))
+    slots = dispatch.count_slots(tx, silent_s=WORKER_SILENT_S)
+    found = []
+    for queue in QUEUES:
+        depth = depths.get(queue)
+        found.append(
+            QueueState(
+                name=queue,
+                is_paused=queue in paused,
+                waiting=depth.due if depth else 0,
+                scheduled=depth.scheduled if depth else 0,
+                sent=depth.sent if depth else 0,
+                running=depth.running if depth else 0,
+                oldest_s=depth.oldest_s if depth else 0.0,
+                slots=slots.get(queue, 0),
+            )
+        )
+    return found
+
+
+def list_series(tx: Transaction, *, back_s: int) -> list[SeriesPoint]:
+    """List how jobs ended over the last hour, day or week; InvalidFieldError for another span."""
+    if back_s not in SERIES:
+        raise InvalidFieldError("back_s", f"Choose one of {', '.join(map(str, SERIES))} seconds.")
+    return rows.list_series(tx, back_s=back_s, step_s=SERIES[back_s])
+
+
+def pause_queue(tx: Transaction, operator: Operator, *, queue: str, is_paused: bool) -> None:
+    """Send nothing more of a queue to the workers, or go on; what they have is finished. NotFoundError."""
+    if queue not in QUEUES:
+        raise NotFoundError(f"There is no queue {queue}")
+    rows.set_queue_paused(tx, queue, is_paused=is_paused)
+    workers.wake_dispatcher(tx)
+    record(tx, operator, action="queue.pause" if is_paused else "queue.resume", subject=("queue", queue))
+
+
+def list_workers(tx: Transaction) -> list[WorkerState]:
+    """List the worker processes with what each is doing."""
+    return rows.list_workers(tx)
+
+
+def drain_worker(tx: Transaction, operator: Operator, *, worker_id: UUID) -> None:
+    """Let a worker finish what it has and take nothing more; NotFoundError when it is not there."""
+    if not workers.request_drain(tx, worker_id):
+        raise NotFoundError("There is no such worker.")
+    record(tx, operator, action="worker.drain", subject=("worker", str(worker_id)))
+
+
+def list_tenants(tx: Transaction) -> list[Tenant]:
+    """List who has most in the queue."""
+    return rows.list_tenants(tx, system=SYSTEM, limit=TENANTS)
+
+
+def search_jobs(tx: Transaction, wanted: JobFilter, *, limit: int, cursor: Cursor | None = None) -> Page[Job]:
+    """List matching jobs of all owners, newest first."""
+    found = rows.search_jobs(tx, wanted, limit=limit + 1, cursor=cursor)
+    return page_of(found, limit, [(job.created_at, job.id) for job in found])
+
+
+def emails_of(tx: Transaction, jobs: Sequence[Job]) -> dict[UUID, str]:
+    """Return the addresses of the jobs' owners, by id; the system's own jobs have none."""
+    return rows.list_emails(tx, list({job.user_id for job in jobs if job.user_id is not None}))
+
+
+def get_job(tx: Transaction, *, job_id: UUID) -> tuple[Job, list[JobEvent]]:
+    """Return anybody's job with what happened to it; NotFoundError when there is none of that id."""
+    job = job_rows.find_job(tx, job_id)
+    if job is None:
+        raise NotFoundError("There is no such job.")
+    return job, job_rows.list_events(tx, job_id)
+
+
+def act(
+    tx: Transaction, operator: Operator, *, action: Action, wanted: JobFilter, is_preview: bool = False
+) -> BulkResult:
+    """Retry, discard, cancel or put first all jobs that match and may be; at most BULK_LIMIT a call.
+
+    A preview only counts. InvalidFieldError for a filter without any condition: "all" has to be said with one.
+    """
+    if wanted == JobFilter():
+        raise InvalidFieldError("filter", "Say which jobs: by ids, or by at least one condition.")
+    filters = _narrowed(wanted, OPEN_TO[action])
+    matched = sum(rows.count_jobs(tx, one, most=COUNT_LIMIT) for one in filters)
+    changed = 0
+    if not is_preview:
+        changed = _apply(tx, action, filters)
+        details = {"filter": _plain(wanted), "matched": matched, "changed": changed}
+        record(tx, operator, action=f"jobs.{action}", subject=("jobs", None), details=details)
+    return BulkResult(
+        action=action,
+        matched=matched,
+        changed=changed,
+        is_preview=is_preview,
+        has_more=not is_preview and matched > changed,
+    )
+
+
+def list_deliveries(
+    tx: Transaction, *, limit: int, cursor: Cursor | None = None, status: str | None = None
+) -> Page[Delivery]:
+    """List deliveries to all webhooks, newest first."""
+    found = rows.list_deliveries(tx, limit=limit + 1, cursor=cursor, status=status)
+    return page_of(found, limit, [(delivery.created_at, delivery.id) for delivery in found])
+
+
+def receivers_of(tx: Transaction, deliveries: Sequence[Delivery]) -> dict[UUID, Receiver]:
+    """Return where the deliveries' webhooks send to, by the webhook's id."""
+    return rows.list_receivers(tx, list({delivery.webhook_id for delivery in deliveries}))
+
+
+def replay_delivery(tx: Transaction, operator: Operator, *, delivery_id: UUID) -> Delivery:
+    """Send an ended delivery's event again, as a new delivery.
+
+    NotFoundError; ConflictError while it is pending, or its webhook is disabled.
+    """
+    found = delivery_rows.find_delivery(tx, delivery_id)
+    if found is None:
+        raise NotFoundError("There is no such delivery.")
+    replayed = webhooks.replay(tx, user_id=found.user_id, webhook_id=found.webhook_id, delivery_id=found.id)
+    details = {"replayed_as": str(replayed.id)}
+    record(tx, operator, action="delivery.replay", subject=("delivery", str(delivery_id)), details=details)
+    return replayed
+
+
+def record(
+    tx: Transaction,
+    operator: Operator,
+    *,
+    action: str,
+    subject: tuple[str, str | None],
+    details: dict[str, Any] | None = None,
+) -> None:
+    """Write down what an operator did, in the transaction that does it."""
+    rows.insert_audit(
+        tx,
+        actor_id=operator.user_id,
+        actor=operator.name,
+        action=action,
+        subject_type=subject[0],
+        subject_id=subject[1],
+        details=details or {},
+    )
+
+
+def list_audit(tx: Transaction, *, limit: int, before: int | None = None) -> list[AuditEntry]:
+    """List what operators did, newest first, from before an id."""
+    return rows.list_audit(tx, limit=limit, before=before)
+
+
+def _narrowed(wanted: JobFilter, states: Sequence[str]) -> list[JobFilter]:
+    """Return one filter for each state in which the action is possible and that was asked for."""
+    return [replace(wanted, state=state) for state in states if wanted.state in (None, state)]
+
+
+def _apply(tx: Transaction, action: Action, filters: Sequence[JobFilter]) -> int:
+    ids: list[UUID] = []
+    for one in filters:
+        ids += rows.lock_ids(tx, one, limit=BULK_LIMIT - len(ids))
+    change: Callable[[Transaction, Sequence[UUID]], Sequence[Job]] = {
+        "retry": lifecycle.retry_many,
+        "discard": job_rows.discard_failed,
+        "cancel": lifecycle.cancel_many,
+        "run_next": lifecycle.run_next,
+    }[action]
+    changed = len(change(tx, ids)) if ids else 0
+    if action in ("retry", "run_next"):
+        workers.wake_dispatcher(tx)
+    return changed
+
+
+def _plain(wanted: JobFilter) -> dict[str, Any]:
+    """Return the conditions that were given, as JSON; a long list of ids by its length."""
+    given: dict[str, Any] = {}
+    for name in wanted.__struct_fields__:
+        value = getattr(wanted, name)
+        if isinstance(value, list):
+            given[name] = len(value)
+        elif isinstance(value, datetime | UUID):
+            given[name] = str(value)
+        elif value is not None:
+            given[name] = value
+    return given

@@ -1,0 +1,1 @@
+"""Per-process setup: settings, logging, telemetry and clients."""

@@ -1,0 +1,111 @@
+"""Logs are events with fields. Nothing that opens a door is written: secrets, signed URLs, credentials in addresses."""
+
+import logging
+import re
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from services.process.settings import Settings
+
+REDACTED = "[redacted]"
+TELLTALE_WORDS = "password|passwd|secret|token|authorization|cookie|signature|api_key|jwt|credential"
+SECRET_NAMES = re.compile(rf"(?:^|[_-])(?:{TELLTALE_WORDS})s?(?:$|[_-])", re.IGNORECASE)
+# Fields that are logged to be used, by whoever reads the log: without a mail server, the link of a mail.
+DELIBERATE = {"link"}
+# What these say in the ordinary course of things, our own events say better.
+TALKATIVE = ("dramatiq", "uvicorn", "urllib3", "httpx")
+# A query string may be a signature (presigned URLs), and user information in an address is a password.
+QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
+USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@")
+BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE)
+
+
+def configure(settings: Settings, *, part: str, stream: TextIO | None = None) -> None:
+    """Send every log of this process to standard error: JSON lines in production, readable ones in development.
+
+    `part` names the process in each production line, such as `api` or `worker`.
+    """
+    output = sys.stderr if stream is None else stream
+    production = settings.app_env == "production"
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso" if production else "%H:%M:%S", utc=production),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    if production:
+        shared.insert(0, _naming(part))
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if production
+        else structlog.dev.ConsoleRenderer(
+            colors=output.isatty(), pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    structlog.configure(
+        # First of all: what the level leaves out is not worked on.
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            # Exceptions become text only here, so that other handlers of the same record still see them.
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redact,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.NOTSET if settings.log_level == "debug" else logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take out of an event what must not be written down."""
+    return {name: value if name in DELIBERATE else _redacted(name, value) for name, value in event.items()}
+
+
+def redact_text(text: str) -> str:
+    """Take credentials, and the query strings and user names of addresses, out of a text."""
+    text = BEARER.sub(rf"\1 {REDACTED}", text)
+    text = QUERY.sub(rf"\1?{REDACTED}", text)
+    return USER_INFO.sub(rf"\1{REDACTED}@", text)
+
+
+def _naming(part: str) -> Processor:
+    def name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["part"] = part
+        return event
+
+    return name
+
+
+def _redacted(name: str, value: object) -> object:
+    if value is not None and SECRET_NAMES.search(name):
+        return REDACTED
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, dict):
+        return {key: _redacted(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted("", item) for item in value]
+    return value

@@ -1,0 +1,23 @@
+"""Opens the storage that the settings describe: the one place that maps their names to the adapters'."""
+
+from pathlib import Path
+
+from services.process.settings import Settings
+from storage.factory import Stores, open_stores
+
+
+def open_from(settings: Settings, *, create_buckets: bool = False) -> Stores:
+    """Return the two buckets; asks nothing of S3 unless `create_buckets`. StorageError for a bad endpoint."""
+    return open_stores(
+        s3_endpoint=settings.s3_endpoint,
+        s3_public_endpoint=settings.s3_public_endpoint,
+        s3_region=settings.s3_region,
+        s3_access_key=settings.s3_access_key or "",
+        s3_secret_key=settings.s3_secret_key or "",
+        recordings_bucket=settings.s3_bucket_recordings,
+        clips_bucket=settings.s3_bucket_clips,
+        local_root=settings.storage_dir or Path(),
+        base_url=settings.public_url,
+        secret=settings.jwt_secret.encode(),
+        create_buckets=create_buckets,
+    )

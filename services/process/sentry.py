@@ -1,0 +1,94 @@
+"""Errors to Sentry, when SENTRY_DSN is set: what is logged at level error, and nothing that opens a door.
+
+Nothing is collected behind our back: no integrations that read requests, no local variables, no breadcrumbs.
+"""
+
+import logging
+import sys
+from importlib.metadata import version
+from typing import Any, cast
+
+import sentry_sdk
+import structlog
+from sentry_sdk.integrations.atexit import AtexitIntegration
+from sentry_sdk.integrations.dedupe import DedupeIntegration
+from sentry_sdk.integrations.excepthook import ExcepthookIntegration
+from sentry_sdk.integrations.threading import ThreadingIntegration
+from sentry_sdk.types import Event, Hint
+from sentry_sdk.utils import event_from_exception
+
+from services.process.logging import redact
+from services.process.settings import Settings
+
+TAGS = ("part", "kind", "job_id", "clip_id", "recording_id", "webhook_id", "attempt", "trace_id", "route", "code")
+"""What errors are searched by; the other fields of a log event are shown with it."""
+OWN = frozenset({"event", "level", "logger", "timestamp", "exc_info", "stack", "owner", *TAGS})
+
+
+def configure(settings: Settings, *, part: str) -> None:
+    """Send this process's errors to SENTRY_DSN; without one, do nothing."""
+    if not settings.sentry_dsn:
+        return
+    sentry_sdk.init(
+        dsn=settings.sentry_dsn,
+        environment=settings.app_env,
+        release=f"big-snuggles@{version('big-snuggles')}",
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        # What nobody catches, and two handlers that see the same exception.
+        integrations=[ExcepthookIntegration(), ThreadingIntegration(), DedupeIntegration(), AtexitIntegration(_quiet)],
+        send_default_pii=False,
+        include_local_variables=False,
+        max_request_body_size="never",
+        max_breadcrumbs=0,
+        before_send=scrub,
+    )
+    sentry_sdk.set_tag("part", part)
+    logging.getLogger().addHandler(SentryHandler(level=logging.ERROR))
+
+
+class SentryHandler(logging.Handler):
+    """Turns a log record, ours or a library's, into an event."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the event to the client, which sends it from a thread of its own."""
+        if record.name.startswith("sentry_sdk"):
+            return
+        fields = record.msg if isinstance(record.msg, dict) else structlog.contextvars.get_contextvars()
+        message = str(fields["event"]) if isinstance(record.msg, dict) else record.getMessage()
+        sentry_sdk.capture_event(_event(record, fields, message))
+
+
+def scrub(event: Event, _hint: Hint) -> Event:
+    """Take out of an event what must not leave the house: the last step, whoever made the event."""
+    redacted = redact(None, "", dict(event))
+    redacted.pop("request", None)
+    return cast("Event", redacted)
+
+
+def _event(record: logging.LogRecord, fields: dict[str, Any], message: str) -> Event:
+    event: Event = {}
+    exception = _exception(fields.get("exc_info") or record.exc_info)
+    if exception is not None:
+        event, _ = event_from_exception(exception, client_options=sentry_sdk.get_client().options)
+    event["level"] = "fatal" if record.levelno >= logging.CRITICAL else "error"
+    event["logger"] = record.name
+    event["logentry"] = {"message": message}
+    event["tags"] = {name: str(fields[name]) for name in TAGS if fields.get(name) is not None}
+    event["extra"] = {name: value for name, value in fields.items() if name not in OWN}
+    if fields.get("owner"):
+        event["user"] = {"id": str(fields["owner"])}
+    return event
+
+
+def _exception(found: Any) -> BaseException | None:
+    """Return the exception of a record, in any of the ways in which one can be given."""
+    if isinstance(found, BaseException):
+        return found
+    if isinstance(found, tuple):
+        return found[1] if isinstance(found[1], BaseException) else None
+    return sys.exc_info()[1] if found else None
+
+
+def _quiet(_pending: int, _timeout: float) -> None:
+    """Say nothing while the last events are sent at the end of the process."""

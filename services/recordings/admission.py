@@ -1,0 +1,71 @@
+"""Refusing early what would only fail later: no disk left, or a queue in which it would wait for hours."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from shutil import disk_usage
+
+from db import estimates as rows
+from db.connection import Transaction, as_service
+from services.billing.quota import Tier
+from services.errors import UnavailableError
+from services.jobs import estimate as estimates
+from services.jobs.estimate import Estimate
+from services.jobs.service import Job
+from services.process.settings import Settings
+
+LONGEST_WAIT_S: Mapping[str, float] = {"free": 2 * 3600.0, "premium": 6 * 3600.0, "pro": 12 * 3600.0}
+"""Tier → the longest wait that is accepted: who has a backlog of hours is better served by an honest no than by a place
+at its end. Higher tiers are for batches that may run overnight."""
+RETRY_AFTER_S = 900
+
+
+def require_disk(
+    settings: Settings, *, size_bytes: int = 0, free_bytes: Callable[[Path], int] = lambda path: disk_usage(path).free
+) -> None:
+    """Raise UnavailableError when what comes would bring a local disk below the reserve.
+
+    Local are the folders of the storage adapter and of scratch files, where they are set: S3 is never full.
+    """
+    for folder in (settings.storage_dir, settings.scratch_dir):
+        if folder is None:
+            continue
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if free_bytes(there) < settings.disk_reserve_bytes + (size_bytes if folder == settings.storage_dir else 0):
+            raise UnavailableError(
+                "The server's disk is nearly full, so nothing new is taken now. Try again later; the operator can make "
+                "room by deleting recordings and clips.",
+                reason="disk",
+                retry_after_s=RETRY_AFTER_S,
+            )
+
+
+def require_timely(tx: Transaction, *, job: Job, tier: Tier) -> Estimate | None:
+    """Return when a new job will begin and end; UnavailableError, and no job, when it would wait for hours."""
+    longest_s = LONGEST_WAIT_S.get(tier.name, LONGEST_WAIT_S["free"])
+    found = estimates.of(tx, job=job)
+    if found is not None and found.starts_in_s > longest_s:
+        raise UnavailableError(
+            f"So much of yours is waiting already that this would not begin for {_hours(found.starts_in_s)}. Cancel "
+            "some of it, or ask again later.",
+            reason="queue",
+            retry_after_s=RETRY_AFTER_S,
+        )
+    if found is None and job.state == "queued":
+        _require_taken(tx, job.queue, longest_s)
+    return found
+
+
+def _require_taken(tx: Transaction, queue: str, longest_s: float) -> None:
+    """Refuse where no worker takes from the queue, and has not for so long that it is no pause."""
+    with as_service(tx):
+        age_s = rows.find_oldest_due_s(tx, queue=queue)
+    if age_s > longest_s:
+        raise UnavailableError(
+            f"This kind of work has been waiting for {_hours(age_s)}, and nobody is doing it now. Try again later.",
+            reason="queue",
+            retry_after_s=RETRY_AFTER_S,
+        )
+
+
+def _hours(seconds: float) -> str:
+    return f"{max(2, round(seconds / 3600))} hours"

@@ -1,0 +1,223 @@
+"""Highlights: every candidate is stored with its score, so another sensitivity is a query, not a job."""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from db import highlights as rows
+from db.connection import Transaction
+from db.highlights import HighlightRow
+from db.recordings import Recording
+from services.errors import ConflictError, InvalidFieldError, NotFoundError, NotReadyError
+from services.jobs import service as jobs
+from services.jobs.service import Job
+from services.paging import Page, ScoreCursor, page_of
+from services.recordings import service as recordings
+from services.webhooks import event as events
+
+__all__ = ["HighlightRow", "Selection"]
+
+DEFAULT_SENSITIVITY = 0.7
+# When nothing reaches the default and the client named none: the best few that still count as moments, rather than an
+# empty page. Below 0.5 nothing counts, so a quiet recording stays empty.
+FALLBACK_SENSITIVITY = 0.5
+FALLBACK_ITEMS = 3
+MAX_ITEMS = 500
+# What the pipeline listens for, and the lengths it takes by itself. It is not loaded here; a test compares.
+SIGNALS = (
+    "loudness",
+    "onset",
+    "steadiness",
+    "voice",
+    "novelty",
+    "colour",
+    "pitch",
+    "rhythm",
+    "pauses",
+    "contrast",
+    "course",
+    "duration",
+    "audience",
+)
+SHORTEST_S = 5.0
+LONGEST_S = 60.0
+MAX_NAME_SHOWN = 40
+FIELDS = (
+    "start_s",
+    "end_s",
+    "core_start_s",
+    "core_end_s",
+    "peak_s",
+    "score",
+    "kind",
+    "kind_confidence",
+    "reasons",
+)
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """Highlights that were picked, and the least score that counted."""
+
+    items: list[HighlightRow]
+    sensitivity: float
+
+
+def replace(tx: Transaction, *, recording_id: UUID, user_id: UUID, items: list[dict[str, Any]]) -> None:
+    """Put all candidates of a new detection in the place of the old ones (service transaction).
+
+    Each item has the fields of `pipeline.types.Highlight`.
+    """
+    stored = [{name: item[name] for name in FIELDS} for item in items]
+    rows.replace_highlights(tx, recording_id=recording_id, user_id=user_id, items=stored)
+    events.highlights_ready(tx, recordings.get_source(tx, recording_id=recording_id), count=len(stored))
+
+
+def list_highlights(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    recording_id: UUID,
+    sensitivity: float | None = None,
+    top: int | None = None,
+    min_s: float | None = None,
+    max_s: float | None = None,
+) -> Selection:
+    """Pick stored candidates, best first; without a sensitivity, the default one or else the best few moments."""
+    wanted = min(top or MAX_ITEMS, MAX_ITEMS)
+    least = DEFAULT_SENSITIVITY if sensitivity is None else sensitivity
+    found = rows.list_highlights(
+        tx,
+        user_id=user_id,
+        recording_id=recording_id,
+        sensitivity=least,
+        limit=wanted,
+        min_s=min_s,
+        max_s=max_s,
+    )
+    if found or sensitivity is not None:
+        return Selection(items=found, sensitivity=least)
+    fallback = rows.list_highlights(
+        tx,
+        user_id=user_id,
+        recording_id=recording_id,
+        sensitivity=FALLBACK_SENSITIVITY,
+        limit=min(wanted, FALLBACK_ITEMS),
+        min_s=min_s,
+        max_s=max_s,
+    )
+    return Selection(items=fallback, sensitivity=FALLBACK_SENSITIVITY if fallback else least)
+
+
+def page(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    recording_id: UUID,
+    limit: int,
+    cursor: ScoreCursor | None,
+    sensitivity: float | None,
+) -> tuple[Page[HighlightRow], float]:
+    """Return one page of a recording's highlights, best first, and the least score that counted.
+
+    NotFoundError when there is no such recording.
+    """
+    recordings.get(tx, user_id=user_id, recording_id=recording_id)
+    first = list_highlights(tx, user_id=user_id, recording_id=recording_id, sensitivity=sensitivity, top=1)
+    if not first.items:
+        return Page(items=[], next_cursor=None), first.sensitivity
+    is_fallback = sensitivity is None and first.sensitivity < DEFAULT_SENSITIVITY
+    wanted = min(limit, FALLBACK_ITEMS) if is_fallback else limit
+    found = rows.list_highlights(
+        tx,
+        user_id=user_id,
+        recording_id=recording_id,
+        sensitivity=first.sensitivity,
+        limit=wanted if is_fallback else wanted + 1,
+        after=cursor,
+    )
+    return page_of(found, wanted, [(row.score, row.id) for row in found]), first.sensitivity
+
+
+def get(tx: Transaction, *, user_id: UUID, recording_id: UUID, highlight_id: UUID) -> HighlightRow:
+    """Return one highlight of a recording; NotFoundError when it has none of that id."""
+    row = rows.find_highlight(tx, user_id=user_id, recording_id=recording_id, highlight_id=highlight_id)
+    if row is None:
+        raise NotFoundError("There is no such highlight.")
+    return row
+
+
+def score(
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    recording_id: UUID,
+    options: dict[str, Any],
+    trace_id: str | None = None,
+) -> Selection | Job:
+    """Answer from the stored candidates where they can, else queue a detection.
+
+    `options` are sensitivity, top, min_s, max_s and weights, where given. ConflictError before the recording is
+    listened to; InvalidFieldError when min_s is above max_s, or a weight is for a signal that there is not.
+    """
+    recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
+    _check_weights(options.get("weights") or {})
+    lengths = _lengths(options.get("min_s"), options.get("max_s"))
+    require_listened(recording)
+    is_stored = recording.curve_key is not None
+    if is_stored and not options.keys() & {"min_s", "max_s", "weights"}:
+        return list_highlights(
+            tx,
+            user_id=user_id,
+            recording_id=recording_id,
+            sensitivity=options.get("sensitivity"),
+            top=options.get("top"),
+        )
+    return jobs.enqueue(
+        tx,
+        kind="detect",
+        user_id=user_id,
+        recording_id=recording_id,
+        payload={"options": {**options, **lengths}, "store": True, "auto_clips": None},
+        trace_id=trace_id,
+    )
+
+
+def require_listened(recording: Recording) -> None:
+    """Raise ConflictError unless the recording's timeline is there to be scored."""
+    if recording.status == "failed":
+        reason = (recording.error or {}).get("message", "it could not be read")
+        raise ConflictError(f"This recording failed: {reason}", status=recording.status)
+    if recording.status != "ready" or recording.timeline_key is None:
+        raise NotReadyError(
+            f"The recording is {recording.status}; wait until it is ready and ask again.", status=recording.status
+        )
+    if recording.has_audio is False:
+        raise ConflictError(
+            "There is no sound to listen to in this recording; cut clips by start and end times instead.",
+            status=recording.status,
+        )
+
+
+def _check_weights(weights: dict[str, float]) -> None:
+    for name in weights:
+        if name not in SIGNALS:
+            raise InvalidFieldError(
+                "weights",
+                f"There is no signal {name[:MAX_NAME_SHOWN]!r} to weigh. There are: {', '.join(SIGNALS)}.",
+                allowed=list(SIGNALS),
+            )
+
+
+def _lengths(min_s: float | None, max_s: float | None) -> dict[str, float]:
+    """Return the limits of length that were asked for; InvalidFieldError when no length fits them.
+
+    One that was asked for alone moves the other where the two would contradict each other.
+    """
+    if min_s is not None and max_s is not None and min_s > max_s:
+        raise InvalidFieldError("min_s", "min_s must not be greater than max_s.")
+    if min_s is not None and max_s is None and min_s > LONGEST_S:
+        max_s = min_s
+    if max_s is not None and min_s is None and max_s < SHORTEST_S:
+        min_s = max_s
+    return {name: value for name, value in (("min_s", min_s), ("max_s", max_s)) if value is not None}

@@ -1,0 +1,156 @@
+"""Recordings: fetched or uploaded (`services.recordings.upload`), ingested, ready. And what workers write to them."""
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from uuid import UUID, uuid4
+
+from db import recordings as rows
+from db.connection import Transaction
+from db.recordings import Ingested, Recording
+from services import naming
+from services.errors import (
+    ConflictError,
+    NotFoundError,
+)
+from services.jobs import service as jobs
+from services.jobs.service import Job
+from services.paging import Page, TimeCursor, page_of
+from services.webhooks import event as events
+from storage.keys import source_key
+
+__all__ = ["Recording"]
+
+DEFAULT_MAX_BYTES = 50 * 1024**3
+
+
+def import_url(
+    tx: Transaction, *, user_id: UUID, url: str, title: str | None = None, trace_id: str | None = None
+) -> tuple[Recording, Job]:
+    """Accept a recording that a worker fetches from an address that was checked before."""
+    filename = naming.clean_filename(unquote(urlsplit(url).path).rstrip("/") or urlsplit(url).hostname or "recording")
+    recording_id = uuid4()
+    recording = rows.insert_recording(
+        tx,
+        recording_id=recording_id,
+        user_id=user_id,
+        title=naming.clean_title(title) if title is not None else naming.title_of(filename),
+        filename=filename,
+        content_type=naming.TYPE_IN_THE_DARK,
+        status="processing",
+        source_key=source_key(user_id, recording_id),
+        source_url=url,
+    )
+    job = jobs.enqueue(
+        tx, kind="import", user_id=user_id, payload={"url": url}, recording_id=recording_id, trace_id=trace_id
+    )
+    return recording, job
+
+
+def get(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> Recording:
+    """Return a recording; NotFoundError when there is none of that id, or it is another's."""
+    return _found(rows.find_recording(tx, user_id=user_id, recording_id=recording_id))
+
+
+def list_recordings(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    limit: int,
+    cursor: TimeCursor | None = None,
+    q: str | None = None,
+    status: str | None = None,
+) -> Page[Recording]:
+    """List recordings newest first; `q` is a part of the title in any case."""
+    found = rows.list_recordings(tx, user_id=user_id, limit=limit + 1, before=cursor, q=q, status=status)
+    return page_of(found, limit, [(row.created_at, row.id) for row in found])
+
+
+def rename(tx: Transaction, *, user_id: UUID, recording_id: UUID, title: str) -> Recording:
+    """Change the title."""
+    return _found(rows.update_title(tx, user_id=user_id, recording_id=recording_id, title=naming.clean_title(title)))
+
+
+# What workers write
+
+
+def get_source(tx: Transaction, *, recording_id: UUID) -> Recording:
+    """Return a recording for a worker; NotFoundError when its row is gone or it was deleted."""
+    recording = _found(rows.find_source(tx, recording_id=recording_id))
+    if recording.status == "deleted":
+        raise NotFoundError("The recording was deleted.")
+    return recording
+
+
+def imported(tx: Transaction, *, recording_id: UUID, size_bytes: int, content_type: str, filename: str) -> Recording:
+    """Write what the fetch learnt of the file; ConflictError when the recording is not processing any more."""
+    return _changed(
+        rows.update_imported(
+            tx,
+            recording_id=recording_id,
+            size_bytes=size_bytes,
+            content_type=content_type if naming.is_media_type(content_type) else naming.TYPE_IN_THE_DARK,
+            filename=naming.clean_filename(filename),
+        )
+    )
+
+
+def reprocess(tx: Transaction, *, recording_id: UUID) -> Recording | None:
+    """Take a failed recording up again, because its job is tried again; None when it is not failed any more."""
+    return rows.reprocess(tx, recording_id=recording_id)
+
+
+def publish_ingest(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    *,
+    recording_id: UUID,
+    probe: dict[str, Any],
+    duration_s: float,
+    has_audio: bool,
+    has_video: bool,
+    size_bytes: int,
+    timeline_key: str,
+    index_key: str | None,
+    waveform_key: str,
+    poster_key: str | None,
+) -> Recording:
+    """Write what ingest found; the recording becomes ready with its first detection."""
+    found = Ingested(
+        probe=probe,
+        duration_s=duration_s,
+        has_audio=has_audio,
+        has_video=has_video,
+        size_bytes=size_bytes,
+        timeline_key=timeline_key,
+        index_key=index_key,
+        waveform_key=waveform_key,
+        poster_key=poster_key,
+    )
+    return _changed(rows.update_ingested(tx, recording_id=recording_id, found=found))
+
+
+def mark_ready(tx: Transaction, *, recording_id: UUID, curve_key: str | None = None) -> Recording:
+    """Change processing → ready, or a newer score curve for a ready one; ConflictError from any other state."""
+    recording = _changed(rows.mark_ready(tx, recording_id=recording_id, curve_key=curve_key))
+    if recording.ready_at == recording.updated_at:  # both are this transaction's time when it became ready just now
+        events.recording_ready(tx, recording)
+    return recording
+
+
+def fail(tx: Transaction, *, recording_id: UUID, error: dict[str, Any]) -> Recording | None:
+    """Fail a recording that is on its way in; None when it has ended otherwise already."""
+    recording = rows.mark_failed(tx, recording_id=recording_id, error=error)
+    if recording is not None:
+        events.recording_failed(tx, recording)
+    return recording
+
+
+def _found(recording: Recording | None) -> Recording:
+    if recording is None:
+        raise NotFoundError("There is no such recording.")
+    return recording
+
+
+def _changed(recording: Recording | None) -> Recording:
+    if recording is None:
+        raise ConflictError("The recording is no longer being processed.")
+    return recording

@@ -1,0 +1,251 @@
+"""Uploads: a recording is announced, its parts go straight to storage, and `complete` makes one object of them."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from uuid import UUID, uuid4
+
+from msgspec import Struct
+
+from db import recordings as rows
+from db.connection import Transaction
+from db.recordings import Recording
+from services import naming
+from services.errors import ConflictError, InvalidFieldError, NotFoundError, PayloadTooLargeError
+from services.jobs import service as jobs
+from services.jobs.service import Job
+from services.recordings import service as recordings
+from storage.keys import source_key
+from storage.multipart import MAX_PART_NUMBER, MAX_PUT_BYTES, plain_etag
+from storage.store import InvalidPartError, ObjectNotFoundError, Part, PartLayout, PartTag, Store
+
+MIB = 1024 * 1024
+# Large enough that a slow line is not all round trips, small enough to send again after a break.
+LEAST_PART_BYTES = 16 * MIB
+# Signing and listing one address for each is still quick; a larger recording gets larger parts instead.
+MOST_PARTS = 1000
+UPLOAD_URL_S = 24 * 3600
+
+
+class UploadPart(Struct, frozen=True, kw_only=True):
+    """An address that stores one part by PUT."""
+
+    number: int
+    url: str
+    expires_at: datetime
+
+
+class Upload(Struct, frozen=True, kw_only=True):
+    """Where the bytes of a new recording go."""
+
+    part_size_bytes: int
+    parts: list[UploadPart]
+
+
+class StoredParts(Struct, frozen=True, kw_only=True):
+    """How far an upload is: what storage has, and addresses for the rest."""
+
+    part_size_bytes: int
+    stored: list[Part]
+    missing: list[UploadPart]
+
+
+def create(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    store: Store,
+    filename: str,
+    size_bytes: int,
+    content_type: str,
+    title: str | None = None,
+    max_bytes: int = recordings.DEFAULT_MAX_BYTES,
+    now: datetime | None = None,
+) -> tuple[Recording, Upload]:
+    """Announce a recording and return where its parts go.
+
+    PayloadTooLargeError, UnsupportedMediaTypeError, InvalidFieldError; StorageError when no upload can be begun.
+    """
+    if size_bytes > max_bytes:
+        raise PayloadTooLargeError(
+            f"The recording has {size_bytes} bytes; at most {max_bytes} are accepted. Send a shorter or smaller one.",
+            field="size_bytes",
+            max_bytes=max_bytes,
+        )
+    content_type = naming.clean_content_type(content_type)
+    filename = naming.clean_filename(filename)
+    recording_id = uuid4()
+    key = source_key(user_id, recording_id)
+    layout = PartLayout(size_bytes=size_bytes, part_bytes=part_size(size_bytes))
+    recording = rows.insert_recording(
+        tx,
+        recording_id=recording_id,
+        user_id=user_id,
+        title=naming.clean_title(title) if title is not None else naming.title_of(filename),
+        filename=filename,
+        content_type=content_type,
+        status="uploading",
+        source_key=key,
+        size_bytes=size_bytes,
+        upload_id=store.create_multipart(key, content_type=content_type, layout=layout),
+        part_size_bytes=layout.part_bytes,
+    )
+    return recording, _upload(store, recording, now or datetime.now(UTC))
+
+
+def parts(tx: Transaction, *, user_id: UUID, recording_id: UUID, store: Store, now: datetime) -> StoredParts:
+    """Say which parts storage has, with fresh addresses for the others; ConflictError when the upload is closed."""
+    recording = _uploading(recordings.get(tx, user_id=user_id, recording_id=recording_id))
+    stored = _stored_parts(store, recording)
+    missing = set(range(1, part_count(recording) + 1)) - {part.number for part in stored}
+    return StoredParts(
+        part_size_bytes=recording.part_size_bytes or 0,
+        stored=stored,
+        missing=[_signed(store, recording, number, now) for number in sorted(missing)],
+    )
+
+
+def sign_part(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction, *, user_id: UUID, recording_id: UUID, number: int, store: Store, now: datetime
+) -> UploadPart:
+    """Return a fresh address for one part; InvalidFieldError when the recording has no such part."""
+    recording = _uploading(recordings.get(tx, user_id=user_id, recording_id=recording_id))
+    if not 1 <= number <= part_count(recording):
+        raise InvalidFieldError("number", f"This recording has parts 1 to {part_count(recording)}; {number} is none.")
+    return _signed(store, recording, number, now)
+
+
+def complete(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    recording_id: UUID,
+    tags: list[PartTag],
+    store: Store,
+    trace_id: str | None = None,
+) -> tuple[Recording, Job]:
+    """Close the upload and queue its ingest; doing it again returns the same.
+
+    InvalidFieldError says which part does not fit; the upload then stays open, and a part can be sent again.
+    """
+    recording = _found(rows.lock_recording(tx, user_id=user_id, recording_id=recording_id))
+    if recording.status != "uploading":
+        return recording, _ingest_job(tx, recording)
+    _join(store, recording, sorted(tags, key=lambda tag: tag.number))
+    closed = _found(rows.close_upload(tx, user_id=user_id, recording_id=recording_id))
+    job = jobs.enqueue(tx, kind="ingest", user_id=user_id, recording_id=recording_id, trace_id=trace_id)
+    return closed, job
+
+
+def part_size(size_bytes: int) -> int:
+    """Return the size of all parts but the last: whole MiB, few parts, none larger than storage takes."""
+    least = -(-size_bytes // MOST_PARTS)
+    return min(MAX_PUT_BYTES, max(LEAST_PART_BYTES, -(-least // MIB) * MIB))
+
+
+def part_count(recording: Recording) -> int:
+    """Return into how many parts an announced recording is cut; 0 for one that was not announced."""
+    layout = _layout(recording)
+    return min(MAX_PART_NUMBER, layout.count) if layout else 0
+
+
+def _layout(recording: Recording) -> PartLayout | None:
+    if not recording.size_bytes or not recording.part_size_bytes:
+        return None
+    return PartLayout(size_bytes=recording.size_bytes, part_bytes=recording.part_size_bytes)
+
+
+def _uploading(recording: Recording) -> Recording:
+    if recording.status != "uploading":
+        raise ConflictError(f"The upload is closed; the recording is {recording.status}.", status=recording.status)
+    return recording
+
+
+def _upload(store: Store, recording: Recording, now: datetime) -> Upload:
+    return Upload(
+        part_size_bytes=recording.part_size_bytes or 0,
+        parts=[_signed(store, recording, number, now) for number in range(1, part_count(recording) + 1)],
+    )
+
+
+def _signed(store: Store, recording: Recording, number: int, now: datetime) -> UploadPart:
+    url = store.presign_part(recording.source_key, recording.upload_id or "", number, expires_s=UPLOAD_URL_S)
+    return UploadPart(number=number, url=url, expires_at=now + timedelta(seconds=UPLOAD_URL_S))
+
+
+def _stored_parts(store: Store, recording: Recording) -> list[Part]:
+    try:
+        return store.list_parts(recording.source_key, recording.upload_id or "")
+    except ObjectNotFoundError:
+        # Swept, or joined by a completion whose transaction was lost: `complete` tells the two apart.
+        return []
+
+
+def _join(store: Store, recording: Recording, tags: list[PartTag]) -> None:
+    """Check the parts against what was announced and make them one object."""
+    stored = {part.number: part for part in _stored_parts(store, recording)}
+    if not stored and _is_joined(store, recording):
+        return
+    _check_numbers([tag.number for tag in tags], part_count(recording))
+    for tag in tags:
+        _check_part(recording, stored.get(tag.number), tag)
+    try:
+        store.complete_multipart(recording.source_key, recording.upload_id or "", tags)
+    except InvalidPartError as error:
+        raise InvalidFieldError("parts", str(error)) from error
+    except ObjectNotFoundError as error:
+        raise ConflictError("This upload was given up after a long silence; start a new one.") from error
+
+
+def _check_numbers(numbers: list[int], count: int) -> None:
+    """Refuse a list that does not name each part once; `numbers` ascend."""
+    every = "1 part" if count == 1 else f"{count} parts"
+    if missing := sorted(set(range(1, count + 1)) - set(numbers)):
+        what = f"part {missing[0]} is missing from the list. Send it and complete again."
+    elif foreign := [number for number in numbers if not 1 <= number <= count]:
+        what = f"there is no part {foreign[0]}. List the parts that the upload was announced with."
+    elif twice := [number for number, following in pairwise(numbers) if number == following]:
+        what = f"part {twice[0]} is listed twice. List each part once, with the ETag of its last PUT."
+    else:
+        return
+    raise InvalidFieldError("parts", f"The recording has {every}; {what}", missing=missing[:100])
+
+
+def _check_part(recording: Recording, part: Part | None, tag: PartTag) -> None:
+    field = f"parts.{tag.number}"
+    if part is None:
+        raise InvalidFieldError("parts", f"Part {tag.number} was not stored; send it and complete again.", part=field)
+    if plain_etag(part.etag) != plain_etag(tag.etag):
+        raise InvalidFieldError(
+            "parts", f"Part {tag.number} is stored with another ETag; send it again and use the new answer.", part=field
+        )
+    layout = _layout(recording)
+    expected = layout.length_of(tag.number) if layout else 0
+    if part.size_bytes != expected:
+        raise InvalidFieldError(
+            "parts",
+            f"Part {tag.number} has {part.size_bytes} bytes, but {expected} belong there: {recording.size_bytes} bytes "
+            "were announced. Send the part again, or announce the recording with its true size.",
+            part=field,
+            expected_bytes=expected,
+            stored_bytes=part.size_bytes,
+        )
+
+
+def _is_joined(store: Store, recording: Recording) -> bool:
+    try:
+        return store.stat(recording.source_key).size_bytes == recording.size_bytes
+    except ObjectNotFoundError:
+        return False
+
+
+def _ingest_job(tx: Transaction, recording: Recording) -> Job:
+    job_id = rows.find_ingest_job(tx, recording_id=recording.id)
+    if job_id is None:
+        raise ConflictError(f"The recording is {recording.status}; there is no upload to complete.")
+    return jobs.get(tx, user_id=recording.user_id, job_id=job_id)
+
+
+def _found(recording: Recording | None) -> Recording:
+    if recording is None:
+        raise NotFoundError("There is no such recording.")
+    return recording

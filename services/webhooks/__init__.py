@@ -1,0 +1,1 @@
+"""Webhooks, deliveries and the events they carry."""

@@ -1,0 +1,285 @@
+"""Deliveries: what was recorded reaches an owner's webhooks, signed, in order, and again until it gets through.
+
+A delivery is a row, inserted in the transaction of its event. Deliveries of one webhook about one clip form a lane: the
+first of a lane has a job for its next attempt, the others wait until it has ended. Each attempt is a job of its own, so
+the pause between two is the job's `run_at`, and a worker is busy only while it talks.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal, cast
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from db import deliveries as rows
+from db import events as event_rows
+from db import webhooks as webhook_rows
+from db.connection import Transaction
+from db.deliveries import Delivery
+from db.events import EventRow
+from db.webhooks import Rest, Target, Webhook
+from services.jobs import service as jobs
+from services.jobs.service import Job
+from services.outbound.signature import sign
+from services.process.logging import REDACTED, redact_text
+
+__all__ = ["Delivery"]
+
+DISABLED_EVENT = "webhook.disabled"
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 2 * 3600.0
+TRIES_FOR = timedelta(hours=24)
+DISABLED_AFTER = timedelta(days=3)
+"""A receiver that has been down over a long weekend is found by its owner first, by this after it."""
+REST = Rest(patience=10, first_s=15.0, longest_s=300.0)
+"""When a webhook is only tried now and then. A worker waits ten seconds for a receiver that does not answer: thousands
+of events for one such would keep everybody's workers waiting."""
+TRY_S = 60.0
+"""Longer than a try takes: nobody else tries meanwhile."""
+EXCERPT_BYTES = 1024
+KEPT_DAYS = 30
+SWEEP_BATCH = 1000
+
+
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """One attempt: what is to be sent, and where."""
+
+    delivery: Delivery
+    attempt: int
+    url: str
+    secret: str
+    body: bytes
+
+    def headers(self, *, now: datetime) -> dict[str, str]:
+        """Return the headers of a request that is sent now."""
+        return {
+            "Content-Type": "application/json",
+            "Snuggles-Signature": sign(self.secret, self.body, at_s=int(now.timestamp())),
+            "Snuggles-Event": self.delivery.event_type,
+            "Snuggles-Delivery": str(self.delivery.id),
+            "Idempotency-Key": str(self.delivery.id),
+            "Snuggles-Attempt": str(self.attempt),
+        }
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What came of an attempt: a status with the beginning of the answer, or an error when there was no answer."""
+
+    duration_ms: int
+    status: int | None = None
+    excerpt: str | None = None
+    error: dict[str, str] | None = None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the receiver took it."""
+        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - the class of HTTP's successes
+
+
+def offer(tx: Transaction, event: EventRow) -> None:
+    """Queue a delivery of a new event to each webhook of its owner that wants to be told (service transaction)."""
+    lane = event.clip_id or event.recording_id or event.id
+    for webhook_id in webhook_rows.list_subscribed(tx, user_id=event.user_id, event_type=event.type):
+        queue(tx, webhook_id=webhook_id, user_id=event.user_id, event_id=event.id, lane=lane)
+
+
+def queue(  # noqa: PLR0913 - keyword-only, one a column
+    tx: Transaction, *, webhook_id: UUID, user_id: UUID, event_id: UUID, lane: UUID, replay_of: UUID | None = None
+) -> Delivery:
+    """Put a delivery at the end of its lane, with a job when it is the only one there (service transaction)."""
+    rows.lock_lane(tx, webhook_id=webhook_id, lane=lane)
+    is_free = rows.find_first(tx, webhook_id=webhook_id, lane=lane) is None
+    delivery_id = rows.insert_delivery(
+        tx, webhook_id=webhook_id, user_id=user_id, event_id=event_id, lane=lane, replay_of=replay_of
+    )
+    delivery = cast("Delivery", rows.find_delivery(tx, delivery_id))
+    if is_free:
+        schedule(tx, webhook_id=webhook_id, lane=lane, at=delivery.created_at)
+    return delivery
+
+
+def begin(tx: Transaction, *, delivery_id: UUID, now: datetime, random: float = 0.0) -> Outgoing | None:
+    """Begin an attempt (service transaction); None when there is none to make now.
+
+    That is so when the delivery has ended, when it is not its turn, and while the webhook rests. Then it gets a job for
+    afterwards, a little spread by `random` (0 to 1), or is given up when its day is over.
+    """
+    delivery = rows.find_delivery(tx, delivery_id)
+    if delivery is None or delivery.status != "pending":
+        return None
+    rows.lock_lane(tx, webhook_id=delivery.webhook_id, lane=delivery.lane)
+    first = rows.find_first(tx, webhook_id=delivery.webhook_id, lane=delivery.lane)
+    target = webhook_rows.find_target(tx, delivery.webhook_id)
+    event = event_rows.find_event(tx, delivery.event_id)
+    if first is None or first.id != delivery_id or target is None or event is None:
+        return None
+    if target.status == "disabled":
+        rows.give_up_all(tx, delivery.webhook_id, error=_disabled_error())
+        return None
+    if _rests(tx, delivery.webhook_id, target, now):
+        _wait_or_give_up(tx, delivery, target, now=now, random=random)
+        return None
+    if not rows.begin_attempt(tx, delivery_id, at=now):
+        return None
+    return Outgoing(
+        delivery=delivery,
+        attempt=delivery.attempts + 1,
+        url=target.url,
+        secret=target.secret,
+        body=body_of(event),
+    )
+
+
+def finish(
+    tx: Transaction, *, outgoing: Outgoing, outcome: Outcome, now: datetime, random: float
+) -> Literal["delivered", "pending", "failed", "ended"]:
+    """Write what came of an attempt and let the next one, or the next delivery of the lane, follow.
+
+    Returns the delivery's status, or `ended` when it had one already. `random` (0 to 1) places the next attempt within
+    the jitter. A webhook is disabled when a delivery is given up and nothing has got through for DISABLED_AFTER.
+    """
+    delivery = outgoing.delivery
+    rows.lock_lane(tx, webhook_id=delivery.webhook_id, lane=delivery.lane)
+    next_at = None if outcome.is_delivered else _next_attempt(delivery, outgoing.attempt, now=now, random=random)
+    status: Literal["delivered", "pending", "failed"] = (
+        "delivered" if outcome.is_delivered else "failed" if next_at is None else "pending"
+    )
+    # The webhook's row before the delivery's, as disabling takes them: the other way round they could block each other.
+    if outcome.is_delivered:
+        webhook_rows.note_success(tx, delivery.webhook_id)
+    else:
+        webhook_rows.note_failure(tx, delivery.webhook_id, at=now, rest=REST)
+    disabled = _disable_failing(tx, delivery.webhook_id, now=now) if status == "failed" else None
+    is_ours = rows.end_attempt(
+        tx,
+        delivery.id,
+        status=status,
+        duration_ms=outcome.duration_ms,
+        response_status=outcome.status,
+        response_excerpt=_clean_excerpt(outcome.excerpt, outgoing.secret),
+        error=None if outcome.is_delivered else _error_of(outcome),
+    )
+    if disabled is not None:
+        _wind_up(tx, disabled)
+    elif is_ours:
+        schedule(tx, webhook_id=delivery.webhook_id, lane=delivery.lane, at=next_at or now)
+    return status if is_ours else "ended"
+
+
+def schedule(tx: Transaction, *, webhook_id: UUID, lane: UUID, at: datetime) -> Job | None:
+    """Queue the next attempt of the first delivery in a lane that the caller has locked; None when there is none."""
+    first = rows.find_first(tx, webhook_id=webhook_id, lane=lane)
+    if first is None:
+        return None
+    job = jobs.enqueue(
+        tx,
+        kind="deliver_webhook",
+        user_id=first.user_id,
+        payload={"delivery_id": str(first.id)},
+        run_at=at,
+        trace_id=first.trace_id,
+    )
+    rows.set_next(tx, first.id, job_id=job.id, at=at)
+    return job
+
+
+def sweep(tx: Transaction, *, now: datetime) -> dict[str, int]:
+    """Give deliveries that lost their job a new one, and forget what is older than a month (service transaction)."""
+    rescued = 0
+    for webhook_id, lane in rows.list_stranded(tx, limit=SWEEP_BATCH):
+        rows.lock_lane(tx, webhook_id=webhook_id, lane=lane)
+        # Looked at once more under the lock: a second job would send it twice, and out of order.
+        first = rows.find_first(tx, webhook_id=webhook_id, lane=lane)
+        if first is not None and not first.has_job:
+            rescued += schedule(tx, webhook_id=webhook_id, lane=lane, at=now) is not None
+    return {"rescued": rescued, "deleted": event_rows.delete_old(tx, days=KEPT_DAYS, limit=SWEEP_BATCH)}
+
+
+def body_of(event: EventRow) -> bytes:
+    """Return the message of an event: the same bytes at every attempt."""
+    return msgspec.json.encode(
+        {"id": event.id, "type": event.type, "created_at": event.created_at, "data": event.data}, order="sorted"
+    )
+
+
+def pause_s(attempt: int, *, random: float) -> float:
+    """Return the pause after so many failed attempts (1 or more), in seconds.
+
+    Doubles from FIRST_PAUSE_S to LONGEST_PAUSE_S; `random` (0 to 1) moves it between half and the whole of that, so
+    that what failed together does not come back together.
+    """
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 30)) * (0.5 + 0.5 * random)
+
+
+def _next_attempt(delivery: Delivery, attempt: int, *, now: datetime, random: float) -> datetime | None:
+    """Return when to try again; the last attempt is made at the end of the day, and none after it."""
+    last_at = (delivery.first_attempt_at or now) + TRIES_FOR
+    return None if now >= last_at else min(last_at, now + timedelta(seconds=pause_s(attempt, random=random)))
+
+
+def _rests(tx: Transaction, webhook_id: UUID, target: Target, now: datetime) -> bool:
+    """Say whether a webhook must be left alone; one whose rest is over is tried by one delivery at a time."""
+    if target.resting_until is not None and target.resting_until > now:
+        return True
+    if target.failures < REST.patience:
+        return False
+    return not webhook_rows.begin_try(tx, webhook_id, at=now, until=now + timedelta(seconds=TRY_S))
+
+
+def _wait_or_give_up(tx: Transaction, delivery: Delivery, target: Target, *, now: datetime, random: float) -> None:
+    """Put a delivery off until its webhook has rested, or give it up when its day is over."""
+    if delivery.first_attempt_at is None or now < delivery.first_attempt_at + TRIES_FOR:
+        until = max(target.resting_until or now, now + timedelta(seconds=REST.first_s))
+        at = until + timedelta(seconds=REST.first_s * random)
+        schedule(tx, webhook_id=delivery.webhook_id, lane=delivery.lane, at=at)
+        return
+    disabled = _disable_failing(tx, delivery.webhook_id, now=now)
+    rows.end_attempt(
+        tx,
+        delivery.id,
+        status="failed",
+        duration_ms=delivery.duration_ms,
+        response_status=delivery.response_status,
+        response_excerpt=delivery.response_excerpt,
+        error=delivery.error or _disabled_error(),
+    )
+    if disabled is not None:
+        _wind_up(tx, disabled)
+    else:
+        schedule(tx, webhook_id=delivery.webhook_id, lane=delivery.lane, at=now)
+
+
+def _disable_failing(tx: Transaction, webhook_id: UUID, *, now: datetime) -> Webhook | None:
+    """Disable a webhook to which nothing has got through for days; None when it is not one."""
+    reason = f"Nothing has got through for {DISABLED_AFTER.days} days. Mend the receiver and enable the webhook again."
+    return webhook_rows.disable_failing(tx, webhook_id, since=now - DISABLED_AFTER, reason=reason)
+
+
+def _wind_up(tx: Transaction, webhook: Webhook) -> None:
+    """End what is pending for a disabled webhook, leave a notice among its owner's events, and have one mailed."""
+    rows.give_up_all(tx, webhook.id, error=_disabled_error())
+    data = {"webhook": {"id": str(webhook.id), "url": webhook.url, "reason": webhook.disabled_reason}}
+    event_rows.insert_event(tx, user_id=webhook.user_id, type=DISABLED_EVENT, data=data)
+    payload = {"webhook_id": str(webhook.id)}
+    jobs.enqueue(tx, kind="mail_webhook_disabled", user_id=webhook.user_id, payload=payload)
+
+
+def _error_of(outcome: Outcome) -> dict[str, Any]:
+    if outcome.error is not None:
+        return dict(outcome.error)
+    if outcome.status is not None and 300 <= outcome.status < 400:  # noqa: PLR2004 - the class of HTTP's redirects
+        message = f"The receiver answered {outcome.status}; redirects are not followed. Use the URL that it leads to."
+        return {"code": "redirected", "message": message}
+    return {"code": "refused", "message": f"The receiver answered {outcome.status}; it must answer with a 2xx status."}
+
+
+def _disabled_error() -> dict[str, Any]:
+    return {"code": "webhook_disabled", "message": "The webhook was disabled before this could be delivered."}
+
+
+def _clean_excerpt(excerpt: str | None, secret: str) -> str | None:
+    if excerpt is None:
+        return None
+    text = redact_text(excerpt.replace("\x00", "").replace(secret, REDACTED))
+    return text.encode()[:EXCERPT_BYTES].decode(errors="ignore")

@@ -1,0 +1,160 @@
+"""Events: what happened to an owner's things, written in the transaction in which it happened.
+
+So none is lost and none is told that did not happen. Each goes to the owner's webhooks, and to whoever follows
+`GET /api/events`. The data names things and says how they are; it holds no addresses of files, no keys of storage.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from db import events as rows
+from db.clips import Clip
+from db.connection import Transaction, as_service
+from db.events import EventRow
+from db.recordings import Recording
+from services.errors import InvalidFieldError
+from services.process.tracing import current_trace_id
+from services.webhooks import delivery as deliveries
+from services.webhooks import service as webhooks
+
+__all__ = ["EventRow", "Feed"]
+
+FEED_BATCH = 100
+SETTLE_S = 10.0
+"""Longer than any transaction that records an event: a number that has not appeared by then never will."""
+OBJECT_FIELDS = ("content_type", "size_bytes", "duration_s", "width", "height")
+ERROR_FIELDS = ("code", "message", "remedy", "retryable", "stream", "time_s")
+
+
+class Feed(Struct, kw_only=True):
+    """Where a follower of one owner's events stands: everything up to `floor` is settled, `seen` lies behind it."""
+
+    floor: int
+    seen: list[int] = []
+
+
+def recording_ready(tx: Transaction, recording: Recording) -> None:
+    """Tell that a recording can be cut, and its highlights be listed."""
+    _record(tx, "recording.ready", recording_data(recording), recording=recording)
+
+
+def recording_failed(tx: Transaction, recording: Recording) -> None:
+    """Tell that a recording could not be fetched or read, and why."""
+    _record(tx, "recording.failed", recording_data(recording), recording=recording)
+
+
+def highlights_ready(tx: Transaction, recording: Recording, *, count: int) -> None:
+    """Tell that a recording was scored, and how many moments are stored."""
+    data = {"recording": {"id": str(recording.id), "title": recording.title}, "highlights": {"count": count}}
+    _record(tx, "highlights.ready", data, recording=recording)
+
+
+def clip_completed(tx: Transaction, clip: Clip) -> None:
+    """Tell that a clip can be downloaded."""
+    _record(tx, "clip.completed", clip_data(clip), clip=clip)
+
+
+def clip_failed(tx: Transaction, clip: Clip) -> None:
+    """Tell that a clip could not be made, and why."""
+    _record(tx, "clip.failed", clip_data(clip), clip=clip)
+
+
+def clip_expired(tx: Transaction, clip: Clip) -> None:
+    """Tell that a clip's files were deleted after the time that they are kept."""
+    _record(tx, "clip.expired", clip_data(clip), clip=clip)
+
+
+def recording_data(recording: Recording) -> dict[str, Any]:
+    """Return what an event says about a recording."""
+    return {
+        "recording": {
+            "id": str(recording.id),
+            "title": recording.title,
+            "status": recording.status,
+            "duration_s": recording.duration_s,
+            "has_audio": recording.has_audio,
+            "has_video": recording.has_video,
+            "error": _error_data(recording.error),
+            "created_at": recording.created_at.isoformat(),
+        }
+    }
+
+
+def clip_data(clip: Clip) -> dict[str, Any]:
+    """Return what an event says about a clip."""
+    return {
+        "clip": {
+            "id": str(clip.id),
+            "recording_id": str(clip.recording_id),
+            "title": clip.title,
+            "status": clip.status,
+            "start_s": clip.start_s,
+            "end_s": clip.end_s,
+            "preset": clip.preset,
+            "formats": {
+                name: {field: item.get(field) for field in OBJECT_FIELDS} for name, item in clip.objects.items()
+            },
+            "error": _error_data(clip.error),
+            "created_at": clip.created_at.isoformat(),
+            "completed_at": clip.completed_at.isoformat() if clip.completed_at else None,
+            "expires_at": clip.expires_at.isoformat() if clip.expires_at else None,
+        }
+    }
+
+
+def follow(tx: Transaction, *, user_id: UUID, last_event_id: str | None) -> Feed:
+    """Begin to follow an owner's events: from now on, or behind the event that a client has seen last.
+
+    Numbers are handed out before a transaction commits, so an event may appear behind one with a higher number: what is
+    younger than SETTLE_S is read again, and a client that comes back may get an event twice, but never misses one.
+    InvalidFieldError when the id is none of ours.
+    """
+    if last_event_id is None:
+        newest = rows.last_seq(tx, user_id=user_id)
+        floor = rows.settled_seq(tx, user_id=user_id, seq=newest, settle_s=SETTLE_S)
+        young = rows.list_after(tx, user_id=user_id, after=floor, seen=[], limit=FEED_BATCH)
+        return Feed(floor=floor, seen=[event.seq for event in young])
+    if not last_event_id.isascii() or not last_event_id.isdigit() or int(last_event_id) >= 2**63:
+        raise InvalidFieldError("Last-Event-ID", "This is not the id of an event; leave it out to begin with now.")
+    seq = int(last_event_id)
+    return Feed(floor=rows.settled_seq(tx, user_id=user_id, seq=seq, settle_s=SETTLE_S), seen=[seq])
+
+
+def read(tx: Transaction, feed: Feed, *, user_id: UUID) -> list[EventRow]:
+    """Return the next events of a follower, oldest first, and remember that he has them."""
+    found = rows.list_after(tx, user_id=user_id, after=feed.floor, seen=feed.seen, limit=FEED_BATCH)
+    feed.seen += [event.seq for event in found]
+    if feed.seen:
+        feed.floor = max(feed.floor, rows.settled_seq(tx, user_id=user_id, seq=max(feed.seen), settle_s=SETTLE_S))
+    feed.seen = [seq for seq in feed.seen if seq > feed.floor]
+    return found
+
+
+def _record(
+    tx: Transaction,
+    type: webhooks.EventType,  # noqa: A002 - the field's name in every message
+    data: dict[str, Any],
+    *,
+    recording: Recording | None = None,
+    clip: Clip | None = None,
+) -> None:
+    """Write the event and queue its deliveries, whoever's transaction this is."""
+    subject = clip or recording
+    assert subject is not None  # noqa: S101 - every event of ours is about one of the two
+    with as_service(tx):
+        event = rows.insert_event(
+            tx,
+            user_id=subject.user_id,
+            type=type,
+            data=data,
+            recording_id=clip.recording_id if clip else subject.id,
+            clip_id=clip.id if clip else None,
+            trace_id=current_trace_id(),
+        )
+        deliveries.offer(tx, event)
+
+
+def _error_data(error: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if error is None else {field: error.get(field) for field in ERROR_FIELDS}

@@ -1,0 +1,151 @@
+"""Webhooks: an owner's addresses that want to be told what happens to his things, and what they were told."""
+
+import secrets
+from typing import Literal
+from uuid import UUID
+
+from db import deliveries as delivery_rows
+from db import events as event_rows
+from db import webhooks as rows
+from db.connection import Transaction, as_service
+from db.deliveries import Delivery
+from db.webhooks import Notice, Webhook
+from services.errors import ConflictError, InvalidFieldError, NotFoundError
+from services.paging import Page, TimeCursor, page_of
+from services.process.tracing import current_trace_id
+from services.webhooks import delivery as deliveries
+
+__all__ = ["Delivery", "Notice", "Webhook"]
+
+EventType = Literal[
+    "recording.ready", "recording.failed", "highlights.ready", "clip.completed", "clip.failed", "clip.expired"
+]
+EVENT_TYPES: tuple[EventType, ...] = (
+    "recording.ready",
+    "recording.failed",
+    "highlights.ready",
+    "clip.completed",
+    "clip.failed",
+    "clip.expired",
+)
+TEST_EVENT = "webhook.test"
+
+MAX_WEBHOOKS = 20  # every event costs a row and a request for each
+SECRET_PREFIX = "whsec_"  # noqa: S105 - what a secret begins with, so that a scanner of leaks knows it
+SECRET_BYTES = 32  # the size of HMAC-SHA256's digest (RFC 2104 §3)
+
+
+def create(tx: Transaction, *, user_id: UUID, url: str, events: list[str]) -> tuple[Webhook, str]:
+    """Add a webhook for a URL that was checked before, and return it with its secret, which is never shown again.
+
+    InvalidFieldError for an event that there is none of; ConflictError when there are too many webhooks.
+    """
+    wanted = _checked_events(events)
+    rows.lock_owner(tx, user_id=user_id)
+    if rows.count_webhooks(tx, user_id=user_id) >= MAX_WEBHOOKS:
+        raise ConflictError(f"There are {MAX_WEBHOOKS} webhooks already; delete one first.")
+    secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+    return rows.insert_webhook(tx, user_id=user_id, url=url, events=wanted, secret=secret), secret
+
+
+def get(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Webhook:
+    """Return a webhook; NotFoundError when there is none of that id, or it is another's."""
+    return _found(rows.find_webhook(tx, user_id=user_id, webhook_id=webhook_id))
+
+
+def list_webhooks(tx: Transaction, *, user_id: UUID, limit: int, cursor: TimeCursor | None = None) -> Page[Webhook]:
+    """List webhooks, newest first."""
+    found = rows.list_webhooks(tx, user_id=user_id, limit=limit + 1, before=cursor)
+    return page_of(found, limit, [(row.created_at, row.id) for row in found])
+
+
+def delete(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> None:
+    """Delete a webhook with its log; what is pending for it is not sent any more."""
+    if not rows.delete_webhook(tx, user_id=user_id, webhook_id=webhook_id):
+        raise NotFoundError("There is no such webhook.")
+
+
+def enable(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Webhook:
+    """Let a disabled webhook be told again. What it missed stays in its log and under /api/events."""
+    return rows.enable(tx, user_id=user_id, webhook_id=webhook_id) or get(tx, user_id=user_id, webhook_id=webhook_id)
+
+
+def list_deliveries(  # noqa: PLR0913 - keyword-only, one a filter
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    webhook_id: UUID,
+    limit: int,
+    cursor: TimeCursor | None = None,
+    status: str | None = None,
+) -> Page[Delivery]:
+    """List what was sent to a webhook, newest first; NotFoundError when there is no such webhook."""
+    get(tx, user_id=user_id, webhook_id=webhook_id)
+    found = delivery_rows.list_deliveries(
+        tx, user_id=user_id, webhook_id=webhook_id, limit=limit + 1, before=cursor, status=status
+    )
+    return page_of(found, limit, [(row.created_at, row.id) for row in found])
+
+
+def replay(tx: Transaction, *, user_id: UUID, webhook_id: UUID, delivery_id: UUID) -> Delivery:
+    """Send an ended delivery's event again, as a delivery of its own with a new id.
+
+    NotFoundError; ConflictError while it is pending, or the webhook is disabled.
+    """
+    webhook = get(tx, user_id=user_id, webhook_id=webhook_id)
+    delivery = delivery_rows.find_delivery_of(tx, user_id=user_id, webhook_id=webhook_id, delivery_id=delivery_id)
+    if delivery is None:
+        raise NotFoundError("There is no such delivery.")
+    if delivery.status == "pending":
+        raise ConflictError("This delivery has not ended yet; it is tried again by itself.")
+    _require_enabled(webhook)
+    with as_service(tx):
+        return deliveries.queue(
+            tx,
+            webhook_id=webhook_id,
+            user_id=user_id,
+            event_id=delivery.event_id,
+            lane=delivery.lane,
+            replay_of=delivery.id,
+        )
+
+
+def send_test(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Delivery:
+    """Send a `webhook.test` event to one webhook; NotFoundError, ConflictError when it is disabled."""
+    webhook = get(tx, user_id=user_id, webhook_id=webhook_id)
+    _require_enabled(webhook)
+    with as_service(tx):
+        data = {"webhook": {"id": str(webhook_id)}}
+        event = event_rows.insert_event(tx, user_id=user_id, type=TEST_EVENT, data=data, trace_id=current_trace_id())
+        return deliveries.queue(tx, webhook_id=webhook_id, user_id=user_id, event_id=event.id, lane=event.id)
+
+
+def find_secret(tx: Transaction, *, webhook_id: UUID) -> str | None:
+    """Return what signs a webhook's messages (service transaction); None when it is gone."""
+    target = rows.find_target(tx, webhook_id)
+    return None if target is None else target.secret
+
+
+def find_notice(tx: Transaction, *, webhook_id: UUID) -> Notice | None:
+    """Return what to tell the owner of a disabled webhook; None when it is enabled again, or gone."""
+    return rows.find_notice(tx, webhook_id)
+
+
+def _checked_events(events: list[str]) -> list[str]:
+    unknown = [name for name in events if name not in EVENT_TYPES]
+    if unknown:
+        raise InvalidFieldError("events", f"There is no event {unknown[0]!r}; there are {', '.join(EVENT_TYPES)}.")
+    if not events:
+        raise InvalidFieldError("events", f"Name at least one event: {', '.join(EVENT_TYPES)}.")
+    return [name for name in EVENT_TYPES if name in events]
+
+
+def _require_enabled(webhook: Webhook) -> None:
+    if webhook.status == "disabled":
+        raise ConflictError("This webhook is disabled; enable it first.", reason=webhook.disabled_reason)
+
+
+def _found(webhook: Webhook | None) -> Webhook:
+    if webhook is None:
+        raise NotFoundError("There is no such webhook.")
+    return webhook

@@ -1,0 +1,87 @@
+"""Chromium for tests of the pages: what it asks other hosts for and what it complains of is written down."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect
+from support.servers.requirement import unavailable
+
+from api.routes.web import BUILT
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",  # it does not start as root otherwise
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP, PHONE = 1280, 390
+# Says nothing about the page: a busy machine draws late.
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
+# Chromium writes down every answer that is a failure: here of somebody not signed in, and of a service that is away.
+EXPECTED = ("status of 401", "status of 502")
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start the machine's Chromium for the pages of this project."""
+    if not (BUILT / "ops.html").exists():
+        unavailable("The pages are not built: make web")
+    return launch_chromium(playwright)
+
+
+def launch_chromium(playwright: Playwright) -> Browser:
+    """Start the machine's Chromium, without a window, in a profile of its own."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        unavailable("Chromium is missing; on Debian: sudo apt-get install chromium")
+    return playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS), headless=True)
+
+
+class Watched:
+    """A page, and what went wrong in it without being shown."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self._url = url
+        page.on("console", self._note_message)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.context.route(lambda address: not address.startswith(url), self._refuse)
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not any(each in message.text for each in EXPECTED):
+            self.complaints.append(message.text)
+
+    def _refuse(self, route: Route) -> None:
+        self.complaints.append(f"asked for {route.request.url}")
+        route.abort()
+
+
+@contextmanager
+def visiting(
+    browser: Browser, url: str, *, width: int = DESKTOP, scheme: Literal["light", "dark"] = "light", **options: Any
+) -> Iterator[Watched]:
+    """Open a page as a new visitor; the block fails when the page complained or asked another host for something."""
+    is_phone = width < DESKTOP
+    context: BrowserContext = browser.new_context(
+        base_url=url,
+        viewport={"width": width, "height": 844},
+        color_scheme=scheme,
+        is_mobile=is_phone,
+        has_touch=is_phone,
+        locale="en-GB",
+        timezone_id="UTC",
+        **options,
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    try:
+        watched = Watched(context.new_page(), url)
+        yield watched
+        assert watched.complaints == []
+    finally:
+        context.close()

@@ -1,0 +1,1 @@
+"""Media children: starting, watching and killing them."""

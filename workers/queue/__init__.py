@@ -1,0 +1,1 @@
+"""The queue's machinery: broker, consumers, dispatcher and reconciler."""

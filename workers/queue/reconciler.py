@@ -1,0 +1,89 @@
+"""Puts right what died: runs inside the active dispatcher, under its lock."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from uuid import UUID
+
+import structlog
+
+from db import dispatch, workers
+from db.connection import Transaction
+from db.dispatch import Unclaimed
+from services.jobs import schedule as schedules
+from services.jobs import service as jobs
+from services.jobs.dispatch import UNCLAIMED_S, WORKER_DEAD_S, WORKER_SILENT_S
+from services.jobs.service import LEASE_S
+from services.lifecycle import outcome as lifecycle
+from workers.queue.broker import message_id
+
+INTERVAL_S = 1.0
+TICK_S = 5.0
+"""How late a schedule may be: the shortest is a minute."""
+
+log = structlog.get_logger(__name__)
+
+
+class Reconciler:
+    """Expired leases, lost messages, dead workers, and the ticks of the schedules."""
+
+    def __init__(
+        self,
+        list_waiting: Callable[[str], set[str] | None],
+        *,
+        random: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`list_waiting` returns the ids of the messages that no worker has fetched from a queue, None if unknown."""
+        self._list_waiting = list_waiting
+        self._suspects: frozenset[tuple[UUID, int]] = frozenset()
+        self._random = random
+        self._clock = clock
+        # After PostgreSQL was away every lease looks expired: live workers get the time to renew theirs first.
+        self._reaps_from_s = clock() + LEASE_S
+        self._due_s = self._tick_s = clock()
+
+    def run_if_due(self, transaction: Callable[[], AbstractContextManager[Transaction]]) -> None:
+        """Do all of it, at most once a second."""
+        now_s = self._clock()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + INTERVAL_S
+        with transaction() as tx:
+            dispatch.keep_to_indexes(tx)
+            unclaimed = dispatch.list_unclaimed(tx, unclaimed_s=UNCLAIMED_S, silent_s=WORKER_SILENT_S)
+            dead = workers.remove_dead(tx, silent_s=WORKER_DEAD_S)
+        self._send_again(transaction, unclaimed)
+        if dead:
+            log.warning("workers_dead", workers=[str(worker) for worker in dead])
+        if now_s >= self._reaps_from_s:
+            self._reap(transaction)
+        if now_s >= self._tick_s:
+            self._tick_s = now_s + TICK_S
+            with transaction() as tx:
+                schedules.tick(tx)
+
+    def _send_again(
+        self, transaction: Callable[[], AbstractContextManager[Transaction]], unclaimed: list[Unclaimed]
+    ) -> None:
+        """Put back what no longer waits in the broker and was not claimed either.
+
+        Only what was missing a second ago too: between a message's fetch and its claim lie milliseconds.
+        """
+        waiting = {queue: self._list_waiting(queue) for queue in {job.queue for job in unclaimed}}
+        missing = frozenset(
+            (job.job_id, job.dispatch_no)
+            for job in unclaimed
+            if (names := waiting[job.queue]) is not None and message_id(job.job_id, job.dispatch_no) not in names
+        )
+        lost, self._suspects = missing & self._suspects, missing
+        if lost:
+            with transaction() as tx:
+                sent_again = dispatch.unmark(tx, sorted(lost))
+            log.warning("messages_lost", jobs=sent_again)
+
+    def _reap(self, transaction: Callable[[], AbstractContextManager[Transaction]]) -> None:
+        with transaction() as tx:
+            reaped = lifecycle.reap(tx, random=self._random)
+        for job in reaped:
+            log.warning("lease_expired", state=job.state, **jobs.log_fields(job))
