@@ -1,5 +1,6 @@
 """Jobs, as clients see them."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,11 +9,21 @@ from msgspec import Meta, Struct
 
 from api.schemas.fields import ErrorDetails, Id, JobStatus, Time
 from services.jobs.estimate import Estimate
-from services.jobs.service import Job, JobEvent
+from services.jobs.service import Job, JobEvent, JobState
 
 Percent = Annotated[float, Meta(ge=0, le=100, description="Percent.", examples=[42.0])]
 Stage = Annotated[str | None, Meta(description="What is being done now.", examples=["encoding"])]
 Eta = Annotated[float | None, Meta(description="Seconds until it ends, as far as can be said.", examples=[3.5])]
+
+STOPPING = "The attempt under way stops within two seconds, and no other follows, even if this one fails first."
+CANCELLATION: Mapping[JobState, str] = {
+    "queued": STOPPING,
+    "running": STOPPING,
+    "cancelled": "The job was cancelled. No further attempt follows.",
+    "succeeded": "The job had finished before the cancellation reached it; its result stays.",
+    "failed": "The job had failed before the cancellation reached it. No further attempt follows.",
+}
+"""State of a job → what becomes of a cancellation that was asked for."""
 
 
 class JobView(Struct, kw_only=True):
@@ -31,6 +42,9 @@ class JobView(Struct, kw_only=True):
     attempt: Annotated[int, Meta(description="How often it was begun.", examples=[1])]
     max_attempts: Annotated[int, Meta(examples=[3])]
     cancel_requested: Annotated[bool, Meta(examples=[False])]
+    cancellation: Annotated[
+        str | None, Meta(description="What a requested cancellation does to this job; null without one.")
+    ]
     result: Annotated[dict[str, Any] | None, Meta(examples=[None])]
     error: ErrorDetails | None
     trace_id: Annotated[
@@ -76,6 +90,7 @@ def job_view(job: Job, estimate: Estimate | None = None) -> JobView:
         attempt=job.attempt,
         max_attempts=job.max_attempts,
         cancel_requested=job.cancel_requested_at is not None,
+        cancellation=None if job.cancel_requested_at is None else CANCELLATION[job.state],
         result=job.result,
         error=job.error,
         trace_id=job.trace_id,

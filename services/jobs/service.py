@@ -173,9 +173,12 @@ def fail(
 
     `error["retryable"]` says whether trying again can help. A setback is a failure of what is around the job (storage,
     network): it is not charged, but has an allowance of its own. `random` (0 to 1) places the next attempt within the
-    jitter. LeaseLostError when the lease is no longer ours.
+    jitter. A job whose owner has asked to cancel it ends as cancelled: no attempt follows.
+    LeaseLostError when the lease is no longer ours.
     """
     job = hold(tx, lease)
+    if job.cancel_requested_at is not None:
+        return end_cancelled(tx, lease)
     if not error.get("retryable") or (job.setbacks >= MAX_SETBACKS if is_setback else job.charged >= job.max_attempts):
         return _held(leases.fail(tx, lease, error))
     failures = job.setbacks + 1 if is_setback else job.charged
@@ -193,12 +196,17 @@ def fail(
 
 
 def end_cancelled(tx: Transaction, lease: Lease) -> Job:
-    """End a running job as its owner wished; LeaseLostError when the lease is no longer ours."""
+    """End a running job that its owner cancelled; LeaseLostError when the lease is no longer ours."""
     return _held(leases.cancel(tx, lease))
 
 
 def hand_back(tx: Transaction, lease: Lease) -> Job:
-    """Return a job whose worker is leaving to the queue, uncharged; LeaseLostError when the lease is lost."""
+    """Return a job whose worker is leaving to the queue, uncharged, or end it where its owner has asked for that.
+
+    LeaseLostError when the lease is lost.
+    """
+    if hold(tx, lease).cancel_requested_at is not None:
+        return end_cancelled(tx, lease)
     return _held(leases.requeue(tx, lease, event="handed_back", is_charged=False))
 
 

@@ -84,8 +84,13 @@ def end_cancelled(tx: Transaction, lease: Lease) -> Job:
 
 
 def hand_back(tx: Transaction, lease: Lease) -> Job:
-    """Return a job whose worker is leaving to the queue; LeaseLostError when it is no longer ours."""
-    return jobs.hand_back(tx, lease)
+    """Return a job whose worker is leaving to the queue, or end it where its owner has asked for that.
+
+    LeaseLostError when it is no longer ours.
+    """
+    job = jobs.hand_back(tx, lease)
+    _tell(tx, job)
+    return job
 
 
 def cancel(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:

@@ -254,6 +254,7 @@ def test_cancelling_a_running_clip_asks_its_worker(service: Service) -> None:
     service.begin(data["job"]["id"])
     answer = person.post(f"/api/clips/{data['clip']['id']}/cancel").json()["data"]
     assert (answer["clip"]["status"], answer["job"]["cancel_requested"]) == ("processing", True)
+    assert "no other follows" in answer["job"]["cancellation"]
 
 
 def test_finished_clip_cannot_be_cancelled_or_made_again(service: Service) -> None:

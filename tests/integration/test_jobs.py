@@ -60,6 +60,11 @@ def fail(database: Database, job: Job, error: dict[str, object], *, is_setback: 
         return lifecycle.fail(tx, lease_of(job), error=error, is_setback=is_setback)
 
 
+def cancel(database: Database, job: Job) -> None:
+    with database.transaction(SERVICE) as tx:
+        lifecycle.cancel_many(tx, [job.id])
+
+
 def expire(database: Database, job: Job) -> None:
     statement = "UPDATE jobs SET lease_expires_at = now() - interval '1 second' WHERE id = %(id)s RETURNING id"
     rows(database, statement, id=job.id)
@@ -117,7 +122,7 @@ def test_every_write_without_the_current_token_is_refused(database: Database, us
         assert jobs.renew(tx, [renewal]) == {}
 
 
-def test_renewal_writes_progress_and_tells_of_a_wish_to_cancel(database: Database, user_id: UUID) -> None:
+def test_renewal_writes_progress_and_tells_of_a_cancellation(database: Database, user_id: UUID) -> None:
     job = start(database, user_id)
     renewal = Renewal(lease=lease_of(job), progress=42.0, stage="encode", eta_s=1.5)
     with database.transaction(SERVICE) as tx:
@@ -195,6 +200,23 @@ def test_dead_worker_of_a_cancelled_job_leaves_it_cancelled(database: Database, 
     expire(database, job)
     [reaped] = reap(database)
     assert reaped.state == "cancelled"
+
+
+@pytest.mark.parametrize("is_setback", [False, True])
+def test_cancelled_job_whose_attempt_fails_retryably_is_not_tried_again(
+    database: Database, user_id: UUID, *, is_setback: bool
+) -> None:
+    job = start(database, user_id)
+    cancel(database, job)
+    assert fail(database, job, CRASHED, is_setback=is_setback).state == "cancelled"
+    assert history(database, job.id) == ["queued", "claimed", "cancel_requested", "cancelled"]
+
+
+def test_cancelled_job_whose_worker_is_leaving_is_not_handed_back(database: Database, user_id: UUID) -> None:
+    job = start(database, user_id)
+    cancel(database, job)
+    with database.transaction(SERVICE) as tx:
+        assert lifecycle.hand_back(tx, lease_of(job)).state == "cancelled"
 
 
 def test_ended_job_cannot_be_cancelled(database: Database, user_id: UUID) -> None:
