@@ -50,7 +50,10 @@ check: develop $(TYPES) ## Lint, format, types, imports
 	@web/npm run --silent types
 	@web/npm run --silent lint
 
-bench: $(subst _,-,$(patsubst bench/bench_%.py,bench-%,$(wildcard bench/bench_*.py))) ## All benchmarks, each beside a peer; bench-NAME for one
+bench: $(subst _,-,$(patsubst bench/bench_%.py,bench-%,$(wildcard bench/bench_*.py))) bench-highlights ## All benchmarks, each beside a peer; bench-NAME for one
+
+bench-highlights: develop
+	@$(BIN)/python bench/highlights/bench_highlights.py $(ARGS)
 
 bench-%: develop
 	@$(BIN)/python bench/bench_$(subst -,_,$*).py $(ARGS)

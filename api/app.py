@@ -29,12 +29,12 @@ from api import docs
 from api.auth import PUBLIC, Authentication
 from api.changes import Changes
 from api.deps import Deps
-from api.errors import exception_handlers
+from api.http.errors import exception_handlers
+from api.http.request import ApiRequest
 from api.jwks import open_keys
-from api.metering import METERED, METERED_HEADERS, CallMeter
+from api.limits.metering import METERED, METERED_HEADERS, CallMeter
+from api.limits.rate_limit import RateLimits
 from api.metrics import RequestMetrics
-from api.rate_limit import RateLimits
-from api.request import ApiRequest
 from api.routes.account import account_router
 from api.routes.admin import admin_router
 from api.routes.auth import auth_router

@@ -15,7 +15,7 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from msgspec import Struct
 
 from api.deps import Deps
-from api.metering import METERED, UNMETERED, Metered
+from api.limits.metering import METERED, UNMETERED, Metered
 from db.connection import SERVICE, Identity, user_identity
 from services.accounts import service as accounts
 from services.accounts.service import Account

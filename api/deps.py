@@ -8,9 +8,9 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from api.changes import Changes
-from api.metering import CallMeter
+from api.limits.metering import CallMeter
+from api.limits.rate_limit import RateLimits
 from api.metrics import RequestMetrics
-from api.rate_limit import RateLimits
 from db.connection import Database
 from services.accounts.mail import Mailer
 from services.accounts.token import Tokens

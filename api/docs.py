@@ -17,7 +17,7 @@ from litestar.routes import HTTPRoute
 from litestar.status_codes import HTTP_404_NOT_FOUND
 
 from api.auth import PUBLIC
-from api.errors import status_response
+from api.http.errors import status_response
 from api.schemas.answers import Failure
 
 DISTRIBUTION = "big-snuggles"

@@ -23,7 +23,7 @@ def up(
     file: Annotated[Path | None, typer.Option(help="A recording of your own for the demo.")] = None,
 ) -> None:
     """Run the whole service on this machine: database, queue, API, dispatcher, one worker."""
-    from cli.demo import demo_program
+    from cli.demo.walkthrough import demo_program
     from cli.stack.folder import default_folder
     from cli.stack.log import Terminal
     from cli.stack.up import Options
@@ -143,7 +143,7 @@ def demo(
     file: Annotated[Path | None, typer.Option(help="A recording; without one a sample is made.")] = None,
 ) -> None:
     """Do the main job through the API, as a client would."""
-    from cli.demo import run_demo
+    from cli.demo.walkthrough import run_demo
 
     with explained():
         run_demo(url, password=password, out=out, file=file)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from cli import accounts, fleet, media
+from cli import accounts, fleet
 from cli.errors import CommandError
+from cli.media import commands as media
 from cli.output import complain
 from pipeline import errors
 from pipeline.errors import MediaError

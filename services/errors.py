@@ -1,4 +1,4 @@
-"""Errors that a client may see. Each has a stable code; `api/errors.py` alone knows which HTTP status fits it."""
+"""Errors that a client may see. Each has a stable code; `api/http/errors.py` alone knows which HTTP status fits it."""
 
 from typing import Any, ClassVar
 

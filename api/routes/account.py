@@ -9,11 +9,11 @@ from litestar.background_tasks import BackgroundTask
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, JSONBody
 
-from api import rate_limit
 from api.auth import ended_cookies, people_only
 from api.deps import Deps
-from api.idempotency import HEADER, answer_once, fingerprint
-from api.request import ApiRequest
+from api.http.idempotency import HEADER, answer_once, fingerprint
+from api.http.request import ApiRequest
+from api.limits import rate_limit
 from api.schemas.accounts import (
     AccountView,
     ApiKeyRequest,

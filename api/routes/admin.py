@@ -8,8 +8,8 @@ from litestar.di import NamedDependency
 
 from api.auth import operators_only
 from api.deps import Deps
-from api.metering import UNMETERED
-from api.request import ApiRequest
+from api.http.request import ApiRequest
+from api.limits.metering import UNMETERED
 from api.routes.ops import operator_of
 from api.schemas.answers import Answer
 from db.connection import SERVICE, Transaction

@@ -7,12 +7,12 @@ from litestar.background_tasks import BackgroundTask
 from litestar.di import NamedDependency
 from litestar.params import Body, JSONBody
 
-from api import rate_limit
 from api.auth import PUBLIC, ended_cookies, people_only, session_cookies
 from api.deps import Deps
-from api.idempotency import HEADER, REPLAYED, fingerprint
-from api.metering import UNMETERED
-from api.request import ApiRequest
+from api.http.idempotency import HEADER, REPLAYED, fingerprint
+from api.http.request import ApiRequest
+from api.limits import rate_limit
+from api.limits.metering import UNMETERED
 from api.schemas.accounts import (
     AccountView,
     ForgotRequest,

@@ -8,9 +8,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.deps import Deps
-from api.idempotency import answer_once
-from api.metering import UNMETERED
-from api.request import ApiRequest
+from api.http.idempotency import answer_once
+from api.http.request import ApiRequest
+from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Items
 from api.schemas.clips import (
     AutoGenerateRequest,

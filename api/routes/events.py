@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from api.deps import Deps
-from api.request import ApiRequest
+from api.http.request import ApiRequest
 from db.connection import Identity
 from services.webhooks import delivery as deliveries
 from services.webhooks import event as events

@@ -13,8 +13,8 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from api.deps import Deps
-from api.metering import UNMETERED
-from api.request import ApiRequest
+from api.http.request import ApiRequest
+from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
 from api.schemas.jobs import JobDetailView, JobView, job_detail_view, job_view

@@ -10,8 +10,8 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.auth import Asker, operators_only
 from api.deps import Deps
-from api.metering import UNMETERED
-from api.request import ApiRequest
+from api.http.request import ApiRequest
+from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Done, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
 from api.schemas.jobs import JobView, job_view

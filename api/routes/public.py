@@ -9,12 +9,13 @@ from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, QueryParameter
 
-from api import pages, rate_limit
+from api import pages
 from api.auth import PUBLIC
 from api.deps import Deps
-from api.errors import status_of
+from api.http.errors import status_of
+from api.http.request import ApiRequest
+from api.limits import rate_limit
 from api.pages import AUDIO_HEIGHT, DEFAULT_HEIGHT, DEFAULT_WIDTH, Page, Player
-from api.request import ApiRequest
 from api.schemas.clips import OEmbedView
 from db.connection import SERVICE
 from services.accounts import service as accounts

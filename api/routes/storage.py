@@ -23,8 +23,8 @@ from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Scope, Send
 
-from api.byte_range import UnsatisfiableRangeError, choose_range, is_unchanged
-from api.errors import failure
+from api.http.byte_range import UnsatisfiableRangeError, choose_range, is_unchanged
+from api.http.errors import failure
 from storage.files import HashedFile
 from storage.local import DEFAULT_CONTENT_TYPE, LocalStore
 from storage.multipart import MAX_PUT_BYTES

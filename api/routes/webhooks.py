@@ -9,8 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.deps import Deps
-from api.idempotency import answer_once
-from api.request import ApiRequest
+from api.http.idempotency import answer_once
+from api.http.request import ApiRequest
 from api.schemas.answers import Answer, Done, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit
 from api.schemas.webhooks import (

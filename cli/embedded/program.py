@@ -9,7 +9,7 @@ from typing import IO
 
 from msgspec import Struct
 
-TETHER = Path(__file__).with_name("tether.py")
+RUN_UNDER_PARENT = Path(__file__).with_name("parent_death.py")
 # What any program may need of our environment; everything else is handed over by name.
 # LD_LIBRARY_PATH because an interpreter that was built with a shared library may not start without it.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
@@ -44,10 +44,19 @@ def spawn(
     """
     account = program.account
     uid, gid = ("-", "-") if account is None else (str(account.uid), str(account.gid))
-    tether = (sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), str(int(program.death_signal)), uid, gid)
+    wrapper = (
+        sys.executable,
+        "-I",
+        "-S",
+        str(RUN_UNDER_PARENT),
+        str(os.getpid()),
+        str(int(program.death_signal)),
+        uid,
+        gid,
+    )
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return subprocess.Popen(  # noqa: S603 - the command lines are our own
-        (*tether, *program.argv),
+        (*wrapper, *program.argv),
         env=kept | program.environment,
         pass_fds=program.pass_fds,
         stdin=subprocess.DEVNULL,

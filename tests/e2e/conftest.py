@@ -9,8 +9,8 @@ from support.api.command import Snuggles, run_snuggles
 from support.api.product import Product, running_product
 from support.servers.swift import swift_server
 
+from cli.demo.sample import write_sample
 from cli.embedded import postgres, valkey
-from cli.sample import write_sample
 
 __all__ = ["swift_server"]
 

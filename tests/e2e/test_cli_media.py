@@ -11,7 +11,7 @@ import av
 import pytest
 from support.api.command import COMMAND, PLAIN, Snuggles
 
-from cli.sample import EVENTS
+from cli.demo.sample import EVENTS
 
 MOMENTS = [event for event in EVENTS if event.is_moment]
 DISTRACTORS = [event for event in EVENTS if not event.is_moment]

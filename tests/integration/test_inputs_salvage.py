@@ -12,7 +12,7 @@ from support.media.audio import applause, mixed, speech, write_audio
 from support.media.video import AAC, H264, H264_B, complaints, likeness_db, pictures_of, record, run_ffmpeg, sync_of
 from support.servers.range_server import serve_ranges
 
-from cli.clipping import inspect
+from cli.media.clipping import inspect
 from pipeline.errors import MediaError
 from pipeline.ingest import detect, ingest
 from pipeline.progress import Meter

@@ -9,7 +9,7 @@ import pytest
 from support.media.video import H264_B, complaints, pictures_of, record, sync_of
 from support.servers.range_server import RangeServer, serve_ranges
 
-from cli.clipping import Analysis, Style, make_clips
+from cli.media.clipping import Analysis, Style, make_clips
 from pipeline.errors import MediaError
 from pipeline.reading.cache import BLOCK_BYTES, BLOCKS_A_FILE, Identity, KeptBlocks
 from pipeline.reading.index import build_index

@@ -8,7 +8,7 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from api.errors import exception_handlers
+from api.http.errors import exception_handlers
 from api.routes.web import web_router
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import api
 import services
-from api.errors import body_of, domain_response, status_of
+from api.http.errors import body_of, domain_response, status_of
 from services import errors
 from services.accounts.service import EmailTakenError
 from services.errors import DomainError, InvalidFieldError, RateLimitedError, TierRequiredError

@@ -2,7 +2,7 @@ import datetime as dt
 
 import pytest
 
-from api.byte_range import UnsatisfiableRangeError, choose_range, is_unchanged
+from api.http.byte_range import UnsatisfiableRangeError, choose_range, is_unchanged
 from storage.store import ObjectStat
 
 MODIFIED = dt.datetime(2026, 5, 4, 3, 2, 1, 500_000, dt.UTC)

@@ -3,9 +3,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from api.http.validation import invalid_body
 from api.schemas.clips import AutoGenerateRequest, ClipRequest, ShareRequest
 from api.schemas.recordings import CompleteRequest, RecordingRequest, ScoreRequest
-from api.validation import invalid_body
 
 ID = "0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e"
 CLIP = {"recording_id": ID, "start_s": 1, "end_s": 9}

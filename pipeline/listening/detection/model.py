@@ -1,7 +1,7 @@
 """The model behind scores: a listener for each kind of sound, and what each cue says to it, which adds up.
 
 A sum of named parts explains itself: the parts are the reasons. Constants are in `model.json`, which
-`bench/fit_highlights.py` writes; docs/highlights.md says how and from what.
+`bench/highlights/fit.py` writes; docs/highlights.md says how and from what.
 """
 
 import functools

@@ -12,13 +12,13 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from cli.client import Client
+from cli.demo.client import Client
 from cli.embedded.program import Program
 from cli.errors import CommandError
+from cli.media.table import why
 from cli.output import answers, clock
 from cli.stack.folder import DataFolder
 from cli.stack.parts import Blueprint, own_command
-from cli.table import why
 from pipeline.types import Reason
 
 EMAIL = "demo@example.com"
@@ -104,7 +104,7 @@ def _sign_in(client: Client, password: str) -> None:
 def _sample(console: Console, out: Path) -> Path:
     path = out / "sample.mp4"
     if not path.exists():
-        from cli.sample import write_sample
+        from cli.demo.sample import write_sample
 
         console.print("making a recording of three minutes: talk, reactions, and noises that mean nothing")
         write_sample(path)

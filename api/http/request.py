@@ -8,8 +8,8 @@ from litestar import Request
 from litestar.datastructures import State
 
 from api.auth import Asker
-from api.errors import MalformedBodyError
-from api.validation import invalid_body
+from api.http.errors import MalformedBodyError
+from api.http.validation import invalid_body
 from services.errors import InvalidFieldError, UnsupportedMediaTypeError
 
 NUL_ESCAPE = b"\\u0000"

@@ -11,7 +11,7 @@ from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
-from api.validation import invalid_parameter
+from api.http.validation import invalid_parameter
 from db.connection import DatabaseUnavailableError
 from services import errors
 from services.errors import DomainError, InvalidFieldError, NotFoundError, UnavailableError

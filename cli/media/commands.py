@@ -37,9 +37,9 @@ def clip(  # noqa: PLR0913 - one parameter for each option
     json: AsJson = False,
 ) -> None:
     """Find the moments worth sharing in a recording and cut them into clips."""
-    from cli.clipping import Style, analyse, default_formats, make_clips, open_source, parse_formats
-    from cli.progress import progress_bars
-    from cli.table import show_clips, show_highlights, show_losses
+    from cli.media.clipping import Style, analyse, default_formats, make_clips, open_source, parse_formats
+    from cli.media.progress import progress_bars
+    from cli.media.table import show_clips, show_highlights, show_losses
 
     chosen = parse_formats(formats) if formats is not None else None
     opened = open_source(source)
@@ -72,9 +72,9 @@ def highlights(
     json: AsJson = False,
 ) -> None:
     """Find the moments worth sharing in a recording, and say why."""
-    from cli.clipping import analyse, open_source
-    from cli.progress import progress_bars
-    from cli.table import show_highlights, show_losses
+    from cli.media.clipping import analyse, open_source
+    from cli.media.progress import progress_bars
+    from cli.media.table import show_highlights, show_losses
 
     opened = open_source(source)
     options = DetectOptions(sensitivity=_number("--sensitivity", sensitivity), top=top)
@@ -102,9 +102,9 @@ def cut(  # noqa: PLR0913 - one parameter for each option
     json: AsJson = False,
 ) -> None:
     """Cut one clip out of a recording."""
-    from cli.clipping import check_target, describe, inspect, open_source, render, scratch_in, stem_of
-    from cli.progress import progress_bars
-    from cli.table import show_losses
+    from cli.media.clipping import check_target, describe, inspect, open_source, render, scratch_in, stem_of
+    from cli.media.progress import progress_bars
+    from cli.media.table import show_losses
 
     wanted = CUT_FORMATS.get(out.suffix.lower())
     if wanted is None:
@@ -156,8 +156,8 @@ def probe(
     json: AsJson = False,
 ) -> None:
     """Say what a recording holds: streams, durations, problems."""
-    from cli.clipping import open_source
-    from cli.table import show_probe
+    from cli.media.clipping import open_source
+    from cli.media.table import show_probe
     from pipeline.reading.probe import probe as look_into
 
     found = look_into(open_source(source))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from cli.clipping import Clip
+from cli.media.clipping import Clip
 from cli.output import clock
 from pipeline.types import Highlight, Probe, Problem, Reason, StreamInfo
 

@@ -2,7 +2,7 @@
 
 All of it may be redistributed under the licences in each package's `usr/share/doc/*/copyright` (GPL, GFDL, CC BY-SA,
 MPL, CC0); nothing of it is in this repository, and only fitted numbers leave this folder.
-`python bench/fit_highlights.py --fetch` downloads and unpacks the packages.
+`python bench/highlights/fit.py --fetch` downloads and unpacks the packages.
 """
 
 import fnmatch

@@ -16,8 +16,8 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from msgspec import Struct
 
-from cli import sound
-from cli.sound import RATE, Samples
+from cli.demo import sound
+from cli.demo.sound import RATE, Samples
 
 # A string, because the class is generic for type checkers only.
 AnyPacket: TypeAlias = "Packet[VideoStream] | Packet[AudioStream]"

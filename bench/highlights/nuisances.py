@@ -6,8 +6,8 @@ They last as long as reactions do: were they shorter, a model would learn that w
 from collections.abc import Callable
 
 import numpy as np
-from highlight_synth import RATE, Sound, band, convolve, noise, room, unit, voice
 from numpy.typing import NDArray
+from synthetic import RATE, Sound, band, convolve, noise, room, unit, voice
 
 SHORTEST_S, LONGEST_S = 1.0, 9.0
 

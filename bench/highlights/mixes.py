@@ -7,9 +7,9 @@ from typing import Any
 
 import av
 import numpy as np
-from highlight_nuisances import NUISANCES
-from highlight_sounds import Clip
-from highlight_synth import (
+from nuisances import NUISANCES
+from sounds import Clip
+from synthetic import (
     RATE,
     Sound,
     band,

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cli.errors import CommandError, UsageError
-from cli.progress import Begin, Emit
+from cli.media.progress import Begin, Emit
 from pipeline.reading.index import build_index, open_indexed
 from pipeline.reading.media import is_url
 from pipeline.reading.probe import find_losses

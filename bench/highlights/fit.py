@@ -1,8 +1,8 @@
 """Fits `pipeline/listening/detection/model.json` on recordings mixed from free sounds, and says how it carries over.
 
-    python bench/fit_highlights.py --fetch                 download and unpack the Debian packages (1.3 GB, once)
-    python bench/fit_highlights.py --mix 120               mix recordings from them, and keep their timelines
-    python bench/fit_highlights.py --fit                   fit and write the model
+    python bench/highlights/fit.py --fetch                 download and unpack the Debian packages (1.3 GB, once)
+    python bench/highlights/fit.py --mix 120               mix recordings from them, and keep their timelines
+    python bench/highlights/fit.py --fit                   fit and write the model
 
 Everything is kept under `--work` (default: big-snuggles-fit in the temporary folder). Same seed, same model.
 """
@@ -19,10 +19,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from highlight_fit import Values, as_additive, fit_logistic, make_basis
-from highlight_mixes import Mix, Mixer
-from highlight_sounds import Clip, load_clips, packages
+from additive import Values, as_additive, fit_logistic, make_basis
+from mixes import Mix, Mixer
 from numpy.typing import NDArray
+from sounds import Clip, load_clips, packages
 
 from pipeline.listening.detection.candidates import MEASURES, measure, pick, propose, settle
 from pipeline.listening.detection.cues import CUES, LULLS, extract_cues, smoothed_level_db
@@ -31,7 +31,7 @@ from pipeline.listening.listen import Timeline, TimelineBuilder
 
 Sources = frozenset[str]
 Predictions = list[dict[str, float]]
-MODEL_PATH = Path(__file__).parent.parent / "pipeline" / "listening" / "detection" / "model.json"
+MODEL_PATH = Path(__file__).parents[2] / "pipeline" / "listening" / "detection" / "model.json"
 LISTENERS = {"laughter": ("laughter",), "crowd": ("applause", "cheering"), "shout": ("shout",)}
 LEAST = tuple(f"least_{lull}" for lull in LULLS)
 SIGNALS = {

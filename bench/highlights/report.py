@@ -1,8 +1,8 @@
 """Reports how well the highlight model carries over: to other recordings, to sources it was not fitted on, to the pack.
 
-    python bench/report_highlights.py [--work DIR] [--shared DIR] [--mixes N]
+    python bench/highlights/report.py [--work DIR] [--shared DIR] [--mixes N]
 
-Needs the mixes of `bench/fit_highlights.py --mix`, and the recordings with truth that `bench/bench_highlights.py` uses.
+Needs the mixes of `bench/highlights/fit.py --mix`, and the recordings with truth that `bench_highlights.py` uses.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from types import ModuleType
 
 import numpy as np
 from bench_highlights import DEFAULT_FOLDER, load_scores
-from fit_highlights import Example, Predictions, example, fit_model, load_examples, predict
-from highlight_sounds import PACK_SOURCES
+from fit import Example, Predictions, example, fit_model, load_examples, predict
+from sounds import PACK_SOURCES
 
 from pipeline.listening.detection.model import Model
 from pipeline.listening.listen import build_timeline

@@ -1,6 +1,6 @@
 """Prints how well highlights are found on recordings with known truth, ours beside three baselines.
 
-    python bench/bench_highlights.py [--shared DIR]
+    python bench/highlights/bench_highlights.py [--shared DIR]
 
 DIR holds the recordings, `truth.json` and `score.py` (which says what the columns mean); by default ../shared/audio
 beside this repository, or the environment variable SNUGGLES_AUDIO_PACK.
@@ -28,7 +28,7 @@ from pipeline.types import DetectOptions
 Predictions = list[dict[str, float]]
 Found = dict[str, Predictions]
 Truth = dict[str, Any]
-DEFAULT_FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "audio"
+DEFAULT_FOLDER = Path(__file__).resolve().parents[3] / "shared" / "audio"
 SECONDS_AN_HOUR = 3600.0
 BASELINE_S = 4.0
 """How long a baseline's highlight is: about the median event."""
@@ -65,7 +65,7 @@ def main() -> None:
     _print_thresholds(score, truth, ours)
     seconds = f"listening {(listened - started) / hours:.2f}, detecting {(found - listened) / hours:.3f}"
     print(f"\nseconds for an hour: {seconds}")
-    print(f"command: python bench/bench_highlights.py --shared {folder.name}")
+    print(f"command: python bench/highlights/bench_highlights.py --shared {folder.name}")
 
 
 def load_scores(path: Path) -> ModuleType:

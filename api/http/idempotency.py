@@ -7,7 +7,7 @@ import msgspec
 from litestar import MediaType, Response
 
 from api.deps import Deps
-from api.request import ApiRequest
+from api.http.request import ApiRequest
 from api.schemas.answers import Answer
 from db.connection import Transaction
 from services import idempotency

@@ -1,0 +1,1 @@
+"""The edge of HTTP: decoding requests, the envelope of errors, idempotency and byte ranges."""

@@ -1,0 +1,1 @@
+"""Limits on calls, counted in Redis: rate limits and the daily meter."""

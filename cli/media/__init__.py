@@ -1,0 +1,1 @@
+"""The commands that work on media in this process, without a server."""
