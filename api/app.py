@@ -32,12 +32,13 @@ from api.deps import Deps
 from api.http.errors import exception_handlers
 from api.http.request import ApiRequest
 from api.jwks import open_keys
-from api.limits.metering import METERED, METERED_HEADERS, CallMeter
+from api.limits.metering import METERED, METERED_HEADERS
 from api.limits.rate_limit import RateLimits
 from api.metrics import RequestMetrics
 from api.routes.account import account_router
 from api.routes.admin import admin_router
 from api.routes.auth import auth_router
+from api.routes.billing import billing_router
 from api.routes.clips import clips_router
 from api.routes.events import events_router
 from api.routes.health import health_router
@@ -133,6 +134,7 @@ def create_app(
         account_router,
         recordings_router,
         clips_router,
+        billing_router,
         jobs_router,
         events_router,
         webhooks_router,
@@ -206,7 +208,6 @@ def open_deps(settings: Settings) -> Deps:
         mailer=open_mailer(settings.smtp_url, settings.mail_from),
         fetcher=SafeFetcher(allowed=settings.import_allow_hosts),
         limits=RateLimits(redis),
-        meter=CallMeter(redis),
         changes=Changes(settings.database_url),
         registry=registry,
         metrics=RequestMetrics(registry),
@@ -244,8 +245,8 @@ def _add_headers(deps: Deps, scope: Scope, message: Message, trace_id: str) -> N
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     if metered := scope["state"].get(METERED):
-        for name, value in metered.headers().items():
-            headers[name] = value
+        for name, value in metered.items():
+            headers.setdefault(name, value)
     path = scope["path"]
     is_docs = path.rstrip("/") == DOCS_PATH
     headers.setdefault("Content-Security-Policy", docs.POLICY if is_docs else API_POLICY)

@@ -1,7 +1,6 @@
 """Who is asking: a session's token (header or cookie), an API key, or an operator's token."""
 
 import hmac
-from datetime import UTC
 from hashlib import sha256
 from typing import Any, Literal
 from uuid import UUID
@@ -15,13 +14,13 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 from msgspec import Struct
 
 from api.deps import Deps
-from api.limits.metering import METERED, UNMETERED, Metered
-from db.connection import SERVICE, Identity, user_identity
+from api.limits.metering import METERED, UNMETERED, metered_headers
+from db.connection import SERVICE, Identity, allow_loss, user_identity
 from services.accounts import service as accounts
 from services.accounts.service import Account
 from services.accounts.token import API_KEY_START, Claims, Session, is_same_secret
 from services.billing import quota as quotas
-from services.billing.quota import API_CALLS, Tier
+from services.billing.tier import Tier
 from services.errors import ForbiddenError, UnauthenticatedError
 
 SESSION_COOKIE = "snuggles_session"
@@ -83,19 +82,11 @@ def _authenticate_and_count(deps: Deps, connection: ASGIConnection[Any, Any, Any
     asker = authenticate(deps, connection)
     if asker.account is None or asker.via == "cookie" or connection.route_handler.opt.get(UNMETERED):
         return asker
-    allowance = asker.tier.allowance(API_CALLS)
-    if API_CALLS not in asker.tier.features or allowance < 0:
-        return asker
     now = deps.clock()
-    made = deps.meter.count(asker.user_id, now.astimezone(UTC).date())
-    if made is not None:
-        metered = Metered(
-            allowance=allowance,
-            remaining=max(0, allowance - made),
-            resets_at=int(quotas.end_of_day(now).timestamp()),
-        )
-        connection.scope["state"][METERED] = metered
-        quotas.require_call(asker.tier, made=made, now=now)
+    with deps.database.transaction(SERVICE) as tx:
+        allow_loss(tx)  # a crash of PostgreSQL may give a second's calls back
+        usage = quotas.count_call(tx, asker.tier, user_id=asker.user_id, now=now)
+    connection.scope["state"][METERED] = metered_headers(usage, now)
     return asker
 
 

@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from api.changes import Changes
-from api.limits.metering import CallMeter
 from api.limits.rate_limit import RateLimits
 from api.metrics import RequestMetrics
 from db.connection import Database
@@ -35,7 +34,6 @@ class Deps(Struct, frozen=True, kw_only=True):
     mailer: Mailer
     fetcher: SafeFetcher
     limits: RateLimits
-    meter: CallMeter
     changes: Changes
     registry: CollectorRegistry
     metrics: RequestMetrics

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from services.errors import DomainError, QuotaExceededError, TierRequiredError
+
 # A request is either a query or two (milliseconds), a completed upload (seconds), or something is wrong.
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -23,6 +25,19 @@ class RequestMetrics:
             buckets=BUCKETS_S,
             registry=registry,
         )
+
+        self._refusals = Counter(
+            "snuggles_quota_refusals_total",
+            "Requests refused because the tier's allowance is used up or does not include the feature",
+            ["feature", "tier"],
+            registry=registry,
+        )
+
+    def refuse(self, error: DomainError) -> None:
+        """Count a request that the tier does not allow; other errors are not counted."""
+        if isinstance(error, QuotaExceededError | TierRequiredError):
+            details = error.details
+            self._refusals.labels(str(details.get("feature", "")), str(details.get("tier", ""))).inc()
 
     def observe(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""

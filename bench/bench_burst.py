@@ -24,7 +24,7 @@ from bench_orchestration import add_recording
 from bench_queue import database, fleet_of, servers
 
 from db.connection import SERVICE, Database
-from services.billing import quota as quotas
+from services.billing import tier as tiers
 from services.clips import service as clips
 from services.clips.service import ClipStyle
 
@@ -109,7 +109,7 @@ def time_loop(media: Path, count: int, folder: Path, *, is_whole: bool) -> Spent
 def time_service(pool: Database, user_id: UUID, recording_id: UUID, *, count: int, style: ClipStyle) -> float:
     """Return the seconds from the first request to the end of the last job, by PostgreSQL's clock."""
     with pool.transaction(SERVICE) as tx:
-        tier = quotas.tier_of(tx, user_id=user_id)
+        tier = tiers.tier_of(tx, user_id=user_id)
         ids = [
             clips.create(
                 tx,

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from db.connection import SERVICE, Database
 from db.jobs import find_job
 from services.billing import quota as quotas
+from services.billing.tier import UNLIMITED, Tier
 from services.clips import service as clips
 from services.clips.service import ClipStyle
 from services.jobs import estimate as estimates
@@ -125,7 +126,7 @@ def ask(pool: Database, chance: random.Random, owner: tuple[UUID, UUID], slots: 
     start_s = chance.uniform(0, DURATION_S - LENGTHS_S[1])
     with pool.transaction(SERVICE) as tx:
         row = tx.execute(GUESS).fetchone() or {}
-        tier = quotas.Tier(name="pro", display_name="Pro", features={quotas.CLIPS: quotas.UNLIMITED})
+        tier = Tier(name="pro", display_name="Pro", features={quotas.CLIPS: UNLIMITED})
         _, job = clips.create(
             tx,
             user_id=owner[0],

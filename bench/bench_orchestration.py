@@ -21,7 +21,7 @@ from bench_queue import add_user, database, fleet_of, servers
 
 from db.connection import SERVICE, Database
 from pipeline.types import RenderTask, Source
-from services.billing import quota as quotas
+from services.billing import tier as tiers
 from services.clips import service as clips
 from services.clips.service import ClipStyle
 from services.process import resources as stores
@@ -66,7 +66,7 @@ def time_service(pool: Database, user_id: UUID, recording_id: UUID, *, start_s: 
         _, job = clips.create(
             tx,
             user_id=user_id,
-            tier=quotas.tier_of(tx, user_id=user_id),
+            tier=tiers.tier_of(tx, user_id=user_id),
             recording_id=recording_id,
             start_s=start_s,
             end_s=start_s + CLIP_S,

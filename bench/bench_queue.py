@@ -286,7 +286,7 @@ def add_user(pool: Database) -> UUID:
     user_id = uuid4()
     with pool.transaction(SERVICE) as tx:
         tx.execute("INSERT INTO users (id, email) VALUES (%s, %s)", (user_id, f"{user_id.hex}@example.org"))
-        tx.execute("INSERT INTO subscriptions (user_id, tier, status) VALUES (%s, 'pro', 'active')", (user_id,))
+        tx.execute("UPDATE subscriptions SET tier = 'pro', status = 'active' WHERE user_id = %s", (user_id,))
     return user_id
 
 

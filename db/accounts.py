@@ -25,6 +25,7 @@ class Account(Struct, frozen=True, kw_only=True):
     tier: str
     tier_name: str
     features: dict[str, Any]
+    limits: dict[str, Any]
 
 
 class ApiKey(Struct, frozen=True, kw_only=True):
@@ -39,16 +40,13 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-# `past_due` still grants for a week, so that a card that expired does not stop work at once (FINDINGS "Stripe").
 ACCOUNT_BY_ID = """
 SELECT u.id, u.email, u.display_name, u.is_admin, u.email_verified_at, u.created_at, u.updated_at,
        NULLIF(u.sessions_valid_from, '-infinity') AS sessions_valid_from,
-       t.tier, t.display_name AS tier_name, t.features
+       t.tier, t.display_name AS tier_name, t.features, t.limits
 FROM users u
 LEFT JOIN subscriptions s ON s.user_id = u.id
-     AND (s.status IN ('active', 'trialing')
-          OR (s.status = 'past_due' AND s.past_due_since > now() - interval '7 days'))
-JOIN tier_features t ON t.tier = COALESCE(s.tier, 'free')
+JOIN tier_features t ON t.tier = tier_in_force(s)
 WHERE u.id = %(user_id)s
 """
 SESSION_IS_REVOKED = "SELECT 1 FROM revoked_sessions WHERE token_hash = %(token_hash)s"

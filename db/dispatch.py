@@ -89,7 +89,7 @@ WITH RECURSIVE owners AS (
             ORDER BY following.owner_key LIMIT 1)
     FROM owners WHERE owners.owner_key IS NOT NULL
 )
-SELECT owners.owner_key, coalesce(subscriptions.tier, 'free') AS tier
+SELECT owners.owner_key, tier_in_force(subscriptions) AS tier
 FROM owners
 CROSS JOIN LATERAL (
     SELECT 1 FROM jobs
@@ -98,7 +98,6 @@ CROSS JOIN LATERAL (
     ORDER BY jobs.priority DESC, jobs.run_at, jobs.created_at LIMIT 1
 ) AS due
 LEFT JOIN subscriptions ON subscriptions.user_id = owners.owner_key
-    AND subscriptions.status IN ('active', 'trialing', 'past_due')
 """
 LIST_NEXT = """
 SELECT wanted.owner_key, next.id FROM unnest(%(owners)s::uuid[], %(counts)s::integer[]) AS wanted (owner_key, count)

@@ -7,6 +7,7 @@ from msgspec import Struct
 from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
+from db.quotas import Holder
 
 
 class PublishedClip(Struct, frozen=True, kw_only=True):
@@ -63,14 +64,15 @@ WHERE status IN ('queued', 'processing') AND updated_at < now() - make_interval(
 ORDER BY updated_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 LIST_STALE_HOLDS = """
-SELECT quota_holds.job_id FROM quota_holds JOIN jobs ON jobs.id = quota_holds.job_id
-WHERE quota_holds.state = 'held' AND jobs.finished_at < now() - interval '1 hour'
+SELECT quota_holds.job_id, quota_holds.subject_id FROM quota_holds LEFT JOIN jobs ON jobs.id = quota_holds.job_id
+WHERE quota_holds.state = 'held' AND (jobs.finished_at < now() - interval '1 hour'
+    OR (subject_id IS NOT NULL AND quota_holds.created_at < now() - make_interval(days => %(days)s)))
 ORDER BY quota_holds.created_at LIMIT %(limit)s
 """
 DELETE_OLD_PERIODS = """
 DELETE FROM usage_quotas WHERE (user_id, feature, period_start) IN (
     SELECT user_id, feature, period_start FROM usage_quotas
-    WHERE period_start < current_date - make_interval(months => %(months)s) LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    WHERE period_start < now() - make_interval(months => %(months)s) LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 RETURNING user_id
 """
@@ -145,9 +147,10 @@ def list_stuck_clips(tx: Transaction, *, hours: int, limit: int) -> list[UUID]:
     return [row["id"] for row in tx.execute(LIST_STUCK_CLIPS, {"hours": hours, "limit": limit})]
 
 
-def list_stale_holds(tx: Transaction, *, limit: int) -> list[UUID]:
-    """List ended jobs that still hold a part of an allowance."""
-    return [row["job_id"] for row in tx.execute(LIST_STALE_HOLDS, {"limit": limit})]
+def list_stale_holds(tx: Transaction, *, days: int, limit: int) -> list[Holder]:
+    """List ended jobs that still hold a part of an allowance, and other holders that have held for so many days."""
+    rows = tx.execute(LIST_STALE_HOLDS, {"days": days, "limit": limit})
+    return [Holder(job_id=row["job_id"], subject_id=row["subject_id"]) for row in rows]
 
 
 def delete_old_periods(tx: Transaction, *, months: int, limit: int) -> int:

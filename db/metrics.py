@@ -99,8 +99,8 @@ loads AS (
     FROM owners
     LEFT JOIN flights USING (queue, owner_key)
     LEFT JOIN subscriptions ON subscriptions.user_id = owners.owner_key
-        AND subscriptions.status IN ('active', 'trialing', 'past_due')
-    LEFT JOIN unnest(%(tiers)s::text[], %(caps)s::integer[]) AS share (tier, cap) ON share.tier = subscriptions.tier
+    LEFT JOIN unnest(%(tiers)s::text[], %(caps)s::integer[]) AS share (tier, cap)
+        ON share.tier = tier_in_force(subscriptions)
     CROSS JOIN LATERAL (
         SELECT count(*) AS jobs, min(run_at) AS due_at FROM (
             SELECT run_at FROM jobs

@@ -7,8 +7,11 @@ from db.connection import Transaction
 LIST_TIERS = "SELECT tier FROM tier_features ORDER BY price_monthly"
 
 GRANT_TIER = """
-INSERT INTO subscriptions (user_id, tier, status) VALUES (%(user_id)s, %(tier)s, 'active')
-ON CONFLICT (user_id) DO UPDATE SET tier = excluded.tier, status = excluded.status, updated_at = now()
+INSERT INTO subscriptions AS s (user_id, tier, status, granted_tier, granted_until)
+VALUES (%(user_id)s, %(tier)s, 'active', nullif(%(tier)s, 'free'),
+    CASE WHEN %(tier)s <> 'free' THEN 'infinity'::timestamptz END)
+ON CONFLICT (user_id) DO UPDATE SET tier = excluded.tier, status = excluded.status,
+    granted_tier = excluded.granted_tier, granted_until = excluded.granted_until, updated_at = now()
 """
 
 UPDATE_ADMIN = "UPDATE users SET is_admin = %(is_admin)s, updated_at = now() WHERE id = %(user_id)s"

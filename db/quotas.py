@@ -1,6 +1,6 @@
-"""What of a tier's allowance is used and reserved, and which job holds what."""
+"""Counts of what users have used and reserved of their tiers' allowances, and the holds behind the reservations."""
 
-from datetime import date
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,53 +11,84 @@ from db.connection import Transaction
 
 
 class TierRow(Struct, frozen=True, kw_only=True):
-    """A tier and what it includes."""
+    """A tier, and the period of the subscription that it comes from; both times are None without a paid one."""
 
     name: str
     display_name: str
+    price_monthly: int
     features: dict[str, Any]
+    limits: dict[str, Any]
+    period_start: datetime | None = None
+    period_end: datetime | None = None
 
 
 class UsageRow(Struct, frozen=True, kw_only=True):
     """A count of one period."""
 
     feature: str
-    period_start: date
+    period_start: datetime
     used: int
     reserved: int
 
 
+class Holder(Struct, frozen=True, kw_only=True):
+    """What holds a reservation: a job (for one of its clips), or another thing, such as a live recording."""
+
+    job_id: UUID | None = None
+    clip_id: UUID | None = None
+    subject_id: UUID | None = None
+
+
 TIER_OF_USER = """
-SELECT t.tier AS name, t.display_name, t.features
+SELECT t.tier AS name, t.display_name, t.price_monthly, t.features, t.limits,
+    CASE WHEN t.tier <> 'free' AND s.tier = t.tier THEN s.current_period_start END AS period_start,
+    CASE WHEN t.tier <> 'free' AND s.tier = t.tier THEN s.current_period_end END AS period_end
 FROM users u
 LEFT JOIN subscriptions s ON s.user_id = u.id
-     AND (s.status IN ('active', 'trialing')
-          OR (s.status = 'past_due' AND s.past_due_since > now() - interval '7 days'))
-JOIN tier_features t ON t.tier = COALESCE(s.tier, 'free')
+JOIN tier_features t ON t.tier = tier_in_force(s)
 WHERE u.id = %(user_id)s
+"""
+LIST_TIERS = """
+SELECT tier AS name, display_name, price_monthly, features, limits FROM tier_features ORDER BY price_monthly, tier
+"""
+# A holder that holds already keeps what it has; one that has ended may begin again.
+INSERT_HOLD = """
+INSERT INTO quota_holds AS h (job_id, clip_id, subject_id, user_id, feature, period_start, amount)
+VALUES (%(job_id)s, %(clip_id)s, %(subject_id)s, %(user_id)s, %(feature)s, %(period_start)s, %(amount)s)
+ON CONFLICT (job_id, clip_id, subject_id, feature) DO UPDATE
+    SET state = 'held', period_start = excluded.period_start, amount = excluded.amount, created_at = now()
+    WHERE h.state <> 'held'
+RETURNING 1
 """
 # One conditional upsert: 100 parallel requests against a limit of 10 let exactly 10 through (FINDINGS "PostgreSQL").
 RESERVE = """
 INSERT INTO usage_quotas AS q (user_id, feature, period_start, reserved)
-SELECT %(user_id)s::uuid, %(feature)s::text, %(period_start)s::date, %(amount)s::bigint
+SELECT %(user_id)s::uuid, %(feature)s::text, %(period_start)s::timestamptz, %(amount)s::bigint
 WHERE %(allowance)s::bigint < 0 OR %(amount)s::bigint <= %(allowance)s::bigint
 ON CONFLICT (user_id, feature, period_start) DO UPDATE
     SET reserved = q.reserved + excluded.reserved, updated_at = now()
     WHERE %(allowance)s::bigint < 0 OR q.used + q.reserved + excluded.reserved <= %(allowance)s::bigint
 RETURNING 1
 """
-INSERT_HOLD = """
-INSERT INTO quota_holds (job_id, clip_id, user_id, feature, period_start, amount)
-VALUES (%(job_id)s, %(clip_id)s, %(user_id)s, %(feature)s, %(period_start)s, %(amount)s)
--- A clip may come back to a job that it has left, or whose files it had.
-ON CONFLICT (job_id, clip_id) DO UPDATE
-    SET state = 'held', period_start = excluded.period_start, amount = excluded.amount, created_at = now()
+DROP_HOLD = """
+UPDATE quota_holds SET state = 'released'
+WHERE (job_id = %(job_id)s::uuid OR subject_id = %(subject_id)s::uuid)
+  AND clip_id IS NOT DISTINCT FROM %(clip_id)s::uuid AND feature = %(feature)s
+"""
+COUNT = """
+INSERT INTO usage_quotas AS q (user_id, feature, period_start, used)
+SELECT %(user_id)s::uuid, %(feature)s::text, %(period_start)s::timestamptz, 1
+WHERE %(allowance)s::bigint <> 0
+ON CONFLICT (user_id, feature, period_start) DO UPDATE SET used = q.used + 1, updated_at = now()
+    WHERE %(allowance)s::bigint < 0 OR q.used + q.reserved < %(allowance)s::bigint
+RETURNING used
 """
 # held → done | released, once: the second call finds no row and counts nothing.
-SETTLE = """
+COMMIT = """
 WITH hold AS (
     UPDATE quota_holds SET state = 'done'
-    WHERE job_id = %(job_id)s AND state = 'held' AND (%(clip_id)s::uuid IS NULL OR clip_id = %(clip_id)s::uuid)
+    WHERE (job_id = %(job_id)s::uuid OR subject_id = %(subject_id)s::uuid) AND state = 'held'
+      AND (%(clip_id)s::uuid IS NULL OR clip_id = %(clip_id)s::uuid)
     RETURNING user_id, feature, period_start, amount
 ), total AS (
     SELECT user_id, feature, period_start, sum(amount) AS amount FROM hold GROUP BY user_id, feature, period_start
@@ -70,7 +101,8 @@ RETURNING 1
 RELEASE = """
 WITH hold AS (
     UPDATE quota_holds SET state = 'released'
-    WHERE job_id = %(job_id)s AND state = 'held' AND (%(clip_id)s::uuid IS NULL OR clip_id = %(clip_id)s::uuid)
+    WHERE (job_id = %(job_id)s::uuid OR subject_id = %(subject_id)s::uuid) AND state = 'held'
+      AND (%(clip_id)s::uuid IS NULL OR clip_id = %(clip_id)s::uuid)
     RETURNING user_id, feature, period_start, amount
 ), total AS (
     SELECT user_id, feature, period_start, sum(amount) AS amount FROM hold GROUP BY user_id, feature, period_start
@@ -84,9 +116,12 @@ GET_USAGE = """
 SELECT feature, period_start, used, reserved FROM usage_quotas
 WHERE user_id = %(user_id)s AND feature = %(feature)s AND period_start = %(period_start)s
 """
-LIST_USAGE = """
-SELECT feature, period_start, used, reserved FROM usage_quotas
-WHERE user_id = %(user_id)s ORDER BY period_start DESC, feature
+# Held to the end of the transaction: whoever counts the same things waits, and then counts what this one has added.
+LOCK_STOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%(feature)s || %(user_id)s::uuid::text, 0))"
+SUM_STORAGE = """
+SELECT coalesce((SELECT sum(size_bytes) FROM recordings WHERE user_id = %(user_id)s AND status <> 'deleted'), 0)
+    + coalesce((SELECT sum((entry.value ->> 'size_bytes')::bigint)
+                FROM clips, jsonb_each(clips.objects) AS entry WHERE clips.user_id = %(user_id)s), 0) AS stock
 """
 
 
@@ -96,43 +131,78 @@ def find_tier(tx: Transaction, *, user_id: UUID) -> TierRow | None:
         return cursor.execute(TIER_OF_USER, {"user_id": user_id}).fetchone()
 
 
+def list_tiers(tx: Transaction) -> list[TierRow]:
+    """List the tiers, cheapest first."""
+    with tx.cursor(row_factory=class_row(TierRow)) as cursor:
+        return cursor.execute(LIST_TIERS).fetchall()
+
+
 def reserve(  # noqa: PLR0913 - keyword-only, one a column or filter
     tx: Transaction,
     *,
     user_id: UUID,
     feature: str,
-    period_start: date,
+    period_start: datetime,
     amount: int,
     allowance: int,
-    job_id: UUID,
-    clip_id: UUID | None = None,
+    holder: Holder,
 ) -> bool:
-    """Reserve for a job and one of its clips; False when the allowance (negative: without limit) does not reach."""
+    """Reserve for a holder, once; False when the allowance (negative: no limit) does not reach."""
     values = {"user_id": user_id, "feature": feature, "period_start": period_start, "amount": amount}
-    if tx.execute(RESERVE, {**values, "allowance": allowance}).fetchone() is None:
-        return False
-    tx.execute(INSERT_HOLD, {**values, "job_id": job_id, "clip_id": clip_id})
-    return True
+    if tx.execute(INSERT_HOLD, {**values, **_columns(holder)}).fetchone() is None:
+        return True
+    if tx.execute(RESERVE, {**values, "allowance": allowance}).fetchone() is not None:
+        return True
+    tx.execute(DROP_HOLD, {**_columns(holder), "feature": feature})
+    return False
 
 
-def settle(tx: Transaction, *, job_id: UUID, clip_id: UUID | None = None) -> bool:
-    """Turn what a job holds, for one clip or for all, into use; False when it holds nothing any more."""
-    return tx.execute(SETTLE, {"job_id": job_id, "clip_id": clip_id}).fetchone() is not None
+def count(tx: Transaction, *, user_id: UUID, feature: str, period_start: datetime, allowance: int) -> int | None:
+    """Count one use at once and return how many that makes; None when the allowance (negative: no limit) is used up."""
+    values = {"user_id": user_id, "feature": feature, "period_start": period_start, "allowance": allowance}
+    row = tx.execute(COUNT, values).fetchone()
+    return row["used"] if row else None
 
 
-def release(tx: Transaction, *, job_id: UUID, clip_id: UUID | None = None) -> bool:
-    """Give back what a job holds, for one clip or for all; False when it holds nothing any more."""
-    return tx.execute(RELEASE, {"job_id": job_id, "clip_id": clip_id}).fetchone() is not None
+def commit(tx: Transaction, holder: Holder) -> bool:
+    """Count what a holder has reserved as used; False when it holds nothing."""
+    return tx.execute(COMMIT, _columns(holder)).fetchone() is not None
 
 
-def find_usage(tx: Transaction, *, user_id: UUID, feature: str, period_start: date) -> UsageRow | None:
+def release(tx: Transaction, holder: Holder) -> bool:
+    """Give back what a holder has reserved; False when it holds nothing."""
+    return tx.execute(RELEASE, _columns(holder)).fetchone() is not None
+
+
+def find_usage(tx: Transaction, *, user_id: UUID, feature: str, period_start: datetime) -> UsageRow | None:
     """Return the count of one feature in one period, or None when nothing was counted."""
     values = {"user_id": user_id, "feature": feature, "period_start": period_start}
     with tx.cursor(row_factory=class_row(UsageRow)) as cursor:
         return cursor.execute(GET_USAGE, values).fetchone()
 
 
-def list_usage(tx: Transaction, *, user_id: UUID) -> list[UsageRow]:
-    """List all counts of a user, newest period first."""
-    with tx.cursor(row_factory=class_row(UsageRow)) as cursor:
-        return cursor.execute(LIST_USAGE, {"user_id": user_id}).fetchall()
+def lock_stock(tx: Transaction, *, user_id: UUID, feature: str) -> None:
+    """Wait for other transactions that add to the same stock; they see what this one adds."""
+    tx.execute(LOCK_STOCK, {"user_id": user_id, "feature": feature})
+
+
+def count_memories(tx: Transaction, *, user_id: UUID) -> int:
+    """Count saved moments."""
+    there = tx.execute("SELECT to_regclass('public.memories') IS NOT NULL AS is_there").fetchone()
+    if there is None or not there["is_there"]:
+        return 0
+    return _stock(tx, "SELECT count(*) AS stock FROM memories WHERE user_id = %(user_id)s", user_id)
+
+
+def sum_storage_bytes(tx: Transaction, *, user_id: UUID) -> int:
+    """Sum the sizes of recordings and of clips' files."""
+    return _stock(tx, SUM_STORAGE, user_id)
+
+
+def _stock(tx: Transaction, statement: str, user_id: UUID) -> int:
+    row = tx.execute(statement, {"user_id": user_id}).fetchone()
+    return int(row["stock"]) if row else 0
+
+
+def _columns(holder: Holder) -> dict[str, UUID | None]:
+    return {"job_id": holder.job_id, "clip_id": holder.clip_id, "subject_id": holder.subject_id}

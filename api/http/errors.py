@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
 from api.http.validation import invalid_parameter
+from api.limits.metering import refused_headers
 from db.connection import DatabaseUnavailableError
 from services import errors
 from services.errors import DomainError, InvalidFieldError, NotFoundError, UnavailableError
@@ -94,10 +95,12 @@ def domain_response(error: DomainError) -> Response[Any]:
         headers["WWW-Authenticate"] = 'Bearer realm="Big Snuggles"'
     if status in (429, 503):
         headers["Retry-After"] = str(max(1, int(error.details.get("retry_after_s", RETRY_AFTER_S))))
+        headers |= refused_headers(error.details)
     return Response(body_of(error), status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
-def _domain(_request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
+def _domain(request: Request[Any, Any, Any], error: DomainError) -> Response[Any]:
+    request.app.state.deps.metrics.refuse(error)
     return domain_response(error)
 
 

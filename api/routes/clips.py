@@ -212,7 +212,6 @@ def retry(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[De
             tx,
             user_id=request.user.user_id,
             clip_id=clip_id,
-            tier=request.user.tier,
             trace_id=request.trace_id,
         )
         estimate = admission.require_timely(tx, job=job, tier=request.user.tier)

@@ -14,6 +14,7 @@ DisplayName = Annotated[str, Meta(max_length=100, examples=["Ada"])]
 LinkToken = Annotated[
     str, Meta(min_length=1, max_length=200, description="The last part of the link in the mail.", examples=["k3Jd…"])
 ]
+USAGE_URL = "/api/subscription/usage"
 UseCookie = Annotated[
     bool,
     Meta(description="Also set an HttpOnly session cookie and its CSRF token, for web pages.", examples=[False]),
@@ -94,6 +95,7 @@ class AccountView(Struct, kw_only=True):
     features: Annotated[
         dict[str, Any], Meta(description="Allowances (-1: no limit) and abilities.", examples=[{"clips_per_month": 5}])
     ]
+    usage_url: Annotated[str, Meta(description="Says what is left of the allowances.")]
     is_admin: Annotated[bool, Meta(examples=[False])]
     email_verified_at: Annotated[datetime | None, Meta(examples=[None])]
 
@@ -135,6 +137,7 @@ def account_fields(account: Account) -> dict[str, Any]:
         "display_name": account.display_name,
         "tier": account.tier,
         "features": account.features,
+        "usage_url": USAGE_URL,
         "is_admin": account.is_admin,
         "email_verified_at": account.email_verified_at,
     }

@@ -12,8 +12,8 @@ from db import accounts as rows
 from db.accounts import Account, ApiKey
 from db.connection import Transaction
 from services.accounts.token import API_KEY_PREFIX_LENGTH, Claims, new_link_token, secret_hash
-from services.billing import quota as quotas
-from services.billing.quota import Tier
+from services.billing import tier as tiers
+from services.billing.tier import Tier
 from services.errors import (
     ConflictError,
     ForbiddenError,
@@ -58,7 +58,7 @@ class ResetRequest(Struct, frozen=True, kw_only=True):
 
 def tier_of(account: Account) -> Tier:
     """Return the tier that is in force for an account."""
-    return Tier(name=account.tier, display_name=account.tier_name, features=account.features)
+    return Tier(name=account.tier, display_name=account.tier_name, features=account.features, limits=account.limits)
 
 
 def get(tx: Transaction, *, user_id: UUID) -> Account:
@@ -200,7 +200,7 @@ def logout(tx: Transaction, *, claims: Claims, everywhere: bool, now: datetime) 
 
 def create_api_key(tx: Transaction, *, account: Account, name: str, secret: str) -> ApiKey:
     """Keep the hash of a new key; TierRequiredError without `api_access`, ConflictError when there are too many."""
-    quotas.require(tier_of(account), "api_access", "API keys")
+    tiers.require(tier_of(account), "api_access")
     if rows.count_api_keys(tx, user_id=account.id) >= MAX_API_KEYS:
         raise ConflictError(f"An account has at most {MAX_API_KEYS} API keys; delete one that is not used.")
     return rows.insert_api_key(
@@ -232,7 +232,7 @@ def key_owner(tx: Transaction, *, secret: str) -> Account:
     account = rows.find_account(tx, user_id=user_id) if user_id else None
     if account is None:
         raise UnauthenticatedError("This API key does not exist or was deleted; make a new one.")
-    quotas.require(tier_of(account), "api_access", "API keys")
+    tiers.require(tier_of(account), "api_access")
     return account
 
 

@@ -1,168 +1,236 @@
-"""What a tier allows, and counting it: reserved when a job is accepted, used when it ends well, else given back."""
+"""May this user do this, and how much is left: reserve on request, commit on success, release on failure or cancel.
 
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+Other subjects call `require`, `reserve`, `commit`, `release` and `limit`, in a transaction of the user or service.
+"""
+
+from datetime import UTC, datetime
 from uuid import UUID
 
 from msgspec import Struct
 
 from db import quotas as rows
 from db.connection import Transaction, as_service
-from services.errors import NotFoundError, QuotaExceededError, TierRequiredError
+from db.quotas import Holder
+from services.billing import tier as tiers
+from services.billing.tier import ABILITIES, UNLIMITED, UPGRADE_URL, Period, Tier, tier_of
+from services.errors import InvalidFieldError, QuotaExceededError
 
 CLIPS = "clips_per_month"
+CONVERSATIONS = "conversations_per_month"
+MEMORIES = "memory_entries"
 API_CALLS = "api_calls_per_day"
-UNLIMITED = -1
-
-WORDS = {CLIPS: "clips"}
-"""What a person calls the things that are counted."""
-
-
-class Tier(Struct, frozen=True, kw_only=True):
-    """A tier and what it includes: numbers are allowances (-1 without limit), booleans are abilities."""
-
-    name: str
-    display_name: str
-    features: dict[str, Any]
-
-    def allows(self, ability: str) -> bool:
-        """Say whether the tier includes an ability, such as `api_access`."""
-        return bool(self.features.get(ability, False))
-
-    def allowance(self, feature: str) -> int:
-        """Return how many of something the tier includes a period; -1 means without limit."""
-        return int(self.features.get(feature, 0))
+STORAGE = "storage_bytes"
+MONTHLY = (CONVERSATIONS, CLIPS)
+STOCKS = (MEMORIES, STORAGE)
+"""What is not counted by time: these allowances are for what is there now."""
+COUNTED = (*MONTHLY, MEMORIES, API_CALLS, STORAGE)
+WORDS = {
+    CLIPS: "clips",
+    CONVERSATIONS: "recorded conversations",
+    MEMORIES: "saved moments",
+    API_CALLS: "API calls",
+    STORAGE: "bytes of storage",
+}
+NO_PERIOD = Period(start=None, end=None)
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """How much of an allowance is gone."""
+    """How much of an allowance is gone; `limit` -1 means no limit."""
 
     feature: str
     used: int
     reserved: int
-    allowance: int
-    resets_at: datetime
+    limit: int
+    period: Period
+
+    @property
+    def remaining(self) -> int:
+        """How much is left; -1 without a limit."""
+        return UNLIMITED if self.limit < 0 else max(0, self.limit - self.used - self.reserved)
 
 
-def tier_of(tx: Transaction, *, user_id: UUID) -> Tier:
-    """Return the tier in force for a user; NotFoundError when there is no such user."""
-    row = rows.find_tier(tx, user_id=user_id)
-    if row is None:
-        raise NotFoundError("There is no such user.")
-    return Tier(name=row.name, display_name=row.display_name, features=row.features)
+class Check(Struct, frozen=True, kw_only=True):
+    """Whether an amount of a feature is allowed now."""
+
+    allowed: bool
+    feature: str
+    used: int
+    limit: int
+    remaining: int
+    resets_at: datetime | None
+    upgrade_url: str
 
 
-def require(tier: Tier, ability: str, what: str) -> None:
-    """Raise TierRequiredError unless the tier includes an ability; `what` names it in plain words."""
-    if not tier.allows(ability):
-        raise TierRequiredError(
-            f"The {tier.display_name} tier does not include {what}; a higher tier does.",
-            feature=ability,
-            tier=tier.name,
-        )
+def require(tx: Transaction, *, user_id: UUID, ability: str) -> None:
+    """Raise TierRequiredError unless the user's tier includes an ability, such as `room_creation`."""
+    tiers.require(tier_of(tx, user_id=user_id), ability)
+
+
+def limit(tx: Transaction, *, user_id: UUID, name: str) -> int:
+    """Return a limit of the user's tier, such as `recording_length_s`; -1 means no limit."""
+    return tier_of(tx, user_id=user_id).limit(name)
 
 
 def reserve(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction,
     *,
     user_id: UUID,
-    tier: Tier,
     feature: str,
-    job_id: UUID,
+    job_id: UUID | None = None,
     clip_id: UUID | None = None,
+    subject_id: UUID | None = None,
     amount: int = 1,
     now: datetime | None = None,
 ) -> None:
-    """Reserve a part of the allowance for a job, or for one of its clips; QuotaExceededError when it is used up.
+    """Reserve a part of an allowance for a job (and one of its clips) or another subject, such as a recording.
 
-    However many requests arrive at once, no more than the allowance get through.
+    However many requests arrive at once, no more than the allowance get through. Reserving twice for the same holder
+    counts once. `memory_entries` and `storage_bytes` count what is there, so they need no holder and no commit: add the
+    thing in the same transaction. QuotaExceededError when the allowance is used up.
     """
     now = now or datetime.now(UTC)
-    allowance = tier.allowance(feature)
-    period_start = month_of(now)
+    tier = tier_of(tx, user_id=user_id)
+    if feature in STOCKS:
+        with as_service(tx):
+            rows.lock_stock(tx, user_id=user_id, feature=feature)
+        found = usage_of(tx, tier, user_id=user_id, feature=feature, now=now)
+        if found.limit >= 0 and found.used + amount > found.limit:
+            raise _exceeded(tier, found, now=now)
+        return
+    period = period_of(tier, feature, now)
+    assert period.start is not None  # noqa: S101 - only stocks have no period
     with as_service(tx):
-        accepted = rows.reserve(
+        is_reserved = rows.reserve(
             tx,
             user_id=user_id,
             feature=feature,
-            period_start=period_start,
+            period_start=period.start,
             amount=amount,
-            allowance=allowance,
-            job_id=job_id,
-            clip_id=clip_id,
+            allowance=tier.allowance(feature),
+            holder=Holder(job_id=job_id, clip_id=clip_id, subject_id=subject_id),
         )
-        if accepted:
-            return
-        usage = rows.find_usage(tx, user_id=user_id, feature=feature, period_start=period_start)
-    resets_at = end_of_month(now)
-    what = WORDS.get(feature, feature.replace("_", " "))
-    raise QuotaExceededError(
-        f"All {allowance} {what} of this month on the {tier.display_name} tier are used or being made. "
-        f"The count starts again on {resets_at:%d %B %Y}; a higher tier includes more.",
-        feature=feature,
-        tier=tier.name,
-        allowance=allowance,
-        used=usage.used if usage else 0,
-        reserved=usage.reserved if usage else 0,
-        resets_at=resets_at.isoformat(),
-        retry_after_s=max(1, int((resets_at - now).total_seconds())),
-    )
+    if not is_reserved:
+        raise _exceeded(tier, usage_of(tx, tier, user_id=user_id, feature=feature, now=now), now=now)
 
 
-def require_call(tier: Tier, *, made: int, now: datetime) -> None:
-    """Raise QuotaExceededError when the tier includes fewer calls a day than were made, this one among them."""
+def commit(
+    tx: Transaction, *, job_id: UUID | None = None, clip_id: UUID | None = None, subject_id: UUID | None = None
+) -> None:
+    """Count what a holder has reserved (of a job: for one clip, or for all) as used; a second call changes nothing."""
+    with as_service(tx):
+        rows.commit(tx, Holder(job_id=job_id, clip_id=clip_id, subject_id=subject_id))
+
+
+def release(
+    tx: Transaction, *, job_id: UUID | None = None, clip_id: UUID | None = None, subject_id: UUID | None = None
+) -> None:
+    """Give back what a holder has reserved (of a job: for one clip, or for all); a second call changes nothing."""
+    with as_service(tx):
+        rows.release(tx, Holder(job_id=job_id, clip_id=clip_id, subject_id=subject_id))
+
+
+def count_call(tx: Transaction, tier: Tier, *, user_id: UUID, now: datetime) -> Usage:
+    """Count an API call of today (service transaction); QuotaExceededError when none is left."""
+    period = period_of(tier, API_CALLS, now)
+    assert period.start is not None  # noqa: S101 - calls are counted by day
     allowance = tier.allowance(API_CALLS)
-    if made <= allowance:
-        return
-    resets_at = end_of_day(now)
-    raise QuotaExceededError(
-        f"All {allowance} API calls of today on the {tier.display_name} tier are used. The count starts again at 00:00 "
-        "UTC; a higher tier includes more. Asking how far a recording, clip or job is costs nothing.",
-        feature=API_CALLS,
-        tier=tier.name,
-        allowance=allowance,
-        used=allowance,
-        resets_at=resets_at.isoformat(),
-        retry_after_s=max(1, int((resets_at - now).total_seconds()) + 1),
+    used = rows.count(tx, user_id=user_id, feature=API_CALLS, period_start=period.start, allowance=allowance)
+    found = Usage(
+        feature=API_CALLS, used=allowance if used is None else used, reserved=0, limit=allowance, period=period
+    )
+    if used is None:
+        raise _exceeded(tier, found, now=now)
+    return found
+
+
+def check(tx: Transaction, *, user_id: UUID, feature: str, amount: int, now: datetime) -> Check:
+    """Say whether an amount would be allowed now, without reserving it; InvalidFieldError for an unknown feature."""
+    tier = tier_of(tx, user_id=user_id)
+    if feature in ABILITIES:
+        has = tier.allows(feature)
+        count = UNLIMITED if has else 0
+        return Check(
+            allowed=has,
+            feature=feature,
+            used=0,
+            limit=count,
+            remaining=count,
+            resets_at=None,
+            upgrade_url=UPGRADE_URL,
+        )
+    if feature not in COUNTED:
+        known = ", ".join((*COUNTED, *ABILITIES))
+        raise InvalidFieldError("feature", f"There is no feature {feature!r}; choose one of {known}.")
+    found = usage_of(tx, tier, user_id=user_id, feature=feature, now=now)
+    return Check(
+        allowed=found.limit < 0 or amount <= found.remaining,
+        feature=feature,
+        used=found.used + found.reserved,
+        limit=found.limit,
+        remaining=found.remaining,
+        resets_at=found.period.end,
+        upgrade_url=UPGRADE_URL,
     )
 
 
-def settle(tx: Transaction, *, job_id: UUID, clip_id: UUID | None = None) -> None:
-    """Count what a job holds, for one clip or for all, as used; a second call changes nothing."""
-    with as_service(tx):
-        rows.settle(tx, job_id=job_id, clip_id=clip_id)
+def usage(tx: Transaction, *, user_id: UUID, now: datetime) -> tuple[Tier, list[Usage]]:
+    """Return the tier in force and how much of each of its allowances is gone."""
+    tier = tier_of(tx, user_id=user_id)
+    return tier, [usage_of(tx, tier, user_id=user_id, feature=feature, now=now) for feature in COUNTED]
 
 
-def release(tx: Transaction, *, job_id: UUID, clip_id: UUID | None = None) -> None:
-    """Give back what a job holds, for one clip or for all; a second call changes nothing."""
-    with as_service(tx):
-        rows.release(tx, job_id=job_id, clip_id=clip_id)
-
-
-def usage(tx: Transaction, *, user_id: UUID, tier: Tier, feature: str, now: datetime) -> Usage:
-    """Return how much of an allowance is gone in the present month."""
-    row = rows.find_usage(tx, user_id=user_id, feature=feature, period_start=month_of(now))
+def usage_of(tx: Transaction, tier: Tier, *, user_id: UUID, feature: str, now: datetime) -> Usage:
+    """Return how much of one allowance is gone in the present period."""
+    period = period_of(tier, feature, now)
+    if period.start is None:
+        used = (
+            rows.count_memories(tx, user_id=user_id)
+            if feature == MEMORIES
+            else rows.sum_storage_bytes(tx, user_id=user_id)
+        )
+        return Usage(feature=feature, used=used, reserved=0, limit=_allowance(tier, feature), period=period)
+    row = rows.find_usage(tx, user_id=user_id, feature=feature, period_start=period.start)
     return Usage(
         feature=feature,
         used=row.used if row else 0,
         reserved=row.reserved if row else 0,
-        allowance=tier.allowance(feature),
-        resets_at=end_of_month(now),
+        limit=_allowance(tier, feature),
+        period=period,
     )
 
 
-def end_of_day(now: datetime) -> datetime:
-    """Return the next midnight in UTC."""
-    return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), tzinfo=UTC)
+def period_of(tier: Tier, feature: str, now: datetime) -> Period:
+    """Return the period that a feature is counted in."""
+    if feature == API_CALLS:
+        return tiers.calendar_day(now)
+    return tier.month(now) if feature in MONTHLY else NO_PERIOD
 
 
-def month_of(now: datetime) -> date:
-    """Return the first day of the month in UTC: the period that allowances are counted in."""
-    return now.astimezone(UTC).date().replace(day=1)
+def _allowance(tier: Tier, feature: str) -> int:
+    return tier.limit(STORAGE) if feature == STORAGE else tier.allowance(feature)
 
 
-def end_of_month(now: datetime) -> datetime:
-    """Return the moment at which the next period begins."""
-    start = month_of(now)
-    first = date(start.year + start.month // 12, start.month % 12 + 1, 1)
-    return datetime.combine(first, time(), tzinfo=UTC)
+def _exceeded(tier: Tier, found: Usage, *, now: datetime) -> QuotaExceededError:
+    what = WORDS.get(found.feature, found.feature.replace("_", " "))
+    details = {
+        "feature": found.feature,
+        "tier": tier.name,
+        "used": found.used + found.reserved,
+        "limit": found.limit,
+        "reserved": found.reserved,
+        "resets_at": found.period.end.isoformat() if found.period.end else None,
+        "upgrade_url": UPGRADE_URL,
+    }
+    if found.period.end is None:
+        return QuotaExceededError(
+            f"The tier {tier.display_name} includes {found.limit} {what}, and they are used up. Delete some, or choose "
+            f"a higher tier at {UPGRADE_URL}.",
+            **details,
+        )
+    return QuotaExceededError(
+        f"All {found.limit} {what} of this {'day' if found.feature == API_CALLS else 'month'} on the tier "
+        f"{tier.display_name} are used or reserved. The count starts again at {found.period.end:%Y-%m-%d %H:%M} UTC; "
+        f"a higher tier at {UPGRADE_URL} includes more.",
+        retry_after_s=max(1, int((found.period.end - now).total_seconds()) + 1),
+        **details,
+    )

@@ -14,7 +14,7 @@ from db.connection import Transaction, as_service
 from db.recordings import Recording
 from services import naming
 from services.billing import quota as quotas
-from services.billing.quota import Tier
+from services.billing.tier import Tier, tier_of
 from services.clips import render as renders
 from services.clips import spec as framing
 from services.clips.spec import ClipStyle
@@ -84,7 +84,7 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
         description=description,
         highlight_id=highlight_id,
     )
-    return _queue(tx, recording, spec, tier=tier, trace_id=trace_id)
+    return _queue(tx, recording, spec, trace_id=trace_id)
 
 
 def auto_generate(  # noqa: PLR0913 - keyword-only, as every use case
@@ -141,7 +141,7 @@ def create_from_highlights(  # noqa: PLR0913 - keyword-only, as every use case
     QuotaExceededError when it does not reach for one.
     """
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
-    tier = tier or quotas.tier_of(tx, user_id=user_id)
+    tier = tier or tier_of(tx, user_id=user_id)
     picked = highlights.list_highlights(
         tx, user_id=user_id, recording_id=recording_id, sensitivity=sensitivity, top=top or DEFAULT_TOP
     )
@@ -150,7 +150,7 @@ def create_from_highlights(  # noqa: PLR0913 - keyword-only, as every use case
         spec = framing.spec_of_highlight(recording, style or ClipStyle(), highlight, number=number, tier=tier)
         try:
             with tx.transaction():  # a clip that the allowance has no room for leaves nothing behind
-                made.append(_queue(tx, recording, spec, tier=tier, trace_id=trace_id))
+                made.append(_queue(tx, recording, spec, trace_id=trace_id))
         except QuotaExceededError:
             if not made:
                 raise
@@ -226,9 +226,7 @@ def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:
     raise NotFoundError(f"This clip was not made as {name}; there is {made}.", status=clip.status)
 
 
-def retry(
-    tx: Transaction, *, user_id: UUID, clip_id: UUID, tier: Tier, trace_id: str | None = None
-) -> tuple[Clip, Job]:
+def retry(tx: Transaction, *, user_id: UUID, clip_id: UUID, trace_id: str | None = None) -> tuple[Clip, Job]:
     """Make a clip that failed, was cancelled or has expired again, counted anew."""
     clip = get(tx, user_id=user_id, clip_id=clip_id)
     if clip.status not in RETRY_STATES:
@@ -238,7 +236,7 @@ def retry(
     earlier = jobs.get(tx, user_id=user_id, job_id=clip.job_id).attempt if clip.job_id else 0
     with as_service(tx):
         _changed(rows.requeue(tx, clip_id=clip_id))
-    made, job = _start(tx, clip, tier=tier, trace_id=trace_id, attempt=earlier)
+    made, job = _start(tx, clip, trace_id=trace_id, attempt=earlier)
     if clip.render_id is not None and made.render_id != clip.render_id:
         renders.leave(tx, clip)
     return made, job
@@ -312,17 +310,15 @@ def take_up(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
     return rows.requeue_failed(tx, clip_id=clip_id)
 
 
-def _queue(
-    tx: Transaction, recording: Recording, spec: ClipSpec, *, tier: Tier, trace_id: str | None
-) -> tuple[Clip, Job]:
+def _queue(tx: Transaction, recording: Recording, spec: ClipSpec, *, trace_id: str | None) -> tuple[Clip, Job]:
     clip = rows.insert_clip(tx, user_id=recording.user_id, recording_id=recording.id, spec=spec)
-    return _start(tx, clip, tier=tier, trace_id=trace_id)
+    return _start(tx, clip, trace_id=trace_id)
 
 
-def _start(tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None, attempt: int = 0) -> tuple[Clip, Job]:
+def _start(tx: Transaction, clip: Clip, *, trace_id: str | None, attempt: int = 0) -> tuple[Clip, Job]:
     shared = renders.join(tx, clip, keep_days=KEEP_DAYS)
     if shared is not None:
-        return _share(tx, *shared, tier=tier)
+        return _share(tx, *shared)
     job = jobs.enqueue(
         tx,
         kind="render",
@@ -332,15 +328,15 @@ def _start(tx: Transaction, clip: Clip, *, tier: Tier, trace_id: str | None, att
         trace_id=trace_id,
         attempt=attempt,
     )
-    quotas.reserve(tx, user_id=clip.user_id, tier=tier, feature=quotas.CLIPS, job_id=job.id, clip_id=clip.id)
+    quotas.reserve(tx, user_id=clip.user_id, feature=quotas.CLIPS, job_id=job.id, clip_id=clip.id)
     return renders.begin(tx, clip, job), job
 
 
-def _share(tx: Transaction, clip: Clip, job: Job, *, tier: Tier) -> tuple[Clip, Job]:
+def _share(tx: Transaction, clip: Clip, job: Job) -> tuple[Clip, Job]:
     """Count a clip that has joined another's render like any other, and tell when it is completed with that."""
-    quotas.reserve(tx, user_id=clip.user_id, tier=tier, feature=quotas.CLIPS, job_id=job.id, clip_id=clip.id)
+    quotas.reserve(tx, user_id=clip.user_id, feature=quotas.CLIPS, job_id=job.id, clip_id=clip.id)
     if clip.status == "completed":
-        quotas.settle(tx, job_id=job.id, clip_id=clip.id)
+        quotas.commit(tx, job_id=job.id, clip_id=clip.id)
         events.clip_completed(tx, clip)
     # The job is this clip's as well, whichever of them its row names.
     return clip, replace(job, clip_id=clip.id)

@@ -10,12 +10,11 @@ from db.clips import ClipSpec
 from db.highlights import HighlightRow
 from db.recordings import Recording
 from services import naming
-from services.billing.quota import Tier
+from services.billing.tier import UNLIMITED, Tier
 from services.errors import ConflictError, InvalidFieldError, NotReadyError
 
 MIN_CLIP_S = 5.0
 MAX_CLIP_S = 300.0
-MAX_CLIP_FREE_S = 120.0
 # Times come as decimal seconds, and a clip of 4.9999 s is one of 5 s to whoever asked for it.
 TOLERANCE_S = 0.001
 # A client that asks for everything up to the end rounds the duration: up to half a frame at 25 a second.
@@ -66,7 +65,8 @@ def check_times(start_s: float, end_s: float, *, duration_s: float, tier: Tier) 
 
 def longest_clip_s(tier: Tier) -> float:
     """Return the longest clip that a tier may make."""
-    return MAX_CLIP_FREE_S if tier.name == "free" else MAX_CLIP_S
+    longest_s = tier.limit("clip_length_s")
+    return MAX_CLIP_S if longest_s == UNLIMITED else min(float(longest_s), MAX_CLIP_S)
 
 
 def require_probed(recording: Recording) -> float:

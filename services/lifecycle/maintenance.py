@@ -29,6 +29,7 @@ STUCK_HOURS = 2
 ROOM_HOURS = 24
 POLL_DAYS = 90
 QUOTA_MONTHS = 13  # a year and the month under way can be looked at
+HOLD_DAYS = 2  # longer than any live recording
 STUCK_ERROR = {
     "code": "stuck",
     "message": "The work on this clip was lost.",
@@ -110,13 +111,13 @@ def archive_polls(tx: Transaction) -> dict[str, int]:
 
 
 def reset_quotas(tx: Transaction) -> dict[str, int]:
-    """Give back what ended jobs still hold, and forget counts of periods long past; return how many of each.
+    """Release what ended jobs and forgotten recordings still hold, and delete counts of past years; return how many.
 
-    A month's allowance begins anew by itself: each month has rows of its own.
+    Nothing needs a reset when a period ends: each period has rows of its own.
     """
-    stale = rows.list_stale_holds(tx, limit=BATCH)
-    for job_id in stale:
-        quotas.release(tx, job_id=job_id)
+    stale = rows.list_stale_holds(tx, days=HOLD_DAYS, limit=BATCH)
+    for holder in stale:
+        quotas.release(tx, job_id=holder.job_id, subject_id=holder.subject_id)
     removed = rows.delete_old_periods(tx, months=QUOTA_MONTHS, limit=BATCH)
     return {"holds_released": len(stale), "periods_removed": removed}
 

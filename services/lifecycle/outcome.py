@@ -62,7 +62,7 @@ def succeed(tx: Transaction, lease: Lease, *, publish: Callable[[Transaction], d
     if result is not None:
         jobs.set_result(tx, job_id=job.id, result=result)
     if job.clip_id is not None:
-        quotas.settle(tx, job_id=job.id)
+        quotas.commit(tx, job_id=job.id)
     return job
 
 

@@ -1,21 +1,19 @@
 """Refusing early what would only fail later: no disk left, or a queue in which it would wait for hours."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from pathlib import Path
 from shutil import disk_usage
 
 from db import estimates as rows
 from db.connection import Transaction, as_service
-from services.billing.quota import Tier
+from services.billing.tier import UNLIMITED, Tier
 from services.errors import UnavailableError
 from services.jobs import estimate as estimates
 from services.jobs.estimate import Estimate
 from services.jobs.service import Job
 from services.process.settings import Settings
 
-LONGEST_WAIT_S: Mapping[str, float] = {"free": 2 * 3600.0, "premium": 6 * 3600.0, "pro": 12 * 3600.0}
-"""Tier → the longest wait that is accepted: who has a backlog of hours is better served by an honest no than by a place
-at its end. Higher tiers are for batches that may run overnight."""
 RETRY_AFTER_S = 900
 
 
@@ -41,7 +39,9 @@ def require_disk(
 
 def require_timely(tx: Transaction, *, job: Job, tier: Tier) -> Estimate | None:
     """Return when a new job will begin and end; UnavailableError, and no job, when it would wait for hours."""
-    longest_s = LONGEST_WAIT_S.get(tier.name, LONGEST_WAIT_S["free"])
+    # An owner with a backlog of hours is better served by an honest no than by a place at its end.
+    limit_s = tier.limit("queue_wait_s")
+    longest_s = math.inf if limit_s == UNLIMITED else float(limit_s)
     found = estimates.of(tx, job=job)
     if found is not None and found.starts_in_s > longest_s:
         raise UnavailableError(

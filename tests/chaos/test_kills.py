@@ -26,7 +26,7 @@ from support.servers.fleet import (
 from support.servers.processes import all_gone
 
 from db.connection import SERVICE, Database, DatabaseUnavailableError
-from services.billing import quota as quotas
+from services.billing import tier as tiers
 from services.clips import service as clips
 from services.clips.service import ClipStyle
 from services.jobs import service as jobs
@@ -57,7 +57,7 @@ def ask_for_clips(database: Database, user_id: UUID, recording_id: UUID, number:
             clips.create(
                 tx,
                 user_id=user_id,
-                tier=quotas.tier_of(tx, user_id=user_id),
+                tier=tiers.tier_of(tx, user_id=user_id),
                 recording_id=recording_id,
                 start_s=float(place),
                 end_s=place + 6.0,

@@ -22,7 +22,7 @@ from support.servers.processes import all_gone
 from support.servers.rabbitmq import PROGRAM, RabbitServer
 
 from db.connection import SERVICE, Database
-from services.billing import quota as quotas
+from services.billing import tier as tiers
 from services.clips import service as clips
 from services.jobs import service as jobs
 from services.process.settings import Settings
@@ -91,7 +91,7 @@ def test_clips_are_made_though_a_worker_and_the_broker_are_killed(
     recording_id = add_ready_recording(database, stores.recordings, user_id, media, duration_s=30.0)
     dispatcher, victim, survivor = fleet.dispatcher(), fleet.worker(threads=1), fleet.worker(threads=1)
     with database.transaction(SERVICE) as tx:
-        tier = quotas.tier_of(tx, user_id=user_id)
+        tier = tiers.tier_of(tx, user_id=user_id)
         for place in range(8):
             clips.create(
                 tx, user_id=user_id, tier=tier, recording_id=recording_id, start_s=float(place), end_s=place + 6.0

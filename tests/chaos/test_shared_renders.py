@@ -10,7 +10,7 @@ import pytest
 from support.servers.fleet import Fleet, add_ready_recording, add_user, children, make_media, rows, wait_for
 
 from db.connection import SERVICE, Database
-from services.billing import quota as quotas
+from services.billing import tier as tiers
 from services.clips import service as clips
 from services.clips.service import Clip, ClipStyle
 from services.lifecycle import cancellation, deletion
@@ -28,7 +28,7 @@ def ask(database: Database, user_id: UUID, recording_id: UUID) -> Clip:
         clip, _ = clips.create(
             tx,
             user_id=user_id,
-            tier=quotas.tier_of(tx, user_id=user_id),
+            tier=tiers.tier_of(tx, user_id=user_id),
             recording_id=recording_id,
             start_s=2.0,
             end_s=22.0,

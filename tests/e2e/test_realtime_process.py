@@ -10,7 +10,7 @@ from support.servers.fleet import Fleet, add_ready_recording, add_user, make_med
 from cli.embedded.port import free_port
 from db.connection import SERVICE, Database
 from services.accounts.token import Tokens
-from services.billing import quota as quotas
+from services.billing import tier as tiers
 from services.clips import service as clips
 from services.clips.service import ClipStyle
 from services.process.settings import Settings
@@ -38,7 +38,7 @@ def test_client_follows_his_clip_and_a_stopped_process_lets_him_go(
         with Listener(url, Tokens(settings.jwt_secret).issue(owner).token) as listener:
             listener.hear("room:authenticated")
             with database.transaction(SERVICE) as tx:
-                tier = quotas.tier_of(tx, user_id=owner)
+                tier = tiers.tier_of(tx, user_id=owner)
                 # VP9 takes seconds: what ends within half a second has no progress to tell of.
                 style = ClipStyle(accuracy="encode", formats=["webm"])
                 clip, _ = clips.create(

@@ -105,7 +105,7 @@ def test_fifth_clip_of_the_month_is_the_last_on_the_free_tier(service: Service) 
     answer = ask(person, recording_id)
     error = refused(answer, 429)
     assert (error["code"], error["retryable"]) == ("quota_exceeded", False)
-    assert error["details"]["allowance"] == error["details"]["reserved"] == 5
+    assert error["details"]["limit"] == error["details"]["used"] == error["details"]["reserved"] == 5
     assert error["details"]["resets_at"].endswith("-01T00:00:00+00:00")
     assert int(answer.headers["Retry-After"]) > 0
     assert "All 5 clips of this month on the Free tier" in error["message"]

@@ -9,7 +9,7 @@ from support.servers.fleet import add_user, rows
 
 from db import estimates as statements
 from db.connection import SERVICE, Database, user_identity
-from services.billing.quota import Tier
+from services.billing.tier import Tier
 from services.errors import UnavailableError
 from services.jobs import estimate as estimates
 from services.jobs import service as jobs

@@ -24,7 +24,7 @@ from api.auth import Asker
 from api.realtime import server as realtime
 from db.connection import SERVICE, Database
 from services.accounts.token import Tokens
-from services.billing import quota as quotas
+from services.billing import tier as tiers
 from services.clips import service as clips
 from services.clips.service import Clip, ClipStyle
 from services.process.settings import Settings
@@ -65,7 +65,7 @@ def site(settings: Settings, database: Database, stores: Stores, tmp_path: Path)
     source.write_bytes(b"bytes that nobody reads")
     recording_id = add_ready_recording(database, stores.recordings, owner, source, duration_s=60)
     with database.transaction(SERVICE) as tx:
-        tier = quotas.tier_of(tx, user_id=owner)
+        tier = tiers.tier_of(tx, user_id=owner)
         clip, _ = clips.create(
             tx, user_id=owner, tier=tier, recording_id=recording_id, start_s=5, end_s=20, style=ClipStyle()
         )

@@ -8,7 +8,7 @@ from support.media.video import H264, pictures_of, record
 from support.servers.fleet import Fleet, add_recording, add_user, make_media, rows, wait_for
 
 from db.connection import SERVICE, Database
-from services.billing import quota as quotas
+from services.billing import tier as tiers
 from services.clips import service as clips
 from services.jobs import service as jobs
 from services.process.settings import Settings
@@ -44,7 +44,7 @@ def test_uploaded_recording_becomes_a_clip(fleet: Fleet, database: Database, sto
         clip, job = clips.create(
             tx,
             user_id=user_id,
-            tier=quotas.tier_of(tx, user_id=user_id),
+            tier=tiers.tier_of(tx, user_id=user_id),
             recording_id=recording_id,
             start_s=3.0,
             end_s=9.0,
@@ -84,7 +84,7 @@ def test_upload_without_its_index_becomes_ready_with_notes_and_a_clip(
         clip, job = clips.create(
             tx,
             user_id=user_id,
-            tier=quotas.tier_of(tx, user_id=user_id),
+            tier=tiers.tier_of(tx, user_id=user_id),
             recording_id=recording_id,
             start_s=6.2,
             end_s=11.2,

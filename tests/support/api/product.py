@@ -100,9 +100,7 @@ class Product:
         made = httpx.post(f"{self.url}/api/auth/signup", json={"email": email, "password": PASSWORD}, timeout=REQUEST_S)
         account = made.json()["data"]
         with self.database.transaction(SERVICE) as tx:
-            tx.execute(
-                "INSERT INTO subscriptions (user_id, tier, status) VALUES (%s, 'pro', 'active')", (account["id"],)
-            )
+            tx.execute("UPDATE subscriptions SET tier = 'pro', status = 'active' WHERE user_id = %s", (account["id"],))
         person = Person(self.url, account["token"], account["id"], email)
         self._open.callback(person.client.close)
         return person

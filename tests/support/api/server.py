@@ -81,6 +81,7 @@ class Service:
     """The application under test and what is behind it."""
 
     def __init__(self, client: TestClient[Litestar], deps: Deps, app: Litestar) -> None:
+        self.owner_url = deps.settings.migration_database_url
         self.client = client
         self.deps = deps
         self.app = app
@@ -93,7 +94,7 @@ class Service:
         with self.deps.database.transaction(SERVICE) as tx:
             if tier != "free":
                 tx.execute(
-                    "INSERT INTO subscriptions (user_id, tier, status) VALUES (%s, %s, 'active')", (person.id, tier)
+                    "UPDATE subscriptions SET tier = %s, status = 'active' WHERE user_id = %s", (tier, person.id)
                 )
             if is_admin:
                 tx.execute("UPDATE users SET is_admin = true WHERE id = %s", (person.id,))

@@ -192,7 +192,7 @@ def add_user(database: Database, *, tier: str = "free") -> UUID:
     user_id = uuid4()
     with database.transaction(SERVICE) as tx:
         tx.execute("INSERT INTO users (id, email) VALUES (%s, %s)", (user_id, f"{user_id.hex}@example.org"))
-        tx.execute("INSERT INTO subscriptions (user_id, tier, status) VALUES (%s, %s, 'active')", (user_id, tier))
+        tx.execute("UPDATE subscriptions SET tier = %s, status = 'active' WHERE user_id = %s", (tier, user_id))
     return user_id
 
 
