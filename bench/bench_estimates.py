@@ -29,7 +29,7 @@ from services.clips.service import ClipStyle
 from services.jobs import estimate as estimates
 from workers import actors
 from workers.attempt import Attempt
-from workers.execution import Publish
+from workers.completer import Publish
 from workers.runtime import Runtime
 
 TIERS = ("free", "premium", "pro")

@@ -38,7 +38,8 @@ from services.process.settings import Settings, load
 from workers import actors
 from workers import main as worker_main
 from workers.attempt import Attempt
-from workers.execution import Made, Publish, Work
+from workers.completer import Publish, Result
+from workers.execution import Work
 from workers.queue import dispatcher
 from workers.runtime import Runtime
 
@@ -237,7 +238,7 @@ def _run_bare(url: str, threads: int, stopped: Event) -> None:
 
 
 def _no_work(_runtime: Runtime, _attempt: Attempt) -> Publish:
-    return Made(None)
+    return Result(None)
 
 
 def _run_dispatcher(settings: Settings) -> None:

@@ -1,6 +1,6 @@
-"""A job in a worker's hands: claim, renewal, and the ways it ends. Every write after the claim carries the token."""
+"""Claims, lease renewals and ends of jobs. Every write after the claim carries the lease's token."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +12,14 @@ from db.jobs import Job, as_jobs, change, logged
 
 
 class Lease(Struct, frozen=True):
-    """The right to write about a job: void as soon as the row carries another token."""
+    """The right to write about a job: valid while the row carries this token."""
 
     job_id: UUID
     token: UUID
 
 
 class Renewal(Struct, frozen=True, kw_only=True):
-    """What a worker says about one running job when it renews the lease."""
+    """A lease to renew, with the job's progress."""
 
     lease: Lease
     progress: float
@@ -28,14 +28,15 @@ class Renewal(Struct, frozen=True, kw_only=True):
     eta_s: float | None
 
 
-class Ended(Struct, frozen=True, kw_only=True):
-    """A job that has ended well, with what it has made."""
+class Completion(Struct, frozen=True, kw_only=True):
+    """A job that has succeeded, with its result, or with the function that publishes it and returns the result."""
 
     lease: Lease
-    result: dict[str, Any] | None
+    result: dict[str, Any] | None = None
+    publish: Callable[[Transaction], dict[str, Any] | None] | None = None
 
 
-# The ids stand there twice, so that a planner whose statistics are old reads by the index all the same.
+# `id = ANY` repeats the join, so that a planner with old statistics still reads by the index.
 CLAIM = logged("""
 UPDATE jobs SET state = 'running', attempt = attempt + 1, charged = charged + 1, lease_token = gen_random_uuid(),
     lease_expires_at = now() + make_interval(secs => %(lease_s)s), worker_id = %(worker_id)s,
@@ -55,21 +56,16 @@ UPDATE jobs SET lease_expires_at = now() + make_interval(secs => %(lease_s)s),
 FROM mine WHERE jobs.id = mine.job_id AND jobs.lease_token = mine.token AND jobs.state = 'running'
 RETURNING jobs.id, jobs.cancel_requested_at IS NOT NULL AS is_cancelled
 """
-# NO KEY: whoever only refers to the job, as a clip that joins its render does, need not wait.
+# NO KEY UPDATE does not block rows that only refer to the job, such as a clip that joins its render.
 HOLD = """
 SELECT * FROM jobs WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' FOR NO KEY UPDATE
 """
-SUCCEED = logged("""
+COMPLETE = logged("""
 UPDATE jobs SET state = 'succeeded', finished_at = now(), progress = 100, stage = NULL, eta_s = NULL,
-    error = NULL, lease_token = NULL, lease_expires_at = NULL
-WHERE id = %(job_id)s AND lease_token = %(token)s AND state = 'running' RETURNING *
-""")
-SUCCEED_PLAINLY = logged("""
-UPDATE jobs SET state = 'succeeded', finished_at = now(), progress = 100, stage = NULL, eta_s = NULL,
-    error = NULL, lease_token = NULL, lease_expires_at = NULL, result = coalesce(ended.result, jobs.result)
-FROM unnest(%(job_ids)s::uuid[], %(tokens)s::uuid[], %(results)s::jsonb[]) AS ended (job_id, token, result)
-WHERE id = ANY(%(job_ids)s::uuid[]) AND id = ended.job_id AND lease_token = ended.token AND state = 'running'
-RETURNING jobs.*, ended.token AS held_token
+    error = NULL, lease_token = NULL, lease_expires_at = NULL, result = coalesce(done.result, jobs.result)
+FROM unnest(%(job_ids)s::uuid[], %(tokens)s::uuid[], %(results)s::jsonb[]) AS done (job_id, token, result)
+WHERE id = ANY(%(job_ids)s::uuid[]) AND id = done.job_id AND lease_token = done.token AND state = 'running'
+RETURNING jobs.*, done.token AS held_token
 """)
 SET_RESULT = "UPDATE jobs SET result = %(result)s WHERE id = %(job_id)s"
 FAIL = logged("""
@@ -94,25 +90,27 @@ ORDER BY lease_expires_at LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 
 
 def claim_jobs(tx: Transaction, *, sent: Sequence[tuple[UUID, int]], worker_id: UUID, lease_s: float) -> list[Job]:
-    """Take jobs for one attempt each, by id and dispatch number.
+    """Claim jobs for one attempt each, by id and dispatch number.
 
-    Left out are those whose message is stale, or where somebody else was first.
+    Stale messages, and jobs that another worker claimed first, are left out.
     """
     ordered = sorted(sent)  # one lock order for all processes
-    return change(
-        tx,
+    rows = tx.execute(
         CLAIM,
-        event="claimed",
-        details={"worker_id": str(worker_id)},
-        job_ids=[job_id for job_id, _ in ordered],
-        numbers=[number for _, number in ordered],
-        worker_id=worker_id,
-        lease_s=lease_s,
+        {
+            "event": "claimed",
+            "details": Jsonb({"worker_id": str(worker_id)}),
+            "job_ids": [job_id for job_id, _ in ordered],
+            "numbers": [number for _, number in ordered],
+            "worker_id": worker_id,
+            "lease_s": lease_s,
+        },
     )
+    return as_jobs(rows)
 
 
 def renew_leases(tx: Transaction, renewals: Sequence[Renewal], *, lease_s: float) -> dict[UUID, bool]:
-    """Renew all leases of a process at once; return job ids still held → whether the owner asked to cancel."""
+    """Renew leases and write progress; return the ids still held → whether the owner asked to cancel."""
     ordered = sorted(renewals, key=lambda renewal: renewal.lease.job_id)  # one lock order for all processes
     rows = tx.execute(
         RENEW,
@@ -134,16 +132,11 @@ def hold_job(tx: Transaction, lease: Lease) -> Job | None:
     return Job(**row) if row else None
 
 
-def succeed(tx: Transaction, lease: Lease) -> Job | None:
-    """End the job well; None when the lease is lost."""
-    return _one(change(tx, SUCCEED, event="succeeded", **_keys(lease)))
-
-
-def succeed_plainly(tx: Transaction, ended: Sequence[Ended]) -> dict[Lease, Job]:
-    """End jobs well and write their results; left out are those whose lease is lost."""
-    ordered = sorted(ended, key=lambda one: one.lease.job_id)  # one lock order for all processes
+def complete_jobs(tx: Transaction, completions: Sequence[Completion]) -> dict[Lease, Job]:
+    """End jobs as succeeded and write their results; jobs whose lease is lost are left out."""
+    ordered = sorted(completions, key=lambda one: one.lease.job_id)  # one lock order for all processes
     rows = tx.execute(
-        SUCCEED_PLAINLY,
+        COMPLETE,
         {
             "event": "succeeded",
             "details": Jsonb({}),
@@ -157,7 +150,7 @@ def succeed_plainly(tx: Transaction, ended: Sequence[Ended]) -> dict[Lease, Job]
 
 
 def set_result(tx: Transaction, job_id: UUID, result: dict[str, Any]) -> None:
-    """Write what the job has made."""
+    """Write the job's result."""
     tx.execute(SET_RESULT, {"job_id": job_id, "result": Jsonb(result)})
 
 
@@ -168,7 +161,7 @@ def fail(tx: Transaction, lease: Lease, error: dict[str, Any]) -> Job | None:
 
 
 def cancel(tx: Transaction, lease: Lease) -> Job | None:
-    """End the job as its owner wished; None when the lease is lost."""
+    """End the job as cancelled; None when the lease is lost."""
     return _one(change(tx, CANCEL, event="cancelled", **_keys(lease)))
 
 
@@ -182,7 +175,7 @@ def requeue(  # noqa: PLR0913 - keyword-only, one a column
     is_charged: bool,
     is_setback: bool = False,
 ) -> Job | None:
-    """Put the job back into the queue, for at once or for later; None when the lease is lost."""
+    """Queue the job again, to run after `delay_s`; None when the lease is lost."""
     details: dict[str, Any] = {"delay_s": round(delay_s, 1), "charged": is_charged}
     if error is not None:
         details["code"] = error.get("code")
@@ -202,12 +195,12 @@ def requeue(  # noqa: PLR0913 - keyword-only, one a column
 
 
 def list_expired(tx: Transaction, *, limit: int) -> list[Job]:
-    """Lock and list running jobs whose worker has not renewed in time; rows in somebody's hands are left out."""
+    """Lock and list running jobs whose lease has expired; rows that another transaction has locked are left out."""
     return as_jobs(tx.execute(LIST_EXPIRED, {"limit": limit}))
 
 
 def lease_of(job: Job) -> Lease:
-    """Return the lease a running job's row carries; ValueError when it carries none."""
+    """Return the lease of a running job; ValueError when it has no lease."""
     if job.lease_token is None:
         raise ValueError(f"job {job.id} is {job.state} and has no lease")
     return Lease(job.id, job.lease_token)

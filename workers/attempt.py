@@ -1,4 +1,4 @@
-"""One attempt at one job: how far it is, and the one way to stop it from outside."""
+"""One attempt at one job: its progress, and the way to stop it from another thread."""
 
 import enum
 import threading
@@ -10,7 +10,7 @@ from storage.store import Store
 
 
 class Stop(enum.Enum):
-    """Why an attempt has to stop before it is done."""
+    """Why an attempt must stop before its work is done."""
 
     CANCELLED = "cancelled"
     LEASE_LOST = "lease_lost"
@@ -26,7 +26,7 @@ class StoppedError(Exception):
 
 
 class Attempt:
-    """A claimed job in this process. The keeper renews and stops it; the actor reports and checks."""
+    """A claimed job in this process. The lease renewer renews and stops it; the actor reports progress and checks."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -38,25 +38,25 @@ class Attempt:
         self._stage: str | None = None
         self._eta_s: float | None = None
         self.written: list[tuple[Store, str]] = []
-        """Objects that this attempt stored and nothing refers to yet: deleted unless it publishes them."""
+        """Objects that this attempt stored and no row refers to yet; deleted unless the attempt publishes them."""
 
     def report(self, *, stage: str, fraction: float, eta_s: float | None = None) -> None:
-        """Say how far the work is (0 to 1); it is written with the next renewal."""
+        """Set the progress (0 to 1); the next renewal of the lease writes it."""
         with self._lock:
             self._progress, self._stage, self._eta_s = min(100.0, max(0.0, fraction * 100)), stage, eta_s
 
     def renewal(self) -> Renewal:
-        """Return what the keeper writes about this attempt."""
+        """Return the lease and progress for the next renewal."""
         with self._lock:
             return Renewal(lease=self.lease, progress=self._progress, stage=self._stage, eta_s=self._eta_s)
 
     @property
     def stop_reason(self) -> Stop | None:
-        """Why the attempt has to stop; None while it may go on."""
+        """Why the attempt must stop; None while it may continue."""
         return self._stop
 
     def stop(self, reason: Stop) -> None:
-        """Make the attempt stop: kills its child at once. The first reason counts, but a lost lease beats all."""
+        """Stop the attempt and kill its child. The first reason counts, but a lost lease overrides the others."""
         with self._lock:
             if self._stop is None or reason is Stop.LEASE_LOST:
                 self._stop = reason
@@ -65,7 +65,7 @@ class Attempt:
             kill()
 
     def on_stop(self, kill: Callable[[], None] | None) -> None:
-        """Name what ends the work in progress; called at once when the attempt has been stopped already."""
+        """Set the function that ends the work in progress; it is called at once if the attempt was already stopped."""
         with self._lock:
             self._kill = kill
             is_stopped = self._stop is not None
@@ -73,6 +73,6 @@ class Attempt:
             kill()
 
     def check(self) -> None:
-        """Raise StoppedError when the attempt has to stop."""
+        """Raise StoppedError when the attempt must stop."""
         if self._stop is not None:
             raise StoppedError(self._stop)

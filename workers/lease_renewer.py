@@ -1,4 +1,4 @@
-"""Keeps what this process holds: renews its leases every second, and says that the process lives."""
+"""Renews the leases of this process every second, and registers the process as a live worker."""
 
 import os
 import socket
@@ -13,19 +13,19 @@ from msgspec import Struct
 
 from db import workers
 from db.connection import SERVICE, Database, DatabaseUnavailableError, allow_loss
-from services.jobs import service as jobs
-from services.jobs.service import Lease
+from db.leases import Lease, renew_leases
+from services.jobs.service import LEASE_S
 from workers.attempt import Attempt, Stop
 
 RENEW_S = 1.0
-"""A cancel is noticed, and progress written, once a second."""
+"""Also how often cancels are noticed and progress is written."""
 BEAT_S = 5.0
 
 log = structlog.get_logger(__name__)
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """What a worker process says about itself."""
+    """A worker process as its row describes it."""
 
     worker_id: UUID
     version: str
@@ -33,8 +33,8 @@ class Identity(Struct, frozen=True, kw_only=True):
     slots: int
 
 
-class Keeper:
-    """One thread for the whole process. Stops attempts that were cancelled, or whose lease is lost."""
+class LeaseRenewer:
+    """One thread for the whole process. It stops attempts that were cancelled or have lost their lease."""
 
     def __init__(self, database: Database, identity: Identity) -> None:
         self.identity = identity
@@ -45,15 +45,15 @@ class Keeper:
         self._attempts: dict[Lease, Attempt] = {}
         self._stopped = threading.Event()
         self._is_draining = False
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="lease-renewer", daemon=True)
 
     def start(self) -> None:
-        """Register the process and begin; DatabaseUnavailableError when that cannot be written."""
+        """Register the process and start the thread; DatabaseUnavailableError when the row cannot be written."""
         self.beat(wake=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop renewing and forget the process."""
+        """Stop renewing and delete the row of the process."""
         self._stopped.set()
         self._thread.join()
         try:
@@ -63,23 +63,23 @@ class Keeper:
             log.warning("worker_not_removed", error=str(error))
 
     def add(self, attempt: Attempt) -> None:
-        """Keep this attempt's lease."""
+        """Renew the lease of this attempt from now on."""
         with self._lock:
             self._attempts[attempt.lease] = attempt
 
     def remove(self, attempt: Attempt) -> None:
-        """Let go of it."""
+        """Stop renewing its lease."""
         with self._lock:
             self._attempts.pop(attempt.lease, None)
 
     @property
     def held(self) -> list[Attempt]:
-        """The attempts under way."""
+        """The running attempts."""
         with self._lock:
             return list(self._attempts.values())
 
     def beat(self, *, wake: bool) -> None:
-        """Say that this process lives, and learn whether an operator wants it drained."""
+        """Update the row of the process, and read whether an operator wants it drained."""
         with self._database.transaction(SERVICE) as tx:
             allow_loss(tx)
             wants_drain = workers.beat(
@@ -99,7 +99,7 @@ class Keeper:
             self.drain_requested.set()
 
     def drain(self) -> None:
-        """Tell the dispatcher that this process takes nothing more."""
+        """Tell the dispatcher that this process takes no more jobs."""
         self._is_draining = True
         try:
             self.beat(wake=False)
@@ -116,26 +116,26 @@ class Keeper:
                     self.beat(wake=False)
             except DatabaseUnavailableError as error:
                 log.warning("leases_not_renewed", error=str(error), jobs=len(self._attempts))
-            except Exception:  # the edge of a thread: without it the process would lose all it holds
-                log.exception("keeper_failed")
+            except Exception:  # the edge of a thread: if it died, every lease of the process would expire
+                log.exception("leases_not_renewed")
 
     def renew(self) -> None:
-        """Renew all leases in one statement, and stop what is cancelled or lost."""
+        """Renew all leases in one statement, and stop attempts that are cancelled or lost."""
         attempts = self.held
         if not attempts:
             return
         with self._database.transaction(SERVICE) as tx:
             allow_loss(tx)  # the next renewal is a second away
-            kept = jobs.renew(tx, [attempt.renewal() for attempt in attempts])
+            held = renew_leases(tx, [attempt.renewal() for attempt in attempts], lease_s=LEASE_S)
         for attempt in attempts:
-            is_cancelled = kept.get(attempt.job.id)
+            is_cancelled = held.get(attempt.job.id)
             if is_cancelled is None:
                 attempt.stop(Stop.LEASE_LOST)
             elif is_cancelled:
                 attempt.stop(Stop.CANCELLED)
 
     def _memory_bytes(self) -> int:
-        """Return what this process and its media children hold in memory."""
+        """Return the resident memory of this process and its media children."""
         total = self._process.memory_info().rss
         for child in self._process.children(recursive=True):
             try:

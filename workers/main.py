@@ -1,4 +1,4 @@
-"""A worker process: puts the parts together, runs them, and leaves without losing or repeating anything."""
+"""A worker process: builds its parts, runs them, and shuts down without losing or repeating a job."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import gettempdir
 from types import FrameType
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import dramatiq
 import structlog
@@ -22,15 +22,15 @@ from services.process.settings import Settings, SettingsError
 from workers import actors, scratch
 from workers.attempt import Stop
 from workers.children.launcher import Launcher
+from workers.completer import Completer
 from workers.execution import Work
-from workers.lease_renewer import Identity, Keeper
-from workers.ledger import Ledger
+from workers.lease_renewer import Identity, LeaseRenewer
 from workers.queue.broker import IDLE_POLL_MS, open_broker
-from workers.queue.slots import Gate
+from workers.queue.slots import SlotLimit
 from workers.runtime import Runtime
 
 DRAIN_GRACE_S = 25.0
-"""Kubernetes kills 30 s after SIGTERM: what is not done by then is handed back in the five seconds that are left."""
+"""Kubernetes kills 30 s after SIGTERM: jobs that still run after the grace are handed back in the last five seconds."""
 HAND_BACK_S = 4.0
 DATABASE_WAIT_S = 30.0
 TICK_S = 0.2
@@ -45,30 +45,30 @@ def run(
     threads: int | None = None,
     works: Mapping[str, Work] = actors.WORKS,
 ) -> None:
-    """Work until SIGTERM or SIGINT, then finish or hand back what is under way; a second signal shortens the grace.
+    """Work until SIGTERM or SIGINT, then finish or hand back the running jobs; a second signal ends the grace at once.
 
-    SettingsError for a queue that does not exist; DatabaseUnavailableError when the database does not come up.
+    SettingsError for an unknown queue; DatabaseUnavailableError when the database does not answer in time.
     """
     unknown = set(queues) - set(QUEUES)
     if unknown:
-        raise SettingsError(f"There is no queue {', '.join(sorted(unknown))}; there are {', '.join(QUEUES)}")
-    leaving = _Leaving()
+        raise SettingsError(f"Unknown queue {', '.join(sorted(unknown))}; choose from {', '.join(QUEUES)}")
+    shutdown = _Shutdown()
     slots = threads or settings.worker_threads
     database = Database(settings.database_url, max_size=slots + 2, name="snuggles-worker")
     database.open(wait_s=DATABASE_WAIT_S)
     runtime = _open_runtime(settings, database, queues=queues, slots=slots)
-    broker = open_broker(settings.broker_url, gate=runtime.gate, connections=slots + len(queues) + 3)
+    broker = open_broker(settings.broker_url, slots=runtime.slots, connections=slots + len(queues) + 3)
     actors.register(broker, runtime, works)
     worker = dramatiq.Worker(broker, queues=set(queues), worker_timeout=IDLE_POLL_MS, worker_threads=slots)
     worker.queue_prefetch = slots
     try:
         worker.start()
-        runtime.keeper.start()
+        runtime.lease_renewer.start()
         log.info("worker_ready", worker_id=str(runtime.worker_id), queues=list(queues), slots=slots)
-        leaving.wait(runtime)
-        _leave(runtime, worker, leaving)
+        shutdown.wait(runtime)
+        _shut_down(runtime, worker, shutdown)
     finally:
-        runtime.keeper.close()
+        runtime.lease_renewer.close()
         runtime.launcher.close()
         runtime.scratch.close()
         broker.close()
@@ -87,10 +87,10 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
         database=database,
         stores=open_from(settings),
         fetcher=SafeFetcher(allowed=settings.import_allow_hosts),
-        scratch=scratch.Scratch(root, _corner(worker_id)),
-        keeper=Keeper(database, identity),
-        ledger=Ledger(database, worker_id),
-        gate=Gate(slots),
+        scratch=scratch.Scratch(root, f"worker-{worker_id.hex[:12]}"),
+        lease_renewer=LeaseRenewer(database, identity),
+        completer=Completer(database, worker_id),
+        slots=SlotLimit(slots),
         launcher=Launcher(),
         threads=slots,
         recording_max_bytes=settings.recording_max_bytes,
@@ -99,38 +99,39 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
     )
 
 
-def _corner(worker_id: UUID) -> str:
-    return f"worker-{worker_id.hex[:12]}"
-
-
-class _Leaving:
-    """Counts the signals that ask this process to end."""
+class _Shutdown:
+    """Turns signals into events: the first asks the process to end, the second ends the grace period."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
-        self.pressed = threading.Event()
+        self.requested = threading.Event()
+        self.hurried = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
     def wait(self, runtime: Runtime) -> None:
-        """Return when asked to end; an operator's drain only stops new jobs until then."""
-        while not self.asked.wait(TICK_S):
-            if runtime.keeper.drain_requested.is_set() and not runtime.gate.is_closed:
+        """Return at the first signal; until then, a drain by an operator stops new jobs."""
+        while not self.requested.wait(TICK_S):
+            if runtime.lease_renewer.drain_requested.is_set() and not runtime.slots.is_closed:
                 log.info("worker_drained_by_operator")
-                runtime.gate.close()
-                runtime.keeper.drain()
+                _stop_claiming(runtime)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        (self.pressed if self.asked.is_set() else self.asked).set()
+        (self.hurried if self.requested.is_set() else self.requested).set()
 
 
-def _leave(runtime: Runtime, worker: dramatiq.Worker, leaving: _Leaving) -> None:
-    """Take nothing new, let what is under way finish within the grace, hand back the rest uncharged."""
-    runtime.gate.close()
-    runtime.keeper.drain()
-    log.info("worker_draining", jobs=len(runtime.keeper.held))
-    _wait_until_idle(runtime, DRAIN_GRACE_S, leaving.pressed)
-    for attempt in runtime.keeper.held:
+def _stop_claiming(runtime: Runtime) -> None:
+    """Fetch no more messages, hand back those already fetched, and tell the dispatcher."""
+    runtime.slots.close()
+    runtime.completer.close()
+    runtime.lease_renewer.drain()
+
+
+def _shut_down(runtime: Runtime, worker: dramatiq.Worker, shutdown: _Shutdown) -> None:
+    """Claim no more jobs, let the running ones finish within the grace, and hand back the rest uncharged."""
+    _stop_claiming(runtime)
+    log.info("worker_draining", jobs=len(runtime.lease_renewer.held))
+    _wait_until_idle(runtime, DRAIN_GRACE_S, shutdown.hurried)
+    for attempt in runtime.lease_renewer.held:
         attempt.stop(Stop.DRAINED)
     _wait_until_idle(runtime, HAND_BACK_S, threading.Event())
     worker.stop(timeout=int(HAND_BACK_S * 1000))
@@ -139,5 +140,5 @@ def _leave(runtime: Runtime, worker: dramatiq.Worker, leaving: _Leaving) -> None
 
 def _wait_until_idle(runtime: Runtime, longest_s: float, enough: threading.Event) -> None:
     deadline_s = time.monotonic() + longest_s
-    while runtime.keeper.held and time.monotonic() < deadline_s and not enough.wait(TICK_S / 4):
+    while runtime.lease_renewer.held and time.monotonic() < deadline_s and not enough.wait(TICK_S / 4):
         pass

@@ -1,4 +1,4 @@
-"""What the actors of one process share."""
+"""The objects that the actors of one worker process share."""
 
 import random
 from collections.abc import Callable
@@ -12,28 +12,28 @@ from services.accounts.mail import LogMailer, Mailer
 from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
 from workers.children.launcher import Launcher
-from workers.lease_renewer import Keeper
-from workers.ledger import Ledger
-from workers.queue.slots import Gate
+from workers.completer import Completer
+from workers.lease_renewer import LeaseRenewer
+from workers.queue.slots import SlotLimit
 from workers.scratch import Scratch
 
 
 def utc_now() -> datetime:
-    """Return the present moment."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class Runtime(Struct, frozen=True, kw_only=True):
-    """The connections and corners of a worker process; made once, in `workers.main`."""
+    """Connections and services of a worker process; built once, in `workers.main`."""
 
     worker_id: UUID
     database: Database
     stores: Stores
     fetcher: SafeFetcher
     scratch: Scratch
-    keeper: Keeper
-    ledger: Ledger
-    gate: Gate
+    lease_renewer: LeaseRenewer
+    completer: Completer
+    slots: SlotLimit
     launcher: Launcher
     threads: int
     recording_max_bytes: int

@@ -4,7 +4,7 @@ A job is `queued` until a worker claims it, `running` while a lease is renewed, 
 `cancelled`. What that means for the clip or the recording it is for is the business of `services.lifecycle.outcome`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from db import jobs as rows
 from db import leases
 from db.connection import Transaction
 from db.jobs import Cursor, Job, JobEvent, JobState, Queue
-from db.leases import Ended, Lease, Renewal, lease_of
+from db.leases import Lease, Renewal, lease_of
 from services.errors import ConflictError, NotFoundError
 from services.jobs.retry import MAX_SETBACKS, backoff_s
 
@@ -21,7 +21,6 @@ __all__ = [
     "KINDS",
     "STATES",
     "Cursor",
-    "Ended",
     "Job",
     "JobEvent",
     "JobState",
@@ -128,37 +127,12 @@ def events(tx: Transaction, *, job_id: UUID) -> list[JobEvent]:
     return rows.list_events(tx, job_id)
 
 
-def claim(tx: Transaction, *, sent: Sequence[tuple[UUID, int]], worker_id: UUID) -> list[Job]:
-    """Begin attempts, by id and dispatch number; left out is what is stale, or where another worker was first."""
-    return leases.claim_jobs(tx, sent=sent, worker_id=worker_id, lease_s=LEASE_S)
-
-
-def renew(tx: Transaction, renewals: list[Renewal]) -> dict[UUID, bool]:
-    """Renew leases and write progress; return the ids still held → whether their owner asked to cancel."""
-    return leases.renew_leases(tx, renewals, lease_s=LEASE_S)
-
-
 def hold(tx: Transaction, lease: Lease) -> Job:
     """Lock the job for the rest of this transaction, so that what is written beside it is fenced.
 
     LeaseLostError when the lease is no longer ours.
     """
     return _held(leases.hold_job(tx, lease))
-
-
-def succeed(tx: Transaction, lease: Lease) -> Job:
-    """End the job well, which fences all that follows in this transaction; LeaseLostError when it is no longer ours."""
-    return _held(leases.succeed(tx, lease))
-
-
-def succeed_plainly(tx: Transaction, ended: Sequence[Ended]) -> dict[Lease, Job]:
-    """End jobs well that have only a result to write; left out are those that are no longer ours."""
-    return leases.succeed_plainly(tx, ended)
-
-
-def set_result(tx: Transaction, *, job_id: UUID, result: dict[str, Any]) -> None:
-    """Write what a job has made, in the transaction that ends it."""
-    leases.set_result(tx, job_id, result)
 
 
 def fail(

@@ -1,7 +1,6 @@
-"""What the beginning and the end of a job mean for its clip or recording, and for the quota it holds.
+"""Begins and ends jobs together with their clip or recording and the quota they hold.
 
-Every function changes the job and its subject in the caller's transaction, so that neither is ever seen without the
-other. Jobs know nothing of this module.
+Every function changes the job and its subject in the caller's transaction, so that nobody sees one without the other.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,11 +12,12 @@ from db import jobs as rows
 from db import leases
 from db.connection import Transaction, as_service
 from db.dispatch import URGENT_PRIORITY
+from db.leases import Completion
 from services.billing import quota as quotas
 from services.clips import service as clips
 from services.errors import ConflictError
 from services.jobs import service as jobs
-from services.jobs.service import Ended, Job, Lease
+from services.jobs.service import LEASE_S, Job, Lease
 from services.recordings import service as recordings
 
 REAP_BATCH = 100
@@ -31,39 +31,33 @@ CANCELLED_ERROR = {
 }
 
 
-def claim(tx: Transaction, *, job_id: UUID, dispatch_no: int, worker_id: UUID) -> Job | None:
-    """Begin an attempt; None when the message is stale, or another worker was first."""
-    claimed = claim_many(tx, sent=[(job_id, dispatch_no)], worker_id=worker_id)
-    return claimed[0] if claimed else None
-
-
-def claim_many(tx: Transaction, *, sent: Sequence[tuple[UUID, int]], worker_id: UUID) -> list[Job]:
-    """Begin attempts, by id and dispatch number; left out is what is stale, or where another worker was first."""
-    claimed = jobs.claim(tx, sent=sent, worker_id=worker_id)
+def claim(tx: Transaction, messages: Sequence[tuple[UUID, int]], *, worker_id: UUID) -> list[Job]:
+    """Begin attempts, by job id and dispatch number; stale messages and those that came second are left out."""
+    claimed = leases.claim_jobs(tx, sent=messages, worker_id=worker_id, lease_s=LEASE_S)
     for job in claimed:
         if job.clip_id is not None:
-            with suppress(ConflictError):  # a clip that was given up: the work finds that out and ends the job
+            with suppress(ConflictError):  # the clip was cancelled meanwhile: the work notices and ends the job
                 clips.mark_processing(tx, clip_id=job.clip_id)
     return claimed
 
 
-def succeed_plainly(tx: Transaction, ended: Sequence[Ended]) -> dict[Lease, Job]:
-    """End jobs well that have only a result to write, and hold no quota: those for no clip.
+def complete(tx: Transaction, completions: Sequence[Completion]) -> list[Job | None]:
+    """End jobs as succeeded and publish what they produced; None for those that are no longer ours.
 
-    Left out are those that are no longer ours.
+    The jobs end first, which fences everything that their `publish` functions write. Each of these takes locks of its
+    own, so the caller gives them a transaction each.
     """
-    return jobs.succeed_plainly(tx, ended)
-
-
-def succeed(tx: Transaction, lease: Lease, *, publish: Callable[[Transaction], dict[str, Any] | None]) -> Job:
-    """Write what the attempt has made and end the job well; LeaseLostError when it is no longer ours."""
-    job = jobs.succeed(tx, lease)
-    result = publish(tx)
-    if result is not None:
-        jobs.set_result(tx, job_id=job.id, result=result)
-    if job.clip_id is not None:
-        quotas.commit(tx, job_id=job.id)
-    return job
+    ended = leases.complete_jobs(tx, completions)
+    for completion in completions:
+        job = ended.get(completion.lease)
+        if job is None:
+            continue
+        result = completion.publish(tx) if completion.publish else None
+        if result is not None:
+            leases.set_result(tx, job.id, result)
+        if job.clip_id is not None:
+            quotas.commit(tx, job_id=job.id)
+    return [ended.get(completion.lease) for completion in completions]
 
 
 def fail(tx: Transaction, lease: Lease, *, error: dict[str, Any], is_setback: bool = False, random: float = 0.5) -> Job:

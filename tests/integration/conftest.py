@@ -1,6 +1,8 @@
 """Servers that only these tests use."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -13,6 +15,15 @@ from support.servers.swift import swift_server
 from support.servers.talking_server import serve
 
 from cli.embedded import postgres, valkey
+from db.connection import Database
+from services.outbound.fetch import SafeFetcher
+from storage.factory import Stores
+from workers.children.launcher import Launcher
+from workers.completer import Completer
+from workers.lease_renewer import Identity, LeaseRenewer
+from workers.queue.slots import SlotLimit
+from workers.runtime import Runtime
+from workers.scratch import Scratch
 
 __all__ = ["http", "new_contract_store", "new_store", "owner", "serve", "store", "swift_server", "told", "worker"]
 
@@ -48,3 +59,26 @@ def template_connection(postgres_server: postgres.PostgresServer) -> Iterator[ps
     """The owner of a migrated database that nothing is written to."""
     with clone_of_template(postgres_server) as url, psycopg.connect(url, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def runtime(database: Database, stores: Stores, tmp_path: Path) -> Iterator[Runtime]:
+    """What the actors of a worker process share, without the process."""
+    worker_id = uuid4()
+    identity = Identity(worker_id=worker_id, version="1", queues=["render"], slots=1)
+    lease_renewer = LeaseRenewer(database, identity)
+    scratch = Scratch(tmp_path / "corner", "worker")
+    yield Runtime(
+        worker_id=worker_id,
+        database=database,
+        stores=stores,
+        fetcher=SafeFetcher(),
+        scratch=scratch,
+        lease_renewer=lease_renewer,
+        completer=Completer(database, worker_id),
+        slots=SlotLimit(1),
+        launcher=Launcher(),
+        threads=1,
+        recording_max_bytes=10**9,
+    )
+    scratch.close()

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from services.jobs.service import QUEUES
 from workers.queue.broker import declare_queues, list_waiting, message, message_id, open_broker, send
-from workers.queue.slots import Gate
+from workers.queue.slots import SlotLimit
 
 WAIT_S = 20.0
 SLOW_POLL_MS = 30_000
@@ -22,7 +22,7 @@ SLOW_POLL_MS = 30_000
 
 @pytest.fixture
 def sender(redis_url: str) -> Iterator[Broker]:
-    broker = open_broker(redis_url, gate=Gate(0))
+    broker = open_broker(redis_url, slots=SlotLimit(0))
     declare_queues(broker)
     yield broker
     broker.close()
@@ -30,17 +30,17 @@ def sender(redis_url: str) -> Iterator[Broker]:
 
 @contextmanager
 def working(
-    redis_url: str, answer: Callable[[str, int], None], *, poll_ms: int = 100, slots: int = 2
-) -> Iterator[Gate]:
-    gate = Gate(slots)
-    broker = open_broker(redis_url, gate=gate, connections=16)
+    redis_url: str, answer: Callable[[str, int], None], *, poll_ms: int = 100, threads: int = 2
+) -> Iterator[SlotLimit]:
+    slots = SlotLimit(threads)
+    broker = open_broker(redis_url, slots=slots, connections=16)
     for queue in QUEUES:
         dramatiq.actor(actor_name=queue, queue_name=queue, broker=broker)(answer)
-    worker = dramatiq.Worker(broker, queues=set(QUEUES), worker_timeout=poll_ms, worker_threads=slots)
-    worker.queue_prefetch = slots
+    worker = dramatiq.Worker(broker, queues=set(QUEUES), worker_timeout=poll_ms, worker_threads=threads)
+    worker.queue_prefetch = threads
     worker.start()
     try:
-        yield gate
+        yield slots
     finally:
         worker.stop(timeout=1000)
         broker.close()
@@ -90,7 +90,7 @@ def test_busy_worker_leaves_messages_waiting(redis_url: str, sender: Broker) -> 
         assert go_on.wait(WAIT_S)
 
     ids = [uuid4() for _ in range(5)]
-    with working(redis_url, answer, slots=2):
+    with working(redis_url, answer, threads=2):
         send(sender, [message(queue="render", job_id=job_id, dispatch_no=1) for job_id in ids])
         for _ in range(2):
             assert began.acquire(timeout=WAIT_S)
@@ -109,7 +109,7 @@ def test_outage_is_sat_out_without_tracebacks(redis_url: str, sender: Broker, ca
         answered.append(UUID(job_id))
 
     ids = [uuid4() for _ in range(3)]
-    with capture_logs() as lines, working(redis_url, answer, slots=1):
+    with capture_logs() as lines, working(redis_url, answer, threads=1):
         send(sender, [message(queue="render", job_id=ids[0], dispatch_no=1)])
         wait_until(lambda: len(answered) == 1)
         with redis.Redis.from_url(redis_url) as client:

@@ -11,6 +11,7 @@ from support.servers.fleet import add_user, rows
 from db import dispatch as dispatch_rows
 from db import workers
 from db.connection import SERVICE, Database
+from db.leases import Completion
 from services.jobs import service as jobs
 from services.jobs.dispatch import Dispatch
 from services.jobs.service import lease_of
@@ -68,8 +69,8 @@ class Shop:
 
     def begin(self, job_id: UUID, dispatch_no: int) -> None:
         with self.database.transaction(SERVICE) as tx:
-            job = lifecycle.claim(tx, job_id=job_id, dispatch_no=dispatch_no, worker_id=self.worker_id)
-        if job is not None:
+            claimed = lifecycle.claim(tx, [(job_id, dispatch_no)], worker_id=self.worker_id)
+        for job in claimed:
             self.busy.append((self.now_s + JOB_S, job_id, lease_of(job).token))
             self.started[job_id] = self.now_s, job.owner_key
 
@@ -77,7 +78,7 @@ class Shop:
         for entry in [entry for entry in self.busy if entry[0] <= self.now_s]:
             self.busy.remove(entry)
             with self.database.transaction(SERVICE) as tx:
-                lifecycle.succeed(tx, jobs.Lease(entry[1], entry[2]), publish=lambda _tx: None)
+                lifecycle.complete(tx, [Completion(lease=jobs.Lease(entry[1], entry[2]))])
 
 
 def enqueue(database: Database, user_id: UUID | None, number: int, priority: int = 0) -> list[UUID]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from support.servers.fleet import add_user, rows, wait_for
@@ -17,15 +17,10 @@ from pipeline.errors import MediaError
 from services.jobs import service as jobs
 from services.jobs.service import Job
 from services.lifecycle import outcome as lifecycle
-from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
 from workers.attempt import Attempt
-from workers.children.launcher import Launcher
-from workers.execution import Publish, execute
-from workers.lease_renewer import Identity as WorkerIdentity
-from workers.lease_renewer import Keeper
-from workers.ledger import Ledger
-from workers.queue.slots import Gate
+from workers.completer import Publish
+from workers.execution import execute
 from workers.runtime import Runtime
 from workers.scratch import Scratch, sweep
 
@@ -54,28 +49,6 @@ def database(database_url: str) -> Iterator[FlakyDatabase]:
     pool.open(wait_s=20)
     yield pool
     pool.close()
-
-
-@pytest.fixture
-def runtime(database: FlakyDatabase, stores: Stores, tmp_path: Path) -> Iterator[Runtime]:
-    worker_id = uuid4()
-    identity = WorkerIdentity(worker_id=worker_id, version="1", queues=["render"], slots=1)
-    keeper = Keeper(database, identity)
-    scratch = Scratch(tmp_path / "corner", "worker")
-    yield Runtime(
-        worker_id=worker_id,
-        database=database,
-        stores=stores,
-        fetcher=SafeFetcher(),
-        scratch=scratch,
-        keeper=keeper,
-        ledger=Ledger(database, worker_id),
-        gate=Gate(1),
-        launcher=Launcher(),
-        threads=1,
-        recording_max_bytes=10**9,
-    )
-    scratch.close()
 
 
 @pytest.fixture
@@ -151,7 +124,7 @@ def test_lost_lease_writes_nothing_and_takes_its_objects_along(runtime: Runtime,
         rows(database, "UPDATE jobs SET lease_expires_at = now() - interval '1 s' RETURNING id")
         with database.transaction(SERVICE) as tx:
             lifecycle.reap(tx, random=lambda: 0.0)
-        runtime.keeper.renew()
+        runtime.lease_renewer.renew()
         return publish_seven
 
     run(runtime, job, work)
@@ -164,7 +137,7 @@ def test_cancelled_work_stops_at_its_next_look(runtime: Runtime, job: Job, datab
     def work(runtime: Runtime, attempt: Attempt) -> Publish:
         with database.transaction(SERVICE) as tx:
             lifecycle.cancel_many(tx, [job.id])
-        runtime.keeper.renew()
+        runtime.lease_renewer.renew()
         attempt.check()
         raise AssertionError("went on")
 
@@ -203,8 +176,8 @@ def test_stale_message_does_nothing(runtime: Runtime, job: Job, database: Databa
     assert found(database, job)["state"] == "queued"
 
 
-def test_message_that_meets_a_closed_gate_goes_back_at_once(runtime: Runtime, job: Job, database: Database) -> None:
-    runtime.gate.close()
+def test_message_for_a_closed_completer_goes_back_at_once(runtime: Runtime, job: Job, database: Database) -> None:
+    runtime.completer.close()
     execute(runtime, job.id, 1, {})
     row = found(database, job)
     assert (row["state"], row["dispatched_at"], row["attempt"]) == ("queued", None, 0)
@@ -218,7 +191,7 @@ def test_keeper_writes_progress_and_registers_the_process(runtime: Runtime, job:
         going_on.wait(30)
         return lambda _tx: None
 
-    runtime.keeper.start()
+    runtime.lease_renewer.start()
     worker = threading.Thread(target=run, args=(runtime, job, work))
     worker.start()
     wait_for(lambda: found(database, job)["progress"] == 50, what="the progress")
@@ -227,16 +200,16 @@ def test_keeper_writes_progress_and_registers_the_process(runtime: Runtime, job:
     wait_for(lambda: found(database, job)["lease_expires_at"] > before, what="a renewal")
     going_on.set()
     worker.join()
-    runtime.keeper.close()
+    runtime.lease_renewer.close()
     assert rows(database, "SELECT id FROM workers") == []
 
 
 def test_operators_wish_to_drain_reaches_the_process(runtime: Runtime, database: Database) -> None:
-    runtime.keeper.start()
+    runtime.lease_renewer.start()
     rows(database, "UPDATE workers SET drain_requested_at = now() RETURNING id")
-    runtime.keeper.beat(wake=False)
-    assert runtime.keeper.drain_requested.is_set()
-    runtime.keeper.close()
+    runtime.lease_renewer.beat(wake=False)
+    assert runtime.lease_renewer.drain_requested.is_set()
+    runtime.lease_renewer.close()
 
 
 def test_scratch_of_dead_processes_is_swept_and_of_living_ones_kept(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from support.servers.fleet import add_user, rows
 
 from db import dispatch
 from db.connection import SERVICE, Database, user_identity
+from db.leases import Completion, renew_leases
 from services.errors import ConflictError, NotFoundError
 from services.jobs import service as jobs
 from services.jobs.retry import MAX_SETBACKS
@@ -37,7 +38,7 @@ def send(database: Database, job_id: UUID) -> int:
 
 def claim(database: Database, job_id: UUID, dispatch_no: int) -> Job | None:
     with database.transaction(SERVICE) as tx:
-        return lifecycle.claim(tx, job_id=job_id, dispatch_no=dispatch_no, worker_id=WORKER)
+        return next(iter(lifecycle.claim(tx, [(job_id, dispatch_no)], worker_id=WORKER)), None)
 
 
 def start(database: Database, user_id: UUID) -> Job:
@@ -110,7 +111,6 @@ def test_every_write_without_the_current_token_is_refused(database: Database, us
     lease = lease_of(stale)
     for write in (
         lambda tx: jobs.hold(tx, lease),
-        lambda tx: lifecycle.succeed(tx, lease, publish=lambda _tx: None),
         lambda tx: lifecycle.fail(tx, lease, error=BROKEN),
         lambda tx: lifecycle.end_cancelled(tx, lease),
         lambda tx: lifecycle.hand_back(tx, lease),
@@ -119,18 +119,19 @@ def test_every_write_without_the_current_token_is_refused(database: Database, us
             write(tx)
     with database.transaction(SERVICE) as tx:
         renewal = Renewal(lease=lease, progress=1, stage=None, eta_s=None)
-        assert jobs.renew(tx, [renewal]) == {}
+        assert renew_leases(tx, [renewal], lease_s=1) == {}
+        assert lifecycle.complete(tx, [Completion(lease=lease, publish=lambda _tx: {"found": 3})]) == [None]
 
 
 def test_renewal_writes_progress_and_tells_of_a_cancellation(database: Database, user_id: UUID) -> None:
     job = start(database, user_id)
     renewal = Renewal(lease=lease_of(job), progress=42.0, stage="encode", eta_s=1.5)
     with database.transaction(SERVICE) as tx:
-        assert jobs.renew(tx, [renewal]) == {job.id: False}
+        assert renew_leases(tx, [renewal], lease_s=1) == {job.id: False}
     with database.transaction(user_identity(user_id)) as tx:
         assert lifecycle.cancel(tx, user_id=user_id, job_id=job.id).state == "running"
     with database.transaction(SERVICE) as tx:
-        assert jobs.renew(tx, [renewal]) == {job.id: True}
+        assert renew_leases(tx, [renewal], lease_s=1) == {job.id: True}
         found = jobs.get(tx, user_id=user_id, job_id=job.id)
     assert (found.progress, found.stage, found.eta_s) == (42.0, "encode", 1.5)
 
@@ -245,7 +246,8 @@ def test_retried_dead_job_begins_anew(database: Database, user_id: UUID) -> None
 def test_result_is_written_with_the_end(database: Database, user_id: UUID) -> None:
     job = start(database, user_id)
     with database.transaction(SERVICE) as tx:
-        ended = lifecycle.succeed(tx, lease_of(job), publish=lambda _tx: {"found": 3})
+        (ended,) = lifecycle.complete(tx, [Completion(lease=lease_of(job), publish=lambda _tx: {"found": 3})])
+        assert ended is not None
         assert ended.state == "succeeded"
         assert jobs.get(tx, user_id=user_id, job_id=job.id).result == {"found": 3}
 

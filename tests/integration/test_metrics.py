@@ -10,6 +10,7 @@ from support.servers.fleet import add_user, rows
 
 from db import dispatch, metrics, workers
 from db.connection import SERVICE, Database
+from db.leases import Completion
 from services.jobs import service as jobs
 from services.jobs.dispatch import DISPATCHER_LOCK
 from services.jobs.fairness import SHARES
@@ -77,14 +78,13 @@ def claim(database: Database, worker_id: UUID) -> Job:
         assert waiting is not None
         (sent,) = dispatch.mark_sent(tx, [waiting["id"]])
     with database.transaction(SERVICE) as tx:
-        job = lifecycle.claim(tx, job_id=sent.job_id, dispatch_no=sent.dispatch_no, worker_id=worker_id)
-    assert job is not None
+        (job,) = lifecycle.claim(tx, [(sent.job_id, sent.dispatch_no)], worker_id=worker_id)
     return job
 
 
 def succeed(database: Database, job: Job) -> None:
     with database.transaction(SERVICE) as tx:
-        lifecycle.succeed(tx, lease_of(job), publish=lambda _: None)
+        lifecycle.complete(tx, [Completion(lease=lease_of(job))])
 
 
 def fail(database: Database, job: Job, error: dict[str, object]) -> None:

@@ -17,7 +17,7 @@ from workers.actors import media
 from workers.actors.ingest import get_recording
 from workers.attempt import Attempt
 from workers.children.child import run_child
-from workers.execution import Publish
+from workers.completer import Publish
 from workers.runtime import Runtime
 
 EVERYTHING = 0.0

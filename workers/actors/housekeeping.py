@@ -13,7 +13,8 @@ from storage import keys
 from storage.store import Store
 from storage.sweep import sweep_uploads
 from workers.attempt import Attempt
-from workers.execution import Made, Publish, Work
+from workers.completer import Publish, Result
+from workers.execution import Work
 from workers.runtime import Runtime
 
 ORPHAN_AGE = timedelta(days=1)
@@ -150,4 +151,4 @@ def _delete(attempt: Attempt, store: Store, names: list[str]) -> int:
 
 
 def _result(result: dict[str, Any]) -> Publish:
-    return Made(result)
+    return Result(result)

@@ -8,7 +8,7 @@ from services.recordings import service as recordings
 from storage.store import Store
 from workers.actors.ingest import get_recording
 from workers.attempt import Attempt
-from workers.execution import Publish
+from workers.completer import Publish
 from workers.runtime import Runtime
 
 EXPECTED_BYTES = 4 * 2**30

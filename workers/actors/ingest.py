@@ -15,7 +15,7 @@ from storage import keys
 from workers.actors import media
 from workers.attempt import Attempt
 from workers.children.child import run_child
-from workers.execution import Publish
+from workers.completer import Publish
 from workers.runtime import Runtime
 
 CONTENT_TYPES = {".json": "application/json", ".jpg": "image/jpeg"}

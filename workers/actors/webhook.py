@@ -15,7 +15,8 @@ from services.webhooks import delivery as deliveries
 from services.webhooks import service as webhooks
 from services.webhooks.delivery import Outcome, Outgoing
 from workers.attempt import Attempt
-from workers.execution import Made, Publish, Work
+from workers.completer import Publish, Result
+from workers.execution import Work
 from workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,7 @@ def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.database.transaction(SERVICE) as tx:
         outgoing = deliveries.begin(tx, delivery_id=delivery_id, now=datetime.now(UTC), random=runtime.random())
     if outgoing is None:
-        return Made({"status": "ended"})
+        return Result({"status": "ended"})
     outcome = _send(runtime, outgoing)
     delivery = outgoing.delivery
     log.info(
@@ -55,14 +56,14 @@ def mail_webhook_disabled(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.database.transaction(SERVICE) as tx:
         notice = webhooks.find_notice(tx, webhook_id=UUID(attempt.job.payload["webhook_id"]))
     if notice is None:
-        return Made({"sent": False})
+        return Result({"sent": False})
     try:
         runtime.mailer.send(
             mail.webhook_disabled(runtime.public_url, to=notice.email, url=notice.url, reason=notice.reason)
         )
     except MailError as error:
         raise UnavailableError(str(error)) from error
-    return Made({"sent": True})
+    return Result({"sent": True})
 
 
 WEBHOOK: Mapping[str, Work] = {

@@ -21,7 +21,7 @@ from workers.queue.heartbeat import Heartbeat
 from workers.queue.listen import Listen
 from workers.queue.notifier import Bell
 from workers.queue.outage import Outage
-from workers.queue.slots import Gate
+from workers.queue.slots import SlotLimit
 
 NAMESPACE = "snuggles"
 CHANNEL = f"{NAMESPACE}:bell"
@@ -36,15 +36,15 @@ RABBITMQ_BLOCKED_S = 5.0
 class BellBroker(RedisBroker):
     """Dramatiq's Redis broker without delayed queues: `run_at` is a column, and their consumers only cost polls."""
 
-    def __init__(self, *, gate: Gate, bell: Bell, outage: Outage, **options: Any) -> None:
+    def __init__(self, *, slots: SlotLimit, bell: Bell, outage: Outage, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
-        self.gate = gate
+        self.slots = slots
         self.bell = bell
         self.outage = outage
 
     @property
     def consumer_class(self) -> type[Consumer]:
-        """Return the consumer that asks the gate and waits for the bell."""
+        """Return the consumer that respects the slot limit and waits for the bell."""
         return BellConsumer
 
     def declare_queue(self, queue_name: str) -> None:
@@ -78,7 +78,7 @@ class BellBroker(RedisBroker):
         return {name.decode() for name in names}
 
 
-def open_broker(url: str, *, gate: Gate, connections: int = 8) -> Broker:
+def open_broker(url: str, *, slots: SlotLimit, connections: int = 8) -> Broker:
     """Return the broker for a redis:// or amqp:// URL; asks nothing of the server yet.
 
     SettingsError when the URL is neither, or the client library for RabbitMQ is not installed.
@@ -95,12 +95,12 @@ def open_broker(url: str, *, gate: Gate, connections: int = 8) -> Broker:
             health_check_interval=HEALTH_CHECK_S,
         )
         client, bell, outage = redis.Redis(connection_pool=pool), Bell(), Outage()
-        middleware = [Heartbeat(outage), Listen(client, CHANNEL, bell, outage), Drain(gate)]
+        middleware = [Heartbeat(outage), Listen(client, CHANNEL, bell, outage), Drain(slots)]
         return BellBroker(
-            gate=gate, bell=bell, outage=outage, client=client, middleware=middleware, namespace=NAMESPACE
+            slots=slots, bell=bell, outage=outage, client=client, middleware=middleware, namespace=NAMESPACE
         )
     if scheme in ("amqp", "amqps"):
-        return _open_rabbitmq(url, [Drain(gate)])
+        return _open_rabbitmq(url, [Drain(slots)])
     raise SettingsError("BROKER_URL must begin with redis://, rediss:// or amqp://")
 
 

@@ -14,7 +14,7 @@ AWAY_PAUSE_S = 0.5
 
 
 class BellConsumer(_RedisConsumer):
-    """Dramatiq's consumer, which asks the process's gate, waits for the bell, and sits an outage out.
+    """Dramatiq's consumer, which respects the slot limit, waits for the bell, and sits an outage out.
 
     Dramatiq would end it at the first error, write a traceback, and begin anew after three seconds.
     """
@@ -55,9 +55,9 @@ class BellConsumer(_RedisConsumer):
         if self._is_empty:
             broker.bell.wait(self.queue_name, self._heard, timeout_s)
             self._is_empty = False
-        if not broker.gate.wait_for_room(timeout_s):
+        if not broker.slots.wait_for_room(timeout_s):
             return False
-        asked_s, heard, room = time.monotonic(), broker.bell.count(self.queue_name), broker.gate.room
+        asked_s, heard, room = time.monotonic(), broker.bell.count(self.queue_name), broker.slots.room
         try:
             fetched = broker.do_fetch(self.queue_name, min(room, self.prefetch)) if room else []
             while self._unacknowledged:
@@ -77,4 +77,4 @@ class BellConsumer(_RedisConsumer):
         self.broker.do_ack(self.queue_name, message_id)
 
     def _hold(self) -> None:
-        self.broker.gate.hold(self.queue_name, self.outstanding_message_count)
+        self.broker.slots.hold(self.queue_name, self.outstanding_message_count)

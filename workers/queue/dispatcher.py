@@ -25,7 +25,7 @@ from workers.queue.broker import declare_queues, list_waiting, message, open_bro
 from workers.queue.leadership import lead
 from workers.queue.outage import Outage
 from workers.queue.reconciler import Reconciler
-from workers.queue.slots import Gate
+from workers.queue.slots import SlotLimit
 
 SLOW_POLL_S = 1.0
 """How late a job that was put off, or whose bell was lost, may be seen."""
@@ -46,7 +46,7 @@ def run(settings: Settings) -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    broker = open_broker(settings.broker_url, gate=Gate(0))
+    broker = open_broker(settings.broker_url, slots=SlotLimit(0))
     try:
         Dispatcher(settings.database_url, broker, stopped=stopped).run()
     finally:

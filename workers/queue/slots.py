@@ -1,13 +1,12 @@
-"""How many messages this process may hold, over all its queues, and whether it may take new ones at all."""
+"""The limit on messages that a process holds at once, over all its queues."""
 
 import threading
 
 
-class Gate:
+class SlotLimit:
     """Shared by the consumers of one process, so that a busy process leaves messages to idle ones.
 
-    Dramatiq counts what it has fetched per queue: a process with two threads and four queues would hold eight messages
-    and start two.
+    Dramatiq limits messages per queue: a process with two threads and four queues would hold eight and start two.
     """
 
     def __init__(self, slots: int) -> None:
@@ -18,17 +17,17 @@ class Gate:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the process has stopped taking jobs."""
+        """Whether the process has stopped fetching messages."""
         return self._is_closed
 
     def close(self) -> None:
-        """Take no new jobs from now on."""
+        """Fetch no messages from now on."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
     def hold(self, queue: str, held: int) -> None:
-        """Write down how many messages one queue's consumer holds."""
+        """Record how many messages the consumer of one queue holds."""
         with self._changed:
             has_fewer = held < self._held.get(queue, 0)
             self._held[queue] = held
@@ -37,10 +36,10 @@ class Gate:
 
     @property
     def room(self) -> int:
-        """How many messages may be fetched now; none when closed."""
+        """The number of messages that may be fetched now; 0 when closed."""
         return 0 if self._is_closed else max(0, self.slots - sum(self._held.values()))
 
     def wait_for_room(self, timeout_s: float) -> bool:
-        """Wait for room as long as that; say whether there is some."""
+        """Wait for room; return whether there is any."""
         with self._changed:
             return self._changed.wait_for(lambda: self.room > 0, timeout_s)

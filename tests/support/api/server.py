@@ -18,6 +18,7 @@ from api.deps import Deps
 from api.main import ApiServer, config_of
 from api.realtime.server import Realtime
 from db.connection import SERVICE
+from db.leases import Completion
 from services.clips import service as clips
 from services.jobs.service import Job, lease_of
 from services.lifecycle import outcome as lifecycle
@@ -178,8 +179,7 @@ class Service:
                 (job_id,),
             ).fetchone()
             assert row is not None
-            job = lifecycle.claim(tx, job_id=UUID(job_id), dispatch_no=row["dispatch_no"], worker_id=uuid4())
-        assert job is not None
+            (job,) = lifecycle.claim(tx, [(UUID(job_id), row["dispatch_no"])], worker_id=uuid4())
         return job
 
     def finish_clip(self, clip_id: str, job: Job, *, files: Sequence[str] = ("mp4", "jpeg")) -> None:
@@ -206,7 +206,7 @@ class Service:
             return {"formats": list(files)}
 
         with self.deps.database.transaction(SERVICE) as tx:
-            lifecycle.succeed(tx, lease_of(job), publish=publish)
+            lifecycle.complete(tx, [Completion(lease=lease_of(job), publish=publish)])
 
     def ready_clip(self, person: Person, recording_id: str | None = None, **asked: Any) -> str:
         """A clip that is completed; returns its id."""

@@ -23,10 +23,10 @@ from services.webhooks.service import EVENT_TYPES, Webhook
 from storage.factory import Stores
 from workers.actors import WORKS
 from workers.children.launcher import Launcher
+from workers.completer import Completer
 from workers.execution import execute
-from workers.lease_renewer import Identity, Keeper
-from workers.ledger import Ledger
-from workers.queue.slots import Gate
+from workers.lease_renewer import Identity, LeaseRenewer
+from workers.queue.slots import SlotLimit
 from workers.runtime import Runtime
 from workers.scratch import Scratch
 
@@ -60,9 +60,9 @@ class Worker:
             stores=stores,
             fetcher=SafeFetcher(allowed=allowed),
             scratch=Scratch(folder, "worker"),
-            keeper=Keeper(database, identity),
-            ledger=Ledger(database, worker_id),
-            gate=Gate(1),
+            lease_renewer=LeaseRenewer(database, identity),
+            completer=Completer(database, worker_id),
+            slots=SlotLimit(1),
             launcher=Launcher(),
             threads=1,
             recording_max_bytes=10**9,

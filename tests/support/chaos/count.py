@@ -19,10 +19,10 @@ from services.jobs import service as jobs
 from services.outbound.fetch import SafeFetcher
 from workers.actors.housekeeping import HOUSEKEEPING
 from workers.children.launcher import Launcher
+from workers.completer import Completer
 from workers.execution import execute
-from workers.lease_renewer import Identity, Keeper
-from workers.ledger import Ledger
-from workers.queue.slots import Gate
+from workers.lease_renewer import Identity, LeaseRenewer
+from workers.queue.slots import SlotLimit
 from workers.runtime import Runtime
 from workers.scratch import Scratch
 
@@ -73,9 +73,9 @@ def sweep_in_two_days(site: Site) -> None:
         stores=site.stores,
         fetcher=SafeFetcher(),
         scratch=corner,
-        keeper=Keeper(site.database, identity),
-        ledger=Ledger(site.database, worker_id),
-        gate=Gate(1),
+        lease_renewer=LeaseRenewer(site.database, identity),
+        completer=Completer(site.database, worker_id),
+        slots=SlotLimit(1),
         launcher=Launcher(),
         threads=1,
         recording_max_bytes=10**9,

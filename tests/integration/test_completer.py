@@ -1,4 +1,4 @@
-"""Claims and ends that are written together: each row is changed exactly as it would have been alone."""
+"""Claims and completions in one batch change each row exactly as they would alone."""
 
 from uuid import UUID, uuid4
 
@@ -7,17 +7,19 @@ from support.servers.fleet import add_user, rows
 
 from db import dispatch
 from db.connection import SERVICE, Database
+from db.leases import Completion
 from services.jobs import service as jobs
-from services.jobs.service import Ended, Job, LeaseLostError
+from services.jobs.service import Job, LeaseLostError
 from services.lifecycle import outcome as lifecycle
-from workers.ledger import Ledger
+from workers.attempt import Attempt
+from workers.completer import Completer, Result
 
 WORKER = uuid4()
 
 
 @pytest.fixture
 def sent(database: Database) -> list[Job]:
-    """Four jobs whose messages, with number 1, are on their way."""
+    """Four jobs that were sent with dispatch number 1."""
     user_id = add_user(database)
     with database.transaction(SERVICE) as tx:
         made = [jobs.enqueue(tx, kind="delete_objects", user_id=user_id) for _ in range(4)]
@@ -27,7 +29,7 @@ def sent(database: Database) -> list[Job]:
 
 def claim(database: Database, sent: list[tuple[UUID, int]]) -> list[Job]:
     with database.transaction(SERVICE) as tx:
-        return lifecycle.claim_many(tx, sent=sent, worker_id=WORKER)
+        return lifecycle.claim(tx, sent, worker_id=WORKER)
 
 
 def states(database: Database, made: list[Job]) -> list[str]:
@@ -35,7 +37,7 @@ def states(database: Database, made: list[Job]) -> list[str]:
     return [found[job.id] for job in made]
 
 
-def test_group_claims_what_each_message_would_claim_alone(database: Database, sent: list[Job]) -> None:
+def test_batch_claims_what_each_message_would_claim_alone(database: Database, sent: list[Job]) -> None:
     claim(database, [(sent[3].id, 1)])
     claimed = claim(database, [(sent[0].id, 1), (sent[1].id, 2), (sent[2].id, 1), (sent[2].id, 0), (sent[3].id, 1)])
     assert {job.id for job in claimed} == {sent[0].id, sent[2].id}
@@ -46,42 +48,43 @@ def test_group_claims_what_each_message_would_claim_alone(database: Database, se
     assert sorted(row["job_id"] for row in events) == sorted([sent[0].id, sent[2].id, sent[3].id])
 
 
-def test_message_that_comes_twice_begins_one_attempt(database: Database, sent: list[Job]) -> None:
-    ledger = Ledger(database, WORKER)
-    twice = ledger.claim_all([(sent[0].id, 1), (sent[0].id, 1)])
+def test_message_that_arrives_twice_begins_one_attempt(database: Database, sent: list[Job]) -> None:
+    completer = Completer(database, WORKER)
+    twice = completer._claim([(sent[0].id, 1), (sent[0].id, 1)])  # noqa: SLF001 - as one batch
     assert [job is not None for job in twice] == [True, False]
-    assert ledger.claim(sent[0].id, 1) is None
+    assert completer.claim(sent[0].id, 1) is None
 
 
-def test_group_ends_only_what_is_still_held(database: Database, sent: list[Job]) -> None:
+def test_batch_ends_only_jobs_that_are_still_held(database: Database, sent: list[Job]) -> None:
     held = claim(database, [(job.id, 1) for job in sent])
     mine, emptied, taken, cut = (jobs.lease_of(job) for job in held)
     rows(database, "UPDATE jobs SET lease_token = gen_random_uuid() WHERE id = %(id)s RETURNING id", id=taken.job_id)
     with database.transaction(SERVICE) as tx:
         lifecycle.end_cancelled(tx, cut)
     with database.transaction(SERVICE) as tx:
-        ended = lifecycle.succeed_plainly(
+        ended = lifecycle.complete(
             tx,
             [
-                Ended(lease=mine, result={"deleted": 3}),
-                Ended(lease=emptied, result=None),
-                Ended(lease=taken, result={"deleted": 4}),
-                Ended(lease=cut, result={"deleted": 5}),
+                Completion(lease=mine, result={"deleted": 3}),
+                Completion(lease=emptied, result=None),
+                Completion(lease=taken, result={"deleted": 4}),
+                Completion(lease=cut, result={"deleted": 5}),
             ],
         )
-    assert set(ended) == {mine, emptied}
-    assert (ended[mine].result, ended[emptied].result) == ({"deleted": 3}, None)
+    assert [job and job.result for job in ended] == [{"deleted": 3}, None, None, None]
+    assert [job is not None for job in ended] == [True, True, False, False]
     assert states(database, held) == ["succeeded", "succeeded", "running", "cancelled"]
     assert rows(database, "SELECT 1 AS one FROM jobs WHERE result IS NOT NULL") == [{"one": 1}]
     assert len(rows(database, "SELECT id FROM job_events WHERE event = 'succeeded'")) == 2
 
 
-def test_end_of_a_job_that_is_no_longer_ours_is_refused(database: Database, sent: list[Job]) -> None:
-    ledger = Ledger(database, WORKER)
-    job = ledger.claim(sent[0].id, 1)
+def test_completion_of_a_job_that_is_no_longer_ours_raises(database: Database, sent: list[Job]) -> None:
+    completer = Completer(database, WORKER)
+    job = completer.claim(sent[0].id, 1)
     assert job is not None
-    lease = jobs.lease_of(job)
-    assert ledger.succeed(lease, {"deleted": 1}).state == "succeeded"
-    with pytest.raises(LeaseLostError):
-        ledger.succeed(lease, {"deleted": 2})
-    assert rows(database, "SELECT result FROM jobs WHERE id = %(id)s", id=lease.job_id) == [{"result": {"deleted": 1}}]
+    attempt = Attempt(job)
+    assert completer.complete(attempt, Result({"deleted": 1})).state == "succeeded"
+    for publish in (Result({"deleted": 2}), lambda _tx: {"deleted": 3}):
+        with pytest.raises(LeaseLostError):
+            completer.complete(attempt, publish)
+    assert rows(database, "SELECT result FROM jobs WHERE id = %(id)s", id=job.id) == [{"result": {"deleted": 1}}]
