@@ -1,12 +1,19 @@
 """One attempt at one job: its progress, and the way to stop it from another thread."""
 
+import contextvars
 import enum
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 from db.leases import Lease, Renewal
 from services.jobs.service import Job, lease_of
 from storage.store import Store
+
+STOP_TICK_S = 0.2
+"""How late a call that cannot be interrupted notices that its attempt was stopped."""
+
+Result = TypeVar("Result")
 
 
 class Stop(enum.Enum):
@@ -76,3 +83,29 @@ class Attempt:
         """Raise StoppedError when the attempt must stop."""
         if self._stop is not None:
             raise StoppedError(self._stop)
+
+    def wait_for(self, call: Callable[[], Result]) -> Result:
+        """Return the result of a call that cannot be interrupted, such as a request to a slow storage.
+
+        StoppedError as soon as the attempt is stopped; the call then ends by itself, and nobody takes its result.
+        """
+        self.check()
+        results: list[Result] = []
+        errors: list[BaseException] = []
+        ended = threading.Event()
+
+        def run() -> None:
+            try:
+                results.append(call())
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+                errors.append(error)
+            finally:
+                ended.set()
+
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(run,), name="attempt-call", daemon=True).start()
+        while not ended.wait(STOP_TICK_S):
+            self.check()
+        if errors:
+            raise errors[0]
+        return results[0]

@@ -9,6 +9,7 @@ from db.connection import DatabaseUnavailableError
 from pipeline import errors
 from pipeline.errors import MediaError
 from services.errors import DomainError
+from services.outbound.exchange import SlowPeerError
 from storage.store import ObjectNotFoundError, StorageError
 from workers.children.child import ChildFailedError
 
@@ -42,9 +43,10 @@ def describe(exc: Exception) -> Failure:
         error = _error(exc.code, exc.message, exc.remedy, retryable=exc.retryable)
         return Failure(error={**error, "stream": exc.stream, "time_s": exc.time_s}, is_setback=exc.code in SETBACKS)
     if isinstance(exc, DomainError):
-        return Failure(
-            error=_error(exc.code, exc.message, _remedy(exc), retryable=exc.retryable), is_setback=exc.retryable
-        )
+        # A peer that wastes our time is charged for it: fourteen more attempts would waste fourteen times as much.
+        is_setback = exc.retryable and not isinstance(exc, SlowPeerError)
+        error = _error(exc.code, exc.message, _remedy(exc), retryable=exc.retryable)
+        return Failure(error=error, is_setback=is_setback)
     if isinstance(exc, ObjectNotFoundError):
         return Failure(
             error=_error("source_missing", "The file is no longer in storage.", "Upload it again.", retryable=False)

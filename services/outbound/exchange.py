@@ -1,19 +1,22 @@
 """One HTTP request to one host, by addresses chosen beforehand, ended at a deadline whatever the peer does."""
 
 import contextlib
+import errno
 import http.client
+import re
+import select
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import urllib3
 from msgspec import Struct
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from services.errors import InvalidFieldError, UnavailableError
+from services.outbound.deadline import ConnectionGuard
 from services.outbound.url import WebUrl
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -21,41 +24,62 @@ EXCERPT_BYTES: Final = 1024
 CONNECT_TIMEOUT_S: Final = 10.0
 LEAST_TIMEOUT_S: Final = 0.01  # zero would mean a socket that never waits at all
 MAX_ADDRESSES: Final = 4  # a stranger's DNS may name hundreds that do not answer
+MAX_INTERIM_ANSWERS: Final = 8  # servers send one `100 Continue`, and perhaps a few `103 Early Hints`
+MAX_LINE_BYTES: Final = 4096
+MAX_CHUNK_DIGITS: Final = 15  # of the length of a chunk: a pebibyte
+_CONNECT_TICK_S: Final = 0.1  # how late a connection that is cut while it is being opened notices
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,%d})[ \t]*(?:;[^\r\n]*)?\r?\n" % MAX_CHUNK_DIGITS)
+
+OnStop = Callable[[Callable[[], None] | None], None]
+"""Takes what ends the exchange from another thread, and None when there is nothing left to end."""
+
+
+class SlowPeerError(UnavailableError):
+    """The peer kept us waiting for longer than it may, or did not speak HTTP: each further attempt costs as much."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What to send, and how long to wait: until `deadline` (time.monotonic) in all, `idle_timeout_s` for a byte."""
+    """What to send, and how long to wait.
+
+    Until `head_deadline` for the head of the answer, until `deadline` for all of it (both time.monotonic), and
+    `idle_timeout_s` for a byte.
+    """
 
     method: str
     headers: Mapping[str, str]
     body: bytes | None = None
+    head_deadline: float
     deadline: float
     idle_timeout_s: float
+    on_stop: OnStop | None = None
 
 
 class Exchange:
-    """An answer whose head has come. What goes wrong while its body comes is said about the field `url`."""
+    """An answer whose head has come. Errors that occur while its body comes concern the field `url`."""
 
-    def __init__(self, target: WebUrl, response: urllib3.HTTPResponse, watch: "_Watch") -> None:
+    def __init__(self, target: WebUrl, response: urllib3.HTTPResponse, guard: ConnectionGuard) -> None:
         self.target = target
         self.status = response.status
         self._response = response
-        self._watch = watch
+        self._guard = guard
 
     def header(self, name: str) -> str:
         """Return a header's value, or an empty string."""
         return self._response.headers.get(name, "")
 
     def read(self) -> bytes:
-        """Return the next bytes of the body; none at its end. UnavailableError when it breaks off."""
-        with _errors(self.target.host, self._watch):
-            return self._response.read(CHUNK_BYTES, decode_content=False)
+        """Return the bytes of the body that are there, after waiting for the first; none at its end.
+
+        UnavailableError when the connection breaks off.
+        """
+        with _errors(self.target.host, self._guard):
+            return self._response.read1(CHUNK_BYTES, decode_content=False)
 
     def excerpt(self) -> str:
         """Return the first bytes of the body as far as they are there; the status matters more than they do."""
         try:
             return self._response.read1(EXCERPT_BYTES, decode_content=False).decode(errors="replace")
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError):
             return ""
 
 
@@ -67,20 +91,25 @@ def open_exchange(
 
     The certificate must be for the target's name. Raises InvalidFieldError or UnavailableError about the field `url`.
     """
-    watch = _Watch(request.deadline)
+    guard = ConnectionGuard(min(request.head_deadline, request.deadline))
+    if request.on_stop is not None:
+        request.on_stop(guard.cut)
     try:
-        connection = _connect(target, addresses, watch, tls)
-        with contextlib.closing(connection), _response(target, connection, request, watch) as response:
-            yield Exchange(target, response, watch)
+        connection = _connect(target, addresses, guard, tls)
+        with contextlib.closing(connection), _response(target, connection, request, guard) as response:
+            guard.extend(request.deadline)
+            yield Exchange(target, response, guard)
     finally:
-        watch.stop()
+        if request.on_stop is not None:
+            request.on_stop(None)
+        guard.close()
 
 
 @contextlib.contextmanager
 def _response(
-    target: WebUrl, connection: HTTPConnection, request: Request, watch: "_Watch"
+    target: WebUrl, connection: HTTPConnection, request: Request, guard: ConnectionGuard
 ) -> Iterator[urllib3.HTTPResponse]:
-    with _errors(target.host, watch):
+    with _errors(target.host, guard):
         connection.timeout = request.idle_timeout_s
         connection.request(
             request.method,
@@ -95,18 +124,18 @@ def _response(
         yield response
 
 
-def _connect(target: WebUrl, addresses: Sequence[str], watch: "_Watch", tls: ssl.SSLContext) -> HTTPConnection:
+def _connect(target: WebUrl, addresses: Sequence[str], guard: ConnectionGuard, tls: ssl.SSLContext) -> HTTPConnection:
     *first, last = addresses[:MAX_ADDRESSES]
-    with _errors(target.host, watch):
+    with _errors(target.host, guard):
         for address in first:
             with contextlib.suppress(urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.NewConnectionError):
-                return _connect_to(address, target, watch, tls)
-        return _connect_to(last, target, watch, tls)
+                return _connect_to(address, target, guard, tls)
+        return _connect_to(last, target, guard, tls)
 
 
-def _connect_to(address: str, target: WebUrl, watch: "_Watch", tls: ssl.SSLContext) -> HTTPConnection:
-    connection = _new_connection(address, target, watch, tls)
-    connection.timeout = min(CONNECT_TIMEOUT_S, max(watch.left_s, LEAST_TIMEOUT_S))
+def _connect_to(address: str, target: WebUrl, guard: ConnectionGuard, tls: ssl.SSLContext) -> HTTPConnection:
+    connection = _new_connection(address, target, guard, tls)
+    connection.timeout = min(CONNECT_TIMEOUT_S, max(guard.left_s, LEAST_TIMEOUT_S))
     try:
         connection.connect()
     except BaseException:
@@ -115,102 +144,119 @@ def _connect_to(address: str, target: WebUrl, watch: "_Watch", tls: ssl.SSLConte
     return connection
 
 
-def _new_connection(address: str, target: WebUrl, watch: "_Watch", tls: ssl.SSLContext) -> HTTPConnection:
+def _new_connection(address: str, target: WebUrl, guard: ConnectionGuard, tls: ssl.SSLContext) -> HTTPConnection:
     if target.scheme == "http":
         plain = _PlainConnection(address, target.port)
-        plain.watch = watch
+        plain.guard = guard
         return plain
     # Not `assert_hostname`: it would switch off the context's own check of the name, for every connection.
     secure = _TlsConnection(address, target.port, ssl_context=tls, server_hostname=target.host)
-    secure.watch = watch
+    secure.guard = guard
     return secure
 
 
-class _Watch:
-    """Cuts a connection at a moment, whatever it is waiting for: a peer may send one byte a minute for ever."""
+class _NotHttpError(http.client.HTTPException):
+    """The peer's answer breaks the rules of HTTP."""
 
-    def __init__(self, deadline: float) -> None:
-        self.has_expired = False
-        self._deadline = deadline
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._timer = threading.Timer(self.left_s, self._cut)
-        self._timer.daemon = True
-        self._timer.start()
 
-    @property
-    def left_s(self) -> float:
-        return max(0.0, self._deadline - time.monotonic())
+class _StrictResponse(http.client.HTTPResponse):
+    """The standard library's reader, without its patience: interim answers are counted, chunk sizes are hexadecimal.
 
-    def hold(self, connected: socket.socket) -> None:
-        """Watch this connection from now on."""
-        # A duplicate: TLS takes the original's descriptor away, and shutting down one end's copy shuts down both.
-        with self._lock:
-            self._release()
-            self._socket = connected.dup()
-            if self.has_expired:
-                self._shut_down()
+    The library waits for a final status for ever, and takes `-5` for the length of a chunk.
+    """
 
-    def _cut(self) -> None:
-        with self._lock:
-            self.has_expired = True
-            self._shut_down()
+    _interim = 0
 
-    def _shut_down(self) -> None:
-        if self._socket:
-            with contextlib.suppress(OSError):  # already closed by the peer
-                self._socket.shutdown(socket.SHUT_RDWR)
+    def _read_status(self) -> Any:
+        self._interim += 1
+        if self._interim > MAX_INTERIM_ANSWERS:
+            raise _NotHttpError("too many interim answers")
+        return super()._read_status()  # type: ignore[misc]
 
-    def _release(self) -> None:
-        if self._socket:
-            self._socket.close()
-            self._socket = None
-
-    def stop(self) -> None:
-        self._timer.cancel()
-        with self._lock:
-            self._release()
+    def _read_next_chunk_size(self) -> int:
+        line = self.fp.readline(MAX_LINE_BYTES)
+        if not line:
+            raise http.client.IncompleteRead(b"")
+        found = _CHUNK_SIZE.fullmatch(line)
+        if found is None:
+            self._close_conn()  # type: ignore[attr-defined]
+            raise _NotHttpError("a chunk without a length")
+        return int(found[1], 16)
 
 
 class _PlainConnection(HTTPConnection):
-    watch: _Watch
+    guard: ConnectionGuard
+    response_class = _StrictResponse
 
     def _new_conn(self) -> socket.socket:
-        connected = super()._new_conn()
-        self.watch.hold(connected)
-        return connected
+        return _open_socket(self, self.guard)
 
 
 class _TlsConnection(HTTPSConnection):
-    watch: _Watch
+    guard: ConnectionGuard
+    response_class = _StrictResponse
 
     def _new_conn(self) -> socket.socket:
-        connected = super()._new_conn()
-        self.watch.hold(connected)
-        return connected
+        return _open_socket(self, self.guard)
+
+
+def _open_socket(connection: HTTPConnection, guard: ConnectionGuard) -> socket.socket:
+    """Connect to an IP address, for as long as the connection's time-out and the guard allow."""
+    family = socket.AF_INET6 if ":" in connection.host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.settimeout(0)
+        _await_connection(opened, connection, guard)
+        opened.settimeout(connection.timeout)
+        guard.hold(opened)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _await_connection(opened: socket.socket, connection: HTTPConnection, guard: ConnectionGuard) -> None:
+    deadline = time.monotonic() + float(connection.timeout or CONNECT_TIMEOUT_S)
+    code = opened.connect_ex((connection.host, connection.port))
+    if code == errno.EINPROGRESS:
+        waiting = select.poll()
+        waiting.register(opened, select.POLLOUT)
+        while not waiting.poll(_CONNECT_TICK_S * 1000):
+            if guard.is_cut or time.monotonic() >= deadline:
+                message = f"{connection.host} does not answer"
+                raise urllib3.exceptions.ConnectTimeoutError(connection, message)
+        code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise urllib3.exceptions.NewConnectionError(connection, errno.errorcode.get(code, str(code)))
 
 
 @contextlib.contextmanager
-def _errors(host: str, watch: _Watch) -> Iterator[None]:
+def _errors(host: str, guard: ConnectionGuard) -> Iterator[None]:
     try:
         yield
     except ssl.SSLCertVerificationError as error:
         message = f"The certificate of {host} is not valid: {error.verify_message}."
         raise InvalidFieldError("url", message) from error
-    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-        raise _failure(host, watch, error) from error
-    if watch.has_expired:
-        raise _failure(host, watch, TimeoutError())
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+        raise _failure(host, guard, error) from error
+    if guard.is_cut:
+        raise _failure(host, guard, TimeoutError())
 
 
-def _failure(host: str, watch: _Watch, error: Exception) -> UnavailableError:
+def _failure(host: str, guard: ConnectionGuard, error: Exception) -> UnavailableError:
+    kind: type[UnavailableError] = UnavailableError
     match error:
-        case _ if watch.has_expired or not watch.left_s:  # the socket's own time-out ends with the watch's
-            what = "did not finish in the time allowed"
+        case _ if guard.is_cut or not guard.left_s:  # the socket's own time-out ends with the guard's
+            kind, what = SlowPeerError, "did not finish in the time allowed"
         case urllib3.exceptions.NewConnectionError():
             what = "does not accept connections"
         case TimeoutError() | urllib3.exceptions.TimeoutError():
-            what = "stopped answering"
+            kind, what = SlowPeerError, "stopped answering"
+        case ValueError() | _NotHttpError():
+            kind, what = SlowPeerError, "sent an answer that is not valid HTTP"
+        case _ if isinstance(error.__cause__, ValueError | _NotHttpError):
+            kind, what = SlowPeerError, "sent an answer that is not valid HTTP"
         case _:
             what = "broke off the connection"
-    return UnavailableError(f"{host} {what}; try again later.", field="url")
+    return kind(f"{host} {what}; try again later.", field="url")

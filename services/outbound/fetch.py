@@ -4,7 +4,6 @@ Every connection goes to an IP address that was checked, by that address: names 
 request, so a second answer of the DNS changes nothing. Redirects are followed by us alone, each checked like the first.
 """
 
-import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,23 +16,38 @@ from msgspec import Struct
 
 from services.errors import InvalidFieldError, PayloadTooLargeError, UnavailableError
 from services.outbound.address import are_public
-from services.outbound.exchange import Exchange, Request, open_exchange
+from services.outbound.exchange import Exchange, OnStop, Request, SlowPeerError, open_exchange
+from services.outbound.resolver import BoundedResolver, Resolver, system_resolver
 from services.outbound.url import WebUrl, check_port, parse_url
 
-Resolver = Callable[[str, int], Sequence[str]]
-"""Returns the IP addresses of a host name for a port, best first; raises OSError when there are none."""
 Sink = Callable[[bytes], object]
 """Takes the next bytes of a body."""
 
 MAX_REDIRECTS: Final = 5
-IDLE_TIMEOUT_S: Final = 30.0
 POST_TIMEOUT_S: Final = 10.0
 FETCH_TIMEOUT_S: Final = 2 * 3600.0  # ten gigabytes at 12 Mbit/s
+LEAST_RATE_BYTES_S: Final = 32 * 1024
+"""Slower than this, an hour of speech would take half an hour and more: somebody keeps a slot occupied on purpose."""
+MAX_LENGTH_DIGITS: Final = 20  # of a Content-Length; int() refuses thousands of them with an error of its own
 USER_AGENT: Final = "BigSnuggles"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _BUSY: Final = frozenset({408, 425, 429})
 _SERVER_ERRORS: Final = 500
 _OK: Final = 200
+
+
+class Patience(Struct, frozen=True, kw_only=True):
+    """How long a peer may keep us waiting."""
+
+    idle_s: float = 20.0
+    """Without a byte."""
+    head_s: float = 30.0
+    """For names, connections and heads of all redirects together: a server that works takes a second or two."""
+    rate_window_s: float = 20.0
+    """Each window must bring its share, so that a fast beginning does not pay for hours of dripping."""
+
+
+PATIENCE: Final = Patience()
 
 
 class Fetched(Struct, frozen=True, kw_only=True):
@@ -50,12 +64,6 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     status: int
     excerpt: str
-
-
-def system_resolver(host: str, port: int) -> list[str]:
-    """Resolve by the operating system, which bounds the wait."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def default_tls() -> ssl.SSLContext:
@@ -78,25 +86,41 @@ class SafeFetcher:
         allowed: Sequence[str] = (),
         resolver: Resolver = system_resolver,
         tls: ssl.SSLContext | None = None,
-        idle_timeout_s: float = IDLE_TIMEOUT_S,
+        patience: Patience = PATIENCE,
     ) -> None:
         self._allowed = frozenset(entry.lower() for entry in allowed)
-        self._resolver = resolver
+        self._resolver = BoundedResolver(resolver)
         self._tls = tls or default_tls()
-        self._idle_timeout_s = idle_timeout_s
+        self._patience = patience
 
     def check(self, url: str) -> None:
-        """Raise InvalidFieldError unless the URL is one that we would connect to now; asks only the DNS."""
+        """Raise InvalidFieldError unless the URL is one that we would connect to now; asks only the DNS.
+
+        UnavailableError when the DNS does not answer.
+        """
         self._addresses(parse_url(url))
 
-    def fetch(self, url: str, sink: Sink, *, max_bytes: int, timeout_s: float = FETCH_TIMEOUT_S) -> Fetched:
-        """Read what the URL names, following up to five redirects, and hand it to `sink` piece by piece."""
+    def fetch(
+        self,
+        url: str,
+        sink: Sink,
+        *,
+        max_bytes: int,
+        timeout_s: float = FETCH_TIMEOUT_S,
+        on_stop: OnStop | None = None,
+    ) -> Fetched:
+        """Read what the URL names, following up to five redirects, and hand it to `sink` piece by piece.
+
+        `on_stop` is given a function that ends the transfer from another thread, wherever it waits.
+        """
         deadline = time.monotonic() + timeout_s
+        head_deadline = time.monotonic() + self._patience.head_s
         target = parse_url(url)
         for _ in range(MAX_REDIRECTS + 1):
-            with self._exchange(target, "GET", deadline=deadline) as exchange:
+            request = self._exchange(target, "GET", deadline=deadline, head_deadline=head_deadline, on_stop=on_stop)
+            with request as exchange:
                 if exchange.status not in _REDIRECTS:
-                    return _receive(exchange, sink, max_bytes)
+                    return _receive(exchange, sink, max_bytes, rate_window_s=self._patience.rate_window_s)
                 target = target.join(exchange.header("Location"))
         raise InvalidFieldError("url", f"The URL leads through more than {MAX_REDIRECTS} redirects.")
 
@@ -112,18 +136,16 @@ class SafeFetcher:
     def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = POST_TIMEOUT_S) -> Answer:
         """Send a body and return the answer, whatever its status; a redirect is an answer too, and not followed."""
         deadline = time.monotonic() + timeout_s
-        with self._exchange(parse_url(url), "POST", deadline=deadline, body=body, headers=headers) as exchange:
+        request = {"deadline": deadline, "head_deadline": deadline, "body": body, "headers": headers}
+        with self._exchange(parse_url(url), "POST", **request) as exchange:
             return Answer(status=exchange.status, excerpt=exchange.excerpt())
 
-    def _addresses(self, target: WebUrl) -> Sequence[str]:
-        """Return where the target may be reached; InvalidFieldError when that is not for strangers to choose."""
+    def _addresses(self, target: WebUrl, *, deadline: float | None = None) -> Sequence[str]:
+        """Return where the target may be reached; InvalidFieldError when strangers may not choose that address."""
         is_allowed = f"{target.host}:{target.port}" in self._allowed
         if not is_allowed:
             check_port(target.port)
-        try:
-            addresses = self._resolver(target.host, target.port)
-        except (OSError, UnicodeError) as error:
-            raise InvalidFieldError("url", f"There is no host {target.host!r}; check the URL's spelling.") from error
+        addresses = self._resolver.addresses(target.host, target.port, deadline=deadline)
         if not is_allowed and not are_public(addresses):
             message = "The URL points to a private or local address; only hosts on the public Internet are allowed."
             raise InvalidFieldError("url", message)
@@ -138,11 +160,32 @@ class SafeFetcher:
             # Compressed media would only be larger, and a few bytes could swell to gigabytes.
             "Accept-Encoding": "identity",
         }
-        sent = Request(method=method, headers=headers, idle_timeout_s=self._idle_timeout_s, **request)
-        return open_exchange(target, self._addresses(target), sent, self._tls)
+        sent = Request(method=method, headers=headers, idle_timeout_s=self._patience.idle_s, **request)
+        addresses = self._addresses(target, deadline=sent.head_deadline)
+        return open_exchange(target, addresses, sent, self._tls)
 
 
-def _receive(exchange: Exchange, sink: Sink, max_bytes: int) -> Fetched:
+class _RateCheck:
+    """Fails a transfer that brings less than LEAST_RATE_BYTES_S over a whole window."""
+
+    def __init__(self, host: str, window_s: float) -> None:
+        self._host = host
+        self._window_s = window_s
+        self._began_s = time.monotonic()
+        self._bytes = 0
+
+    def count(self, size_bytes: int) -> None:
+        """Take note of bytes that came; SlowPeerError when too few came in the window that has just ended."""
+        self._bytes += size_bytes
+        passed_s = time.monotonic() - self._began_s
+        if passed_s < self._window_s:
+            return
+        if self._bytes < LEAST_RATE_BYTES_S * passed_s:
+            raise SlowPeerError(f"{self._host} sends too slowly; try again later, or use another address.", field="url")
+        self._began_s, self._bytes = time.monotonic(), 0
+
+
+def _receive(exchange: Exchange, sink: Sink, max_bytes: int, *, rate_window_s: float) -> Fetched:
     """Hand the answer's body to `sink`; raise unless it is a whole one of acceptable kind and size."""
     _check_status(exchange)
     content_type = exchange.header("Content-Type").partition(";")[0].strip().lower()
@@ -152,11 +195,11 @@ def _receive(exchange: Exchange, sink: Sink, max_bytes: int) -> Fetched:
     if exchange.header("Content-Encoding").strip().lower() not in {"", "identity"}:
         raise InvalidFieldError("url", "The server sends the file compressed only; use another address for it.")
     declared = exchange.header("Content-Length")
-    size_bytes = int(declared) if declared.isdecimal() else 0
-    if size_bytes > max_bytes:
+    if declared.isascii() and declared.isdecimal() and int(declared[:MAX_LENGTH_DIGITS]) > max_bytes:
         raise _too_large(max_bytes)
-    size_bytes = 0
+    size_bytes, rate = 0, _RateCheck(exchange.target.host, rate_window_s)
     while chunk := exchange.read():
+        rate.count(len(chunk))
         size_bytes += len(chunk)
         if size_bytes > max_bytes:
             raise _too_large(max_bytes)

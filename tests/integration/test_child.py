@@ -9,18 +9,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import msgspec
 import psutil
 import pytest
+from support.jobs import job
 from support.servers.fleet import children, family, fork_servers, make_media, media_children, wait_for
 from support.servers.processes import all_gone, require_fork
 
 from pipeline.errors import MediaError
 from pipeline.limits import Limits
 from pipeline.types import IngestResult, IngestTask, RenderTask, Source
-from services.jobs.service import Job
 from workers.attempt import Attempt, Stop, StoppedError
 from workers.children.child import ChildFailedError, Policy, environment, run_child
 from workers.children.launcher import Launcher
@@ -52,40 +51,7 @@ def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
 
 @pytest.fixture
 def attempt() -> Attempt:
-    return Attempt(
-        Job(
-            id=uuid4(),
-            user_id=uuid4(),
-            owner_key=uuid4(),
-            kind="render",
-            queue="render",
-            state="running",
-            priority=0,
-            recording_id=None,
-            clip_id=None,
-            payload={},
-            result=None,
-            error=None,
-            attempt=1,
-            charged=1,
-            setbacks=0,
-            max_attempts=3,
-            dispatch_no=1,
-            run_at=NOW,
-            dispatched_at=NOW,
-            lease_token=uuid4(),
-            lease_expires_at=NOW,
-            worker_id=uuid4(),
-            progress=0.0,
-            stage=None,
-            eta_s=None,
-            cancel_requested_at=None,
-            trace_id=None,
-            created_at=NOW,
-            started_at=NOW,
-            finished_at=None,
-        )
-    )
+    return Attempt(job())
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """One message, one attempt, on real rows: what is written when, and what is left when it is not."""
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from support.servers.fleet import add_user, rows, wait_for
+from support.servers.talking_server import Server
 
 from db import dispatch
 from db.connection import SERVICE, Database, DatabaseUnavailableError, Identity, Transaction
@@ -17,7 +21,10 @@ from pipeline.errors import MediaError
 from services.jobs import service as jobs
 from services.jobs.service import Job
 from services.lifecycle import outcome as lifecycle
+from services.outbound.fetch import Patience, SafeFetcher
+from services.recordings import service as recordings
 from storage.factory import Stores
+from workers.actors.import_url import import_url
 from workers.attempt import Attempt
 from workers.completer import Publish
 from workers.execution import execute
@@ -143,6 +150,54 @@ def test_cancelled_work_stops_at_its_next_look(runtime: Runtime, job: Job, datab
 
     run(runtime, job, work)
     assert found(database, job)["state"] == "cancelled"
+
+
+@pytest.fixture
+def importing(database: Database, runtime: Runtime, serve: Callable[..., Server]) -> Iterator[tuple[Runtime, Job]]:
+    """An import from a server that sends one byte now and then, and its runtime with a lease renewer at work."""
+    over = threading.Event()
+
+    def drip(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while not over.wait(5):
+            connection.sendall(b"x")
+
+    server = serve(drip)
+    user_id = add_user(database)
+    with database.transaction(SERVICE) as tx:
+        _, made = recordings.import_url(tx, user_id=user_id, url=f"http://media.example:{server.port}/talk.mp4")
+        dispatch.mark_sent(tx, [made.id])
+    fetcher = SafeFetcher(resolver=lambda *_: ["127.0.0.1"], allowed=[f"media.example:{server.port}"])
+    runtime.lease_renewer.start()
+    yield msgspec.structs.replace(runtime, fetcher=fetcher), made
+    over.set()
+    runtime.lease_renewer.close()
+
+
+def test_cancelled_import_from_a_peer_that_drips_ends_within_two_seconds(
+    importing: tuple[Runtime, Job], database: Database
+) -> None:
+    runtime, job = importing
+    worker = threading.Thread(target=execute, args=(runtime, job.id, 1, {"import": import_url}))
+    worker.start()
+    wait_for(lambda: found(database, job)["state"] == "running", what="the import's begin")
+    with database.transaction(SERVICE) as tx:
+        lifecycle.cancel_many(tx, [job.id])
+    asked_s = time.monotonic()
+    worker.join(30)
+    assert time.monotonic() - asked_s < 2
+    assert found(database, job)["state"] == "cancelled"
+
+
+def test_peer_that_wastes_time_is_charged_for_each_attempt(importing: tuple[Runtime, Job], database: Database) -> None:
+    runtime, job = importing
+    port = int(job.payload["url"].split(":")[2].split("/")[0])
+    impatient = SafeFetcher(
+        resolver=lambda *_: ["127.0.0.1"], allowed=[f"media.example:{port}"], patience=Patience(idle_s=0.2)
+    )
+    execute(msgspec.structs.replace(runtime, fetcher=impatient), job.id, 1, {"import": import_url})
+    row = found(database, job)
+    assert (row["state"], row["error"]["code"], row["charged"], row["setbacks"]) == ("queued", "unavailable", 1, 0)
 
 
 @pytest.mark.parametrize("moment", ["before commit", "after commit"])

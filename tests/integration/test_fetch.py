@@ -5,8 +5,9 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from cryptography.x509.oid import NameOID
 from support.servers.talking_server import Server, Talk, answer, raw
 
 from services.errors import DomainError, InvalidFieldError, PayloadTooLargeError, UnavailableError
-from services.outbound.exchange import CHUNK_BYTES
-from services.outbound.fetch import MAX_REDIRECTS, SafeFetcher
+from services.outbound.exchange import CHUNK_BYTES, SlowPeerError
+from services.outbound.fetch import MAX_REDIRECTS, Patience, SafeFetcher
 
 MIB = 1024 * 1024
 NAME = "media.example"  # reserved: no DNS knows it, so whoever reaches it was led by the resolver given
@@ -200,7 +201,11 @@ def test_proxy_of_the_environment_is_not_used(serve: Callable[..., Server], monk
     assert proxy.requests == []
 
 
-# What is wrong with what arrives
+# Answers that are refused
+
+
+def chunked(body: bytes) -> Talk:
+    return raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +223,12 @@ def test_proxy_of_the_environment_is_not_used(serve: Callable[..., Server], monk
         (answer(status=302, Location="/again"), InvalidFieldError, "5 redirects"),
         (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"), UnavailableError, "broke off"),
         (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"), UnavailableError, "broke off"),
-        (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"), UnavailableError, "broke off"),
+        (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), UnavailableError, "broke off"),
+        (chunked(b"nonsense\r\n"), SlowPeerError, "not valid HTTP"),
+        (chunked(b"-5\r\nhello\r\n0\r\n\r\n"), SlowPeerError, "not valid HTTP"),
+        (chunked(b"1_0\r\nhello\r\n"), SlowPeerError, "not valid HTTP"),
+        (chunked(b"f" * 3000 + b"\r\nhello\r\n"), SlowPeerError, "not valid HTTP"),
+        (raw(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 50), SlowPeerError, "not valid HTTP"),
         (raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"), UnavailableError, "broke off"),
         (raw(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"), UnavailableError, "broke off"),
         (raw(b"220 mail.example ESMTP\r\n"), UnavailableError, "broke off"),
@@ -275,7 +285,7 @@ def endless() -> Iterator[tuple[Callable[[bytes, bytes], Talk], threading.Event]
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"),
         (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 100 Continue\r\n", b"x"),
     ],
 )
 def test_peer_that_trickles_is_cut_at_the_deadline(serve: Callable[..., Server], start: bytes, drop: bytes) -> None:
@@ -283,6 +293,67 @@ def test_peer_that_trickles_is_cut_at_the_deadline(serve: Callable[..., Server],
         server = serve(begin(start, drop))
         with pytest.raises(UnavailableError, match="did not finish in the time allowed"):
             read(fetcher(server), f"http://{NAME}:{server.port}/", timeout_s=0.5)
+
+
+def test_head_that_never_ends_is_cut_long_before_the_total(serve: Callable[..., Server]) -> None:
+    with endless() as (begin, _):
+        server = serve(begin(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"))
+        with pytest.raises(SlowPeerError, match="did not finish in the time allowed"):
+            read(fetcher(server, patience=Patience(head_s=0.3)), f"http://{NAME}:{server.port}/", timeout_s=600)
+
+
+def test_body_that_drips_after_a_fast_beginning_is_cut_by_its_rate(serve: Callable[..., Server]) -> None:
+    with endless() as (begin, _):
+        server = serve(begin(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(100_000), b"x"))
+        with pytest.raises(SlowPeerError, match="sends too slowly"):
+            read(fetcher(server, patience=Patience(rate_window_s=0.2)), f"http://{NAME}:{server.port}/", timeout_s=600)
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\nbytes"])
+def test_transfer_can_be_ended_from_another_thread_wherever_it_waits(
+    serve: Callable[..., Server], start: bytes
+) -> None:
+    over = threading.Event()
+
+    def talk(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(start)
+        over.wait()
+
+    def on_stop(cut: Callable[[], None] | None) -> None:
+        if cut is not None:
+            threading.Timer(0.2, cut).start()
+
+    server = serve(talk)
+    began_s = time.monotonic()
+    try:
+        with pytest.raises(UnavailableError):
+            fetcher(server).fetch(f"http://{NAME}:{server.port}/", lambda _: None, max_bytes=MIB, on_stop=on_stop)
+    finally:
+        over.set()
+    assert time.monotonic() - began_s < 2
+
+
+def test_connection_attempt_can_be_ended_from_another_thread() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        # A full backlog answers nothing, like a host that drops packets.
+        with ExitStack() as filling:
+            for _ in range(2):
+                one = filling.enter_context(socket.socket())
+                one.settimeout(0)
+                one.connect_ex(address)
+            reach = SafeFetcher(resolver=lambda *_: ["127.0.0.1"], allowed=[f"{NAME}:{address[1]}"])
+            began_s = time.monotonic()
+            with pytest.raises(UnavailableError):
+                reach.fetch(
+                    f"http://{NAME}:{address[1]}/",
+                    lambda _: None,
+                    max_bytes=MIB,
+                    on_stop=lambda cut: threading.Timer(0.2, cut).start() if cut else None,
+                )
+    assert time.monotonic() - began_s < 2
 
 
 def test_peer_that_falls_silent_is_left(serve: Callable[..., Server]) -> None:
@@ -295,7 +366,7 @@ def test_peer_that_falls_silent_is_left(serve: Callable[..., Server]) -> None:
     server = serve(talk)
     try:
         with pytest.raises(UnavailableError, match="stopped answering"):
-            read(fetcher(server, idle_timeout_s=0.2), f"http://{NAME}:{server.port}/")
+            read(fetcher(server, patience=Patience(idle_s=0.2)), f"http://{NAME}:{server.port}/")
     finally:
         over.set()
 
@@ -416,7 +487,7 @@ def test_post_counts_a_status_even_when_the_body_never_comes(serve: Callable[...
             over.wait()
 
         server = serve(talk)
-        got = fetcher(server, idle_timeout_s=0.2).post(f"http://{NAME}:{server.port}/", b"{}", {})
+        got = fetcher(server, patience=Patience(idle_s=0.2)).post(f"http://{NAME}:{server.port}/", b"{}", {})
         over.set()
     assert (got.status, got.excerpt) == (200, "")
 

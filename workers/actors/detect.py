@@ -1,5 +1,6 @@
 """Scores a stored timeline: highlights, the score curve, and clips of them when they were asked for in advance."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -32,7 +33,8 @@ def detect(runtime: Runtime, attempt: Attempt) -> Publish:
     wanted = {name: value for name, value in attempt.job.payload.get("options", {}).items() if value is not None}
     options = msgspec.convert({**wanted, "sensitivity": EVERYTHING, "top": None}, DetectOptions)
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
-        runtime.stores.recordings.get_file(recording.timeline_key, scratch / "timeline")
+        read = partial(runtime.stores.recordings.get_file, recording.timeline_key, scratch / "timeline")
+        attempt.wait_for(read)
         result = run_child(
             DetectTask(timeline="timeline", options=options),
             launcher=runtime.launcher,

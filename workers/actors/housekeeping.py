@@ -1,7 +1,8 @@
 """The system's own jobs: short, repeatable, and each the same whoever runs it and however often."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -26,8 +27,8 @@ DELETE_BATCH = 1000  # what S3 takes in one request
 def delete_objects(runtime: Runtime, attempt: Attempt) -> Publish:
     """Delete all objects under a prefix."""
     store = _bucket(runtime, attempt.job.payload["bucket"])
-    deleted = _delete(attempt, store, [stat.key for stat in store.list_objects(attempt.job.payload["prefix"])])
-    return _result({"deleted": deleted})
+    found = attempt.wait_for(lambda: [stat.key for stat in store.list_objects(attempt.job.payload["prefix"])])
+    return _result({"deleted": _delete(attempt, store, found)})
 
 
 def tidy_clip(runtime: Runtime, attempt: Attempt) -> Publish:
@@ -37,7 +38,8 @@ def tidy_clip(runtime: Runtime, attempt: Attempt) -> Publish:
     if clip is None:
         return _result({"deleted": 0})
     store = runtime.stores.clips
-    stored = [stat.key for stat in store.list_objects(keys.clip_prefix(clip.user_id, clip.render_id))]
+    prefix = keys.clip_prefix(clip.user_id, clip.render_id)
+    stored = attempt.wait_for(lambda: [stat.key for stat in store.list_objects(prefix)])
     return _result({"deleted": _delete(attempt, store, [key for key in stored if key not in clip.keys])})
 
 
@@ -45,12 +47,12 @@ def sweep_abandoned_uploads(runtime: Runtime, attempt: Attempt) -> Publish:
     """Close uploads that nobody has finished within a day, in the rows and in storage."""
     now = runtime.clock()
     # Clips too: a worker that dies while it stores a large file leaves an upload there.
-    closed = sweep_uploads(runtime.stores.recordings, now=now) + sweep_uploads(runtime.stores.clips, now=now)
+    buckets = (runtime.stores.recordings, runtime.stores.clips)
+    closed = sum(attempt.wait_for(partial(sweep_uploads, store, now=now)) for store in buckets)
 
     def publish(tx: Transaction) -> dict[str, Any]:
         return {"uploads_closed": closed, "recordings_failed": maintenance.fail_abandoned_uploads(tx)}
 
-    attempt.check()
     return publish
 
 
@@ -102,7 +104,7 @@ def sweep_objects(runtime: Runtime, attempt: Attempt) -> Publish:
     before = runtime.clock() - ORPHAN_AGE
     deleted = {}
     for store, bucket in ((runtime.stores.clips, "clips"), (runtime.stores.recordings, "recordings")):
-        old = [stat.key for stat in store.list_objects("") if stat.modified_at < before]
+        old = attempt.wait_for(partial(_list_old, store, before))
         orphans: list[str] = []
         for begin in range(0, len(old), DELETE_BATCH):
             attempt.check()
@@ -145,9 +147,12 @@ def _bucket(runtime: Runtime, name: str) -> Store:
 
 def _delete(attempt: Attempt, store: Store, names: list[str]) -> int:
     for begin in range(0, len(names), DELETE_BATCH):
-        attempt.check()
-        store.delete(names[begin : begin + DELETE_BATCH])
+        attempt.wait_for(partial(store.delete, names[begin : begin + DELETE_BATCH]))
     return len(names)
+
+
+def _list_old(store: Store, before: datetime) -> list[str]:
+    return [stat.key for stat in store.list_objects("") if stat.modified_at < before]
 
 
 def _result(result: dict[str, Any]) -> Publish:

@@ -1,9 +1,13 @@
 """Fetches a recording from an address that a user gave, into the place where an upload would be."""
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from db.connection import Transaction
+from services.errors import DomainError
 from services.jobs import service as jobs
+from services.outbound.fetch import Fetched
 from services.recordings import service as recordings
 from storage.store import Store
 from workers.actors.ingest import get_recording
@@ -12,7 +16,7 @@ from workers.completer import Publish
 from workers.runtime import Runtime
 
 EXPECTED_BYTES = 4 * 2**30
-"""For the share of a download whose size nobody told us: an hour of 1080p."""
+"""Assumed for the progress of a download of unknown size: an hour of 1080p."""
 
 
 def import_url(runtime: Runtime, attempt: Attempt) -> Publish:
@@ -21,20 +25,10 @@ def import_url(runtime: Runtime, attempt: Attempt) -> Publish:
     store: Store = runtime.stores.recordings
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         path = scratch / "source"
-        with path.open("wb") as file:
-            received = 0
-
-            def take(chunk: bytes) -> None:
-                nonlocal received
-                attempt.check()
-                file.write(chunk)
-                received += len(chunk)
-                attempt.report(stage="download", fraction=0.9 * received / (received + EXPECTED_BYTES))
-
-            fetched = runtime.fetcher.fetch(attempt.job.payload["url"], take, max_bytes=runtime.recording_max_bytes)
+        fetched = _fetch(runtime, attempt, path)
         # The source's key is the recording's, not the attempt's: a second attempt stores the same bytes there.
-        attempt.check()
-        size_bytes = store.put_file(recording.source_key, path, content_type=fetched.content_type).size_bytes
+        put = partial(store.put_file, recording.source_key, path, content_type=fetched.content_type)
+        size_bytes = attempt.wait_for(put).size_bytes
 
     def publish(tx: Transaction) -> dict[str, Any]:
         recordings.imported(
@@ -54,3 +48,24 @@ def import_url(runtime: Runtime, attempt: Attempt) -> Publish:
         return {"size_bytes": size_bytes, "ingest_job_id": str(ingest.id)}
 
     return publish
+
+
+def _fetch(runtime: Runtime, attempt: Attempt, path: Path) -> Fetched:
+    """Read the address into a file; StoppedError as soon as the attempt is stopped, whatever the peer does."""
+    received = 0
+
+    def take(chunk: bytes) -> None:
+        nonlocal received
+        attempt.check()
+        file.write(chunk)
+        received += len(chunk)
+        attempt.report(stage="download", fraction=0.9 * received / (received + EXPECTED_BYTES))
+
+    try:
+        with path.open("wb") as file:
+            return runtime.fetcher.fetch(
+                attempt.job.payload["url"], take, max_bytes=runtime.recording_max_bytes, on_stop=attempt.on_stop
+            )
+    except DomainError:
+        attempt.check()  # the peer did not break off: we did
+        raise

@@ -27,6 +27,7 @@ def ingest(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         source = media.source(
             runtime,
+            attempt,
             "ingest",
             key=recording.source_key,
             size_bytes=recording.size_bytes,

@@ -1,5 +1,6 @@
 """What the actors of media work share: limits by kind, where the child reads, and where its files go."""
 
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,7 +31,14 @@ def policy(kind: str, threads: int) -> Policy:
 
 
 def source(  # noqa: PLR0913 - keyword-only
-    runtime: Runtime, kind: str, *, key: str, size_bytes: int | None, index_key: str | None, kept: Path | None = None
+    runtime: Runtime,
+    attempt: Attempt,
+    kind: str,
+    *,
+    key: str,
+    size_bytes: int | None,
+    index_key: str | None,
+    kept: Path | None = None,
 ) -> Source:
     """Return what a child opens: a short-lived URL or a local path, with the stored packet index beside it.
 
@@ -42,7 +50,7 @@ def source(  # noqa: PLR0913 - keyword-only
         index = kept / f"{named(index_key)}.index"
         if not index.exists():
             made = index.with_suffix(f".{uuid4().hex}")
-            store.get_file(index_key, made)
+            attempt.wait_for(partial(store.get_file, index_key, made))
             made.replace(index)
     location = store.child_source(key, expires_s=int(WALL_S[kind]) + URL_MARGIN_S)
     return Source(
@@ -55,6 +63,5 @@ def source(  # noqa: PLR0913 - keyword-only
 
 def put(attempt: Attempt, store: Store, key: str, path: Path, content_type: str) -> int:
     """Store a file of this attempt and return its size in bytes; it is deleted again unless it gets published."""
-    attempt.check()
     attempt.written.append((store, key))
-    return store.put_file(key, path, content_type=content_type).size_bytes
+    return attempt.wait_for(partial(store.put_file, key, path, content_type=content_type)).size_bytes

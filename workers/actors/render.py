@@ -33,7 +33,7 @@ def render(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.scratch.kept(subject.source_key) as kept, runtime.scratch.folder(name) as scratch:
         shelf = _Shelf(runtime, attempt, subject, scratch)
         result = run_child(
-            _task(runtime, subject, kept),
+            _task(runtime, attempt, subject, kept),
             launcher=runtime.launcher,
             attempt=attempt,
             scratch=scratch,
@@ -65,9 +65,10 @@ def _get_subject(runtime: Runtime, attempt: Attempt) -> RenderSubject:
     return subject
 
 
-def _task(runtime: Runtime, subject: RenderSubject, kept: Path) -> RenderTask:
+def _task(runtime: Runtime, attempt: Attempt, subject: RenderSubject, kept: Path) -> RenderTask:
     source = media.source(
         runtime,
+        attempt,
         "render",
         key=subject.source_key,
         size_bytes=subject.size_bytes,

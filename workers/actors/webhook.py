@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -29,7 +30,7 @@ def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
         outgoing = deliveries.begin(tx, delivery_id=delivery_id, now=datetime.now(UTC), random=runtime.random())
     if outgoing is None:
         return Result({"status": "ended"})
-    outcome = _send(runtime, outgoing)
+    outcome = _send(runtime, attempt, outgoing)
     delivery = outgoing.delivery
     log.info(
         "webhook_sent",
@@ -58,9 +59,8 @@ def mail_webhook_disabled(runtime: Runtime, attempt: Attempt) -> Publish:
     if notice is None:
         return Result({"sent": False})
     try:
-        runtime.mailer.send(
-            mail.webhook_disabled(runtime.public_url, to=notice.email, url=notice.url, reason=notice.reason)
-        )
+        letter = mail.webhook_disabled(runtime.public_url, to=notice.email, url=notice.url, reason=notice.reason)
+        attempt.wait_for(partial(runtime.mailer.send, letter))
     except MailError as error:
         raise UnavailableError(str(error)) from error
     return Result({"sent": True})
@@ -72,11 +72,12 @@ WEBHOOK: Mapping[str, Work] = {
 }
 
 
-def _send(runtime: Runtime, outgoing: Outgoing) -> Outcome:
+def _send(runtime: Runtime, attempt: Attempt, outgoing: Outgoing) -> Outcome:
     """Send it; an address that may not be reached, or does not answer, is an outcome like any other."""
     began_s = time.monotonic()
+    headers = outgoing.headers(now=datetime.now(UTC))
     try:
-        answer = runtime.fetcher.post(outgoing.url, outgoing.body, outgoing.headers(now=datetime.now(UTC)))
+        answer = attempt.wait_for(partial(runtime.fetcher.post, outgoing.url, outgoing.body, headers))
     except DomainError as error:
         failure = {"code": "unreachable" if error.retryable else "address_refused", "message": error.message}
         return Outcome(duration_ms=_elapsed_ms(began_s), error=failure)
