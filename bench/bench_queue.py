@@ -296,14 +296,14 @@ def servers(folder: Path) -> Iterator[Settings]:
     """Run PostgreSQL and Valkey as the embedded stack does, durable."""
     password = secrets.token_urlsafe()
     database_server = postgres.PostgresServer(folder / "postgres", port=free_port(), password=password)
-    bell = valkey.ValkeyServer(folder / "valkey", port=free_port(), password=password)
+    broker_server = valkey.ValkeyServer(folder / "valkey", port=free_port(), password=password)
     running = []
     try:
-        for server in (database_server, bell):
+        for server in (database_server, broker_server):
             server.prepare()
         with database_server.program() as program, (folder / "log").open("wb") as log:
-            running = [spawn(program, stdout=log, stderr=log), spawn(bell.program(), stdout=log, stderr=log)]
-            while not (postgres.is_ready(database_server.url("postgres")) and valkey.is_ready(bell.url())):
+            running = [spawn(program, stdout=log, stderr=log), spawn(broker_server.program(), stdout=log, stderr=log)]
+            while not (postgres.is_ready(database_server.url("postgres")) and valkey.is_ready(broker_server.url())):
                 time.sleep(0.05)
         postgres.ensure_database(database_server.url("postgres"))
         migrate(database_server.url())
@@ -312,7 +312,7 @@ def servers(folder: Path) -> Iterator[Settings]:
         yield load(
             {
                 "DATABASE_URL": application,
-                "REDIS_URL": bell.url(),
+                "REDIS_URL": broker_server.url(),
                 "STORAGE_DIR": str(folder / "storage"),
                 "SCRATCH_DIR": str(folder / "scratch"),
                 "LOG_LEVEL": "warning",

@@ -86,5 +86,5 @@ def request_drain(tx: Transaction, worker_id: UUID) -> bool:
 
 
 def wake_dispatcher(tx: Transaction) -> None:
-    """Ring once this transaction commits: there may be something to send, or somebody new to send it to."""
+    """Wake the dispatcher when this transaction commits: there may be a job to send, or a free slot for one."""
     tx.execute(NOTIFY_DISPATCHER)

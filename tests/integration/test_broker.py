@@ -73,10 +73,10 @@ def test_messages_that_were_sent_together_are_each_answered_once(redis_url: str,
     assert sorted(answered, key=lambda one: one[1]) == [(str(job_id), number) for number, job_id in enumerate(ids)]
 
 
-def test_bell_wakes_a_worker_long_before_its_poll(redis_url: str, sender: Broker) -> None:
+def test_notification_wakes_a_worker_long_before_its_poll(redis_url: str, sender: Broker) -> None:
     answered = threading.Event()
     with working(redis_url, lambda *_: answered.set(), poll_ms=SLOW_POLL_MS), redis.Redis.from_url(redis_url) as client:
-        wait_until(lambda: client.pubsub_numsub("snuggles:bell")[0][1] == 1)
+        wait_until(lambda: client.pubsub_numsub("snuggles:sent")[0][1] == 1)
         wait_until(lambda: client.zcard("snuggles:__heartbeats__") == 1)
         send(sender, [message(queue="render", job_id=uuid4(), dispatch_no=1)])
         assert answered.wait(WAIT_S)

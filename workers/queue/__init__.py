@@ -1,1 +1,1 @@
-"""The queue's machinery: broker, consumers, dispatcher and reconciler."""
+"""The queue between PostgreSQL and the actors: broker, consumers, dispatcher and reconciler."""

@@ -1,4 +1,4 @@
-"""The bell: Dramatiq on Redis (or RabbitMQ), which carries `(job_id, dispatch_no)` and nothing else."""
+"""Dramatiq on Redis or RabbitMQ, which carries `(job_id, dispatch_no)` and nothing else."""
 
 import logging
 from collections.abc import Sequence
@@ -15,37 +15,36 @@ from dramatiq.brokers.redis import RedisBroker
 
 from services.jobs.service import QUEUES
 from services.process.settings import SettingsError
-from workers.queue.consumer import BellConsumer
+from workers.queue.consumer import NotifiedConsumer
 from workers.queue.drain import Drain
 from workers.queue.heartbeat import Heartbeat
-from workers.queue.listen import Listen
-from workers.queue.notifier import Bell
+from workers.queue.notifier import Listener, Notifier
 from workers.queue.outage import Outage
 from workers.queue.slots import SlotLimit
 
 NAMESPACE = "snuggles"
-CHANNEL = f"{NAMESPACE}:bell"
+CHANNEL = f"{NAMESPACE}:sent"
 IDLE_POLL_MS = 100
-"""The longest pause between two looks at an empty queue for which no bell has rung, or whose ring was lost."""
+"""How often an empty queue is polled, in case a notification was lost."""
 REDIS_TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 10.0
 RABBITMQ_BLOCKED_S = 5.0
-"""How long a broker that is short of memory or disk may keep us waiting: less than a silent dispatcher's lease."""
+"""How long to wait for a broker that is short of memory or disk; less than the lease of the active dispatcher."""
 
 
-class BellBroker(RedisBroker):
-    """Dramatiq's Redis broker without delayed queues: `run_at` is a column, and their consumers only cost polls."""
+class NotifyingBroker(RedisBroker):
+    """Dramatiq's Redis broker with notifications and without delayed queues, which `jobs.run_at` replaces."""
 
-    def __init__(self, *, slots: SlotLimit, bell: Bell, outage: Outage, **options: Any) -> None:
+    def __init__(self, *, slots: SlotLimit, notifier: Notifier, outage: Outage, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self.slots = slots
-        self.bell = bell
+        self.notifier = notifier
         self.outage = outage
 
     @property
     def consumer_class(self) -> type[Consumer]:
-        """Return the consumer that respects the slot limit and waits for the bell."""
-        return BellConsumer
+        """Return the consumer that respects the slot limit and waits for notifications."""
+        return NotifiedConsumer
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue once."""
@@ -55,14 +54,14 @@ class BellBroker(RedisBroker):
             self.emit_after("declare_queue", queue_name)
 
     def close(self) -> None:
-        """Close the connections to Redis: Dramatiq leaves that to the end of the process."""
+        """Close the connections to Redis, which Dramatiq leaves open until the process ends."""
         super().close()
         self.client.connection_pool.disconnect()
 
     def send(self, messages: Sequence[Message[Any]]) -> None:
-        """Put messages into their queues and ring, all or nothing, in one exchange with Redis.
+        """Add messages to their queues and notify the workers, all or nothing, in one round trip to Redis.
 
-        Lays them down as the `enqueue` of Dramatiq's dispatch.lua does: text in a hash, id in a list.
+        Writes the same keys as `enqueue` in Dramatiq's dispatch.lua: the message in a hash, its id in a list.
         """
         with self.client.pipeline(transaction=True) as exchange:
             for queue, group in groupby(messages, key=lambda one: one.queue_name):
@@ -79,9 +78,9 @@ class BellBroker(RedisBroker):
 
 
 def open_broker(url: str, *, slots: SlotLimit, connections: int = 8) -> Broker:
-    """Return the broker for a redis:// or amqp:// URL; asks nothing of the server yet.
+    """Return the broker for a redis:// or amqp:// URL, without connecting yet.
 
-    SettingsError when the URL is neither, or the client library for RabbitMQ is not installed.
+    SettingsError for another scheme, or when the client library for RabbitMQ is not installed.
     """
     scheme = urlsplit(url).scheme
     if scheme in ("redis", "rediss", "unix"):
@@ -91,13 +90,13 @@ def open_broker(url: str, *, slots: SlotLimit, connections: int = 8) -> Broker:
             timeout=REDIS_TIMEOUT_S,
             socket_timeout=REDIS_TIMEOUT_S,
             socket_connect_timeout=REDIS_TIMEOUT_S,
-            # Whoever only listens learns in no other way that the other end has vanished.
+            # A connection that only listens would not notice otherwise that the server is gone.
             health_check_interval=HEALTH_CHECK_S,
         )
-        client, bell, outage = redis.Redis(connection_pool=pool), Bell(), Outage()
-        middleware = [Heartbeat(outage), Listen(client, CHANNEL, bell, outage), Drain(slots)]
-        return BellBroker(
-            slots=slots, bell=bell, outage=outage, client=client, middleware=middleware, namespace=NAMESPACE
+        client, notifier, outage = redis.Redis(connection_pool=pool), Notifier(), Outage()
+        middleware = [Heartbeat(outage), Listener(client, CHANNEL, notifier, outage), Drain(slots)]
+        return NotifyingBroker(
+            slots=slots, notifier=notifier, outage=outage, client=client, middleware=middleware, namespace=NAMESPACE
         )
     if scheme in ("amqp", "amqps"):
         return _open_rabbitmq(url, [Drain(slots)])
@@ -111,9 +110,9 @@ def _open_rabbitmq(url: str, middleware: list[dramatiq.Middleware]) -> Broker:
         raise SettingsError(
             "BROKER_URL points to RabbitMQ; install its client: pip install 'big-snuggles[rabbitmq]'"
         ) from error
-    # It logs each lost connection with all its insides; who uses the connection says so in a line.
+    # pika logs every lost connection with a traceback; the callers log it in one line.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
-    # Unconfirmed, a message that is written to a connection which the broker has closed is lost without a word.
+    # Without confirmation, a message written to a connection that the broker has closed is lost silently.
     broker = RabbitmqBroker(url=url, middleware=middleware, confirm_delivery=True)
     for parameters in broker.parameters if isinstance(broker.parameters, list) else [broker.parameters]:
         parameters.blocked_connection_timeout = RABBITMQ_BLOCKED_S
@@ -121,7 +120,7 @@ def _open_rabbitmq(url: str, middleware: list[dramatiq.Middleware]) -> Broker:
 
 
 def message(*, queue: str, job_id: UUID, dispatch_no: int) -> Message[Any]:
-    """Return what rings for a job; the actor of a queue carries its name."""
+    """Return the message that announces a job; the actor of a queue has the name of the queue."""
     return Message(
         queue_name=queue,
         actor_name=queue,
@@ -133,13 +132,13 @@ def message(*, queue: str, job_id: UUID, dispatch_no: int) -> Message[Any]:
 
 
 def message_id(job_id: UUID, dispatch_no: int) -> str:
-    """Return the id of the message that was sent for a job under this number."""
+    """Return the id of the message for a job and its dispatch number."""
     return f"{job_id}/{dispatch_no}"
 
 
 def send(broker: Broker, messages: Sequence[Message[Any]]) -> None:
     """Send messages in this order; RedisError, or Dramatiq's ConnectionError, when some or all were not sent."""
-    if isinstance(broker, BellBroker):
+    if isinstance(broker, NotifyingBroker):
         broker.send(messages)
         return
     for one in messages:
@@ -147,16 +146,16 @@ def send(broker: Broker, messages: Sequence[Message[Any]]) -> None:
 
 
 def list_waiting(broker: Broker, queue: str) -> set[str]:
-    """Return the ids of the messages that no worker has fetched yet; none where the broker cannot say. RedisError."""
-    return broker.list_waiting(queue) if isinstance(broker, BellBroker) else set()
+    """Return the ids of the messages that no worker has fetched yet; empty for RabbitMQ, which cannot list them."""
+    return broker.list_waiting(queue) if isinstance(broker, NotifyingBroker) else set()
 
 
 def _addressed(one: Message[Any]) -> Message[Any]:
-    """Return the message with the name under which Redis keeps it."""
+    """Return the message with the id that Dramatiq uses in Redis."""
     return one.copy(options={"redis_message_id": one.message_id})
 
 
 def declare_queues(broker: Broker) -> None:
-    """Declare every queue, as a process that only sends must."""
+    """Declare every queue, for a process that only sends."""
     for queue in QUEUES:
         broker.declare_queue(queue)

@@ -1,4 +1,4 @@
-"""Takes messages from Redis for one queue: no more than the process has room for, and as soon as there are some."""
+"""Fetches the messages of one queue from Redis: no more than the process has slots for, as soon as they are sent."""
 
 import time
 from collections import deque
@@ -9,20 +9,20 @@ import redis
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import _RedisConsumer
 
-AWAY_PAUSE_S = 0.5
-"""How late a Redis that is back may be noticed."""
+OUTAGE_PAUSE_S = 0.5
+"""How late a consumer notices that Redis is back."""
 
 
-class BellConsumer(_RedisConsumer):
-    """Dramatiq's consumer, which respects the slot limit, waits for the bell, and sits an outage out.
+class NotifiedConsumer(_RedisConsumer):
+    """Dramatiq's consumer with a slot limit, woken by the notifier, that survives an outage of Redis.
 
-    Dramatiq would end it at the first error, write a traceback, and begin anew after three seconds.
+    Dramatiq's own ends at the first error, logs a traceback, and is restarted after three seconds.
     """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)  # type: ignore[no-untyped-call]
         self._is_empty = False
-        self._heard = 0
+        self._seen = 0
         self._unacknowledged: deque[str] = deque()
 
     def __next__(self) -> MessageProxy | None:
@@ -32,7 +32,7 @@ class BellConsumer(_RedisConsumer):
         return fetched
 
     def ack(self, message: MessageProxy) -> None:
-        """Acknowledge a message; during an outage later, since nothing depends on it."""
+        """Acknowledge a message; after an outage if Redis is away, because the job's row no longer needs it."""
         try:
             self._acknowledge(message.options["redis_message_id"])
         except redis.RedisError as error:
@@ -43,21 +43,21 @@ class BellConsumer(_RedisConsumer):
             self._hold()
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Give back what was not begun; what an outage keeps here, the dispatcher sends again."""
+        """Return messages that were not started; if Redis is away, the dispatcher sends their jobs again."""
         try:
             super().requeue(messages)  # type: ignore[no-untyped-call]
         except redis.RedisError as error:
             self.broker.outage.failed(error)
 
     def _fetch(self) -> bool:
-        """Wait until there may be something and there is room for it, and fetch; False when there was nothing."""
+        """Wait for a notification or the timeout, and for a free slot; fetch, and return whether messages came."""
         broker, timeout_s = self.broker, self.timeout / 1000
         if self._is_empty:
-            broker.bell.wait(self.queue_name, self._heard, timeout_s)
+            broker.notifier.wait(self.queue_name, self._seen, timeout_s)
             self._is_empty = False
         if not broker.slots.wait_for_room(timeout_s):
             return False
-        asked_s, heard, room = time.monotonic(), broker.bell.count(self.queue_name), broker.slots.room
+        asked_s, seen, room = time.monotonic(), broker.notifier.count(self.queue_name), broker.slots.room
         try:
             fetched = broker.do_fetch(self.queue_name, min(room, self.prefetch)) if room else []
             while self._unacknowledged:
@@ -65,10 +65,10 @@ class BellConsumer(_RedisConsumer):
                 self._unacknowledged.popleft()
         except redis.RedisError as error:
             broker.outage.failed(error)
-            time.sleep(AWAY_PAUSE_S)
+            time.sleep(OUTAGE_PAUSE_S)
             return False
         broker.outage.answered(asked_s)
-        self._heard, self._is_empty = heard, len(fetched) < room
+        self._seen, self._is_empty = seen, len(fetched) < room
         self.message_cache = fetched
         self._hold()
         return bool(fetched)

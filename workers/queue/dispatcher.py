@@ -1,4 +1,4 @@
-"""The dispatcher process: sends waiting jobs to the workers and takes back what died. Any number run, one is active."""
+"""The dispatcher process: sends waiting jobs to the workers. Any number may run; one is active."""
 
 import random
 import signal
@@ -28,13 +28,13 @@ from workers.queue.reconciler import Reconciler
 from workers.queue.slots import SlotLimit
 
 SLOW_POLL_S = 1.0
-"""How late a job that was put off, or whose bell was lost, may be seen."""
+"""How late the dispatcher notices a delayed job that is due, or a job whose notification was lost."""
 BROKER_PAUSE_S = 1.0
 GATHER_S = 0.005
-"""A hundred rounds a second are enough for thousands of jobs, and a round costs the same for one as for ten."""
+"""A round costs the same for one job as for ten, so under load jobs gather for this long."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
-# A dispatcher whose machine vanished must not hold the lock for the two hours of a default TCP time-out.
+# Without keepalives, a dispatcher whose machine vanished would hold the lock for two hours (the default of TCP).
 KEEPALIVE: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 SERVICE_CLAIMS = '{"role": "service_role"}'
 
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 def run(settings: Settings) -> None:
-    """Dispatch until SIGTERM or SIGINT. Neither PostgreSQL nor Redis going away ends it."""
+    """Dispatch until SIGTERM or SIGINT, also through outages of PostgreSQL and Redis."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -54,7 +54,7 @@ def run(settings: Settings) -> None:
 
 
 class Dispatcher:
-    """Holds one connection: the lock, the bell and every transaction are on it, so that losing it ends all three."""
+    """Uses one connection for the lock, LISTEN and every transaction, so that losing it ends all three."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Dispatcher:
         declare_queues(broker)
 
     def run(self) -> None:
-        """Stand by or dispatch until told to stop."""
+        """Wait for leadership and dispatch, until stopped."""
         pause_s = FIRST_PAUSE_S
         while not self._stopped.is_set():
             began_s = time.monotonic()
@@ -81,7 +81,7 @@ class Dispatcher:
                 self._serve()
             except (psycopg.Error, redis.RedisError, BrokerConnectionError) as error:
                 log.warning("dispatcher_interrupted", error=str(error).strip() or type(error).__name__)
-            except Exception:  # the edge of a process: what we did not foresee must not stop every queue
+            except Exception:  # the edge of a process: an unforeseen error must not stop every queue
                 log.exception("dispatcher_failed")
             pause_s = (
                 FIRST_PAUSE_S if time.monotonic() - began_s > LONGEST_PAUSE_S else min(LONGEST_PAUSE_S, pause_s * 2)
@@ -101,7 +101,7 @@ class Dispatcher:
             while not self._stopped.is_set():
                 reconciler.run_if_due(lambda: _transaction(connection))
                 self._dispatch(connection, dispatch)
-                _wait_for_bell(connection)
+                _wait_for_jobs(connection)
 
     def _connect(self) -> Transaction:
         return psycopg.connect(
@@ -114,7 +114,7 @@ class Dispatcher:
         )
 
     def _dispatch(self, connection: Transaction, dispatch: Dispatch) -> None:
-        """Send until nothing more may be sent now; leave it for a moment when the broker is away."""
+        """Send jobs until the slots of the workers are full; pause for a moment when the broker is away."""
         if time.monotonic() < self._broker_away_until_s:
             return
         while not self._stopped.is_set():
@@ -123,7 +123,7 @@ class Dispatcher:
             if not batch:
                 return
             if not self._send(batch):
-                # One of them that was sent all the same is stale when it arrives.
+                # If some were sent all the same, their dispatch number is stale when they arrive.
                 with _transaction(connection) as tx:
                     rows.unmark(tx, [(sent.job_id, sent.dispatch_no) for sent in batch])
                 self._broker_away_until_s = time.monotonic() + BROKER_PAUSE_S
@@ -131,7 +131,7 @@ class Dispatcher:
             _log_sent(batch)
 
     def _list_waiting(self, queue: str) -> set[str] | None:
-        """Return the ids of the messages that wait in a queue of the broker; None while it does not answer."""
+        """Return the ids of the messages that wait in a queue; None while the broker does not answer."""
         try:
             return list_waiting(self._broker, queue)
         except redis.RedisError as error:
@@ -139,7 +139,7 @@ class Dispatcher:
             return None
 
     def _send(self, batch: list[Sent]) -> bool:
-        """Ring for each row of a committed batch; False when the broker did not take all of them."""
+        """Send the messages of a committed batch; False when the broker did not take all of them."""
         asked_s = time.monotonic()
         try:
             send(
@@ -154,7 +154,7 @@ class Dispatcher:
 
 
 def _log_sent(batch: list[Sent]) -> None:
-    """One event a batch, which whoever looks for a job or a trace finds."""
+    """Log one event a batch, with the ids by which a job or a trace is found."""
     traces = [sent.trace_id for sent in batch if sent.trace_id]
     log.info("jobs_sent", job_ids=[str(sent.job_id) for sent in batch], trace_ids=traces)
 
@@ -166,8 +166,8 @@ def _transaction(connection: Transaction) -> Iterator[Transaction]:
         yield connection
 
 
-def _wait_for_bell(connection: Transaction) -> None:
-    """Wait until something was queued or a slot became free; under load, until some of it has gathered."""
+def _wait_for_jobs(connection: Transaction) -> None:
+    """Wait until a job is queued or a slot becomes free; under load, long enough for a few to gather."""
     began_s = time.monotonic()
     for _ in connection.notifies(timeout=SLOW_POLL_S, stop_after=1):
         pass

@@ -1,4 +1,4 @@
-"""Keeps this process alive in Dramatiq's eyes while every slot is busy."""
+"""Keeps Dramatiq from taking a process whose slots are all busy for dead."""
 
 import threading
 import time
@@ -10,23 +10,23 @@ from dramatiq.brokers.redis import RedisBroker
 from workers.queue.outage import Outage
 
 INTERVAL_S = 2.0
-"""Dramatiq writes a heartbeat with each broker call only, and gives a process's messages away after 60 s without."""
+"""Dramatiq writes a heartbeat only with a broker call, and requeues the messages of a process after 60 s without."""
 
 
 class Heartbeat(Middleware):
-    """Writes the heartbeat of a RedisBroker from a thread of its own, from boot to shutdown."""
+    """Writes the heartbeat of a RedisBroker in its own thread, from boot to shutdown."""
 
     def __init__(self, outage: Outage) -> None:
         self._outage = outage
         self._stopped = threading.Event()
 
     def after_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - Dramatiq's signature
-        """Begin."""
+        """Start the thread."""
         if isinstance(broker, RedisBroker):
             threading.Thread(target=self._run, args=(broker,), name="heartbeat", daemon=True).start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - Dramatiq's signature
-        """End."""
+        """Stop the thread."""
         self._stopped.set()
 
     def _run(self, broker: RedisBroker) -> None:

@@ -1,4 +1,4 @@
-"""Which dispatcher is active: the one whose connection holds the lock, for as long as it gives signs of life."""
+"""Elects the active dispatcher: the one whose connection holds an advisory lock and is not silent for too long."""
 
 import threading
 
@@ -9,17 +9,17 @@ from db.connection import Transaction
 from services.jobs.dispatch import DISPATCHER_LOCK
 
 LEASE_S = 15.0
-"""How long the leader may be silent. It asks something every second; Redis may hold it up for a few time-outs."""
+"""How long the leader may be silent. It runs a statement every second, unless Redis blocks it for a few time-outs."""
 POLL_S = 1.0
 
 log = structlog.get_logger(__name__)
 
 
 def lead(connection: Transaction, stopped: threading.Event) -> bool:
-    """Wait until this connection, outside any transaction, holds the lock; False when told to stop before.
+    """Wait until this connection, outside any transaction, holds the lock; False when stopped before that.
 
-    A leader that has been silent for LEASE_S loses its connection, and with it the lock. When it wakes, it finds out
-    at its next statement; messages that it still had to send are as good as any, or stale by their number.
+    A leader that has been silent for LEASE_S loses its connection, and the lock with it. If it wakes later, its next
+    statement fails. Messages that it sends before that are harmless: the dispatch number shows which are stale.
     """
     while not stopped.is_set():
         if rows.try_lock(connection, DISPATCHER_LOCK):

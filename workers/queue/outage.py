@@ -1,4 +1,4 @@
-"""One line when the broker stops answering and one when it answers again, however many threads find out."""
+"""Logs one line when the broker stops answering and one when it is back, however many threads notice."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ log = structlog.get_logger(__name__)
 
 
 class Outage:
-    """Shared by all who speak to one broker. A call counts as answered only if it began after the last failure."""
+    """Shared by all threads that use one broker. A call counts as answered only if it began after the last failure."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -17,7 +17,7 @@ class Outage:
         self._failed_s = 0.0
 
     def failed(self, error: Exception) -> None:
-        """Note that a call failed just now."""
+        """Record that a call failed."""
         with self._lock:
             self._failed_s = time.monotonic()
             is_first = self._began_s is None
@@ -27,7 +27,7 @@ class Outage:
             log.warning("broker_away", error=str(error))
 
     def answered(self, asked_s: float) -> None:
-        """Note that a call which began at that monotonic time was answered."""
+        """Record that a call was answered; `asked_s` is the monotonic time at which it began."""
         if self._began_s is None:  # nearly always
             return
         with self._lock:

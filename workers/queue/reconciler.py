@@ -1,4 +1,4 @@
-"""Puts right what died: runs inside the active dispatcher, under its lock."""
+"""Recovers from dead workers and lost messages; runs inside the active dispatcher, under its lock."""
 
 import time
 from collections.abc import Callable
@@ -19,13 +19,13 @@ from workers.queue.broker import message_id
 
 INTERVAL_S = 1.0
 TICK_S = 5.0
-"""How late a schedule may be: the shortest is a minute."""
+"""How late a schedule may run; the shortest interval is a minute."""
 
 log = structlog.get_logger(__name__)
 
 
 class Reconciler:
-    """Expired leases, lost messages, dead workers, and the ticks of the schedules."""
+    """Handles expired leases, lost messages and dead workers, and runs the schedules."""
 
     def __init__(
         self,
@@ -34,17 +34,17 @@ class Reconciler:
         random: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`list_waiting` returns the ids of the messages that no worker has fetched from a queue, None if unknown."""
+        """`list_waiting` returns the ids of the messages of a queue that no worker has fetched, or None if unknown."""
         self._list_waiting = list_waiting
         self._suspects: frozenset[tuple[UUID, int]] = frozenset()
         self._random = random
         self._clock = clock
-        # After PostgreSQL was away every lease looks expired: live workers get the time to renew theirs first.
+        # After an outage of PostgreSQL every lease looks expired: live workers get time to renew first.
         self._reaps_from_s = clock() + LEASE_S
         self._due_s = self._tick_s = clock()
 
     def run_if_due(self, transaction: Callable[[], AbstractContextManager[Transaction]]) -> None:
-        """Do all of it, at most once a second."""
+        """Run all checks, at most once a second."""
         now_s = self._clock()
         if now_s < self._due_s:
             return
@@ -66,9 +66,9 @@ class Reconciler:
     def _send_again(
         self, transaction: Callable[[], AbstractContextManager[Transaction]], unclaimed: list[Unclaimed]
     ) -> None:
-        """Put back what no longer waits in the broker and was not claimed either.
+        """Queue jobs again whose message has left the broker without a claim.
 
-        Only what was missing a second ago too: between a message's fetch and its claim lie milliseconds.
+        The message must be missing in two checks, a second apart: from fetch to claim it takes milliseconds.
         """
         waiting = {queue: self._list_waiting(queue) for queue in {job.queue for job in unclaimed}}
         missing = frozenset(
