@@ -14,7 +14,7 @@ COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-ur
 # The pages for browsers: what they are made of, and what their types are made of.
 SITE := api/site/ops.html
 PAGES := $(wildcard web/*.html web/*.ts web/*.js) web/package.json web/package-lock.json \
-	$(shell find web/src -type f ! -name '*.test.ts' ! -name schema.d.ts)
+	$(shell find web/src web/public -type f ! -name '*.test.ts' ! -name schema.d.ts)
 DESCRIBED := $(shell find api services db -name '*.py')
 TYPES := web/src/api/schema.d.ts
 

@@ -25,7 +25,7 @@ from litestar.types import (
 from prometheus_client import CollectorRegistry, ProcessCollector
 from redis import BlockingConnectionPool, Redis
 
-from api import docs
+from api import docs, pages
 from api.auth import PUBLIC, Authentication
 from api.changes import Changes
 from api.deps import Deps
@@ -142,7 +142,7 @@ def create_app(
         admin_router,
         health_router,
         public_router,
-        web_router(),
+        web_router(sources=_storage_origins(deps)),
         *route_handlers,
     ]
     if deps.stores.local:
@@ -216,6 +216,12 @@ def open_deps(settings: Settings) -> Deps:
 
 def _authentication(app: Any) -> Authentication:
     return Authentication(app, exclude=[f"^{DOCS_PATH}"], exclude_from_auth_key=PUBLIC)
+
+
+def _storage_origins(deps: Deps) -> list[str]:
+    """Return where browsers reach storage; signing an address asks nothing of it."""
+    addresses = (store.presign_get("-", expires_s=1) for store in (deps.stores.recordings, deps.stores.clips))
+    return sorted({pages.origin_of(address) for address in addresses})
 
 
 def _cors(settings: Settings) -> CORSConfig | None:

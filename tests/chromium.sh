@@ -9,5 +9,6 @@ command -v chromium >/dev/null && exit 0
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # Ubuntu's package of this name is a shell around a snap, which a container cannot run.
-apt-cache show chromium 2>/dev/null | grep -q '^Maintainer:.*[Dd]ebian' || exit 0
+# Not `grep -q`: it leaves at the first match, apt-cache is then stopped by SIGPIPE, and pipefail calls that a failure.
+apt-cache show chromium 2>/dev/null | grep '^Maintainer:.*[Dd]ebian' >/dev/null || exit 0
 apt-get install -qq -y --no-install-recommends chromium >/dev/null

@@ -1,4 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
@@ -12,32 +14,42 @@ function pageAddresses(): Plugin {
     name: 'page-addresses',
     configureServer(server) {
       server.middlewares.use((request, _response, next) => {
-        if (/^\/ops(\/|\?|$)/.test(request.url ?? '')) request.url = '/ops.html';
+        const url = request.url ?? '';
+        if (/^\/ops(\/|\?|$)/.test(url)) request.url = '/ops.html';
+        else if (!/^\/(api|src|node_modules|@|c\/|embed\/|socket\.io)|\.\w+(\?|$)/.test(url))
+          request.url = '/app.html';
         next();
       });
     },
   };
 }
 
-/** Lay a compressed copy beside every file, so that the API need not compress. */
+/** Put the sprite of icons into every document: it costs no script, and no icon comes late. */
+function sprite(): Plugin {
+  return {
+    name: 'sprite',
+    transformIndexHtml(html) {
+      const icons = readFileSync(fileURLToPath(new URL('src/ui/icons.svg', import.meta.url)), 'utf8');
+      return html.replace('<body>', `<body>\n${icons.replaceAll('\n', '').replaceAll(/>\s+</g, '><')}`);
+    },
+  };
+}
+
+/** Lay a compressed copy beside every asset, so that the API need not compress; of what was written, after every plugin. */
 function compressed(): Plugin {
   return {
     name: 'compressed',
     apply: 'build',
-    enforce: 'post',
-    generateBundle(_options, bundle) {
-      for (const file of Object.values(bundle)) {
-        const source = gzipSync(file.type === 'chunk' ? file.code : file.source, { level: 9 });
-        if (!file.fileName.endsWith('.html')) {
-          this.emitFile({ type: 'asset', fileName: `${file.fileName}.gz`, source });
-        }
+    writeBundle({ dir = '.' }, bundle) {
+      for (const name of Object.keys(bundle).filter((each) => /\.(js|css|svg)$/.test(each))) {
+        writeFileSync(join(dir, `${name}.gz`), gzipSync(readFileSync(join(dir, name)), { level: 9 }));
       }
     },
   };
 }
 
 export default defineConfig({
-  plugins: [svelte(), pageAddresses(), compressed()],
+  plugins: [svelte(), pageAddresses(), sprite(), compressed()],
   build: {
     // Beside the routes that serve it, so that it is packed with them.
     outDir: fileURLToPath(new URL('../api/site', import.meta.url)),
@@ -49,8 +61,11 @@ export default defineConfig({
     rolldownOptions: {
       checks: { bundlerTimings: false },
       // One document a page.
-      input: { ops: fileURLToPath(new URL('ops.html', import.meta.url)) },
+      input: {
+        app: fileURLToPath(new URL('app.html', import.meta.url)),
+        ops: fileURLToPath(new URL('ops.html', import.meta.url)),
+      },
     },
   },
-  server: { proxy: { '/api': API } },
+  server: { proxy: { '/api': API, '/c/': API, '/embed/': API, '/socket.io': { target: API, ws: true } } },
 });

@@ -30,12 +30,6 @@ MAX_SIDE = 10_000
 Side = Annotated[int | None, QueryParameter(ge=1, le=MAX_SIDE)]
 
 
-@get("/", sync_to_thread=False, include_in_schema=False)
-def home() -> Response[None]:
-    """Lead to the documentation."""
-    return Response(None, status_code=302, headers={"Location": "/api/docs"})
-
-
 @get("/c/{slug:str}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
 def show_clip(slug: FromPath[str], deps: NamedDependency[Deps]) -> Response[str]:
     """Show a shared clip."""
@@ -200,6 +194,6 @@ def _fit(player: Player, maxwidth: int | None, maxheight: int | None) -> tuple[i
 
 public_router = Router(
     "/",
-    route_handlers=[home, show_clip, embed_clip, media, oembed, ask_to_verify, verify, ask_for_password, reset],
+    route_handlers=[show_clip, embed_clip, media, oembed, ask_to_verify, verify, ask_for_password, reset],
     opt={PUBLIC: True},
 )

@@ -1,10 +1,12 @@
-"""The web app, as it was built: a document for each page, and files whose names change with their content."""
+"""The web app, as it was built: a document for its pages, and files whose names change with their content."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from litestar import MediaType, Request, Response, Router, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from api import pages
@@ -12,49 +14,114 @@ from api.auth import PUBLIC
 from services.errors import NotFoundError
 
 BUILT = Path(__file__).parents[1] / "site"
-"""What `make web` leaves: `ops.html`, and `assets/` beside it."""
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
-ASSET = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:js|css|svg|woff2)", re.ASCII)
-GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.ASCII)
-"""Of an Accept-Encoding header that takes it: it is named, and not with a weight of nothing."""
-FOR_GOOD = "public, max-age=31536000, immutable"
-# Scripts and styles are files of ours, and text becomes HTML in no other place than Svelte's own templates.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types svelte-trusted-html"
+"""What `make web` leaves: `app.html` and `ops.html`, `assets/`, and the files of `web/public`."""
+PAGES = (
+    "/",
+    "/signup",
+    "/login",
+    "/verify",
+    "/forgot",
+    "/recordings",
+    "/recordings/{recording:str}",
+    "/clips",
+    "/spaces",
+    "/spaces/{code:str}",
+    "/pricing",
+    "/subscription",
+    "/subscription/success",
+    "/analytics",
+    "/settings",
+    "/settings/{part:str}",
 )
+TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+ASSET = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:js|css|svg|woff2|png)", re.ASCII)
+ROOT_FILES = ("manifest.webmanifest", "icon.svg", "icon-192.png", "icon-512.png", "icon-512-maskable.png")
+GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.ASCII)
+"""In an Accept-Encoding header: gzip is listed and its q-value is not 0."""
+FOR_GOOD = "public, max-age=31536000, immutable"
+FOR_A_DAY = "public, max-age=86400"
+PERMISSIONS = "camera=(self), microphone=(self), display-capture=(self), geolocation=()"
 
 
-def web_router(built: Path = BUILT) -> Router:
+def policy_of(sources: Sequence[str] = ()) -> str:
+    """Return the content security policy of the pages; `sources` are the origins of storage.
+
+    Scripts and styles are files of ours, and text becomes HTML in no other place than Svelte's own templates.
+    """
+    storage = "".join(f" {source}" for source in sources)
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "font-src 'self'",
+            f"img-src 'self' blob: data:{storage}",
+            f"media-src 'self' blob:{storage}",
+            f"connect-src 'self'{storage}",
+            "manifest-src 'self'",
+            "worker-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types svelte-trusted-html",
+        )
+    )
+
+
+def web_router(built: Path = BUILT, *, sources: Sequence[str] = ()) -> Router:
     """Return the routes that serve the files in `built`, which may be missing."""
+    policy = policy_of(sources)
+    handlers = [
+        *(_page(path, built / "app.html", policy) for path in PAGES),
+        *(_page(path, built / "ops.html", policy) for path in ("/ops", "/ops/{part:path}")),
+        *(_root_file(built / name) for name in ROOT_FILES),
+        _assets(built / "assets"),
+    ]
+    return Router("/", route_handlers=handlers, opt={PUBLIC: True})
 
-    def document(name: str) -> Response[str]:
+
+# One handler a path: one with several paths and a thread is wrapped twice by Litestar, and answers a coroutine.
+def _page(path: str, document: Path, policy: str) -> HTTPRouteHandler:
+    @get(path, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    def show() -> Response[str]:
+        """Show the document; the page that it draws depends on the address."""
         try:
-            html = (built / name).read_text(encoding="utf-8")
+            html = document.read_text(encoding="utf-8")
         except FileNotFoundError:
             page = pages.message_page(
                 "This page has not been built",
                 "Run `make web` in the folder of the source, then load this page again. Everything else works.",
             )
             return _html(page.html, policy=page.policy, status=503)
-        return _html(html, policy=POLICY)
+        return _html(html, policy=policy)
 
-    @get("/ops", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
-    def show_operations() -> Response[str]:
-        """Show the operators' page."""
-        return document("ops.html")
+    return show
 
-    # A handler of its own: one with two paths and a thread is wrapped twice by Litestar, and answers a coroutine.
-    @get("/ops/{part:path}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
-    def show_part_of_operations() -> Response[str]:
-        """Show the operators' page; which part of it is the page's own business."""
-        return document("ops.html")
 
+def _root_file(path: Path) -> HTTPRouteHandler:
+    @get(f"/{path.name}", sync_to_thread=True, include_in_schema=False)
+    def show() -> Response[bytes]:
+        """Return a file that browsers look for under a fixed name."""
+        if not path.is_file():
+            raise NotFoundError("There is no such file.")
+        return Response(path.read_bytes(), media_type=TYPES[path.suffix], headers={"Cache-Control": FOR_A_DAY})
+
+    return show
+
+
+def _assets(folder: Path) -> HTTPRouteHandler:
     @get("/assets/{name:str}", sync_to_thread=True, include_in_schema=False)
     def asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Return a file of the pages, compressed for whoever takes that; another content has another name."""
-        path = built / "assets" / name
+        """Return a file of the pages, compressed for clients that accept it; another content has another name."""
+        path = folder / name
         if not ASSET.fullmatch(name) or not path.is_file():
             raise NotFoundError("There is no such file; load the page again, it may have been replaced.")
         headers = {"Cache-Control": FOR_GOOD, "Vary": "Accept-Encoding"}
@@ -64,9 +131,13 @@ def web_router(built: Path = BUILT) -> Router:
             headers["Content-Encoding"] = "gzip"
         return Response(path.read_bytes(), media_type=TYPES[Path(name).suffix], headers=headers)
 
-    return Router("/", route_handlers=[show_operations, show_part_of_operations, asset], opt={PUBLIC: True})
+    return asset
 
 
 def _html(html: str, *, policy: str, status: int = 200) -> Response[str]:
-    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
+    headers = {
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-cache",
+        "Permissions-Policy": PERMISSIONS,
+    }
     return Response(html, status_code=status, media_type=MediaType.HTML, headers=headers)

@@ -22,10 +22,6 @@ from services.process.settings import Settings
 JSON = {"Content-Type": "application/json"}
 
 
-def test_root_leads_to_the_documentation(service: Service) -> None:
-    assert service.client.get("/", follow_redirects=False).headers["Location"] == "/api/docs"
-
-
 def test_health_and_ready_answer_while_all_is_well(service: Service) -> None:
     assert service.client.get("/health").json() == {"success": True, "data": {"status": "ok"}}
     ready = service.client.get("/ready")

@@ -16,7 +16,10 @@ from api.routes.web import web_router
 def built(tmp_path: Path) -> Path:
     assets = tmp_path / "site" / "assets"
     assets.mkdir(parents=True)
-    (tmp_path / "site" / "ops.html").write_text('<!doctype html><script type="module" src="/assets/ops-1a2b.js">')
+    for name in ("app", "ops"):
+        page = f'<!doctype html><script type="module" src="/assets/{name}-1a2b.js">'
+        (tmp_path / "site" / f"{name}.html").write_text(page)
+    (tmp_path / "site" / "manifest.webmanifest").write_text("{}")
     (assets / "ops-1a2b.js").write_text("export {};")
     (assets / "ops-1a2b.js.gz").write_bytes(gzip.compress(b"export {};"))
     (assets / "ops-1a2b.css").write_text("body{}")
@@ -32,13 +35,63 @@ def client(built: Path) -> Iterator[TestClient[Litestar]]:
         yield running
 
 
-@pytest.mark.parametrize("path", ["/ops", "/ops/jobs", "/ops/jobs/0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e?x=1"])
-def test_every_address_of_the_page_answers_its_document(client: TestClient[Litestar], path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/ops", "ops"),
+        ("/ops/jobs", "ops"),
+        ("/ops/jobs/0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e?x=1", "ops"),
+        ("/", "app"),
+        ("/?utm_source=x", "app"),
+        ("/signup", "app"),
+        ("/login?next=%2Fclips", "app"),
+        ("/verify", "app"),
+        ("/forgot", "app"),
+        ("/recordings", "app"),
+        ("/recordings/0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e?t=3", "app"),
+        ("/clips?status=failed", "app"),
+        ("/spaces", "app"),
+        ("/spaces/K7MQ4X", "app"),
+        ("/pricing", "app"),
+        ("/subscription", "app"),
+        ("/subscription/success?session_id=cs_1", "app"),
+        ("/analytics", "app"),
+        ("/settings", "app"),
+        ("/settings/keys", "app"),
+    ],
+)
+def test_every_address_of_a_page_answers_its_document(client: TestClient[Litestar], path: str, name: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
     assert answer.headers["cache-control"] == "no-cache"
-    assert "/assets/ops-1a2b.js" in answer.text
+    assert f"/assets/{name}-1a2b.js" in answer.text
+
+
+def test_pages_may_record_and_others_may_not(client: TestClient[Litestar]) -> None:
+    permissions = client.get("/spaces").headers["permissions-policy"]
+    assert {"camera=(self)", "microphone=(self)", "display-capture=(self)"} <= set(permissions.split(", "))
+
+
+def test_policy_admits_storage_and_nothing_else(built: Path) -> None:
+    app = Litestar(
+        [web_router(built, sources=["https://s3.example.com"])],
+        exception_handlers=exception_handlers(),
+        openapi_config=None,
+    )
+    with TestClient(app) as client:
+        policy = dict(
+            part.split(" ", 1) for part in client.get("/").headers["content-security-policy"].split("; ") if " " in part
+        )
+    assert policy["connect-src"] == "'self' https://s3.example.com"
+    assert policy["media-src"] == "'self' blob: https://s3.example.com"
+    assert policy["script-src"] == "'self'"
+
+
+def test_file_under_a_fixed_name_is_served(client: TestClient[Litestar]) -> None:
+    answer = client.get("/manifest.webmanifest")
+    assert answer.headers["content-type"] == "application/manifest+json"
+    assert client.get("/icon.svg").status_code == 404
 
 
 def test_page_may_run_files_of_ours_and_nothing_else(client: TestClient[Litestar]) -> None:

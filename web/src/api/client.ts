@@ -28,7 +28,9 @@ export interface Request<O> {
   path?: Path<O>;
   query?: Query<O> | undefined;
   body?: Body<O>;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
+  /** The same key for the same intent: what was accepted once is not done twice. */
+  idempotencyKey?: string;
 }
 
 /** A request that was refused, or that nobody answered (`status` 0). The message is for people. */
@@ -39,12 +41,37 @@ export class ApiError extends Error {
     message: string,
     readonly code: string,
     readonly status: number,
+    readonly isRetryable = false,
+    readonly details: Record<string, unknown> = {},
   ) {
     super(message);
   }
+
+  /** The field of the request that was refused, if one was. */
+  get field(): string | undefined {
+    return typeof this.details['field'] === 'string' ? this.details['field'] : undefined;
+  }
 }
 
-const CSRF_COOKIE = 'snuggles_csrf';
+/** Where the API is: the site itself, or another one where the pages are deployed apart from it. */
+export const API_ORIGIN = (import.meta.env.VITE_API_BASE_URL ?? '').replace(/\/+$/, '');
+export const isSameSite = API_ORIGIN === '';
+
+/** The token of a session on another site; held in memory alone. */
+let bearer = '';
+export function setBearer(token: string): void {
+  bearer = token;
+}
+export function bearerToken(): string {
+  return bearer;
+}
+
+/** The address of something under the API, for links, images and streams. */
+export function apiUrl(path: string): string {
+  return API_ORIGIN + path;
+}
+
+export const CSRF_COOKIE = 'snuggles_csrf';
 const UNREACHABLE = 'The service does not answer. Check the connection; this page keeps trying.';
 const UNREADABLE = 'The service gave an answer that is not its own; is something in between?';
 
@@ -54,14 +81,25 @@ export async function call<M extends Method, P extends PathOf<M>>(
   path: P,
   request: Request<Operation<P, M>> = {},
 ): Promise<Data<Operation<P, M>>> {
+  return (await send(method, address(path, request.path, request.query), request)) as Data<Operation<P, M>>;
+}
+
+/** Send a request to an address that the types do not know; the answer's `data`. */
+export async function send(
+  method: Method,
+  path: string,
+  request: { body?: unknown; signal?: AbortSignal | undefined; idempotencyKey?: string } = {},
+): Promise<unknown> {
   const headers: Record<string, string> = { Accept: 'application/json' };
-  if (method !== 'get') headers['X-CSRF-Token'] = cookie(CSRF_COOKIE, document.cookie);
+  if (bearer) headers['Authorization'] = `Bearer ${bearer}`;
+  else if (method !== 'get') headers['X-CSRF-Token'] = cookie(CSRF_COOKIE, document.cookie);
   if (request.body !== undefined) headers['Content-Type'] = 'application/json';
-  const init: RequestInit = { method: method.toUpperCase(), headers, credentials: 'same-origin' };
+  if (request.idempotencyKey) headers['Idempotency-Key'] = request.idempotencyKey;
+  const init: RequestInit = { method: method.toUpperCase(), headers };
+  init.credentials = isSameSite ? 'same-origin' : 'omit';
   if (request.body !== undefined) init.body = JSON.stringify(request.body);
   if (request.signal) init.signal = request.signal;
-  const response = await reach(address(path, request.path, request.query), init);
-  return (await opened(response)) as Data<Operation<P, M>>;
+  return await opened(await reach(apiUrl(path), init));
 }
 
 async function reach(url: string, init: RequestInit): Promise<Response> {
@@ -82,7 +120,10 @@ async function opened(response: Response): Promise<unknown> {
     throw new ApiError(UNREADABLE, 'unreadable', response.status);
   }
   if (isSuccess(envelope)) return envelope.data;
-  if (isFailure(envelope)) throw new ApiError(envelope.error.message, envelope.error.code, response.status);
+  if (isFailure(envelope)) {
+    const { message, code, retryable, details } = envelope.error;
+    throw new ApiError(message, code, response.status, retryable === true, details ?? {});
+  }
   throw new ApiError(UNREADABLE, 'unreadable', response.status);
 }
 
@@ -90,7 +131,9 @@ function isSuccess(value: unknown): value is { data: unknown } {
   return typeof value === 'object' && value !== null && 'success' in value && value.success === true;
 }
 
-function isFailure(value: unknown): value is { error: { code: string; message: string } } {
+function isFailure(value: unknown): value is {
+  error: { code: string; message: string; retryable?: boolean; details?: Record<string, unknown> };
+} {
   return (
     typeof value === 'object' &&
     value !== null &&

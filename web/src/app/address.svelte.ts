@@ -55,16 +55,20 @@ export function withQuery(path: string, query: URLSearchParams): string {
   return search ? `${path}?${search}` : path;
 }
 
-/** Take over plain clicks on links below `root`; all others (new tab, other sites) stay the browser's. */
-export function followLinks(root: string): (event: MouseEvent) => void {
+/** Take over plain clicks on links that `isOurs` says are pages of this document; all others stay the browser's. */
+export function followLinks(isOurs: (path: string) => boolean): (event: MouseEvent) => void {
   return (event) => {
     if (event.defaultPrevented || event.button !== 0) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = event.target instanceof Element ? event.target.closest('a') : null;
-    if (!link || link.target || link.origin !== window.location.origin) return;
-    if (link.pathname !== root && !link.pathname.startsWith(`${root}/`)) return;
-    if (link.hash) return;
+    if (!link || link.target || link.download || link.origin !== window.location.origin) return;
+    if (link.hash || !isOurs(link.pathname)) return;
     event.preventDefault();
     address.go(link.pathname + link.search);
   };
+}
+
+/** Whether a path is `root` or below it. */
+export function below(root: string): (path: string) => boolean {
+  return (path) => path === root || path.startsWith(`${root}/`);
 }

@@ -1,6 +1,6 @@
 /** What is shown stays up to date: `watch` loads again and again, and keeps what it has while it does. */
 import { untrack } from 'svelte';
-import { ApiError } from '../api/client';
+import { sentence } from './fault';
 import { session } from './session.svelte';
 
 const EVERY_MS = 3000;
@@ -85,10 +85,4 @@ export function watch<T>(load: (signal: AbortSignal) => Promise<T>, everyMs = EV
     };
   });
   return watched;
-}
-
-/** What to tell a person of something that went wrong. */
-export function sentence(error: unknown): string {
-  if (error instanceof ApiError) return error.message;
-  return 'This page ran into a fault of its own; load it again.';
 }

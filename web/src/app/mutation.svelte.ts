@@ -1,5 +1,6 @@
 /** Something the reader does: one at a time, told when it worked and when it did not. */
-import { live, sentence } from './live.svelte';
+import { live } from './live.svelte';
+import { sentence } from './fault';
 import { session } from './session.svelte';
 import { toasts } from './toasts.svelte';
 

@@ -1,16 +1,17 @@
-/** Who is signed in, by the session's cookie; scripts never see the token. */
-import { ApiError, call } from '../api/client';
+/** Who is signed in: by the session's cookie on the same site, by a token in memory from another one. */
+import { ApiError, call, cookie, CSRF_COOKIE, isSameSite, send, setBearer } from '../api/client';
 import type { Account } from '../api/types';
 
 class Session {
-  /** `unknown` until the API has said who the cookie belongs to. */
-  state = $state<'unknown' | 'out' | 'in'>('unknown');
+  /** `unknown` until the API has said whose session this is. */
+  state = $state<'unknown' | 'out' | 'in'>(mayHaveSession() ? 'unknown' : 'out');
   account = $state.raw<Account | null>(null);
   /** Whether somebody was signed in and is no longer. */
   hasEnded = $state(false);
 
-  /** Ask whose cookie this is. ApiError when the API does not answer. */
+  /** Ask whose session this is. ApiError when the API does not answer. */
   async restore(): Promise<void> {
+    if (this.state === 'out') return;
     try {
       this.#enter(await call('get', '/api/me'));
     } catch (error) {
@@ -19,9 +20,23 @@ class Session {
     }
   }
 
+  /** Ask again, after something about the account has changed. */
+  async refresh(): Promise<void> {
+    this.account = await call('get', '/api/me');
+  }
+
   /** ApiError says why not, in words for the person. */
   async signIn(email: string, password: string): Promise<void> {
-    this.#enter(await call('post', '/api/auth/login', { body: { email, password, cookie: true } }));
+    this.#admit(await send('post', '/api/auth/login', { body: { email, password, cookie: isSameSite } }));
+  }
+
+  /** Make an account. `check_mail` where the address has to be confirmed before the first session. */
+  async signUp(email: string, password: string, name: string): Promise<'in' | 'check_mail'> {
+    const body = { email, password, display_name: name, cookie: isSameSite };
+    const answer = await send('post', '/api/auth/signup', { body });
+    if (!isAccount(answer)) return 'check_mail';
+    this.#admit(answer);
+    return 'in';
   }
 
   /** End the session. The page forgets it whatever the API says. */
@@ -43,6 +58,12 @@ class Session {
     return error;
   }
 
+  #admit(answer: unknown): void {
+    const { token, ...account } = answer as Account & { token?: string };
+    if (!isSameSite && token) setBearer(token);
+    this.#enter(account);
+  }
+
   #enter(account: Account): void {
     this.account = account;
     this.state = 'in';
@@ -50,9 +71,19 @@ class Session {
   }
 
   #leave(): void {
+    setBearer('');
     this.account = null;
     this.state = 'out';
   }
+}
+
+/** The cookie of the session is hidden from scripts; the one that comes with it is not. */
+function mayHaveSession(): boolean {
+  return isSameSite && cookie(CSRF_COOKIE, document.cookie) !== '';
+}
+
+function isAccount(value: unknown): value is Account {
+  return typeof value === 'object' && value !== null && 'email' in value;
 }
 
 export const session = new Session();

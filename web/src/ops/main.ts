@@ -1,5 +1,5 @@
-import '../styles/tokens.css';
-import '../styles/base.css';
+import './styles/tokens.css';
+import './styles/base.css';
 import { mount } from 'svelte';
 import Operations from './Operations.svelte';
 

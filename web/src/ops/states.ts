@@ -1,6 +1,6 @@
 /** Words and tones for what jobs, workers and deliveries are doing. */
 import type { Delivery, Job, JobState, Worker } from '../api/types';
-import type { Tone } from '../ui/Badge.svelte';
+import type { Tone } from './ui/Badge.svelte';
 
 /** A worker writes every five seconds; one that has missed four is not counted on. */
 export const SILENT_MS = 20_000;

@@ -1,0 +1,12 @@
+import '../styles/index.css';
+import { mount } from 'svelte';
+import { loadText } from '../text';
+import App from './App.svelte';
+
+/** The words first: nothing is drawn in one language and then in another. */
+async function start(): Promise<void> {
+  await loadText();
+  mount(App, { target: document.body });
+}
+
+void start();

@@ -1,0 +1,11 @@
+import account from './account';
+import billing from './billing';
+import clips from './clips';
+import home from './home';
+import recording from './recording';
+import recordings from './recordings';
+import rooms from './rooms';
+import settings from './settings';
+import shell from './shell';
+
+export default { account, billing, clips, home, recording, recordings, rooms, settings, shell };
