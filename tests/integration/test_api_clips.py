@@ -58,7 +58,7 @@ def test_clip_that_cannot_be_made_is_refused_and_costs_nothing(
     person = service.person()
     refused(ask(person, service.ready_recording(person), **changes), status, field)
     assert service.rows("SELECT 1 FROM jobs") == []
-    assert service.rows("SELECT 1 FROM usage_quotas WHERE reserved + used > 0") == []
+    assert service.rows("SELECT 1 FROM usage_quotas WHERE feature = 'clips_per_month' AND reserved + used > 0") == []
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "0x10", "01"])
@@ -108,7 +108,7 @@ def test_fifth_clip_of_the_month_is_the_last_on_the_free_tier(service: Service) 
     assert error["details"]["limit"] == error["details"]["used"] == error["details"]["reserved"] == 5
     assert error["details"]["resets_at"].endswith("-01T00:00:00+00:00")
     assert int(answer.headers["Retry-After"]) > 0
-    assert "All 5 clips of this month on the Free tier" in error["message"]
+    assert "All 5 clips of this month on the tier Free Tier" in error["message"]
     assert len(service.rows("SELECT 1 FROM clips")) == 5
 
 
@@ -118,7 +118,9 @@ def test_allowance_holds_when_many_ask_at_once(service: Service) -> None:
     with ThreadPoolExecutor(12) as pool:
         statuses = sorted(pool.map(lambda _: ask(person, recording_id).status_code, range(24)))
     assert statuses == [202] * 5 + [429] * 19
-    assert service.rows("SELECT used, reserved FROM usage_quotas") == [{"used": 0, "reserved": 5}]
+    assert service.rows("SELECT used, reserved FROM usage_quotas WHERE feature = 'clips_per_month'") == [
+        {"used": 0, "reserved": 5}
+    ]
     assert len(service.rows("SELECT 1 FROM quota_holds")) == 5
 
 
@@ -136,7 +138,9 @@ def test_allowance_comes_back_when_a_clip_fails_or_is_cancelled(service: Service
     with service.deps.database.transaction(SERVICE) as tx:
         lifecycle.fail(tx, lease_of(job), error=error)
     assert person.post(f"/api/clips/{cancelled['clip']['id']}/cancel").status_code == 200
-    assert service.rows("SELECT used, reserved FROM usage_quotas") == [{"used": 0, "reserved": 0}]
+    assert service.rows("SELECT used, reserved FROM usage_quotas WHERE feature = 'clips_per_month'") == [
+        {"used": 0, "reserved": 0}
+    ]
     status = person.get(f"/api/clips/{failing['clip']['id']}/status").json()["data"]
     assert (status["status"], status["error"]["code"]) == ("failed", "decode_failed")
 
@@ -276,7 +280,9 @@ def test_retry_makes_a_new_job_with_an_allowance_of_its_own(service: Service) ->
     assert again["job"]["id"] != first["job"]["id"]
     service.finish_clip(clip_id, service.begin(again["job"]["id"]))
     assert person.get(f"/api/clips/{clip_id}").json()["data"]["status"] == "completed"
-    assert service.rows("SELECT used, reserved FROM usage_quotas") == [{"used": 1, "reserved": 0}]
+    assert service.rows("SELECT used, reserved FROM usage_quotas WHERE feature = 'clips_per_month'") == [
+        {"used": 1, "reserved": 0}
+    ]
 
 
 def test_expired_clip_says_so_and_can_be_made_again(service: Service) -> None:
@@ -319,7 +325,9 @@ def test_deleting_a_clip_that_is_being_made_gives_its_allowance_back(service: Se
         if begin:
             service.begin(data["job"]["id"])
         assert person.delete(f"/api/clips/{data['clip']['id']}").status_code == 200
-    assert service.rows("SELECT used, reserved FROM usage_quotas") == [{"used": 0, "reserved": 0}]
+    assert service.rows("SELECT used, reserved FROM usage_quotas WHERE feature = 'clips_per_month'") == [
+        {"used": 0, "reserved": 0}
+    ]
 
 
 def test_clip_of_each_highlight_best_first(service: Service) -> None:

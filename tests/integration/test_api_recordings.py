@@ -308,7 +308,7 @@ def test_deleted_recording_is_gone_with_its_work_and_its_objects_are_swept(servi
     sweeps = service.rows("SELECT payload, user_id FROM jobs WHERE kind = 'delete_objects'")
     assert {row["payload"]["prefix"] for row in sweeps} == {f"{person.id}/{recording_id}/"}
     assert {row["payload"]["bucket"] for row in sweeps} == {"recordings"}
-    (usage,) = service.rows("SELECT used, reserved FROM usage_quotas")
+    (usage,) = service.rows("SELECT used, reserved FROM usage_quotas WHERE feature = 'clips_per_month'")
     assert usage == {"used": 1, "reserved": 0}
 
 

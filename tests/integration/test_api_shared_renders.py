@@ -43,7 +43,7 @@ def states(service: Service) -> list[str]:
 
 
 def usage(service: Service) -> tuple[int, int]:
-    [row] = service.rows("SELECT used, reserved FROM usage_quotas")
+    [row] = service.rows("SELECT used, reserved FROM usage_quotas WHERE feature = 'clips_per_month'")
     return row["used"], row["reserved"]
 
 

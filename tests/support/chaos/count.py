@@ -152,7 +152,12 @@ def assert_clips_are_there_once(site: Site, owners: list[Owner]) -> None:
 def assert_quotas_add_up(site: Site, owners: list[Owner]) -> None:
     """Nothing is held, and what was made was counted once."""
     assert rows(site.database, HELD) == []
-    used = {row["user_id"]: row for row in rows(site.database, "SELECT user_id, used, reserved FROM usage_quotas")}
+    used = {
+        row["user_id"]: row
+        for row in rows(
+            site.database, "SELECT user_id, used, reserved FROM usage_quotas WHERE feature = 'clips_per_month'"
+        )
+    }
     made = rows(site.database, "SELECT user_id, count(*) AS n FROM quota_holds WHERE state = 'done' GROUP BY user_id")
     for row in made:
         owner = next(owner for owner in owners if owner.user_id == row["user_id"])
