@@ -117,15 +117,107 @@ class ActivityEvent(Struct, frozen=True, kw_only=True):
     weight: float = 1.0
 
 
+SIGNALS = (
+    "loudness",
+    "onset",
+    "steadiness",
+    "voice",
+    "novelty",
+    "colour",
+    "pitch",
+    "rhythm",
+    "pauses",
+    "contrast",
+    "course",
+    "duration",
+    "audience",
+)
+"""The signals of the highlight model, in its order; a weight may be given to each."""
+DEFAULT_MIN_S = 5.0
+DEFAULT_MAX_S = 60.0
+
+
 class DetectOptions(Struct, frozen=True, kw_only=True):
     """How to pick highlights. `sensitivity` is the least score that counts (0.5 most moments, 0.9 only peaks)."""
 
     sensitivity: Annotated[float, Meta(ge=0, le=1)] = 0.7
     top: Annotated[int, Meta(ge=1, le=500)] | None = None
-    min_s: Annotated[float, Meta(ge=1, le=300)] = 5.0
-    max_s: Annotated[float, Meta(ge=1, le=300)] = 60.0
+    min_s: Annotated[float, Meta(ge=1, le=300)] = DEFAULT_MIN_S
+    max_s: Annotated[float, Meta(ge=1, le=300)] = DEFAULT_MAX_S
     weights: dict[str, float] = {}
     """Factors by signal name (0 silences a signal, 2 doubles it); unknown names are refused."""
+
+
+Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
+FadeSeconds = Annotated[float, Meta(ge=0, le=10)]
+SubtitleText = Annotated[str, Meta(max_length=1_000_000)]
+SubtitlesOrigin = Literal["clip", "recording"]
+Follow = Literal["motion", "centre"]
+VerticalHeight = Literal[1280, 1920]
+SquareSize = Literal[720, 1080]
+Shape = Literal["landscape", "square", "vertical"]
+ThemeName = Literal["dark", "light", "warm"]
+
+
+class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options of every preset."""
+
+    fade_in_s: FadeSeconds = 0.0
+    fade_out_s: FadeSeconds = 0.0
+    subtitles: SubtitleText = ""
+    """SRT or WebVTT text to burn in."""
+    subtitles_origin: SubtitlesOrigin = "clip"
+    """Time 0 of the subtitles: the first frame of the clip, or of the recording it is cut from."""
+    keep_codec: bool = False
+    """Let an MP4 keep a codec other than H.264 and AAC (HEVC, AV1 …) when the cut can copy it."""
+    storyboard: bool = False
+    """Also make `storyboard.jpg`: one picture with evenly spaced frames, for scrubbing."""
+
+
+class OriginalOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`original`: the picture of the source."""
+
+
+class Hd720Options(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`720p`: at most 720 lines (or columns of an upright picture)."""
+
+
+class VerticalOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`vertical`: 9:16 for phones."""
+
+    blurred_sides: bool = False
+    """Show the whole picture over a blurred copy of itself, instead of a part that fills the frame."""
+    follow: Follow = "motion"
+    height: VerticalHeight | None = None
+
+
+class SquareOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`square`: 1:1."""
+
+    blurred_sides: bool = False
+    follow: Follow = "motion"
+    size: SquareSize | None = None
+
+
+class AudiogramOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`audiogram`: moving waveform, title and progress bar instead of a picture."""
+
+    shape: Shape = "square"
+    theme: ThemeName = "dark"
+    background: Colour | None = None
+    wave: Colour | None = None
+    text: Colour | None = None
+    progress: Colour | None = None
+    show_progress: bool = True
+
+
+PRESET_OPTIONS: dict[Preset, type[Options]] = {
+    "original": OriginalOptions,
+    "720p": Hd720Options,
+    "vertical": VerticalOptions,
+    "square": SquareOptions,
+    "audiogram": AudiogramOptions,
+}
 
 
 class Output(Struct, frozen=True, kw_only=True):

@@ -1,23 +1,20 @@
 """Clips and share links, as clients see them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
 
 from api.schemas.fields import (
-    Accuracy,
     ClipStatus,
     Description,
     EndSeconds,
     ErrorDetails,
-    Format,
     Id,
     Loudness,
     Platform,
-    Preset,
     Seconds,
     Sensitivity,
     Time,
@@ -25,24 +22,41 @@ from api.schemas.fields import (
     Top,
 )
 from api.schemas.jobs import Eta, JobView, Percent, Stage
+from pipeline.types import (
+    Accuracy,
+    Colour,
+    FadeSeconds,
+    Follow,
+    Format,
+    Preset,
+    Shape,
+    SquareSize,
+    SubtitlesOrigin,
+    SubtitleText,
+    ThemeName,
+    VerticalHeight,
+)
 from services.clips.service import Clip, ClipStyle
 
 Formats = Annotated[list[Format], Meta(min_length=1, max_length=10, examples=[["mp4"]])]
 Options = Annotated[dict[str, Any], Meta(description="The options of the preset.", examples=[{"fade_in_s": 0.5}])]
-Fade = Annotated[float, Meta(ge=0, le=10, description="Seconds.", examples=[0.5])]
-Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$", description="#rrggbb.", examples=["#7c9cff"])]
+Fade = Annotated[FadeSeconds, Meta(description="Seconds.", examples=[0.5])]
+HexColour = Annotated[Colour, Meta(description="#rrggbb.", examples=["#7c9cff"])]
 
 
 class OptionsRequest(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a preset can be told. Each takes the first six; the others are named beside those that take them."""
+    """Options of a preset. Every preset takes the first six; the others name their presets."""
 
     fade_in_s: Fade | None = None
     fade_out_s: Fade | None = None
-    subtitles: (
-        Annotated[str, Meta(max_length=1_000_000, description="SRT or WebVTT, burnt in.", examples=["WEBVTT\n"])] | None
-    ) = None
+    subtitles: Annotated[SubtitleText, Meta(description="SRT or WebVTT, burnt in.", examples=["WEBVTT\n"])] | None = (
+        None
+    )
     subtitles_origin: (
-        Annotated[Literal["clip", "recording"], Meta(description="What time 0 of the subtitles is.")] | None
+        Annotated[
+            SubtitlesOrigin, Meta(description="Time 0 of the subtitles: the start of the clip or of the recording.")
+        ]
+        | None
     ) = None
     keep_codec: (
         Annotated[bool, Meta(description="Let an MP4 keep HEVC or AV1 where the cut can copy it.", examples=[False])]
@@ -50,15 +64,15 @@ class OptionsRequest(Struct, kw_only=True, forbid_unknown_fields=True, omit_defa
     ) = None
     storyboard: Annotated[bool, Meta(description="Also make a picture for scrubbing.", examples=[False])] | None = None
     blurred_sides: Annotated[bool, Meta(description="vertical, square.", examples=[True])] | None = None
-    follow: Annotated[Literal["motion", "centre"], Meta(description="vertical, square.")] | None = None
-    height: Annotated[Literal[1280, 1920], Meta(description="vertical.")] | None = None
-    size: Annotated[Literal[720, 1080], Meta(description="square.")] | None = None
-    shape: Annotated[Literal["landscape", "square", "vertical"], Meta(description="audiogram.")] | None = None
-    theme: Annotated[Literal["dark", "light", "warm"], Meta(description="audiogram.")] | None = None
-    background: Colour | None = None
-    wave: Colour | None = None
-    text: Colour | None = None
-    progress: Colour | None = None
+    follow: Annotated[Follow, Meta(description="vertical, square.")] | None = None
+    height: Annotated[VerticalHeight, Meta(description="vertical.")] | None = None
+    size: Annotated[SquareSize, Meta(description="square.")] | None = None
+    shape: Annotated[Shape, Meta(description="audiogram.")] | None = None
+    theme: Annotated[ThemeName, Meta(description="audiogram.")] | None = None
+    background: HexColour | None = None
+    wave: HexColour | None = None
+    text: HexColour | None = None
+    progress: HexColour | None = None
     show_progress: Annotated[bool, Meta(description="audiogram.", examples=[True])] | None = None
 
 

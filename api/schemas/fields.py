@@ -46,10 +46,6 @@ ErrorDetails = Annotated[
     ),
 ]
 
-Format = Literal["mp4", "webm", "mp3"]
-Accuracy = Literal["exact", "fast", "encode"]
-Preset = Literal["original", "720p", "vertical", "square", "audiogram"]
-Kind = Literal["humor", "celebration", "surprise", "emotional", "engagement"]
 RecordingStatus = Literal["uploading", "live", "processing", "ready", "failed"]
 ClipStatus = Literal["queued", "processing", "completed", "failed", "cancelled", "expired"]
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]

@@ -10,7 +10,6 @@ from api.schemas.fields import (
     EndSeconds,
     ErrorDetails,
     Id,
-    Kind,
     RecordingStatus,
     Score,
     Seconds,
@@ -20,6 +19,7 @@ from api.schemas.fields import (
     Top,
 )
 from api.schemas.jobs import JobView
+from pipeline.types import Kind
 from services.recordings.highlights import HighlightRow
 from services.recordings.service import Recording
 from services.recordings.upload import StoredParts, Upload, UploadPart

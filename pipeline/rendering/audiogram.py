@@ -7,8 +7,9 @@ from pipeline.rendering import ffmpeg as runner
 from pipeline.rendering import graph, subtitle
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import CLOCK, Material
-from pipeline.rendering.presets import AUDIOGRAM_SIZES, THEMES, AudiogramOptions, Options, Theme, theme_of
+from pipeline.rendering.presets import AUDIOGRAM_SIZES, THEMES, Theme, theme_of
 from pipeline.rendering.strip import BT709, FRAME_RATE, Strip, moving, yuv
+from pipeline.types import AudiogramOptions, Options
 
 WAVE_SHARE = 0.34
 """Height of the waveform in the frame: large enough to read on a phone, with room for title and captions."""

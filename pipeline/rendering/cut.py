@@ -13,8 +13,8 @@ from pipeline.reading.media import Media
 from pipeline.rendering import encode, graph
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import Material, fetch
-from pipeline.rendering.presets import OriginalOptions, picture_for
-from pipeline.types import Accuracy, Format, Source
+from pipeline.rendering.presets import picture_for
+from pipeline.types import Accuracy, Format, OriginalOptions, Source
 
 SEGMENT = "segment"
 NO_LIMIT_BYTES = 1 << 40

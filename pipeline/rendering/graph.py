@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from pipeline.rendering.ffmpeg import open_input
 from pipeline.rendering.material import Material
-from pipeline.rendering.presets import Options, Picture, display_size, even
-from pipeline.types import StreamInfo
+from pipeline.rendering.presets import Picture, display_size, even
+from pipeline.types import Options, StreamInfo
 
 HDR_WHITE_NITS = 203
 """HDR reference white (BT.2408): it becomes 84 % of SDR white by the Möbius curve, which leaves mid-greys where they

@@ -15,7 +15,7 @@ from pipeline.rendering import ffmpeg as runner
 from pipeline.rendering import graph
 from pipeline.rendering.ebur128 import Loudness
 from pipeline.rendering.material import Material
-from pipeline.rendering.presets import Options
+from pipeline.types import Options
 
 CEILING_DBTP = -2.0
 """Encoders add up to some 0.8 dB to peaks, so clips end under the -1 dBTP that platforms ask for."""

@@ -2,13 +2,23 @@
 
 import math
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from pipeline.errors import BAD_OPTION, MediaError
-from pipeline.types import Preset, StreamInfo
+from pipeline.types import (
+    PRESET_OPTIONS,
+    AudiogramOptions,
+    Options,
+    Preset,
+    Shape,
+    SquareOptions,
+    StreamInfo,
+    ThemeName,
+    VerticalOptions,
+)
 
 MAX_LONG_SIDE = 4096
 MAX_SHORT_SIDE = 2304
@@ -16,61 +26,6 @@ MAX_SHORT_SIDE = 2304
 SHORT_SIDE_720P = 720
 TALL_SOURCE = 1080
 """From this picture height on, the vertical and square presets are made in their large size."""
-
-Colour = Annotated[str, Meta(pattern="^#[0-9a-fA-F]{6}$")]
-FadeSeconds = Annotated[float, Meta(ge=0, le=10)]
-
-
-class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every preset takes."""
-
-    fade_in_s: FadeSeconds = 0.0
-    fade_out_s: FadeSeconds = 0.0
-    subtitles: Annotated[str, Meta(max_length=1_000_000)] = ""
-    """SRT or WebVTT text to burn in."""
-    subtitles_origin: Literal["clip", "recording"] = "clip"
-    """What time 0 of the subtitles is: the first frame of the clip, or of the recording it is cut from."""
-    keep_codec: bool = False
-    """Let an MP4 keep a codec other than H.264 and AAC when the cut can copy it (HEVC, AV1 …)."""
-    storyboard: bool = False
-    """Also make `storyboard.jpg`: one picture with frames at even distances, for scrubbing."""
-
-
-class OriginalOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`original`: the source's own picture."""
-
-
-class Hd720Options(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`720p`: at most 720 lines (or columns of an upright picture)."""
-
-
-class VerticalOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`vertical`: 9:16 for phones."""
-
-    blurred_sides: bool = False
-    """Show the whole picture over a blurred copy of itself, instead of a part that fills the frame."""
-    follow: Literal["motion", "centre"] = "motion"
-    height: Literal[1280, 1920] | None = None
-
-
-class SquareOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`square`: 1:1."""
-
-    blurred_sides: bool = False
-    follow: Literal["motion", "centre"] = "motion"
-    size: Literal[720, 1080] | None = None
-
-
-class AudiogramOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`audiogram`: moving waveform, title and progress bar instead of a picture."""
-
-    shape: Literal["landscape", "square", "vertical"] = "square"
-    theme: Literal["dark", "light", "warm"] = "dark"
-    background: Colour | None = None
-    wave: Colour | None = None
-    text: Colour | None = None
-    progress: Colour | None = None
-    show_progress: bool = True
 
 
 class Theme(Struct, frozen=True, kw_only=True):
@@ -82,20 +37,16 @@ class Theme(Struct, frozen=True, kw_only=True):
     progress: str
 
 
-THEMES = {
+THEMES: dict[ThemeName, Theme] = {
     "dark": Theme(background="#14161f", wave="#7c9cff", text="#f4f5fb", progress="#ff8fab"),
     "light": Theme(background="#faf8f5", wave="#3b5bdb", text="#1f2230", progress="#e64980"),
     "warm": Theme(background="#2b1d1a", wave="#ffb36b", text="#fff4e6", progress="#ff6b6b"),
 }
 
-AUDIOGRAM_SIZES = {"landscape": (1280, 720), "square": (1080, 1080), "vertical": (1080, 1920)}
-
-_OPTION_TYPES: dict[Preset, type[Options]] = {
-    "original": OriginalOptions,
-    "720p": Hd720Options,
-    "vertical": VerticalOptions,
-    "square": SquareOptions,
-    "audiogram": AudiogramOptions,
+AUDIOGRAM_SIZES: dict[Shape, tuple[int, int]] = {
+    "landscape": (1280, 720),
+    "square": (1080, 1080),
+    "vertical": (1080, 1920),
 }
 
 
@@ -116,9 +67,9 @@ class Picture(Struct, frozen=True, kw_only=True):
 def parse_options(preset: Preset, raw: dict[str, Any]) -> Options:
     """Check the options of a preset; MediaError says in a sentence which one is unknown or out of range."""
     try:
-        return msgspec.convert(raw, _OPTION_TYPES[preset])
+        return msgspec.convert(raw, PRESET_OPTIONS[preset])
     except msgspec.ValidationError as exc:
-        known = ", ".join(sorted(_OPTION_TYPES[preset].__struct_fields__))
+        known = ", ".join(sorted(PRESET_OPTIONS[preset].__struct_fields__))
         raise MediaError(BAD_OPTION, f"preset `{preset}`: {exc} (it takes {known})") from exc
 
 

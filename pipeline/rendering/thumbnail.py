@@ -15,7 +15,8 @@ from pipeline.rendering import ffmpeg as runner
 from pipeline.rendering import graph
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import Material
-from pipeline.rendering.presets import Options, Picture, even
+from pipeline.rendering.presets import Picture, even
+from pipeline.types import Options
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from db.clips import ClipSpec
 from db.highlights import HighlightRow
 from db.recordings import Recording
+from pipeline.types import PRESET_OPTIONS
 from services import naming
 from services.billing.tier import UNLIMITED, Tier
 from services.errors import ConflictError, InvalidFieldError, NotReadyError
@@ -19,16 +20,8 @@ MAX_CLIP_S = 300.0
 TOLERANCE_S = 0.001
 # A client that asks for everything up to the end rounds the duration: up to half a frame at 25 a second.
 END_TOLERANCE_S = 0.05
+OPTION_NAMES: dict[str, tuple[str, ...]] = {preset: kind.__struct_fields__ for preset, kind in PRESET_OPTIONS.items()}
 VIDEO_PRESETS = ("720p", "vertical", "square")
-# The options that the pipeline's presets take (a test compares the two); the child checks their values again.
-COMMON_OPTIONS = frozenset({"fade_in_s", "fade_out_s", "subtitles", "subtitles_origin", "keep_codec", "storyboard"})
-PRESET_OPTIONS = {
-    "original": COMMON_OPTIONS,
-    "720p": COMMON_OPTIONS,
-    "vertical": COMMON_OPTIONS | {"blurred_sides", "follow", "height"},
-    "square": COMMON_OPTIONS | {"blurred_sides", "follow", "size"},
-    "audiogram": COMMON_OPTIONS | {"shape", "theme", "background", "wave", "text", "progress", "show_progress"},
-}
 
 
 class ClipStyle(Struct, frozen=True, kw_only=True):
@@ -127,8 +120,8 @@ def spec_of(recording: Recording, style: ClipStyle, *, start_s: float, end_s: fl
 
 def _check_options(preset: str, options: dict[str, Any]) -> None:
     for name in options:
-        if name not in PRESET_OPTIONS[preset]:
-            takers = [taker for taker, names in PRESET_OPTIONS.items() if name in names]
+        if name not in OPTION_NAMES[preset]:
+            takers = [taker for taker, names in OPTION_NAMES.items() if name in names]
             known = f"use it with {' or '.join(takers)}" if takers else "no preset does"
             raise InvalidFieldError(f"options.{name}", f"The preset {preset} takes no {name}; {known}.")
 

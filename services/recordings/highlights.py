@@ -9,6 +9,7 @@ from db import highlights as rows
 from db.connection import Transaction
 from db.highlights import HighlightRow
 from db.recordings import Recording
+from pipeline.types import DEFAULT_MAX_S, DEFAULT_MIN_S, SIGNALS
 from services.errors import ConflictError, InvalidFieldError, NotFoundError, NotReadyError
 from services.jobs import service as jobs
 from services.jobs.service import Job
@@ -24,24 +25,6 @@ DEFAULT_SENSITIVITY = 0.7
 FALLBACK_SENSITIVITY = 0.5
 FALLBACK_ITEMS = 3
 MAX_ITEMS = 500
-# What the pipeline listens for, and the lengths it takes by itself. It is not loaded here; a test compares.
-SIGNALS = (
-    "loudness",
-    "onset",
-    "steadiness",
-    "voice",
-    "novelty",
-    "colour",
-    "pitch",
-    "rhythm",
-    "pauses",
-    "contrast",
-    "course",
-    "duration",
-    "audience",
-)
-SHORTEST_S = 5.0
-LONGEST_S = 60.0
 MAX_NAME_SHOWN = 40
 FIELDS = (
     "start_s",
@@ -216,8 +199,8 @@ def _lengths(min_s: float | None, max_s: float | None) -> dict[str, float]:
     """
     if min_s is not None and max_s is not None and min_s > max_s:
         raise InvalidFieldError("min_s", "min_s must not be greater than max_s.")
-    if min_s is not None and max_s is None and min_s > LONGEST_S:
+    if min_s is not None and max_s is None and min_s > DEFAULT_MAX_S:
         max_s = min_s
-    if max_s is not None and min_s is None and max_s < SHORTEST_S:
+    if max_s is not None and min_s is None and max_s < DEFAULT_MIN_S:
         min_s = max_s
     return {name: value for name, value in (("min_s", min_s), ("max_s", max_s)) if value is not None}

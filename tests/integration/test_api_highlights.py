@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 from support.api.server import Service, refused
 
-from pipeline.listening.detect import signal_names
-from pipeline.types import DetectOptions
-from services.recordings.highlights import LONGEST_S, SHORTEST_S, SIGNALS
+from pipeline.types import SIGNALS
 
 
 def test_timeline_has_what_a_page_draws(service: Service) -> None:
@@ -115,7 +113,7 @@ def test_weight_of_an_unknown_signal_is_refused_with_those_that_there_are(servic
     path = f"/api/recordings/{service.ready_recording(person)}/highlights"
     error = refused(person.post(path, {"weights": {"voice": 1, "laughter": 2}}), 422, "weights")
     assert "There is no signal 'laughter' to weigh. There are: loudness, " in error["message"]
-    assert error["details"]["allowed"] == list(SIGNALS) == signal_names()
+    assert error["details"]["allowed"] == list(SIGNALS)
     assert service.rows("SELECT 1 FROM jobs") == []
 
 
@@ -135,7 +133,6 @@ def test_one_limit_of_length_moves_the_other_out_of_its_way(
     assert person.post(f"/api/recordings/{service.ready_recording(person)}/highlights", body).status_code == 202
     (row,) = service.rows("SELECT payload FROM jobs")
     assert row["payload"]["options"] == expected
-    assert (DetectOptions().min_s, DetectOptions().max_s) == (SHORTEST_S, LONGEST_S)
 
 
 def test_recording_without_sound_says_so(service: Service) -> None:

@@ -15,7 +15,7 @@ from api import docs
 from api.app import create_app, open_deps
 from api.schemas import accounts, clips, recordings
 from cli.embedded.port import free_port
-from pipeline.listening.detect import signal_names
+from pipeline.types import SIGNALS
 from services.clips import service as clip_service
 from services.process.settings import Settings
 
@@ -270,7 +270,7 @@ def test_examples_of_requests_are_accepted_as_they_stand(service: Service, modul
 
 def test_example_of_weights_names_signals_that_there_are(service: Service) -> None:
     schemas = service.client.get("/api/docs/openapi.json").json()["components"]["schemas"]
-    assert set(schemas["ScoreRequest"]["examples"][0]["weights"]) <= set(signal_names())
+    assert set(schemas["ScoreRequest"]["examples"][0]["weights"]) <= set(SIGNALS)
 
 
 def test_example_of_a_clip_is_one_that_could_be_made(service: Service) -> None:

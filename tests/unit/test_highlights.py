@@ -10,7 +10,7 @@ from support.media.audio import applause, mixed, rain, speech
 from pipeline.listening.detect import OptionsError, detect, score_curve, signal_names
 from pipeline.listening.detection.cues import smoothed_level_db
 from pipeline.listening.listen import Timeline, TimelineBuilder
-from pipeline.types import DetectOptions, Highlight
+from pipeline.types import SIGNALS, DetectOptions, Highlight
 
 EVENTS = ((40.0, 6.0), (95.0, 4.0), (150.0, 5.0))
 """Start and length of each applause."""
@@ -101,6 +101,10 @@ def test_higher_sensitivity_leaves_out_and_changes_nothing_else() -> None:
         expected = [h for h in everything if h.score >= least]
         assert detect(talk(hiss=0.01), DetectOptions(sensitivity=least)) == expected
     assert detect(talk(hiss=0.01), DetectOptions(sensitivity=0.0, top=2)) == everything[:2]
+
+
+def test_types_list_the_signals_of_the_model() -> None:
+    assert signal_names() == list(SIGNALS)
 
 
 @settings(max_examples=12, deadline=None)

@@ -5,15 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import MediaError
-from pipeline.rendering.presets import (
-    AudiogramOptions,
-    VerticalOptions,
-    display_size,
-    parse_options,
-    picture_for,
-    theme_of,
-)
-from pipeline.types import Preset, StreamInfo
+from pipeline.rendering.presets import display_size, parse_options, picture_for, theme_of
+from pipeline.types import AudiogramOptions, Preset, StreamInfo, VerticalOptions
 
 PRESETS: tuple[Preset, ...] = ("original", "720p", "vertical", "square")
 
