@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from db import maintenance as rows
-from db import polls as poll_rows
-from db import rooms as room_rows
 from db import schedules as schedule_rows
 from db.connection import Transaction
 from db.maintenance import Kept, PublishedClip
 from services.billing import quota as quotas
 from services.clips import render as renders
 from services.clips import service as clips
+from services.polls import service as polls
 from services.recordings import service as recordings
+from services.rooms import service as rooms
 from services.webhooks import event as events
 
 BATCH = 500
@@ -26,8 +26,6 @@ BUCKET_S = 300
 ROLL_UP_BACK_S = 3600
 """Each roll-up counts the last hour anew, so one that was missed for an hour loses nothing."""
 STUCK_HOURS = 2
-ROOM_HOURS = 24
-POLL_DAYS = 90
 QUOTA_MONTHS = 13  # a year and the month under way can be looked at
 HOLD_DAYS = 2  # longer than any live recording
 STUCK_ERROR = {
@@ -100,14 +98,13 @@ def cleanup_clips(tx: Transaction) -> int:
 
 def cleanup_rooms(tx: Transaction) -> dict[str, int]:
     """End rooms in which nothing has happened for a day, with their polls; return how many of each."""
-    ended = room_rows.end_inactive(tx, hours=ROOM_HOURS, limit=BATCH)
-    return {"ended": len(ended), "polls_closed": poll_rows.close_of_rooms(tx, ended)}
+    return rooms.sweep(tx)
 
 
 def archive_polls(tx: Transaction) -> dict[str, int]:
     """Expire polls whose time is over; of those that ended 90 days ago keep only the counts; return how many."""
-    expired = poll_rows.expire(tx, limit=BATCH)
-    return {"expired": expired, "archived": poll_rows.archive(tx, days=POLL_DAYS, limit=BATCH)}
+    expired = sum(polls.expire(tx, poll_id=poll_id, room_id=room_id) for poll_id, room_id in polls.list_due(tx))
+    return {"expired": expired, "archived": polls.archive(tx)}
 
 
 def reset_quotas(tx: Transaction) -> dict[str, int]:

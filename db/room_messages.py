@@ -1,0 +1,133 @@
+"""Messages of rooms."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+from psycopg.rows import class_row
+
+from db.connection import Transaction
+
+MessageType = Literal["text", "system"]
+
+
+class MessageRow(Struct, frozen=True, kw_only=True):
+    """A row of `room_messages`."""
+
+    id: UUID
+    room_id: UUID
+    seq: int
+    user_id: UUID
+    display_name: str
+    message_type: MessageType
+    content: str
+    client_msg_id: str | None
+    created_at: datetime
+    edited_at: datetime | None
+    deleted_at: datetime | None
+    updated_seq: int
+
+
+COLUMNS = """id, room_id, seq, user_id, display_name, message_type, content, client_msg_id, created_at, edited_at,
+deleted_at, updated_seq"""
+
+INSERT_MESSAGE = f"""
+INSERT INTO room_messages (room_id, seq, updated_seq, user_id, display_name, message_type, content, client_msg_id)
+VALUES (%(room_id)s, %(seq)s, %(seq)s, %(user_id)s, %(display_name)s, 'text', %(content)s, %(client_msg_id)s)
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+FIND_MESSAGE = f"SELECT {COLUMNS} FROM room_messages WHERE id = %(message_id)s AND room_id = %(room_id)s"  # noqa: S608 - the columns are a constant
+FIND_SENT = f"""
+SELECT {COLUMNS} FROM room_messages
+WHERE room_id = %(room_id)s AND user_id = %(user_id)s AND client_msg_id = %(client_msg_id)s
+"""  # noqa: S608 - the columns are a constant
+EDIT = f"""
+UPDATE room_messages SET content = %(content)s, edited_at = now(), updated_seq = %(seq)s
+WHERE id = %(message_id)s AND deleted_at IS NULL RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+DELETE = f"""
+UPDATE room_messages SET content = '', deleted_at = now(), updated_seq = %(seq)s
+WHERE id = %(message_id)s AND deleted_at IS NULL RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+LIST_LATEST = f"""
+SELECT {COLUMNS} FROM room_messages
+WHERE room_id = %(room_id)s AND (%(before)s::bigint IS NULL OR seq < %(before)s::bigint)
+ORDER BY seq DESC LIMIT %(limit)s
+"""  # noqa: S608 - the columns are a constant
+LIST_AFTER = f"""
+SELECT {COLUMNS} FROM room_messages WHERE room_id = %(room_id)s AND seq > %(after)s ORDER BY seq LIMIT %(limit)s
+"""  # noqa: S608 - the columns are a constant
+LIST_CHANGED = f"""
+SELECT {COLUMNS} FROM room_messages WHERE room_id = %(room_id)s AND updated_seq > %(after)s
+ORDER BY seq LIMIT %(limit)s
+"""  # noqa: S608 - the columns are a constant
+
+
+def insert_message(  # noqa: PLR0913 - keyword-only, one a column
+    tx: Transaction,
+    *,
+    room_id: UUID,
+    seq: int,
+    user_id: UUID,
+    display_name: str,
+    content: str,
+    client_msg_id: str | None,
+) -> MessageRow:
+    """Insert a message that a person wrote."""
+    parameters = {
+        "room_id": room_id,
+        "seq": seq,
+        "user_id": user_id,
+        "display_name": display_name,
+        "content": content,
+        "client_msg_id": client_msg_id,
+    }
+    with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
+        row = cursor.execute(INSERT_MESSAGE, parameters).fetchone()
+    assert row is not None  # noqa: S101 - INSERT … RETURNING returns its row or raises
+    return row
+
+
+def find_message(tx: Transaction, *, room_id: UUID, message_id: UUID) -> MessageRow | None:
+    """Return a message of a room."""
+    with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
+        return cursor.execute(FIND_MESSAGE, {"room_id": room_id, "message_id": message_id}).fetchone()
+
+
+def find_sent(tx: Transaction, *, room_id: UUID, user_id: UUID, client_msg_id: str) -> MessageRow | None:
+    """Return the message that somebody has sent under this id before."""
+    parameters = {"room_id": room_id, "user_id": user_id, "client_msg_id": client_msg_id}
+    with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
+        return cursor.execute(FIND_SENT, parameters).fetchone()
+
+
+def edit(tx: Transaction, *, message_id: UUID, content: str, seq: int) -> MessageRow | None:
+    """Replace the content; None when the message was deleted."""
+    with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
+        return cursor.execute(EDIT, {"message_id": message_id, "content": content, "seq": seq}).fetchone()
+
+
+def delete(tx: Transaction, *, message_id: UUID, seq: int) -> MessageRow | None:
+    """Forget the content; None when that was done before."""
+    with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
+        return cursor.execute(DELETE, {"message_id": message_id, "seq": seq}).fetchone()
+
+
+def list_latest(tx: Transaction, *, room_id: UUID, before: int | None, limit: int) -> list[MessageRow]:
+    """List the newest messages, those before a number if one is given; oldest first."""
+    with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
+        found = cursor.execute(LIST_LATEST, {"room_id": room_id, "before": before, "limit": limit}).fetchall()
+    return found[::-1]
+
+
+def list_after(tx: Transaction, *, room_id: UUID, after: int, limit: int) -> list[MessageRow]:
+    """List the messages behind a number, oldest first."""
+    with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
+        return cursor.execute(LIST_AFTER, {"room_id": room_id, "after": after, "limit": limit}).fetchall()
+
+
+def list_changed(tx: Transaction, *, room_id: UUID, after: int, limit: int) -> list[MessageRow]:
+    """List the messages that were sent, edited or deleted behind a number, oldest first."""
+    with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
+        return cursor.execute(LIST_CHANGED, {"room_id": room_id, "after": after, "limit": limit}).fetchall()

@@ -1,0 +1,1 @@
+"""Polls: questions to a room, ballots and results."""

@@ -1,0 +1,61 @@
+"""What a room is told about its polls and must not miss."""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from services.polls.shape import Poll, Results, Version
+from services.rooms.event import RoomEvent
+
+
+class PollCreated(RoomEvent, frozen=True, kw_only=True):
+    """A poll began."""
+
+    event = "poll:created"
+    poll: Poll
+
+
+class PollUpdated(RoomEvent, frozen=True, kw_only=True):
+    """A poll was reopened, reset or revealed, or got an option."""
+
+    event = "poll:updated"
+    poll: Poll
+    results: Results
+
+
+class PollClosed(RoomEvent, frozen=True, kw_only=True):
+    """Somebody closed a poll."""
+
+    event = "poll:closed"
+    poll: Poll
+    results: Results
+
+
+class PollExpired(RoomEvent, frozen=True, kw_only=True):
+    """The time of a poll is over."""
+
+    event = "poll:expired"
+    poll: Poll
+    results: Results
+
+
+class VoteReceived(Struct, frozen=True, kw_only=True):
+    """Somebody voted: never who, nor for what."""
+
+    room_id: UUID
+    poll_id: UUID
+    version: Version
+    total_votes: int
+
+
+class ResultsUpdate(Struct, frozen=True, kw_only=True):
+    """How a poll stands, for those who may see it."""
+
+    room_id: UUID
+    poll_id: UUID
+    version: Version
+    results: Results
+
+
+POLL_EVENTS: tuple[type[Any], ...] = (PollCreated, PollUpdated, PollClosed, PollExpired)

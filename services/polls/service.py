@@ -1,0 +1,401 @@
+"""Polls: asking, voting, ending. A change of state locks the room first, then the poll; a vote only the poll.
+
+Results are computed from the ballots, and shown to those whom the poll's visibility allows; everything that hands out
+results goes through `_view` or `updates`.
+"""
+
+import hmac
+import secrets
+from collections.abc import Collection, Sequence
+from hashlib import sha256
+from uuid import UUID
+
+from msgspec import Struct
+
+from db import polls as rows
+from db import rooms as room_rows
+from db.connection import Transaction
+from db.polls import OptionRow, PollRow, PollType, Visibility, VoterKey
+from services.errors import ConflictError, ForbiddenError, InvalidFieldError, NotFoundError
+from services.paging import Page, TimeCursor, encode_cursor
+from services.polls import event as events
+from services.polls import tally
+from services.polls.errors import PollClosedError
+from services.polls.shape import Poll, Results, poll_shape, results_shape
+from services.rooms import event as room_events
+from services.rooms import service as rooms
+from services.rooms.errors import MutedError
+from services.rooms.person import Person
+from services.rooms.service import Membership
+from services.rooms.text import has_visible
+
+MIN_OPTIONS = 2
+MAX_OPTIONS = 6
+MAX_QUESTION = 500
+MAX_OPTION = 200
+MAX_ACTIVE = 20
+"""Polls that run in a room at once."""
+KEY_BYTES = 32
+BATCH = 200
+ARCHIVE_DAYS = 90
+
+
+class PollView(Struct, frozen=True, kw_only=True):
+    """A poll and how it stands, as one person may see them."""
+
+    poll: Poll
+    results: Results
+
+
+class Updates(Struct, frozen=True, kw_only=True):
+    """How a poll stands now, and who may see more than the number of votes."""
+
+    room_id: UUID
+    total_votes: int
+    version: int
+    results: Results
+    viewers: frozenset[UUID] | None
+    """None: everybody."""
+
+
+def create(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction,
+    person: Person,
+    *,
+    room_id: UUID,
+    poll_type: PollType,
+    question: str,
+    options: Sequence[str],
+    duration_seconds: int,
+    is_anonymous: bool = False,
+    results_visibility: Visibility = "live",
+) -> PollView:
+    """Ask the room something; any member with an account who is not muted."""
+    found = rooms.lock(tx, person, room_id)
+    if person.is_guest:
+        raise ForbiddenError("Guests vote; a member with an account can ask.")
+    if found.me.is_muted:
+        raise MutedError("You were muted in this room: you can read, react and vote.")
+    if rows.count_active(tx, room_id) >= MAX_ACTIVE:
+        raise ConflictError(f"{MAX_ACTIVE} polls are running in this room; close one first.")
+    poll = rows.insert_poll(
+        tx,
+        room_id=room_id,
+        created_by=person.user_id,
+        poll_type=poll_type,
+        question=_clean("question", question, MAX_QUESTION),
+        options=_clean_options(poll_type, options),
+        duration_seconds=duration_seconds,
+        is_anonymous=is_anonymous,
+        results_visibility=results_visibility,
+    )
+    if is_anonymous:
+        rows.insert_key(tx, poll_id=poll.id, key=secrets.token_bytes(KEY_BYTES))
+    shared = _shared_view(tx, poll)
+    seq = room_events.next_seq(tx, room_id)
+    room_events.append(tx, events.PollCreated(room_id=room_id, seq=seq, poll=shared.poll))
+    return shared
+
+
+def get(tx: Transaction, person: Person, poll_id: UUID) -> PollView:
+    """Return a poll as somebody in its room sees it; NotFoundError outside of it."""
+    poll, _ = _find(tx, person, poll_id)
+    return _view(tx, poll, person)
+
+
+def list_active(tx: Transaction, person: Person, room_id: UUID) -> list[PollView]:
+    """List the polls that run in a room, newest first."""
+    rooms.membership(tx, person, room_id)
+    return [_view(tx, poll, person) for poll in rows.list_active(tx, room_id)]
+
+
+def history(tx: Transaction, person: Person, *, room_id: UUID, limit: int, cursor: TimeCursor | None) -> Page[PollView]:
+    """List the polls of a room that are over, newest first."""
+    rooms.membership(tx, person, room_id)
+    found = rows.list_ended(tx, room_id=room_id, before=cursor, limit=limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    return Page(
+        items=[_view(tx, poll, person) for poll in found[:limit]],
+        next_cursor=encode_cursor((last.created_at, last.id)) if last else None,
+    )
+
+
+def vote(tx: Transaction, person: Person, *, poll_id: UUID, option_id: str) -> PollView:
+    """Cast or change a ballot; PollClosedError when it is over, InvalidFieldError for an option of another poll.
+
+    The poll's row is locked, so a ballot is counted whole or not at all, whatever closes the poll meanwhile.
+    """
+    poll, _ = _find_running(tx, person, poll_id)
+    if rows.open_for_vote(tx, poll_id) is None:
+        raise PollClosedError("This poll is over.")
+    poll = _reread(tx, poll_id)
+    _require_option(poll, option_id)
+    rows.upsert_vote(tx, poll=poll, voter=_require_voter(tx, poll, person.user_id), option_id=option_id)
+    rows.notify_votes(tx, room_id=poll.room_id, poll_id=poll_id)
+    return _view(tx, poll, person)
+
+
+def add_option(tx: Transaction, person: Person, *, poll_id: UUID, text: str) -> PollView:
+    """Suggest an answer to an open question; ConflictError when it has all it can have."""
+    poll, _ = _find_running(tx, person, poll_id, lock=True)
+    if poll.poll_type != "question":
+        raise ConflictError("Only polls of the type question take suggestions.")
+    if rows.open_for_vote(tx, poll_id) is None:
+        raise PollClosedError("This poll is over.")
+    poll = _reread(tx, poll_id)
+    cleaned = _clean("text", text, MAX_OPTION)
+    if any(option["text"].casefold() == cleaned.casefold() for option in poll.options):
+        raise ConflictError("Somebody has suggested this already; upvote it.")
+    if len(poll.options) >= MAX_OPTIONS:
+        raise ConflictError(f"The question has its {MAX_OPTIONS} suggestions; upvote one of them.")
+    options = [OptionRow(id=option["id"], text=option["text"]) for option in poll.options]
+    options.append(OptionRow(id=str(len(options) + 1), text=cleaned))
+    rows.set_options(tx, poll_id=poll_id, options=options)
+    poll = _reread(tx, poll_id)
+    _tell_updated(tx, poll)
+    return _view(tx, poll, person)
+
+
+def upvote(tx: Transaction, person: Person, *, poll_id: UUID, option_id: str) -> PollView:
+    """Say that one likes a suggestion; a second time changes nothing."""
+    poll, _ = _find_running(tx, person, poll_id)
+    if poll.poll_type != "question":
+        raise ConflictError("Only suggestions to a question can be upvoted; vote instead.")
+    _require_option(poll, option_id)
+    if rows.open_for_vote(tx, poll_id) is None:
+        raise PollClosedError("This poll is over.")
+    poll = _reread(tx, poll_id)
+    voter = _require_voter(tx, poll, person.user_id)
+    if rows.insert_upvote(tx, poll=poll, voter=voter, option_id=option_id):
+        rows.notify_votes(tx, room_id=poll.room_id, poll_id=poll_id)
+    return _view(tx, poll, person)
+
+
+def close(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
+    """End a poll early; PollClosedError when it is over already."""
+    poll, found = _find_running(tx, person, poll_id, lock=True)
+    _require_chair(found, poll)
+    closed = rows.close(tx, poll_id)
+    if closed is None:
+        raise PollClosedError("This poll is over already.")
+    _finish(tx, closed, kind=events.PollClosed)
+    return _view(tx, closed, person)
+
+
+def reopen(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
+    """Let people vote again in a closed poll, for its whole time; ConflictError when that cannot be."""
+    poll, found = _find_running(tx, person, poll_id, lock=True)
+    _require_chair(found, poll)
+    if poll.is_anonymous and rows.count_votes(tx, poll_id):
+        raise ConflictError(
+            "Whose the ballots of a closed anonymous poll are is not known any more, so people could vote twice; "
+            "reset it first."
+        )
+    reopened = rows.reopen(tx, poll_id)
+    if reopened is None:
+        raise ConflictError("Only a closed poll can be reopened; ask again in a new one.")
+    if reopened.is_anonymous:
+        rows.insert_key(tx, poll_id=poll_id, key=secrets.token_bytes(KEY_BYTES))
+    _tell_updated(tx, reopened)
+    return _view(tx, reopened, person)
+
+
+def reset(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
+    """Empty the ballots."""
+    poll, found = _find_running(tx, person, poll_id, lock=True)
+    _require_chair(found, poll)
+    emptied = rows.reset(tx, poll_id)
+    if emptied is None:
+        raise ConflictError("The ballots of this poll were archived.")
+    _tell_updated(tx, emptied)
+    return _view(tx, emptied, person)
+
+
+def reveal(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
+    """Let everybody see the results of a poll that hides them until then; a second call changes nothing."""
+    poll, found = _find(tx, person, poll_id, lock=True)
+    _require_chair(found, poll)
+    if poll.results_visibility != "on_reveal":
+        raise ConflictError("The results of this poll show by themselves.")
+    revealed = rows.reveal(tx, poll_id)
+    if revealed is not None:
+        _tell_updated(tx, revealed)
+    return _view(tx, revealed or poll, person)
+
+
+def updates(tx: Transaction, *, poll_id: UUID, user_ids: Collection[UUID]) -> Updates | None:
+    """Return how a poll stands for those who are connected; None when it is gone.
+
+    `viewers` are those among `user_ids` who may see the results.
+    """
+    poll = rows.find_poll(tx, poll_id)
+    if poll is None:
+        return None
+    shared = _is_visible(poll, has_voted=False)
+    viewers: frozenset[UUID] | None = None
+    if not shared:
+        viewers = _voters(tx, poll, user_ids) if _is_visible(poll, has_voted=True) else frozenset()
+    results = results_shape(poll, _votes(tx, poll), is_visible=shared or bool(viewers))
+    return Updates(
+        room_id=poll.room_id,
+        total_votes=results.total_votes,
+        version=results.version,
+        results=results,
+        viewers=viewers,
+    )
+
+
+def list_due(tx: Transaction) -> list[tuple[UUID, UUID]]:
+    """List polls whose time is over, as `(poll_id, room_id)`."""
+    return rows.list_due(tx, limit=BATCH)
+
+
+def expire(tx: Transaction, *, poll_id: UUID, room_id: UUID) -> bool:
+    """End a poll whose time is over, and tell its room; False when somebody else has done so."""
+    if room_rows.lock_room(tx, room_id) is None:
+        return False
+    expired = rows.expire(tx, poll_id)
+    if expired is None:
+        return False
+    _finish(tx, expired, kind=events.PollExpired)
+    return True
+
+
+def archive(tx: Transaction) -> int:
+    """Forget who chose what in polls that ended 90 days ago, and keep the counts; return how many."""
+    return rows.archive(tx, days=ARCHIVE_DAYS, limit=BATCH)
+
+
+def _find(tx: Transaction, person: Person, poll_id: UUID, *, lock: bool = False) -> tuple[PollRow, Membership]:
+    poll = rows.find_poll(tx, poll_id)
+    if poll is None:
+        raise NotFoundError("There is no such poll, or you are not in its room.")
+    if lock and room_rows.lock_room(tx, poll.room_id) is not None:
+        poll = _reread(tx, poll_id)
+    return poll, rooms.membership(tx, person, poll.room_id)
+
+
+def _find_running(tx: Transaction, person: Person, poll_id: UUID, *, lock: bool = False) -> tuple[PollRow, Membership]:
+    poll, found = _find(tx, person, poll_id, lock=lock)
+    if not found.room.is_active:
+        raise PollClosedError("The room of this poll has ended.")
+    return poll, found
+
+
+def _reread(tx: Transaction, poll_id: UUID) -> PollRow:
+    poll = rows.find_poll(tx, poll_id)
+    assert poll is not None  # noqa: S101 - the caller holds a lock that keeps it there
+    return poll
+
+
+def _require_chair(found: Membership, poll: PollRow) -> None:
+    if not found.is_editor and poll.created_by != found.me.user_id:
+        raise ForbiddenError("Only whoever asked, the host and co-hosts can do this.")
+
+
+def _require_option(poll: PollRow, option_id: str) -> None:
+    if all(option["id"] != option_id for option in poll.options):
+        raise InvalidFieldError("option_id", "This poll has no such option.")
+
+
+def _finish(tx: Transaction, poll: PollRow, *, kind: type[events.PollClosed | events.PollExpired]) -> None:
+    """Forget who voted in an anonymous poll, tell everybody how it ended, and let a personality poll act."""
+    if poll.is_anonymous:
+        rows.delete_key(tx, poll.id)
+    shared = _shared_view(tx, poll)
+    seq = room_events.next_seq(tx, poll.room_id)
+    room_events.append(tx, kind(room_id=poll.room_id, seq=seq, poll=shared.poll, results=shared.results))
+    if poll.poll_type == "personality":
+        _set_mode(tx, poll)
+
+
+def _set_mode(tx: Transaction, poll: PollRow) -> None:
+    """Make the winner of a personality poll the room's mode; with a tie, or no votes, it stays as it is."""
+    counted = tally.count([(option["id"], option["text"]) for option in poll.options], rows.count_votes(tx, poll.id))
+    won = tally.winners(counted)
+    if len(won) != 1:
+        return
+    mode = next(option.text for option in counted if option.id == won[0])
+    room_rows.update_room(tx, room_id=poll.room_id, changes={"mode": mode})
+    seq = room_events.next_seq(tx, poll.room_id)
+    room_events.append(tx, room_events.PersonalityChanged(room_id=poll.room_id, seq=seq, mode=mode, poll_id=poll.id))
+
+
+def _tell_updated(tx: Transaction, poll: PollRow) -> None:
+    shared = _shared_view(tx, poll)
+    seq = room_events.next_seq(tx, poll.room_id)
+    room_events.append(tx, events.PollUpdated(room_id=poll.room_id, seq=seq, poll=shared.poll, results=shared.results))
+    rows.notify_votes(tx, room_id=poll.room_id, poll_id=poll.id)
+
+
+def _is_visible(poll: PollRow, *, has_voted: bool) -> bool:
+    return tally.is_visible(
+        poll.results_visibility,
+        is_over=poll.status != "active",
+        has_voted=has_voted,
+        revealed_at=poll.revealed_at,
+    )
+
+
+def _view(tx: Transaction, poll: PollRow, person: Person) -> PollView:
+    """Return a poll as one person may see it."""
+    voter = _voter(poll, rows.find_key(tx, poll.id) if poll.is_anonymous else None, person.user_id)
+    mine = None if voter is None else rows.find_vote(tx, poll_id=poll.id, voter=voter)
+    return _seen(tx, poll, is_visible=_is_visible(poll, has_voted=mine is not None), your_option_id=mine)
+
+
+def _shared_view(tx: Transaction, poll: PollRow) -> PollView:
+    """Return a poll as everybody in the room may see it, whether they have voted or not."""
+    return _seen(tx, poll, is_visible=_is_visible(poll, has_voted=False), your_option_id=None)
+
+
+def _seen(tx: Transaction, poll: PollRow, *, is_visible: bool, your_option_id: str | None) -> PollView:
+    results = results_shape(poll, _votes(tx, poll), is_visible=is_visible)
+    upvotes = rows.count_upvotes(tx, poll.id) if poll.poll_type == "question" else {}
+    return PollView(
+        poll=poll_shape(poll, upvotes=upvotes, results=results, your_option_id=your_option_id), results=results
+    )
+
+
+def _votes(tx: Transaction, poll: PollRow) -> dict[str, int]:
+    return poll.archived_results if poll.archived_results is not None else rows.count_votes(tx, poll.id)
+
+
+def _require_voter(tx: Transaction, poll: PollRow, user_id: UUID) -> VoterKey:
+    voter = _voter(poll, rows.find_key(tx, poll.id) if poll.is_anonymous else None, user_id)
+    if voter is None:
+        raise PollClosedError("This poll is over.")
+    return voter
+
+
+def _voter(poll: PollRow, key: bytes | None, user_id: UUID) -> VoterKey | None:
+    """Return under what somebody's ballot is found; None when that is not known any more."""
+    if not poll.is_anonymous:
+        return VoterKey(user_id=user_id)
+    return None if key is None else VoterKey(voter_hash=hmac.digest(key, user_id.bytes, sha256))
+
+
+def _voters(tx: Transaction, poll: PollRow, user_ids: Collection[UUID]) -> frozenset[UUID]:
+    key = rows.find_key(tx, poll.id) if poll.is_anonymous else None
+    cast = {(voter.user_id, voter.voter_hash) for voter in rows.list_voters(tx, poll.id)}
+    keys = {user_id: _voter(poll, key, user_id) for user_id in user_ids}
+    return frozenset(
+        user_id for user_id, voter in keys.items() if voter is not None and (voter.user_id, voter.voter_hash) in cast
+    )
+
+
+def _clean_options(poll_type: PollType, options: Sequence[str]) -> list[OptionRow]:
+    least = 0 if poll_type == "question" else MIN_OPTIONS
+    if not least <= len(options) <= MAX_OPTIONS:
+        raise InvalidFieldError("options", f"A poll of this type has {least} to {MAX_OPTIONS} options.")
+    texts = [_clean("options", text, MAX_OPTION) for text in options]
+    if len({text.casefold() for text in texts}) < len(texts):
+        raise InvalidFieldError("options", "Two options are the same.")
+    return [OptionRow(id=str(number), text=text) for number, text in enumerate(texts, 1)]
+
+
+def _clean(field: str, text: str, limit: int) -> str:
+    cleaned = text.strip()
+    if len(cleaned) > limit or not has_visible(cleaned) or "\0" in cleaned:
+        raise InvalidFieldError(field, f"{field} must have 1 to {limit} characters, and something to see.")
+    return cleaned

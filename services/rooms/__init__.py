@@ -1,0 +1,1 @@
+"""Rooms: people who talk, vote and listen together, and what they are told."""
