@@ -44,8 +44,10 @@ from api.routes.events import events_router
 from api.routes.health import health_router
 from api.routes.jobs import jobs_router
 from api.routes.ops import ops_router
+from api.routes.polls import polls_router
 from api.routes.public import public_router
 from api.routes.recordings import recordings_router
+from api.routes.rooms import rooms_router
 from api.routes.storage import storage_router
 from api.routes.web import web_router
 from api.routes.webhooks import webhooks_router
@@ -141,6 +143,8 @@ def create_app(
         ops_router,
         admin_router,
         health_router,
+        rooms_router,
+        polls_router,
         public_router,
         web_router(sources=_storage_origins(deps)),
         *route_handlers,

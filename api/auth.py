@@ -22,6 +22,7 @@ from services.accounts.token import API_KEY_START, Claims, Session, is_same_secr
 from services.billing import quota as quotas
 from services.billing.tier import Tier
 from services.errors import ForbiddenError, UnauthenticatedError
+from services.rooms.person import GuestClaims, Person, check_guest_token, is_guest_token
 
 SESSION_COOKIE = "snuggles_session"
 CSRF_COOKIE = "snuggles_csrf"
@@ -34,9 +35,10 @@ PUBLIC = "public"
 class Asker(Struct, frozen=True, kw_only=True):
     """Who is asking, and how he proved it. `account` is None for the operator's token."""
 
-    via: Literal["session", "cookie", "api_key", "operator"]
+    via: Literal["session", "cookie", "api_key", "operator", "guest"]
     account: Account | None = None
     claims: Claims | None = None
+    guest: GuestClaims | None = None
 
     @property
     def user(self) -> Account:
@@ -59,6 +61,11 @@ class Asker(Struct, frozen=True, kw_only=True):
     def identity(self) -> Identity:
         """What row-level security sees."""
         return user_identity(self.user_id, is_admin=self.user.is_admin)
+
+    @property
+    def person(self) -> Person:
+        """Who acts in a room: the account, or the guest of one room; ForbiddenError for the operator's token."""
+        return self.guest.person if self.guest is not None else Person(user_id=self.user_id)
 
     @property
     def is_operator(self) -> bool:
@@ -109,6 +116,8 @@ def believe(deps: Deps, token: str) -> Asker:
     if token.startswith(API_KEY_START):
         with deps.database.transaction(SERVICE) as tx:
             return Asker(via="api_key", account=accounts.key_owner(tx, secret=token))
+    if is_guest_token(token):
+        return Asker(via="guest", guest=check_guest_token(deps.settings.jwt_secret, token, now=deps.clock()))
     return _by_token(deps, token, via="session")
 
 

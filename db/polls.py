@@ -58,8 +58,8 @@ ends_at, closed_at, version, results_visibility, revealed_at, archived_results, 
 INSERT_POLL = f"""
 INSERT INTO polls (room_id, created_by, poll_type, question, options, duration_seconds, is_anonymous,
                    results_visibility, ends_at)
-VALUES (%(room_id)s, %(created_by)s, %(poll_type)s, %(question)s, %(options)s, %(duration_seconds)s, %(is_anonymous)s,
-        %(results_visibility)s, now() + make_interval(secs => %(duration_seconds)s))
+VALUES (%(room_id)s, %(created_by)s, %(poll_type)s, %(question)s, %(options)s, %(duration_seconds)s::integer,
+        %(is_anonymous)s, %(results_visibility)s, now() + make_interval(secs => %(duration_seconds)s::integer))
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 FIND_POLL = f"SELECT {COLUMNS} FROM polls WHERE id = %(poll_id)s"  # noqa: S608 - the columns are a constant

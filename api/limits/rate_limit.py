@@ -17,6 +17,11 @@ LINKS = RateLimitItemPerMinute(60, namespace="links")
 WRONG_PASSWORD = RateLimitItemPerMinute(10, 5, namespace="wrong_password")
 # Per mailbox: nobody's is to be filled by others.
 MAIL = RateLimitItemPerHour(5, namespace="mail")
+# Only wrong codes count: there are 10^9, so guessing is hopeless long before these bounds, and typing is not.
+ROOM_CODE = RateLimitItemPerMinute(10, namespace="room_code")
+ROOM_CODE_ADDRESS = RateLimitItemPerMinute(100, namespace="room_code_address")
+# A class may come in behind one address at once; a machine that fills rooms is stopped.
+GUEST = RateLimitItemPerMinute(120, namespace="guest")
 
 
 class RateLimits:

@@ -133,7 +133,7 @@ def moderate(tx: Transaction, person: Person, *, room_id: UUID, user_id: UUID, a
     if target is None or (target.left_at is not None and action not in ("ban", "unban")):
         raise NotFoundError("This person is not in the room.")
     _require_rank(found, target, action)
-    _ACTIONS[action](tx, found.room, target)
+    ACTIONS[action](tx, found.room, target)
     after = rows.find_participant(tx, room_id=room_id, user_id=user_id)
     assert after is not None  # noqa: S101 - rows of participants are kept as long as the room
     return after
@@ -225,7 +225,7 @@ def _transfer(tx: Transaction, room: RoomRow, target: ParticipantRow) -> None:
     _hand_over(tx, room, target.user_id)
 
 
-_ACTIONS: Mapping[Action, Callable[[Transaction, RoomRow, ParticipantRow], None]] = {
+ACTIONS: Mapping[Action, Callable[[Transaction, RoomRow, ParticipantRow], None]] = {
     "kick": _kick,
     "ban": _ban,
     "unban": _unban,

@@ -13,8 +13,8 @@ from db import rooms as rows
 from db.connection import Transaction
 from db.room_participants import ParticipantRow, Role
 from db.rooms import RoomRow
-from services.billing import quota as quotas
-from services.billing.quota import Tier
+from services.billing import tier as tiers
+from services.billing.tier import Tier
 from services.errors import ForbiddenError, InvalidFieldError, NotFoundError, UnavailableError
 from services.paging import Page, TimeCursor, page_of
 from services.rooms import event as events
@@ -58,7 +58,7 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     allow_guests: bool,
 ) -> Membership:
     """Open a room whose host takes its first place; TierRequiredError where the tier has no rooms."""
-    quotas.require(tier, "room_creation", "opening rooms")
+    tiers.require(tier, "room_creation")
     room_id = _insert(
         tx,
         name=clean_name(name),

@@ -15,6 +15,7 @@ from services.jobs import service as jobs
 from services.jobs.dispatch import UNCLAIMED_S, WORKER_DEAD_S, WORKER_SILENT_S
 from services.jobs.service import LEASE_S
 from services.lifecycle import outcome as lifecycle
+from services.polls import service as polls
 from workers.queue.broker import message_id
 
 INTERVAL_S = 1.0
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class Reconciler:
-    """Handles expired leases, lost messages and dead workers, and runs the schedules."""
+    """Handles expired leases, lost messages and dead workers, ends polls, and runs the schedules."""
 
     def __init__(
         self,
@@ -58,10 +59,19 @@ class Reconciler:
             log.warning("workers_dead", workers=[str(worker) for worker in dead])
         if now_s >= self._reaps_from_s:
             self._reap(transaction)
+        self._expire_polls(transaction)
         if now_s >= self._tick_s:
             self._tick_s = now_s + TICK_S
             with transaction() as tx:
                 schedules.tick(tx)
+
+    def _expire_polls(self, transaction: Callable[[], AbstractContextManager[Transaction]]) -> None:
+        """End the polls whose time is over, each in a transaction of its own: it takes the lock of the poll's room."""
+        with transaction() as tx:
+            due = polls.list_due(tx)
+        for poll_id, room_id in due:
+            with transaction() as tx:
+                polls.expire(tx, poll_id=poll_id, room_id=room_id)
 
     def _send_again(
         self, transaction: Callable[[], AbstractContextManager[Transaction]], unclaimed: list[Unclaimed]

@@ -1,0 +1,123 @@
+"""What requests about rooms send and are answered with, beside the shapes in `services.rooms.shape`."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from api.schemas.fields import Id, Time
+from services.rooms.shape import Message, Participant, Room
+
+RoomName = Annotated[str, Meta(min_length=1, max_length=100, examples=["Friday listening"])]
+DisplayName = Annotated[str, Meta(min_length=1, max_length=100, examples=["Ada"])]
+Places = Annotated[int, Meta(ge=1, le=50, description="The host takes one.", examples=[10])]
+Mode = Annotated[str, Meta(min_length=1, max_length=200, examples=["relaxed"])]
+Code = Annotated[str, Meta(min_length=1, max_length=20, examples=["K7MZ4Q"])]
+
+
+class CreateRoomRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A room to open."""
+
+    name: RoomName
+    max_participants: Places = 10
+    is_private: Annotated[bool, Meta(description="Joining takes the code, not only the id.")] = False
+    allow_guests: Annotated[bool, Meta(description="Whether people without an account may come in.")] = False
+
+
+class StateRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to change about a room."""
+
+    name: RoomName | UnsetType = UNSET
+    mode: Mode | UnsetType = UNSET
+    max_participants: Places | UnsetType = UNSET
+    is_locked: Annotated[bool, Meta(description="A locked room takes nobody new in.")] | UnsetType = UNSET
+    is_private: bool | UnsetType = UNSET
+    allow_guests: bool | UnsetType = UNSET
+
+    def changes(self) -> dict[str, object]:
+        """Return the fields that were given."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+
+
+class JoinRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Under which name to join, and the code of a private room."""
+
+    display_name: DisplayName | None = None
+    room_code: Code | None = None
+
+
+class GuestRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """How a guest wants to be called."""
+
+    display_name: DisplayName
+
+
+class JoinedView(Struct, kw_only=True):
+    """A room that the asking person is in."""
+
+    id: Id
+    status: Literal["active", "ended"]
+    created_at: Time
+    room: Room
+    you: Participant
+    participants: list[Participant]
+    last_seq: int
+
+
+class GuestView(Struct, kw_only=True):
+    """A guest's token, and their place in the room."""
+
+    token: Annotated[str, Meta(description="Opens this room alone, for 24 hours.", examples=["eyJhbGciOi…"])]
+    participant: Participant
+    room: Room
+
+
+class LeftView(Struct, kw_only=True):
+    """A room that the asking person is no longer in."""
+
+    id: Id
+    status: Literal["left"] = "left"
+    created_at: Time
+
+
+class MessagesView(Struct, kw_only=True):
+    """A page of messages, oldest first."""
+
+    items: list[Message]
+    has_more: Annotated[bool, Meta(description="Whether there are more beyond this page.")]
+    next_cursor: Annotated[
+        str | None, Meta(description="`seq` to give as `before` (or `after`) for the next page; null on the last one.")
+    ]
+
+
+class StandingView(Struct, kw_only=True):
+    """Somebody's place in a leaderboard."""
+
+    rank: Annotated[int, Meta(examples=[1])]
+    user_id: UUID
+    display_name: str
+    is_guest: bool
+    score: float
+    messages: int
+    votes: Annotated[int, Meta(description="In anonymous polls nobody's votes are counted.")]
+    reactions: int
+    voice_s: float
+
+
+def joined_view(room: Room, you: Participant, participants: list[Participant]) -> JoinedView:
+    """Return what somebody sees of a room that they are in."""
+    return JoinedView(
+        id=room.id,
+        status=room.status,
+        created_at=room.created_at,
+        room=room,
+        you=you,
+        participants=participants,
+        last_seq=room.last_seq,
+    )
+
+
+def left_view(room_id: UUID, created_at: datetime) -> LeftView:
+    """Return what is said to somebody who left."""
+    return LeftView(id=room_id, created_at=created_at)
