@@ -1,10 +1,13 @@
 """Who is asking: a session's token (header or cookie), an API key, or an operator's token."""
 
 import hmac
+from collections.abc import Mapping
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
 import structlog
 from litestar.concurrency import sync_to_thread
 from litestar.connection import ASGIConnection
@@ -16,8 +19,12 @@ from msgspec import Struct
 from api.deps import Deps
 from api.limits.metering import METERED, UNMETERED, metered_headers
 from db.connection import SERVICE, Identity, allow_loss, user_identity
+from services.accounts import api_key as api_keys
 from services.accounts import service as accounts
+from services.accounts import session as sessions
+from services.accounts.api_key import ApiKey
 from services.accounts.service import Account
+from services.accounts.session import SessionRow
 from services.accounts.token import API_KEY_START, Claims, Session, is_same_secret
 from services.billing import quota as quotas
 from services.billing.tier import Tier
@@ -32,12 +39,15 @@ PUBLIC = "public"
 """`opt` key of the routes that anybody may call."""
 
 
-class Asker(Struct, frozen=True, kw_only=True):
-    """Who is asking, and how he proved it. `account` is None for the operator's token."""
+class Principal(Struct, frozen=True, kw_only=True):
+    """Who is asking, and how they proved it. `account` is None for the operator's token."""
 
-    via: Literal["session", "cookie", "api_key", "operator", "guest"]
+    via: Literal["session", "cookie", "token", "api_key", "operator", "guest"]
+    """`token` is a bearer token without a session: one of `snuggles token`, or of another issuer."""
     account: Account | None = None
     claims: Claims | None = None
+    session: SessionRow | None = None
+    key: ApiKey | None = None
     guest: GuestClaims | None = None
 
     @property
@@ -70,55 +80,94 @@ class Asker(Struct, frozen=True, kw_only=True):
     @property
     def is_operator(self) -> bool:
         """Whether the routes for operators are open."""
-        return self.via == "operator" or (self.account is not None and self.account.is_admin)
+        return self.via == "operator" or (self.account is not None and self.account.is_admin and self.key is None)
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether calls count as `api_calls_per_day`; those of the app's own sessions do not."""
+        return self.via in ("token", "api_key")
+
+    @property
+    def authenticated_at(self) -> datetime | None:
+        """When the user last proved who they are; None where nobody says so."""
+        if self.session is not None:
+            return self.session.created_at
+        return self.claims.authenticated_at if self.claims else None
 
 
 class Authentication(AbstractAuthenticationMiddleware):
     """Finds out who is asking before anything else of the request is looked at."""
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
-        """Return the asker; UnauthenticatedError when nobody, or nobody we can believe."""
+        """Return the principal; UnauthenticatedError without valid credentials."""
         deps: Deps = connection.app.state.deps
-        asker = await sync_to_thread(_authenticate_and_count, deps, connection)
-        if asker.account is not None:
-            structlog.contextvars.bind_contextvars(owner=str(asker.account.id))
-        return AuthenticationResult(user=asker, auth=asker.via)
+        principal = await sync_to_thread(_authenticate_and_count, deps, connection)
+        if principal.account is not None:
+            structlog.contextvars.bind_contextvars(owner=str(principal.account.id))
+        return AuthenticationResult(user=principal, auth=principal.via)
 
 
-def _authenticate_and_count(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> Asker:
-    asker = authenticate(deps, connection)
-    if asker.account is None or asker.via == "cookie" or connection.route_handler.opt.get(UNMETERED):
-        return asker
+def _authenticate_and_count(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+    principal = authenticate(deps, connection)
+    if not principal.is_metered or connection.route_handler.opt.get(UNMETERED):
+        return principal
     now = deps.clock()
     with deps.database.transaction(SERVICE) as tx:
         allow_loss(tx)  # a crash of PostgreSQL may give a second's calls back
-        usage = quotas.count_call(tx, asker.tier, user_id=asker.user_id, now=now)
+        usage = quotas.count_call(tx, principal.tier, user_id=principal.user_id, now=now)
     connection.scope["state"][METERED] = metered_headers(usage, now)
-    return asker
+    return principal
 
 
-def authenticate(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> Asker:
-    """Return who sent a request; UnauthenticatedError, or ForbiddenError for a cookie without its CSRF token."""
+def authenticate(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+    """Return who sent a request.
+
+    UnauthenticatedError; ForbiddenError for a cookie without its CSRF token, or an API key that may only read.
+    """
     header = connection.headers.get("authorization")
+    is_safe = connection.scope.get("method") in SAFE_METHODS
     if header is None:
-        return _by_cookie(deps, connection)
+        return _by_cookie(deps, connection, needs_csrf=not is_safe)
     scheme, _, token = header.partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise UnauthenticatedError("Send the token as `Authorization: Bearer …`.")
-    return believe(deps, token)
+    principal = authenticate_token(deps, token)
+    if principal.key is not None and not is_safe and "write" not in principal.key.scopes:
+        raise ForbiddenError("This API key may only read; make one with the scope `write`.")
+    return principal
 
 
-def believe(deps: Deps, token: str) -> Asker:
-    """Return whom a token belongs to; UnauthenticatedError when it is not one of ours, or not valid any more."""
+def authenticate_token(deps: Deps, token: str) -> Principal:
+    """Return whom a bearer token belongs to; UnauthenticatedError when it is invalid, or not valid any more."""
     if deps.settings.admin_token and is_same_secret(token, deps.settings.admin_token):
-        return Asker(via="operator")
+        return Principal(via="operator")
     if token.startswith(API_KEY_START):
         with deps.database.transaction(SERVICE) as tx:
-            return Asker(via="api_key", account=accounts.key_owner(tx, secret=token))
+            account, key = api_keys.authenticate(tx, secret=token)
+        return Principal(via="api_key", account=account, key=key)
     if is_guest_token(token):
-        return Asker(via="guest", guest=check_guest_token(deps.settings.jwt_secret, token, now=deps.clock()))
-    return _by_token(deps, token, via="session")
+        return Principal(via="guest", guest=check_guest_token(deps.settings.jwt_secret, token, now=deps.clock()))
+    return _by_claims(deps, deps.tokens.check(token))
+
+
+def authenticate_cookie(deps: Deps, cookies: Mapping[str, str]) -> Principal:
+    """Return whom a session cookie belongs to; UnauthenticatedError. For requests that change nothing."""
+    token = cookies.get(SESSION_COOKIE)
+    if not token:
+        raise UnauthenticatedError("Log in first, and send the token as `Authorization: Bearer …`.")
+    return msgspec.structs.replace(_by_claims(deps, deps.tokens.check(token)), via="cookie")
+
+
+def check_again(deps: Deps, principal: Principal) -> None:
+    """Raise UnauthenticatedError when what a stream was opened with is not valid any more."""
+    if principal.claims is not None:
+        if principal.claims.expires_at <= deps.clock():
+            raise UnauthenticatedError("The token has expired; log in again.")
+        _by_claims(deps, principal.claims)
+    if principal.key is not None:
+        with deps.database.transaction(SERVICE) as tx:
+            api_keys.check(tx, principal.key, now=deps.clock())
 
 
 def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
@@ -170,21 +219,18 @@ def csrf_token(deps: Deps, claims: Claims) -> str:
     return hmac.digest(deps.settings.jwt_secret.encode(), b"csrf\n" + claims.token_hash, sha256).hex()
 
 
-def _by_cookie(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> Asker:
-    token = connection.cookies.get(SESSION_COOKIE)
-    if not token:
-        raise UnauthenticatedError("Log in first, and send the token as `Authorization: Bearer …`.")
-    asker = _by_token(deps, token, via="cookie")
-    if connection.scope.get("method") not in SAFE_METHODS and asker.claims is not None:
+def _by_cookie(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any], *, needs_csrf: bool) -> Principal:
+    principal = authenticate_cookie(deps, connection.cookies)
+    if needs_csrf and principal.claims is not None:
         given = connection.headers.get(CSRF_HEADER, "")
-        if not is_same_secret(given, csrf_token(deps, asker.claims)):
+        if not is_same_secret(given, csrf_token(deps, principal.claims)):
             raise ForbiddenError(
                 f"A request by cookie needs the header X-CSRF-Token with the value of the cookie {CSRF_COOKIE}."
             )
-    return asker
+    return principal
 
 
-def _by_token(deps: Deps, token: str, *, via: Literal["session", "cookie"]) -> Asker:
-    claims = deps.tokens.check(token)
+def _by_claims(deps: Deps, claims: Claims) -> Principal:
     with deps.database.transaction(SERVICE) as tx:
-        return Asker(via=via, account=accounts.asker(tx, claims), claims=claims)
+        account, session = sessions.authenticate(tx, claims)
+    return Principal(via="session" if session else "token", account=account, claims=claims, session=session)

@@ -1,4 +1,4 @@
-"""One LISTEN connection a process: whoever waits for a job, or for an owner's events, is woken when there is news."""
+"""One LISTEN connection a process wakes whoever waits for a job, for an owner's events, or for a session's end."""
 
 import asyncio
 from collections import defaultdict
@@ -11,9 +11,9 @@ import structlog
 
 logger = structlog.get_logger(__name__)
 
-# Payloads are ids: of a job that changed, of an owner whose event was recorded.
+# Payloads are ids: of a job that changed, of an owner whose event was recorded or one of whose sessions ended.
 JOBS_CHANGED = "jobs_changed"
-LISTEN = f"LISTEN {JOBS_CHANGED}; LISTEN events_recorded"
+LISTEN = f"LISTEN {JOBS_CHANGED}; LISTEN events_recorded; LISTEN sessions_ended"
 MAX_CHANGED = 10_000
 CONNECT_TIMEOUT_S = 5
 RECONNECT_S = 1.0
@@ -61,17 +61,19 @@ class Changes:
                 await task
 
     @contextmanager
-    def subscription(self, subject_id: UUID) -> Iterator[asyncio.Event]:
-        """Yield an event that is set whenever the job may have changed, or the owner may have a new event."""
+    def subscription(self, *subject_ids: UUID) -> Iterator[asyncio.Event]:
+        """Yield an event that is set when one of these jobs may have changed, or something of one of these owners."""
         event = asyncio.Event()
-        key = str(subject_id)
-        self._waiting[key].add(event)
+        keys = [str(subject_id) for subject_id in subject_ids]
+        for key in keys:
+            self._waiting[key].add(event)
         try:
             yield event
         finally:
-            self._waiting[key].discard(event)
-            if not self._waiting[key]:
-                del self._waiting[key]
+            for key in keys:
+                self._waiting[key].discard(event)
+                if not self._waiting[key]:
+                    del self._waiting[key]
 
     @contextmanager
     def all_jobs(self) -> Iterator[ChangedJobs]:

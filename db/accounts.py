@@ -1,4 +1,4 @@
-"""Users, their one-time tokens, logged-out sessions and API keys."""
+"""Users and their one-time tokens."""
 
 from datetime import datetime
 from typing import Any
@@ -21,23 +21,11 @@ class Account(Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     sessions_valid_from: datetime | None
-    """Sessions that began earlier are refused; None when there never was a reason to."""
+    """Tokens without a session that were issued earlier are refused; None when there never was a reason to."""
     tier: str
     tier_name: str
     features: dict[str, Any]
     limits: dict[str, Any]
-
-
-class ApiKey(Struct, frozen=True, kw_only=True):
-    """An API key without its secret."""
-
-    id: UUID
-    user_id: UUID
-    name: str
-    prefix: str
-    last_used_at: datetime | None
-    revoked_at: datetime | None
-    created_at: datetime
 
 
 ACCOUNT_BY_ID = """
@@ -49,7 +37,6 @@ LEFT JOIN subscriptions s ON s.user_id = u.id
 JOIN tier_features t ON t.tier = tier_in_force(s)
 WHERE u.id = %(user_id)s
 """
-SESSION_IS_REVOKED = "SELECT 1 FROM revoked_sessions WHERE token_hash = %(token_hash)s"
 INSERT_USER = """
 INSERT INTO users (email, password_hash, display_name) VALUES (%(email)s, %(password_hash)s, %(display_name)s)
 ON CONFLICT (email) DO NOTHING
@@ -70,19 +57,10 @@ UPDATE users SET email_verified_at = COALESCE(email_verified_at, now()), updated
 WHERE id = %(user_id)s RETURNING id
 """
 UPDATE_PASSWORD = """
-UPDATE users SET password_hash = %(password_hash)s, sessions_valid_from = %(valid_from)s, updated_at = now()
-WHERE id = %(user_id)s RETURNING id
+UPDATE users SET password_hash = %(password_hash)s, updated_at = now() WHERE id = %(user_id)s RETURNING id
 """  # noqa: S105 - a query, not a password
 REHASH_PASSWORD = "UPDATE users SET password_hash = %(password_hash)s WHERE id = %(user_id)s"  # noqa: S105 - a query
-END_SESSIONS = """
-UPDATE users SET sessions_valid_from = %(valid_from)s, updated_at = now() WHERE id = %(user_id)s RETURNING id
-"""
 DELETE_USER = "DELETE FROM users WHERE id = %(user_id)s RETURNING id"
-FORGET_EXPIRED_SESSIONS = "DELETE FROM revoked_sessions WHERE expires_at < now()"
-REVOKE_SESSION = """
-INSERT INTO revoked_sessions (token_hash, user_id, expires_at)
-VALUES (%(token_hash)s, %(user_id)s, %(expires_at)s) ON CONFLICT DO NOTHING
-"""
 INSERT_TOKEN = """
 INSERT INTO account_tokens (token_hash, user_id, purpose, expires_at)
 VALUES (%(token_hash)s, %(user_id)s, %(purpose)s, %(expires_at)s)
@@ -95,39 +73,12 @@ UPDATE account_tokens SET used_at = now()
 WHERE token_hash = %(token_hash)s AND purpose = %(purpose)s AND used_at IS NULL AND expires_at > now()
 RETURNING user_id
 """  # noqa: S105 - a query, no secret
-INSERT_API_KEY = """
-INSERT INTO api_keys (user_id, name, key_hash, prefix)
-VALUES (%(user_id)s, %(name)s, %(key_hash)s, %(prefix)s)
-RETURNING id, user_id, name, prefix, last_used_at, revoked_at, created_at
-"""
-LIST_API_KEYS = """
-SELECT id, user_id, name, prefix, last_used_at, revoked_at, created_at FROM api_keys
-WHERE user_id = %(user_id)s AND revoked_at IS NULL
-  AND (%(before_at)s::timestamptz IS NULL OR (created_at, id) < (%(before_at)s, %(before_id)s::uuid))
-ORDER BY created_at DESC, id DESC LIMIT %(limit)s
-"""
-COUNT_API_KEYS = "SELECT count(*) AS keys FROM api_keys WHERE user_id = %(user_id)s AND revoked_at IS NULL"
-REVOKE_API_KEY = """
-UPDATE api_keys SET revoked_at = now() WHERE id = %(key_id)s AND user_id = %(user_id)s AND revoked_at IS NULL
-RETURNING id, user_id, name, prefix, last_used_at, revoked_at, created_at
-"""
-FIND_API_KEY_OWNER = "SELECT id, user_id FROM api_keys WHERE key_hash = %(key_hash)s AND revoked_at IS NULL"
-# Once a minute is enough for a person to see whether a key is in use, and spares a write a call.
-TOUCH_API_KEY = """
-UPDATE api_keys SET last_used_at = now()
-WHERE id = %(key_id)s AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
-"""
 
 
 def find_account(tx: Transaction, *, user_id: UUID) -> Account | None:
     """Return the account with its tier, or None."""
     with tx.cursor(row_factory=class_row(Account)) as cursor:
         return cursor.execute(ACCOUNT_BY_ID, {"user_id": user_id}).fetchone()
-
-
-def session_is_revoked(tx: Transaction, *, token_hash: bytes) -> bool:
-    """Say whether this session was logged out."""
-    return tx.execute(SESSION_IS_REVOKED, {"token_hash": token_hash}).fetchone() is not None
 
 
 def insert_user(tx: Transaction, *, email: str, password_hash: str, display_name: str) -> UUID | None:
@@ -151,7 +102,7 @@ def find_credentials(tx: Transaction, *, email: str) -> tuple[UUID, str | None] 
 
 
 def find_password(tx: Transaction, *, user_id: UUID) -> str | None:
-    """Return a user's password hash; None when there is no such user, or he signs in elsewhere."""
+    """Return a user's password hash; None when there is no such user, or they sign in elsewhere."""
     row = tx.execute(FIND_PASSWORD, {"user_id": user_id}).fetchone()
     return row["password_hash"] if row else None
 
@@ -166,9 +117,9 @@ def update_email_verified(tx: Transaction, *, user_id: UUID) -> None:
     tx.execute(UPDATE_EMAIL_VERIFIED, {"user_id": user_id})
 
 
-def update_password(tx: Transaction, *, user_id: UUID, password_hash: str, valid_from: datetime) -> None:
-    """Set a new password and end every session that began before `valid_from`."""
-    tx.execute(UPDATE_PASSWORD, {"user_id": user_id, "password_hash": password_hash, "valid_from": valid_from})
+def update_password(tx: Transaction, *, user_id: UUID, password_hash: str) -> None:
+    """Set a new password."""
+    tx.execute(UPDATE_PASSWORD, {"user_id": user_id, "password_hash": password_hash})
 
 
 def rehash_password(tx: Transaction, *, user_id: UUID, password_hash: str) -> None:
@@ -176,20 +127,9 @@ def rehash_password(tx: Transaction, *, user_id: UUID, password_hash: str) -> No
     tx.execute(REHASH_PASSWORD, {"user_id": user_id, "password_hash": password_hash})
 
 
-def end_sessions(tx: Transaction, *, user_id: UUID, valid_from: datetime) -> None:
-    """End every session that began before `valid_from`."""
-    tx.execute(END_SESSIONS, {"user_id": user_id, "valid_from": valid_from})
-
-
 def delete_user(tx: Transaction, *, user_id: UUID) -> bool:
-    """Delete a user and everything in the database that is his; False when there is none."""
+    """Delete a user with everything that they own in the database; False when there is no such user."""
     return tx.execute(DELETE_USER, {"user_id": user_id}).fetchone() is not None
-
-
-def revoke_session(tx: Transaction, *, token_hash: bytes, user_id: UUID, expires_at: datetime) -> None:
-    """Refuse this session from now on."""
-    tx.execute(FORGET_EXPIRED_SESSIONS)
-    tx.execute(REVOKE_SESSION, {"token_hash": token_hash, "user_id": user_id, "expires_at": expires_at})
 
 
 def insert_token(tx: Transaction, *, token_hash: bytes, user_id: UUID, purpose: str, expires_at: datetime) -> None:
@@ -199,46 +139,12 @@ def insert_token(tx: Transaction, *, token_hash: bytes, user_id: UUID, purpose: 
     tx.execute(INSERT_TOKEN, values)
 
 
+def forget_tokens(tx: Transaction, *, user_id: UUID, purpose: str) -> None:
+    """Stop open one-time tokens for a purpose from working."""
+    tx.execute(FORGET_TOKENS, {"user_id": user_id, "purpose": purpose})
+
+
 def use_token(tx: Transaction, *, token_hash: bytes, purpose: str) -> UUID | None:
     """Use up a one-time token and return its user, or None when it is unknown, used or expired."""
     row = tx.execute(USE_TOKEN, {"token_hash": token_hash, "purpose": purpose}).fetchone()
     return row["user_id"] if row else None
-
-
-def insert_api_key(tx: Transaction, *, user_id: UUID, name: str, key_hash: bytes, prefix: str) -> ApiKey:
-    """Store a key's hash."""
-    values = {"user_id": user_id, "name": name, "key_hash": key_hash, "prefix": prefix}
-    with tx.cursor(row_factory=class_row(ApiKey)) as cursor:
-        row = cursor.execute(INSERT_API_KEY, values).fetchone()
-    if row is None:
-        raise RuntimeError("INSERT … RETURNING returned no row")
-    return row
-
-
-def list_api_keys(tx: Transaction, *, user_id: UUID, limit: int, before: tuple[datetime, UUID] | None) -> list[ApiKey]:
-    """List keys that work, newest first."""
-    before_at, before_id = before or (None, None)
-    values = {"user_id": user_id, "limit": limit, "before_at": before_at, "before_id": before_id}
-    with tx.cursor(row_factory=class_row(ApiKey)) as cursor:
-        return cursor.execute(LIST_API_KEYS, values).fetchall()
-
-
-def count_api_keys(tx: Transaction, *, user_id: UUID) -> int:
-    """Count the keys that work."""
-    row = tx.execute(COUNT_API_KEYS, {"user_id": user_id}).fetchone()
-    return int(row["keys"]) if row else 0
-
-
-def revoke_api_key(tx: Transaction, *, user_id: UUID, key_id: UUID) -> ApiKey | None:
-    """Stop a key from working; None when it does not work already or belongs to somebody else."""
-    with tx.cursor(row_factory=class_row(ApiKey)) as cursor:
-        return cursor.execute(REVOKE_API_KEY, {"key_id": key_id, "user_id": user_id}).fetchone()
-
-
-def find_api_key_owner(tx: Transaction, *, key_hash: bytes) -> UUID | None:
-    """Return who owns a working key, and note that it was used; None when there is no such key."""
-    row = tx.execute(FIND_API_KEY_OWNER, {"key_hash": key_hash}).fetchone()
-    if row is None:
-        return None
-    tx.execute(TOUCH_API_KEY, {"key_id": row["id"]})
-    return UUID(str(row["user_id"]))

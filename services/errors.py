@@ -16,7 +16,7 @@ class DomainError(Exception):
 
 
 class UnauthenticatedError(DomainError):
-    """Nobody, or nobody we can believe."""
+    """No credentials, or invalid ones."""
 
     code = "unauthenticated"
 

@@ -1,6 +1,7 @@
-"""What a recording may be called, and what kind of content it may be."""
+"""Text sanitising: names, titles and file names without characters that deceive whoever reads them."""
 
 import re
+import unicodedata
 
 from services.errors import InvalidFieldError, UnsupportedMediaTypeError
 from storage.keys import download_name
@@ -12,6 +13,24 @@ MEDIA_TYPES = re.compile(r"(?:video|audio)/[a-z0-9][a-z0-9.+-]{0,80}", re.IGNORE
 OTHER_TYPES = frozenset({"application/octet-stream", "application/mp4", "application/ogg", "application/mxf"})
 TYPE_IN_THE_DARK = "application/octet-stream"
 
+JOINERS = frozenset("\u200c\u200d")
+"""Invisible too, but emoji and several scripts need them."""
+SPACING = frozenset({"Cc", "Zl", "Zp"})
+DECEPTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories of characters that show nothing, or that change how the text around them is shown."""
+
+
+def is_deceptive(text: str) -> bool:
+    """Say whether a text holds control characters, or ones that reverse or hide what is around them."""
+    return any(unicodedata.category(char) in DECEPTIVE and char not in JOINERS for char in text)
+
+
+def clean_name(name: str) -> str:
+    """Return a name on one line, without control and bidirectional characters and outer spaces; may be empty."""
+    kept = (" " if unicodedata.category(char) in SPACING else char for char in name)
+    visible = "".join(char for char in kept if char in JOINERS or unicodedata.category(char) not in DECEPTIVE)
+    return " ".join(visible.split()).strip("".join(JOINERS))
+
 
 def clean_filename(name: str) -> str:
     """Return the last segment of a name, without anything that leads elsewhere; never empty."""
@@ -20,8 +39,8 @@ def clean_filename(name: str) -> str:
 
 
 def clean_title(title: str) -> str:
-    """Return a title without control characters and outer spaces; InvalidFieldError when nothing is left."""
-    text = " ".join("".join(char if char.isprintable() else " " for char in title).split())
+    """Return a title as `clean_name` does; InvalidFieldError when nothing is left."""
+    text = clean_name(title)
     if not text:
         raise InvalidFieldError("title", "A title has at least one visible character.")
     return text[:MAX_TITLE_LENGTH]

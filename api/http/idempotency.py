@@ -24,11 +24,12 @@ def answer_once(  # noqa: PLR0913 - keyword-only, as every use case
     *,
     status: int | Callable[[T], int] = 201,
     stored: Callable[[T], T] | None = None,
-    replayed: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    replayed: Callable[[Transaction, dict[str, Any]], T] | None = None,
 ) -> Response[Answer[T]]:
     """Do the work in one transaction and answer; a repeat with the same key and body does nothing and answers the same.
 
-    `stored` takes out of the answer what must not be kept, and `replayed` puts it back.
+    Answers that hold credentials are neither stored nor repeated: `stored` takes the credentials out, and `replayed`
+    makes the answer to a repeat from the stored data and from how things are by then.
     """
     key = request.headers.get(HEADER)
     with deps.database.transaction(request.user.identity) as tx:
@@ -38,7 +39,7 @@ def answer_once(  # noqa: PLR0913 - keyword-only, as every use case
         user_id = request.user.user_id
         first = idempotency.begin(tx, user_id=user_id, key=key, request_hash=request_hash)
         if first is not None:
-            return _replay(first, replayed)
+            return _replay(tx, first, replayed)
         data = work(tx)
         answer = _answer(data, status)
         kept = Answer(data=stored(data) if stored else data)
@@ -64,7 +65,9 @@ def _answer(data: T, status: int | Callable[[T], int]) -> Response[Answer[T]]:
 
 
 def _replay(
-    first: idempotency.StoredAnswer, replayed: Callable[[dict[str, Any]], dict[str, Any]] | None
+    tx: Transaction,
+    first: idempotency.StoredAnswer,
+    replayed: Callable[[Transaction, dict[str, Any]], T] | None,
 ) -> Response[Any]:
-    response = first.response if replayed is None else {**first.response, "data": replayed(first.response["data"])}
+    response = first.response if replayed is None else Answer(data=replayed(tx, first.response["data"]))
     return Response(response, status_code=first.status, headers=REPLAYED, media_type=MediaType.JSON)

@@ -13,9 +13,13 @@ from services.errors import RateLimitedError
 SIGNUP = RateLimitItemPerMinute(120, namespace="signup")
 LOGIN = RateLimitItemPerMinute(300, namespace="login")
 LINKS = RateLimitItemPerMinute(60, namespace="links")
-# Per account and address: only failures count, so nobody is locked out by logging in often.
-WRONG_PASSWORD = RateLimitItemPerMinute(10, 5, namespace="wrong_password")
-# Per mailbox: nobody's is to be filled by others.
+# Per account, from wherever they come, and counted before the check: guesses that run at the same time count too. A
+# check that succeeds clears the count, so logging in often locks nobody out.
+PASSWORD_GUESSES = RateLimitItemPerMinute(10, 5, namespace="password_guesses")
+CODE_GUESSES = RateLimitItemPerMinute(5, 5, namespace="code_guesses")
+# Per address over all accounts: one password tried on many accounts.
+GUESSES_OF_ADDRESS = RateLimitItemPerMinute(60, 5, namespace="guesses_of_address")
+# Per mailbox: nobody may fill another's.
 MAIL = RateLimitItemPerHour(5, namespace="mail")
 # Only wrong codes count: there are 10^9, so guessing is hopeless long before these bounds, and typing is not.
 ROOM_CODE = RateLimitItemPerMinute(10, namespace="room_code")
@@ -36,10 +40,9 @@ class RateLimits:
         if not self._limiter.hit(limit, *who):
             self._refuse(limit, who)
 
-    def check(self, limit: RateLimitItem, *who: str) -> None:
-        """Raise RateLimitedError when the limit is reached already; counts nothing."""
-        if not self._limiter.test(limit, *who):
-            self._refuse(limit, who)
+    def clear(self, limit: RateLimitItem, *who: str) -> None:
+        """Forget what was counted."""
+        self._limiter.clear(limit, *who)
 
     def allows(self, limit: RateLimitItem, *who: str) -> bool:
         """Count one and say whether it was within the limit."""

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar.concurrency import sync_to_thread
 
-from api.auth import Asker
+from api.auth import Principal
 from api.deps import Deps
 from db.connection import DatabaseUnavailableError, Identity
 from services.webhooks import delivery as deliveries
@@ -29,11 +29,11 @@ class EventFeed:
         self._feed = feed
 
     @classmethod
-    def begin(cls, deps: Deps, asker: Asker, *, last_event_id: str | None) -> Self:
+    def begin(cls, deps: Deps, principal: Principal, *, last_event_id: str | None) -> Self:
         """Note where this person stands; InvalidFieldError when `last_event_id` is none of ours. Reads the database."""
-        with deps.database.transaction(asker.identity) as tx:
-            feed = events.follow(tx, user_id=asker.user_id, last_event_id=last_event_id)
-        return cls(deps, identity=asker.identity, user_id=asker.user_id, feed=feed)
+        with deps.database.transaction(principal.identity) as tx:
+            feed = events.follow(tx, user_id=principal.user_id, last_event_id=last_event_id)
+        return cls(deps, identity=principal.identity, user_id=principal.user_id, feed=feed)
 
     async def __aiter__(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Yield what happens until the process stops."""

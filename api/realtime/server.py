@@ -5,6 +5,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -16,7 +17,7 @@ from msgspec import Struct
 from socketio import ASGIApp, AsyncServer
 from socketio.exceptions import ConnectionRefusedError as Refusal
 
-from api.auth import Asker, believe
+from api.auth import Principal, authenticate_cookie, authenticate_token, check_again
 from api.deps import Deps
 from api.realtime.feed import EventFeed
 from api.realtime.packets import is_allowed
@@ -29,7 +30,7 @@ NAMESPACE = "/"
 CONNECT_WITHIN_S = 10.0
 """A transport that never says who it is holds a socket for nothing."""
 SESSION_CHECK_S = 60.0
-"""How long a session that was logged out elsewhere can go on listening."""
+"""How long a session that ended can go on listening where the notification of its end was lost."""
 MAX_QUEUED = 256
 """Packets; a client that reads more slowly than that is cut off, comes back, and is told what it missed."""
 MAX_CONNECTIONS = 32
@@ -44,8 +45,7 @@ logger = structlog.get_logger(__name__)
 class Visit(Struct, frozen=True, kw_only=True):
     """Somebody who is connected, and what he will be told."""
 
-    asker: Asker
-    token: str
+    principal: Principal
     feed: EventFeed
 
 
@@ -103,10 +103,10 @@ class Realtime:
             await asyncio.gather(task, *self._visits.values(), return_exceptions=True)
             await self._server.shutdown()
 
-    async def _connect(self, sid: str, _environ: Mapping[str, Any], auth: object = None) -> None:
+    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         given = auth if isinstance(auth, dict) else {}
         try:
-            visit = await sync_to_thread(self._welcome, given.get("token"), given.get("lastEventId"))
+            visit = await sync_to_thread(self._welcome, environ, given)
         except UnauthenticatedError as error:
             raise Refusal("unauthorized", {"code": error.code, "message": error.message}) from None
         except DomainError as error:
@@ -117,7 +117,7 @@ class Realtime:
             raise Refusal("unavailable", UNAVAILABLE) from None
         if _is_closed(self._transport_of(sid)):
             raise Refusal("gone")  # it left meanwhile, and nobody will say so again
-        sids = self._people[visit.asker.user_id]
+        sids = self._people[visit.principal.user_id]
         if len(sids) >= MAX_CONNECTIONS:
             message = f"{MAX_CONNECTIONS} connections of this account are open; close one."
             raise Refusal("too_many_connections", {"code": "too_many_connections", "message": message})
@@ -125,18 +125,28 @@ class Realtime:
         # Last, and without waiting: what is emitted from here would arrive before the client's own `connect`.
         self._visits[sid] = asyncio.create_task(self._attend(sid, visit))
 
-    def _welcome(self, token: object, last_event_id: object) -> Visit:
-        if not isinstance(token, str) or not token:
-            raise UnauthenticatedError("Send the token when connecting: `io(url, {auth: {token}})`.")
-        asker = believe(self._deps, token)
-        last = None if last_event_id is None else str(last_event_id)
-        return Visit(asker=asker, token=token, feed=EventFeed.begin(self._deps, asker, last_event_id=last))
+    def _welcome(self, environ: Mapping[str, Any], given: Mapping[str, Any]) -> Visit:
+        principal = self._authenticate(environ, given.get("token"))
+        last = given.get("lastEventId")
+        feed = EventFeed.begin(self._deps, principal, last_event_id=None if last is None else str(last))
+        return Visit(principal=principal, feed=feed)
+
+    def _authenticate(self, environ: Mapping[str, Any], token: object) -> Principal:
+        """Return who connects: by the token, or without one by the session cookie of a page of ours."""
+        if isinstance(token, str) and token:
+            return authenticate_token(self._deps, token)
+        cookie = str(environ.get("HTTP_COOKIE", ""))
+        if cookie and environ.get("HTTP_ORIGIN") in _own_origins(self._deps.settings):
+            return authenticate_cookie(
+                self._deps, {name: morsel.value for name, morsel in SimpleCookie(cookie).items()}
+            )
+        raise UnauthenticatedError("Send the token when connecting: `io(url, {auth: {token}})`.")
 
     async def _attend(self, sid: str, visit: Visit) -> None:
         """Tell one client everything from now on, until his session ends."""
         tasks: list[asyncio.Task[None]] = []
         try:
-            await self._tell(sid, "room:authenticated", {"userId": str(visit.asker.user_id)})
+            await self._tell(sid, "room:authenticated", {"userId": str(visit.principal.user_id)})
             tasks = [
                 asyncio.create_task(self._watch_session(visit)),
                 asyncio.create_task(self._tell_events(sid, visit)),
@@ -157,17 +167,20 @@ class Realtime:
 
     async def _watch_session(self, visit: Visit) -> None:
         """Return when the session has expired or was ended."""
-        while (left_s := self._seconds_left(visit)) > 0:
-            await asyncio.sleep(min(left_s, SESSION_CHECK_S))
-            try:
-                await sync_to_thread(believe, self._deps, visit.token)
-            except UnauthenticatedError:
-                return
-            except DatabaseUnavailableError:
-                continue  # whoever was believed stays so until it can be asked again
+        with self._deps.changes.subscription(visit.principal.user_id) as changed:
+            while (left_s := self._seconds_left(visit)) > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), min(left_s, SESSION_CHECK_S))
+                changed.clear()
+                try:
+                    await sync_to_thread(check_again, self._deps, visit.principal)
+                except UnauthenticatedError:
+                    return
+                except DatabaseUnavailableError:
+                    continue  # the session counts as valid until the database answers again
 
     def _seconds_left(self, visit: Visit) -> float:
-        claims = visit.asker.claims
+        claims = visit.principal.claims
         return SESSION_CHECK_S if claims is None else (claims.expires_at - self._deps.clock()).total_seconds()
 
     async def _tell_person(self, user_id: UUID, event: str, data: Mapping[str, Any]) -> None:
@@ -181,7 +194,7 @@ class Realtime:
             return False
         if transport.queue.qsize() >= MAX_QUEUED:
             logger.info("slow_reader_cut_off", queued=transport.queue.qsize())
-            await transport.close(wait=False)
+            await _close(transport)
             return False
         await self._server.emit(event, data, to=sid)
         return True
@@ -194,9 +207,9 @@ class Realtime:
         visit = self._visits.pop(sid, None)
         if visit is not None and visit is not asyncio.current_task():
             visit.cancel()
-        # Whoever is not counted any more shall not hold a socket either.
+        # Close the transport too.
         if not _is_closed(transport := self._transport_of(sid)):
-            await transport.close(wait=False)
+            await _close(transport)
 
     def _transport_of(self, sid: str) -> Any:
         return self._server.eio.sockets.get(self._server.manager.eio_sid_from_sid(sid, NAMESPACE))
@@ -227,11 +240,17 @@ class Realtime:
         """Close a transport that has not been let in; one that is just asking comes too late."""
         transport = self._server.eio.sockets.get(eio_sid)
         if transport is not None and self._server.manager.sid_from_eio_sid(eio_sid, NAMESPACE) not in self._visits:
-            await transport.close(wait=False)
+            await _close(transport)
 
 
 def _is_closed(transport: Any) -> bool:
     return transport is None or transport.closed or transport.closing
+
+
+async def _close(transport: Any) -> None:
+    """Close a transport and its connection: the library waits 45 s for a client that does not close by itself."""
+    await transport.close(wait=False)
+    await transport.queue.put(None)
 
 
 def _check_packets(transport: Any) -> None:
@@ -240,7 +259,7 @@ def _check_packets(transport: Any) -> None:
 
     async def receive_checked(packet: Any) -> None:
         if not is_allowed(packet) or transport.queue.qsize() >= MAX_QUEUED:
-            await transport.close(wait=False)
+            await _close(transport)
         if transport.closed:
             raise SocketIsClosedError  # which ends the loop that reads from it
         await receive(packet)
@@ -253,14 +272,19 @@ async def _unknown(event: str, _sid: str, *_data: object) -> dict[str, Any]:
     return {"success": False, "error": {"code": "not_found", "message": f"There is no event {event[:50]!r}."}}
 
 
+def _own_origins(settings: Settings) -> set[str]:
+    """Return the origins whose pages may use a session cookie."""
+    public = urlsplit(settings.public_url)
+    return {f"{public.scheme}://{public.netloc}", *settings.cors_origins} - {"*"}
+
+
 def _origin_check(settings: Settings) -> Callable[[str | None, Mapping[str, Any]], bool]:
     """Return what says whether a page of this origin may connect: our own, and those of CORS_ORIGINS."""
-    public = urlsplit(settings.public_url)
-    allowed = {f"{public.scheme}://{public.netloc}", *settings.cors_origins}
+    allowed = _own_origins(settings)
 
     def is_allowed(origin: str | None, environ: Mapping[str, Any]) -> bool:
         # As text: what cannot be taken apart is no reason for a traceback.
         same_host = origin is not None and origin.partition("://")[2] == environ.get("HTTP_HOST")
-        return "*" in allowed or origin in allowed or same_host
+        return "*" in settings.cors_origins or origin in allowed or same_host
 
     return is_allowed

@@ -1,4 +1,4 @@
-"""`/api/me`: the asker's own account, his API keys, and all his data."""
+"""`/api/me`: a user's own account, sessions, API keys, and all their data."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,28 +11,33 @@ from litestar.params import Body, FromPath, JSONBody
 
 from api.auth import ended_cookies, people_only
 from api.deps import Deps
-from api.http.idempotency import HEADER, answer_once, fingerprint
+from api.http.idempotency import answer_once
 from api.http.request import ApiRequest
-from api.limits import rate_limit
+from api.limits import guessing, rate_limit
 from api.schemas.accounts import (
     AccountView,
     ApiKeyRequest,
     ApiKeyView,
     DeleteAccountRequest,
+    ListedSessionView,
     NewApiKeyView,
     ProfileRequest,
     account_fields,
     account_view,
     api_key_view,
+    listed_session_view,
     new_api_key_view,
 )
 from api.schemas.answers import Answer, Done, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit
-from db.connection import SERVICE, Transaction
+from db.connection import SERVICE, Transaction, as_service
+from services.accounts import api_key as api_keys
 from services.accounts import export, mail
+from services.accounts import password as passwords
 from services.accounts import service as accounts
-from services.accounts.token import derived_api_key, new_api_key
-from services.errors import InvalidFieldError
+from services.accounts import session as sessions
+from services.accounts.token import new_api_key
+from services.errors import ForbiddenError, InvalidFieldError
 from services.lifecycle import deletion
 from services.paging import decode_time_cursor
 
@@ -48,17 +53,23 @@ def get_me(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[AccountVi
 
 @patch("", guards=[people_only], sync_to_thread=True)
 def change_me(data: JSONBody[ProfileRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[AccountView]:
-    """Change the name, or the password; a new password ends every session."""
+    """Change the name, or the password; a new password ends every session and API key."""
     user_id = request.user.user_id
+    password_hash = None
     if data.password is not None:
         if data.current_password is None:
             raise InvalidFieldError("current_password", "A new password needs the current one as current_password.")
-        deps.limits.check(rate_limit.WRONG_PASSWORD, str(user_id))
+        passwords.check_password(data.password)
+        guessing.check_current_password(deps, request, account=request.user.user, password=data.current_password)
+        password_hash = passwords.hash_password(data.password)
     with deps.database.transaction(SERVICE) as tx:
-        if data.password is not None and data.current_password is not None:
-            deps.limits.hit(rate_limit.WRONG_PASSWORD, str(user_id))
+        if password_hash is not None:
             accounts.change_password(
-                tx, user_id=user_id, current=data.current_password, password=data.password, now=deps.clock()
+                tx,
+                user_id=user_id,
+                password_hash=password_hash,
+                now=deps.clock(),
+                keep_api_keys=data.keep_api_keys,
             )
         if data.display_name is not None:
             accounts.rename(tx, user_id=user_id, display_name=data.display_name)
@@ -71,13 +82,49 @@ def delete_me(
     deps: NamedDependency[Deps],
     data: Annotated[DeleteAccountRequest | None, Body()] = None,
 ) -> Response[Answer[Done]]:
-    """Delete the account with everything in it: recordings, clips, links, jobs. There is no way back."""
-    user_id = request.user.user_id
+    """Delete the account with everything in it: recordings, clips, links, jobs. There is no way back.
+
+    Needs the password, or a login of the last ten minutes.
+    """
+    if data is not None and data.password is not None:
+        guessing.check_current_password(deps, request, account=request.user.user, password=data.password)
+    else:
+        sessions.require_fresh_login(request.user.authenticated_at, now=deps.clock())
     with deps.database.transaction(SERVICE) as tx:
-        if data is not None and data.password is not None:
-            accounts.check_current_password(tx, user_id=user_id, password=data.password)
-        deletion.delete_account(tx, user_id=user_id, now=deps.clock())
+        deletion.delete_account(tx, user_id=request.user.user_id, now=deps.clock())
     return Response(Answer(data=Done(status="deleted")), cookies=ended_cookies())
+
+
+@get("/sessions", guards=[people_only], sync_to_thread=True)
+def list_sessions(
+    request: ApiRequest, deps: NamedDependency[Deps], limit: Limit = DEFAULT_LIMIT, cursor: CursorParameter = None
+) -> Answer[Items[ListedSessionView]]:
+    """List the sessions of the account, newest first."""
+    position = decode_time_cursor(cursor)
+    current = request.user.session.id if request.user.session else None
+    with deps.database.transaction(request.user.identity) as tx:
+        page = sessions.list_sessions(tx, user_id=request.user.user_id, limit=limit, cursor=position)
+    items = [listed_session_view(session, current_id=current) for session in page.items]
+    return Answer(data=Items(items=items, next_cursor=page.next_cursor))
+
+
+@delete("/sessions", guards=[people_only], sync_to_thread=True, status_code=200)
+def end_other_sessions(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
+    """End every session of the account but this one."""
+    claims = request.user.claims
+    if claims is None:
+        raise ForbiddenError("This needs a user's session.")
+    with deps.database.transaction(SERVICE) as tx:
+        sessions.end_others(tx, claims, now=deps.clock())
+    return Answer(data=Done(status="ended"))
+
+
+@delete("/sessions/{session_id:uuid}", guards=[people_only], sync_to_thread=True, status_code=200)
+def end_session(session_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
+    """End one session of the account, at once."""
+    with deps.database.transaction(SERVICE) as tx:
+        sessions.end_one(tx, user_id=request.user.user_id, session_id=session_id)
+    return Answer(data=Done(status="ended"))
 
 
 @get("/export", guards=[people_only], sync_to_thread=True)
@@ -109,19 +156,29 @@ def send_verification(request: ApiRequest, deps: NamedDependency[Deps]) -> Respo
 def create_key(
     data: JSONBody[ApiKeyRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[NewApiKeyView]]:
-    """Make an API key. Its secret is shown in this answer only."""
-    secret = _key_secret(deps, request)
+    """Make an API key. Its secret is shown in this answer only, and not in the answer to a repeated request."""
+    user = request.user.user
 
     def work(tx: Transaction) -> NewApiKeyView:
-        key = accounts.create_api_key(tx, account=request.user.user, name=data.name, secret=secret)
-        return new_api_key_view(key, secret)
+        secret = new_api_key()
+        with as_service(tx):
+            key = api_keys.create(
+                tx,
+                account=user,
+                name=data.name,
+                scopes=data.scopes,
+                expires_at=data.expires_at,
+                secret=secret,
+                now=deps.clock(),
+            )
+        return new_api_key_view(key, secret, now=deps.clock())
+
+    def replay(tx: Transaction, first: dict[str, Any]) -> NewApiKeyView:
+        key = api_keys.get(tx, user_id=user.id, key_id=UUID(first["id"]))
+        return new_api_key_view(key, None, now=deps.clock())
 
     return answer_once(
-        deps,
-        request,
-        work,
-        stored=lambda view: msgspec.structs.replace(view, key=""),
-        replayed=lambda view: {**view, "key": secret},
+        deps, request, work, stored=lambda view: msgspec.structs.replace(view, key=None), replayed=replay
     )
 
 
@@ -129,35 +186,36 @@ def create_key(
 def list_keys(
     request: ApiRequest, deps: NamedDependency[Deps], limit: Limit = DEFAULT_LIMIT, cursor: CursorParameter = None
 ) -> Answer[Items[ApiKeyView]]:
-    """List the API keys that work, newest first."""
+    """List the API keys that were not revoked, newest first."""
     position = decode_time_cursor(cursor)
     with deps.database.transaction(request.user.identity) as tx:
-        page = accounts.list_api_keys(tx, user_id=request.user.user_id, limit=limit, cursor=position)
-    return Answer(data=Items(items=[api_key_view(key) for key in page.items], next_cursor=page.next_cursor))
+        page = api_keys.list_keys(tx, user_id=request.user.user_id, limit=limit, cursor=position)
+    items = [api_key_view(key, now=deps.clock()) for key in page.items]
+    return Answer(data=Items(items=items, next_cursor=page.next_cursor))
 
 
 @delete("/keys/{key_id:uuid}", guards=[people_only], sync_to_thread=True, status_code=200)
 def delete_key(key_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ApiKeyView]:
     """Stop an API key from working, at once."""
-    with deps.database.transaction(request.user.identity) as tx:
-        key = accounts.revoke_api_key(tx, user_id=request.user.user_id, key_id=key_id)
-    return Answer(data=api_key_view(key))
-
-
-def _key_secret(deps: Deps, request: ApiRequest) -> str:
-    """Return a new key; for a request that may be repeated, one that its repeat gets again."""
-    if (key := request.headers.get(HEADER)) is None:
-        return new_api_key()
-    return derived_api_key(
-        deps.settings.jwt_secret,
-        user_id=request.user.user_id,
-        request_hash=fingerprint(deps, request),
-        idempotency_key=key,
-    )
+    with deps.database.transaction(SERVICE) as tx:
+        key = api_keys.revoke(tx, user_id=request.user.user_id, key_id=key_id)
+    return Answer(data=api_key_view(key, now=deps.clock()))
 
 
 account_router = Router(
     "/api/me",
-    route_handlers=[get_me, change_me, delete_me, export_me, send_verification, create_key, list_keys, delete_key],
+    route_handlers=[
+        get_me,
+        change_me,
+        delete_me,
+        list_sessions,
+        end_other_sessions,
+        end_session,
+        export_me,
+        send_verification,
+        create_key,
+        list_keys,
+        delete_key,
+    ],
     tags=["Accounts"],
 )

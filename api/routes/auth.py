@@ -1,5 +1,6 @@
 """`/api/auth`: signing up, logging in and out, links by mail."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import Response, Router, post
@@ -9,12 +10,14 @@ from litestar.params import Body, JSONBody
 
 from api.auth import PUBLIC, ended_cookies, people_only, session_cookies
 from api.deps import Deps
+from api.http.client_address import address_of, limit_key
 from api.http.idempotency import HEADER, REPLAYED, fingerprint
 from api.http.request import ApiRequest
-from api.limits import rate_limit
+from api.limits import guessing, rate_limit
 from api.limits.metering import UNMETERED
 from api.schemas.accounts import (
     AccountView,
+    ExchangeRequest,
     ForgotRequest,
     LoginRequest,
     LogoutRequest,
@@ -29,9 +32,14 @@ from api.schemas.answers import Answer, Done
 from db.connection import SERVICE, Transaction
 from services import idempotency
 from services.accounts import mail
+from services.accounts import password as passwords
 from services.accounts import service as accounts
+from services.accounts import session as sessions
+from services.accounts.email_address import clean_email
 from services.accounts.service import Account, EmailTakenError
-from services.errors import UnauthenticatedError
+from services.accounts.session import BEARER_FOR, COOKIE_FOR, Method
+from services.accounts.token import Session
+from services.errors import ForbiddenError, UnauthenticatedError
 
 ANYBODY = {PUBLIC: True}
 
@@ -41,21 +49,29 @@ def signup(
     data: JSONBody[SignupRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[SessionView]]:
     """Make an account and log in. A link to confirm the address is mailed; nothing waits for it."""
-    deps.limits.hit(rate_limit.SIGNUP, _address(request))
+    deps.limits.hit(rate_limit.SIGNUP, limit_key(address_of(request)))
+    email = clean_email(data.email)
+    passwords.check_password(data.password)
+    password_hash = passwords.hash_password(data.password)
     try:
         with deps.database.transaction(SERVICE) as tx:
             new = accounts.signup(
-                tx, email=data.email, password=data.password, display_name=data.display_name, now=deps.clock()
+                tx, email=email, password_hash=password_hash, display_name=data.display_name, now=deps.clock()
             )
             _remember_signup(tx, deps, request, new.account)
+            session = _begin(tx, deps, request, new.account, method="signup", cookie=data.cookie)
     except EmailTakenError:
-        again = _signed_up_before(deps, request, data.email)
-        if again is None:
+        if not _is_repeated(deps, request, email):
             raise
-        return _session(deps, again, cookie=data.cookie, status=201, headers=REPLAYED)
+        return _sign_in_again(deps, request, data)
     message = mail.verification(deps.settings.public_url, to=new.account.email, token=new.link_token)
-    return _session(
-        deps, new.account, cookie=data.cookie, status=201, background=BackgroundTask(mail.deliver, deps.mailer, message)
+    return _answer(
+        deps,
+        new.account,
+        session,
+        cookie=data.cookie,
+        status=201,
+        background=BackgroundTask(mail.deliver, deps.mailer, message),
     )
 
 
@@ -64,34 +80,42 @@ def login(
     data: JSONBody[LoginRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[SessionView]]:
     """Log in with address and password."""
-    who = (data.email.strip().lower(), _address(request))
-    deps.limits.hit(rate_limit.LOGIN, _address(request))
-    deps.limits.check(rate_limit.WRONG_PASSWORD, *who)
-    try:
-        with deps.database.transaction(SERVICE) as tx:
-            account = accounts.login(tx, email=data.email, password=data.password)
-    except UnauthenticatedError:
-        deps.limits.hit(rate_limit.WRONG_PASSWORD, *who)
-        raise
-    return _session(deps, account, cookie=data.cookie, status=200)
+    account = guessing.check_login(deps, request, email=data.email, password=data.password)
+    return _log_in(deps, request, account, method="password", cookie=data.cookie)
+
+
+@post("/session", opt=ANYBODY, sync_to_thread=True, status_code=200)
+def exchange(
+    data: JSONBody[ExchangeRequest], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Response[Answer[SessionView]]:
+    """Exchange a Supabase access token for a session of the app, in a cookie."""
+    deps.limits.hit(rate_limit.LINKS, limit_key(address_of(request)))
+    claims = deps.tokens.check(data.access_token)
+    if not claims.is_foreign:
+        raise ForbiddenError("This is not a token of Supabase; log in with /api/auth/login.")
+    with deps.database.transaction(SERVICE) as tx:
+        account, _ = sessions.authenticate(tx, claims)
+    return _log_in(deps, request, account, method="external", cookie=data.cookie)
 
 
 @post("/logout", guards=[people_only], sync_to_thread=True, status_code=200, opt={UNMETERED: True})
 def logout(
     request: ApiRequest, deps: NamedDependency[Deps], data: Annotated[LogoutRequest | None, Body()] = None
 ) -> Response[Answer[Done]]:
-    """End this session, or all of them."""
+    """End this session, or every way in: all sessions, reset links and, unless they are kept, API keys."""
     claims = request.user.claims
     if claims is not None:
         with deps.database.transaction(SERVICE) as tx:
-            accounts.logout(tx, claims=claims, everywhere=bool(data and data.everywhere), now=deps.clock())
+            sessions.end(tx, claims)
+            if data and data.everywhere:
+                sessions.end_everything(tx, user_id=claims.user_id, now=deps.clock(), keep_api_keys=data.keep_api_keys)
     return Response(Answer(data=Done(status="logged_out")), cookies=ended_cookies())
 
 
 @post("/verify", opt=ANYBODY, sync_to_thread=True, status_code=200)
 def verify(data: JSONBody[VerifyRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[AccountView]:
     """Confirm an address with the token of the link that was mailed."""
-    deps.limits.hit(rate_limit.LINKS, _address(request))
+    deps.limits.hit(rate_limit.LINKS, limit_key(address_of(request)))
     with deps.database.transaction(SERVICE) as tx:
         return Answer(data=account_view(accounts.verify(tx, token=data.token)))
 
@@ -99,7 +123,7 @@ def verify(data: JSONBody[VerifyRequest], request: ApiRequest, deps: NamedDepend
 @post("/forgot", opt=ANYBODY, sync_to_thread=True, status_code=202)
 def forgot(data: JSONBody[ForgotRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[Answer[Done]]:
     """Mail a link to choose a new password. The answer is the same whether the address has an account or not."""
-    deps.limits.hit(rate_limit.LINKS, _address(request))
+    deps.limits.hit(rate_limit.LINKS, limit_key(address_of(request)))
     email = data.email.strip().lower()
     # Silent when there were too many: an answer that differs would say that there is an account.
     found = None
@@ -115,29 +139,58 @@ def forgot(data: JSONBody[ForgotRequest], request: ApiRequest, deps: NamedDepend
 
 @post("/reset", opt=ANYBODY, sync_to_thread=True, status_code=200)
 def reset(data: JSONBody[ResetRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[AccountView]:
-    """Choose a new password with the token of the link that was mailed. Every session ends."""
-    deps.limits.hit(rate_limit.LINKS, _address(request))
+    """Choose a new password with the token of the link that was mailed. Every session and API key ends."""
+    deps.limits.hit(rate_limit.LINKS, limit_key(address_of(request)))
+    passwords.check_password(data.password)
+    password_hash = passwords.hash_password(data.password)
     with deps.database.transaction(SERVICE) as tx:
-        account = accounts.reset(tx, token=data.token, password=data.password, now=deps.clock())
+        account = accounts.reset(
+            tx,
+            token=data.token,
+            password_hash=password_hash,
+            now=deps.clock(),
+            keep_api_keys=data.keep_api_keys,
+        )
     return Answer(data=account_view(account))
 
 
-def _address(request: ApiRequest) -> str:
-    return request.client.host if request.client else "unknown"
+def _log_in(
+    deps: Deps, request: ApiRequest, account: Account, *, method: Method, cookie: bool
+) -> Response[Answer[SessionView]]:
+    with deps.database.transaction(SERVICE) as tx:
+        session = _begin(tx, deps, request, account, method=method, cookie=cookie)
+    return _answer(deps, account, session, cookie=cookie, status=200)
 
 
-def _session(  # noqa: PLR0913 - one a parameter of the request
+def _begin(  # noqa: PLR0913 - one a parameter of the request
+    tx: Transaction, deps: Deps, request: ApiRequest, account: Account, *, method: Method, cookie: bool
+) -> Session:
+    lasts: timedelta = COOKIE_FOR if cookie else BEARER_FOR
+    return sessions.begin(
+        tx,
+        deps.tokens,
+        account=account,
+        method=method,
+        user_agent=request.headers.get("user-agent", ""),
+        address=address_of(request),
+        lasts=lasts,
+        now=deps.clock(),
+    )
+
+
+def _answer(  # noqa: PLR0913 - one a parameter of the request
     deps: Deps,
     account: Account,
+    session: Session,
     *,
     cookie: bool,
     status: int,
     background: BackgroundTask | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response[Any]:
-    session = deps.tokens.issue(account.id, email=account.email)
+    """Answer with a session: in a cookie that scripts do not see, or as a token in the body, never both."""
     return Response(
-        Answer(data=session_view(account, session)),
+        Answer(data=session_view(account, session, in_body=not cookie)),
         status_code=status,
         cookies=session_cookies(deps, session) if cookie else None,
         background=background,
@@ -146,7 +199,7 @@ def _session(  # noqa: PLR0913 - one a parameter of the request
 
 
 def _remember_signup(tx: Transaction, deps: Deps, request: ApiRequest, account: Account) -> None:
-    """Keep whose sign-up this was; the answer itself holds a token, so a repeat is answered with a fresh one."""
+    """Store whose sign-up this was, and nothing of the answer, which holds a token."""
     if (key := request.headers.get(HEADER)) is None:
         return
     request_hash = fingerprint(deps, request)
@@ -156,16 +209,28 @@ def _remember_signup(tx: Transaction, deps: Deps, request: ApiRequest, account: 
     )
 
 
-def _signed_up_before(deps: Deps, request: ApiRequest, email: str) -> Account | None:
-    """Return the account that this very request made before; None when another one did."""
+def _is_repeated(deps: Deps, request: ApiRequest, email: str) -> bool:
+    """Say whether this very request made the account of this address before."""
     if (key := request.headers.get(HEADER)) is None:
-        return None
+        return False
     with deps.database.transaction(SERVICE) as tx:
-        user_id = accounts.find_id(tx, email=email)
+        user_id = accounts.find_credentials(tx, email=email).user_id
         if user_id is None:
-            return None
-        first = idempotency.begin(tx, user_id=user_id, key=key, request_hash=fingerprint(deps, request))
-        return accounts.get(tx, user_id=user_id) if first else None
+            return False
+        return idempotency.begin(tx, user_id=user_id, key=key, request_hash=fingerprint(deps, request)) is not None
 
 
-auth_router = Router("/api/auth", route_handlers=[signup, login, logout, verify, forgot, reset], tags=["Accounts"])
+def _sign_in_again(deps: Deps, request: ApiRequest, data: SignupRequest) -> Response[Answer[SessionView]]:
+    """Answer a repeated sign-up with a session of its own, if its password is still the account's."""
+    try:
+        account = guessing.check_login(deps, request, email=data.email, password=data.password)
+    except UnauthenticatedError:
+        raise EmailTakenError("There is an account with this address already; log in.") from None
+    with deps.database.transaction(SERVICE) as tx:
+        session = _begin(tx, deps, request, account, method="password", cookie=data.cookie)
+    return _answer(deps, account, session, cookie=data.cookie, status=201, headers=REPLAYED)
+
+
+auth_router = Router(
+    "/api/auth", route_handlers=[signup, login, exchange, logout, verify, forgot, reset], tags=["Accounts"]
+)

@@ -1,17 +1,18 @@
-"""`/api/events`: the asker's own events as they happen, the same that his webhooks are told of."""
+"""`/api/events`: a user's own events as they happen, the same that their webhooks are told of."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from uuid import UUID
+from contextlib import suppress
 
 from litestar import Router, get
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from api.auth import Principal, check_again
 from api.deps import Deps
 from api.http.request import ApiRequest
-from db.connection import Identity
+from services.errors import UnauthenticatedError
 from services.webhooks import delivery as deliveries
 from services.webhooks import event as events
 from services.webhooks.event import EventRow, Feed
@@ -29,28 +30,29 @@ async def follow_events(request: ApiRequest, deps: NamedDependency[Deps]) -> Ser
     Each message's event is the type, such as `clip.completed`, and its data is what a webhook gets. A client that comes
     back with the `Last-Event-ID` it has seen gets what it missed in the last 30 days, and now and then one event twice.
     """
-    identity, user_id = request.user.identity, request.user.user_id
+    principal = request.user
     last_event_id = request.headers.get(LAST_EVENT_ID)
     # Before the stream begins, so that an id that is none is a plain 422.
-    feed = await sync_to_thread(_follow, deps, identity, user_id, last_event_id)
-    return ServerSentEvent(_messages(deps, identity, user_id, feed), retry_duration=RECONNECT_MS)
+    feed = await sync_to_thread(_follow, deps, principal, last_event_id)
+    return ServerSentEvent(_messages(deps, principal, feed), retry_duration=RECONNECT_MS)
 
 
-def _follow(deps: Deps, identity: Identity, user_id: UUID, last_event_id: str | None) -> Feed:
-    with deps.database.transaction(identity) as tx:
-        return events.follow(tx, user_id=user_id, last_event_id=last_event_id)
+def _follow(deps: Deps, principal: Principal, last_event_id: str | None) -> Feed:
+    with deps.database.transaction(principal.identity) as tx:
+        return events.follow(tx, user_id=principal.user_id, last_event_id=last_event_id)
 
 
-def _read(deps: Deps, identity: Identity, user_id: UUID, feed: Feed) -> list[EventRow]:
-    with deps.database.transaction(identity) as tx:
-        return events.read(tx, feed, user_id=user_id)
+def _read(deps: Deps, principal: Principal, feed: Feed) -> list[EventRow]:
+    check_again(deps, principal)
+    with deps.database.transaction(principal.identity) as tx:
+        return events.read(tx, feed, user_id=principal.user_id)
 
 
-async def _messages(deps: Deps, identity: Identity, user_id: UUID, feed: Feed) -> AsyncIterator[ServerSentEventMessage]:
-    with deps.changes.subscription(user_id) as changed:
+async def _messages(deps: Deps, principal: Principal, feed: Feed) -> AsyncIterator[ServerSentEventMessage]:
+    with deps.changes.subscription(principal.user_id) as changed, suppress(UnauthenticatedError):
         while not deps.changes.is_closed:
             changed.clear()
-            while found := await sync_to_thread(_read, deps, identity, user_id, feed):
+            while found := await sync_to_thread(_read, deps, principal, feed):
                 for event in found:
                     yield ServerSentEventMessage(data=deliveries.body_of(event), event=event.type, id=event.seq)
             try:

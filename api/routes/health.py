@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from litestar import Response, Router, get
 from litestar.concurrency import sync_to_thread
@@ -10,12 +11,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.auth import PUBLIC
 from api.deps import Deps
+from api.http.request import ApiRequest
 from api.schemas.answers import Answer, Done
 from db.connection import SERVICE
-from services.errors import UnavailableError
+from services.accounts.token import is_same_secret
+from services.errors import UnauthenticatedError, UnavailableError
 
 # A part that takes longer is not one to send requests to; a balancer asks again soon.
 CHECK_TIMEOUT_S = 2.5
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+"""What proxies add: a request with one of these comes from elsewhere."""
 
 
 @get("/health", sync_to_thread=False)
@@ -36,9 +41,29 @@ async def ready(deps: NamedDependency[Deps]) -> Answer[dict[str, str]]:
 
 
 @get("/metrics", sync_to_thread=True, include_in_schema=False)
-def metrics(deps: NamedDependency[Deps]) -> Response[bytes]:
-    """Hand out what Prometheus counts."""
+def metrics(request: ApiRequest, deps: NamedDependency[Deps]) -> Response[bytes]:
+    """Hand out what Prometheus counts, to operators and to whoever asks from this machine itself."""
+    if not _may_read_metrics(deps, request):
+        raise UnauthenticatedError(
+            "Send the operator's token as `Authorization: Bearer …`, or ask the API itself from the machine it runs on."
+        )
     return Response(generate_latest(deps.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read_metrics(deps: Deps, request: ApiRequest) -> bool:
+    """Say whether a request carries the operator's token, or comes from this machine and through no proxy.
+
+    The address's own spelling (`/metrics/`, `//metrics`) slips past a proxy's rule, so no rule there is relied upon.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if deps.settings.admin_token and scheme.lower() == "bearer":
+        return is_same_secret(token.strip(), deps.settings.admin_token)
+    if any(name in request.headers for name in FORWARDED):
+        return False
+    try:
+        return ip_address(request.client.host if request.client else "").is_loopback
+    except ValueError:
+        return False
 
 
 def _ask_database(deps: Deps) -> Callable[[], object]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -12,14 +13,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from api.auth import Principal, check_again
 from api.deps import Deps
 from api.http.request import ApiRequest
 from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
 from api.schemas.jobs import JobDetailView, JobView, job_detail_view, job_view
-from db.connection import Identity
-from services.errors import InvalidFieldError
+from services.errors import InvalidFieldError, UnauthenticatedError
 from services.jobs import estimate as estimates
 from services.jobs import service as jobs
 from services.jobs.service import Job
@@ -75,24 +76,25 @@ async def follow_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDep
 
     Each event's data is the job. The first comes at once, so a client that reconnects misses nothing.
     """
-    identity, user_id = request.user.identity, request.user.user_id
+    principal = request.user
     # Before the stream begins, so that a job that is not there is a plain 404.
-    await sync_to_thread(_read, deps, identity, user_id, job_id)
-    return ServerSentEvent(_events(deps, identity, user_id, job_id), retry_duration=RECONNECT_MS)
+    await sync_to_thread(_read, deps, principal, job_id)
+    return ServerSentEvent(_events(deps, principal, job_id), retry_duration=RECONNECT_MS)
 
 
-def _read(deps: Deps, identity: Identity, user_id: UUID, job_id: UUID) -> Job:
-    with deps.database.transaction(identity) as tx:
-        return jobs.get(tx, user_id=user_id, job_id=job_id)
+def _read(deps: Deps, principal: Principal, job_id: UUID) -> Job:
+    check_again(deps, principal)
+    with deps.database.transaction(principal.identity) as tx:
+        return jobs.get(tx, user_id=principal.user_id, job_id=job_id)
 
 
-async def _events(deps: Deps, identity: Identity, user_id: UUID, job_id: UUID) -> AsyncIterator[ServerSentEventMessage]:
+async def _events(deps: Deps, principal: Principal, job_id: UUID) -> AsyncIterator[ServerSentEventMessage]:
     number = 0
     shown = b""
-    with deps.changes.subscription(job_id) as changed:
+    with deps.changes.subscription(job_id, principal.user_id) as changed, suppress(UnauthenticatedError):
         while not deps.changes.is_closed:
             changed.clear()
-            job = await sync_to_thread(_read, deps, identity, user_id, job_id)
+            job = await sync_to_thread(_read, deps, principal, job_id)
             data = msgspec.json.encode(job_view(job))
             if job.state in END_STATES:
                 yield ServerSentEventMessage(data=data, event="end", id=number)

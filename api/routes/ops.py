@@ -8,7 +8,7 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from api.auth import Asker, operators_only
+from api.auth import Principal, operators_only
 from api.deps import Deps
 from api.http.request import ApiRequest
 from api.limits.metering import UNMETERED
@@ -41,11 +41,11 @@ Span = Annotated[int, QueryParameter(description="Seconds that the series looks 
 Before = Annotated[int | None, QueryParameter(ge=1, description="Entries before this id.")]
 
 
-def operator_of(asker: Asker) -> Operator:
+def operator_of(principal: Principal) -> Operator:
     """Return who acts, for the audit log."""
-    if asker.account is None:
+    if principal.account is None:
         return Operator(name="operator token")
-    return Operator(name=asker.account.email, user_id=asker.account.id)
+    return Operator(name=principal.account.email, user_id=principal.account.id)
 
 
 @get("/queues", sync_to_thread=True)

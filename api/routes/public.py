@@ -12,12 +12,14 @@ from litestar.params import Body, FromPath, QueryParameter
 from api import pages
 from api.auth import PUBLIC
 from api.deps import Deps
+from api.http.client_address import address_of, limit_key
 from api.http.errors import status_of
 from api.http.request import ApiRequest
 from api.limits import rate_limit
 from api.pages import AUDIO_HEIGHT, DEFAULT_HEIGHT, DEFAULT_WIDTH, Page, Player
 from api.schemas.clips import OEmbedView
 from db.connection import SERVICE
+from services.accounts import password as passwords
 from services.accounts import service as accounts
 from services.clips import download as downloads
 from services.clips import share as shares
@@ -133,15 +135,17 @@ def reset(
     """Set the new password."""
     try:
         _limit(deps, request)
+        passwords.check_password(data.get("password", ""))
+        password_hash = passwords.hash_password(data["password"])
         with deps.database.transaction(SERVICE) as tx:
-            accounts.reset(tx, token=token, password=data.get("password", ""), now=deps.clock())
+            accounts.reset(tx, token=token, password_hash=password_hash, now=deps.clock())
     except DomainError as error:
         return _html(pages.reset_page(token, problem=error.message), status=status_of(error))
-    return _html(pages.message_page("Saved", "The new password is set, and every session has ended. Log in again."))
+    return _html(pages.message_page("Saved", "The new password is set. Every session has ended: log in again."))
 
 
 def _limit(deps: Deps, request: ApiRequest) -> None:
-    deps.limits.hit(rate_limit.LINKS, request.client.host if request.client else "unknown")
+    deps.limits.hit(rate_limit.LINKS, limit_key(address_of(request)))
 
 
 def _html(page: Page, *, status: int = 200) -> Response[str]:

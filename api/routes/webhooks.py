@@ -1,6 +1,6 @@
 """`/api/webhooks`: addresses that are told of events, and the log of what they were told."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -23,7 +23,7 @@ from api.schemas.webhooks import (
     new_webhook_view,
     webhook_view,
 )
-from db.connection import SERVICE, Transaction
+from db.connection import Transaction
 from services.paging import decode_time_cursor
 from services.webhooks import service as webhooks
 
@@ -32,19 +32,19 @@ from services.webhooks import service as webhooks
 def create_webhook(
     data: JSONBody[WebhookRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[NewWebhookView]]:
-    """Have an address told of events. The secret that signs them is shown in this answer only."""
+    """Have an address told of events. The secret that signs them is shown in this answer only, and never repeated."""
     deps.fetcher.check(data.url)
 
     def work(tx: Transaction) -> NewWebhookView:
         made, secret = webhooks.create(tx, user_id=request.user.user_id, url=data.url, events=list(data.events))
         return new_webhook_view(made, secret)
 
+    def replay(tx: Transaction, first: dict[str, Any]) -> NewWebhookView:
+        made = webhooks.get(tx, user_id=request.user.user_id, webhook_id=UUID(first["id"]))
+        return new_webhook_view(made, None)
+
     return answer_once(
-        deps,
-        request,
-        work,
-        stored=lambda view: msgspec.structs.replace(view, secret=""),
-        replayed=lambda view: {**view, "secret": _secret(deps, UUID(view["id"]))},
+        deps, request, work, stored=lambda view: msgspec.structs.replace(view, secret=None), replayed=replay
     )
 
 
@@ -123,12 +123,6 @@ def replay_delivery(
         )
 
     return answer_once(deps, request, work, status=202)
-
-
-def _secret(deps: Deps, webhook_id: UUID) -> str:
-    """Return the secret for an answer that is given a second time; empty when the webhook is gone."""
-    with deps.database.transaction(SERVICE) as tx:
-        return webhooks.find_secret(tx, webhook_id=webhook_id) or ""
 
 
 webhooks_router = Router(

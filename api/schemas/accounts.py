@@ -2,12 +2,15 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas.fields import Email, Id, Password, Time
-from services.accounts.service import Account, ApiKey
+from services.accounts.api_key import ApiKey, Scope
+from services.accounts.service import Account
+from services.accounts.session import SessionRow
 from services.accounts.token import Session
 
 DisplayName = Annotated[str, Meta(max_length=100, examples=["Ada"])]
@@ -17,8 +20,15 @@ LinkToken = Annotated[
 USAGE_URL = "/api/subscription/usage"
 UseCookie = Annotated[
     bool,
-    Meta(description="Also set an HttpOnly session cookie and its CSRF token, for web pages.", examples=[False]),
+    Meta(
+        description="Set an HttpOnly session cookie and its CSRF token, for web pages; the body then holds no token.",
+        examples=[False],
+    ),
 ]
+KeepApiKeys = Annotated[
+    bool, Meta(description="Let API keys go on working; otherwise they end with the sessions.", examples=[False])
+]
+CurrentPassword = Annotated[str, Meta(max_length=1000, examples=["correct horse battery staple"])]
 
 
 class SignupRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -38,10 +48,20 @@ class LoginRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     cookie: UseCookie = False
 
 
+class ExchangeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A token of another issuer."""
+
+    access_token: Annotated[str, Meta(min_length=1, max_length=8192, examples=["eyJhbGciOiJFUzI1NiJ9…"])]
+    cookie: UseCookie = True
+
+
 class LogoutRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """Which sessions end."""
 
-    everywhere: Annotated[bool, Meta(description="End every session of the account.", examples=[False])] = False
+    everywhere: Annotated[
+        bool, Meta(description="End every session, reset link and API key of the account.", examples=[False])
+    ] = False
+    keep_api_keys: KeepApiKeys = False
 
 
 class VerifyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -61,26 +81,39 @@ class ResetRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
     token: LinkToken
     password: Password
+    keep_api_keys: KeepApiKeys = False
 
 
 class ProfileRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What shall change; a new password needs the current one and ends every session."""
+    """What shall change; a new password needs the current one, and ends every session and API key."""
 
     display_name: DisplayName | None = None
     password: Password | None = None
-    current_password: Annotated[str, Meta(max_length=1000, examples=["correct horse battery staple"])] | None = None
+    current_password: CurrentPassword | None = None
+    keep_api_keys: KeepApiKeys = False
 
 
 class DeleteAccountRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Proof that it is the owner who wants the account gone."""
+    """Proof that it is the owner who wants the account gone; not needed within ten minutes of a login."""
 
-    password: Annotated[str, Meta(max_length=1000, examples=["correct horse battery staple"])] | None = None
+    password: CurrentPassword | None = None
 
 
 class ApiKeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """A new API key."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100, examples=["uploader"])]
+    scopes: Annotated[
+        list[Scope],
+        Meta(min_length=1, max_length=2, description="`read` alone allows GET; `write` the rest.", examples=[["read"]]),
+    ] = msgspec.field(default_factory=lambda: ["read", "write"])
+    expires_at: (
+        Annotated[
+            datetime,
+            Meta(tz=True, description="When the key stops working; null: never.", examples=["2027-01-31T12:00:00Z"]),
+        ]
+        | None
+    ) = None
 
 
 class AccountView(Struct, kw_only=True):
@@ -100,14 +133,42 @@ class AccountView(Struct, kw_only=True):
     email_verified_at: Annotated[datetime | None, Meta(examples=[None])]
 
 
-class SessionView(AccountView, kw_only=True):
-    """An account and a token for it."""
+class SessionView(Struct, kw_only=True):
+    """A session that was just begun; `id`, `status` and `created_at` are the account's."""
 
-    token: Annotated[
-        str, Meta(description="Send it as `Authorization: Bearer …`.", examples=["eyJhbGciOiJIUzI1NiJ9.…"])
-    ]
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the kind of token, no secret
+    id: Id
+    status: Literal["active", "unverified"]
+    created_at: Time
+    user: AccountView
+    token: (
+        Annotated[
+            str,
+            Meta(
+                description="Send it as `Authorization: Bearer …`. Left out where the session is in a cookie.",
+                examples=["eyJhbGciOiJIUzI1NiJ9.…"],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    token_type: Literal["bearer", "cookie"] = "bearer"  # noqa: S105 - the kind of token, no secret
     expires_at: Time
+
+
+class ListedSessionView(Struct, kw_only=True):
+    """One session of the account."""
+
+    id: Id
+    status: Literal["active"] = "active"
+    created_at: Time
+    method: Annotated[
+        Literal["signup", "password", "totp", "recovery_code", "passkey", "external"],
+        Meta(description="How its user proved who they are."),
+    ]
+    user_agent: Annotated[str, Meta(examples=["Mozilla/5.0 (X11; Linux x86_64) …"])]
+    address: Annotated[str, Meta(examples=["203.0.113.7"])]
+    last_seen_at: Time
+    expires_at: Time
+    is_current: Annotated[bool, Meta(description="Whether it is the one that asks.", examples=[True])]
 
 
 class ApiKeyView(Struct, kw_only=True):
@@ -116,15 +177,23 @@ class ApiKeyView(Struct, kw_only=True):
     id: Id
     name: Annotated[str, Meta(examples=["uploader"])]
     prefix: Annotated[str, Meta(description="The key's first characters.", examples=["snk_3fK9xQ"])]
-    status: Literal["active", "revoked"]
+    status: Literal["active", "revoked", "expired"]
     created_at: Time
+    scopes: Annotated[list[Scope], Meta(examples=[["read", "write"]])]
+    expires_at: Annotated[datetime | None, Meta(examples=[None])]
     last_used_at: Annotated[datetime | None, Meta(examples=[None])]
 
 
 class NewApiKeyView(ApiKeyView, kw_only=True):
     """An API key; this is the only time that its secret is shown."""
 
-    key: Annotated[str, Meta(examples=["snk_3fK9xQ…"])]
+    key: Annotated[
+        str | None,
+        Meta(
+            description="Null in the answer to a repeated request: a secret is shown once, and stored nowhere.",
+            examples=["snk_3fK9xQ…"],
+        ),
+    ]
 
 
 def account_fields(account: Account) -> dict[str, Any]:
@@ -148,23 +217,54 @@ def account_view(account: Account) -> AccountView:
     return AccountView(**account_fields(account))
 
 
-def session_view(account: Account, session: Session) -> SessionView:
-    """Show an account with a new token."""
-    return SessionView(**account_fields(account), token=session.token, expires_at=session.expires_at)
+def session_view(account: Account, session: Session, *, in_body: bool) -> SessionView:
+    """Show a new session, with its token where that is not in a cookie."""
+    user = account_view(account)
+    return SessionView(
+        id=user.id,
+        status=user.status,
+        created_at=user.created_at,
+        user=user,
+        token=session.token if in_body else UNSET,
+        token_type="bearer" if in_body else "cookie",
+        expires_at=session.expires_at,
+    )
 
 
-def api_key_view(key: ApiKey) -> ApiKeyView:
+def listed_session_view(session: SessionRow, *, current_id: UUID | None) -> ListedSessionView:
+    """Show one of a user's sessions."""
+    return ListedSessionView(
+        id=session.id,
+        created_at=session.created_at,
+        method=session.method,
+        user_agent=session.user_agent,
+        address=session.address,
+        last_seen_at=session.last_seen_at,
+        expires_at=session.expires_at,
+        is_current=session.id == current_id,
+    )
+
+
+def api_key_view(key: ApiKey, *, now: datetime) -> ApiKeyView:
     """Show a key without its secret."""
     return ApiKeyView(
         id=key.id,
         name=key.name,
         prefix=key.prefix,
-        status="revoked" if key.revoked_at else "active",
+        status=_status_of(key, now),
         created_at=key.created_at,
+        scopes=key.scopes,
+        expires_at=key.expires_at,
         last_used_at=key.last_used_at,
     )
 
 
-def new_api_key_view(key: ApiKey, secret: str) -> NewApiKeyView:
+def new_api_key_view(key: ApiKey, secret: str | None, *, now: datetime) -> NewApiKeyView:
     """Show a key with its secret, once."""
-    return NewApiKeyView(**msgspec.structs.asdict(api_key_view(key)), key=secret)
+    return NewApiKeyView(**msgspec.structs.asdict(api_key_view(key, now=now)), key=secret)
+
+
+def _status_of(key: ApiKey, now: datetime) -> Literal["active", "revoked", "expired"]:
+    if key.revoked_at is not None:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"

@@ -52,8 +52,11 @@ class NewWebhookView(WebhookView, kw_only=True):
     """A webhook that was just made."""
 
     secret: Annotated[
-        str,
-        Meta(description="Signs what is sent. Keep it: it is never shown again.", examples=["whsec_Zk3v…"]),
+        str | None,
+        Meta(
+            description="Signs what is sent. Keep it: it is never shown again, and null in the answer to a repeat.",
+            examples=["whsec_Zk3v…"],
+        ),
     ]
 
 
@@ -92,7 +95,7 @@ def webhook_view(webhook: Webhook) -> WebhookView:
     return WebhookView(**_fields(webhook))
 
 
-def new_webhook_view(webhook: Webhook, secret: str) -> NewWebhookView:
+def new_webhook_view(webhook: Webhook, secret: str | None) -> NewWebhookView:
     """Show a new webhook with its secret."""
     return NewWebhookView(**_fields(webhook), secret=secret)
 

@@ -64,8 +64,9 @@ class DataFolder:
     def create(self) -> None:
         """Make the folder; BrokenEnvironmentError when that is not possible."""
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.logs.mkdir(exist_ok=True)
+            for folder in (self.path, self.logs):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folder.chmod(0o700)  # it may have been made before, open to others
         except OSError as error:
             raise BrokenEnvironmentError(
                 f"The data folder {self.path} cannot be used ({error.strerror}); choose another with --data"

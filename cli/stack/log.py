@@ -1,13 +1,21 @@
 """What the parts say: every line to a file of limited size, and to the terminal with the part's name."""
 
+import os
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 LIMIT_BYTES = 10 * 1024 * 1024
 # The last lines of a part are told when it does not come up.
 REMEMBERED_LINES = 8
 NAME_WIDTH = 10
+
+
+def _open_private(path: Path) -> BinaryIO:
+    """Open a file to append to, readable by its owner alone even if it was there before."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    os.fchmod(fd, 0o600)
+    return os.fdopen(fd, "ab", buffering=0)
 
 
 class LogFile:
@@ -16,7 +24,7 @@ class LogFile:
     def __init__(self, path: Path, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._path = path
         self._limit = limit_bytes
-        self._file = path.open("ab", buffering=0)
+        self._file = _open_private(path)
         self._size = path.stat().st_size
 
     def write(self, data: bytes) -> None:
@@ -24,7 +32,7 @@ class LogFile:
         if self._size >= self._limit:
             self._file.close()
             self._path.replace(self._path.with_name(f"{self._path.name}.1"))
-            self._file = self._path.open("ab", buffering=0)
+            self._file = _open_private(self._path)
             self._size = 0
         try:
             self._size += self._file.write(data) or 0

@@ -7,7 +7,9 @@ from uuid import UUID
 from db import accounts as account_rows
 from db import provisioning as rows
 from db.connection import Transaction
+from services.accounts import password as passwords
 from services.accounts import service as accounts
+from services.accounts.email_address import clean_email
 from services.accounts.service import Account
 from services.errors import InvalidFieldError, NotFoundError
 
@@ -24,7 +26,9 @@ def create_user(  # noqa: PLR0913 - keyword-only, as every use case
     if tier not in tiers:
         raise InvalidFieldError("tier", f"There is no tier {tier!r}; choose one of {', '.join(tiers)}.")
     secret = password if password is not None else secrets.token_urlsafe()
-    user_id = accounts.signup(tx, email=email, password=secret, display_name="", now=now).account.id
+    passwords.check_password(secret)
+    password_hash = passwords.hash_password(secret)
+    user_id = accounts.signup(tx, email=email, password_hash=password_hash, display_name="", now=now).account.id
     account_rows.update_email_verified(tx, user_id=user_id)
     rows.grant_tier(tx, user_id=user_id, tier=tier)
     if is_admin:
@@ -34,7 +38,7 @@ def create_user(  # noqa: PLR0913 - keyword-only, as every use case
 
 def find_user_id(tx: Transaction, *, email: str) -> UUID:
     """Return whose address this is (service transaction); NotFoundError when nobody's."""
-    found = account_rows.find_credentials(tx, email=accounts.clean_email(email))
+    found = account_rows.find_credentials(tx, email=clean_email(email))
     if found is None:
         raise NotFoundError(f"There is no account with the address {email}; make one with `snuggles user create`.")
     return found[0]

@@ -12,11 +12,12 @@ import jwt
 from jwt import PyJWK
 from msgspec import Struct
 
+from services.accounts.email_address import is_email
 from services.errors import UnauthenticatedError
 
 AUDIENCE = "authenticated"
 ROLE = "authenticated"
-SESSION_S = 24 * 3600
+TOKEN_FOR = timedelta(days=1)
 CLOCK_SKEW_S = 10  # clocks of two machines differ by this much when something is wrong, but not badly wrong
 FOREIGN_ALGORITHMS = ["ES256", "RS256", "EdDSA"]  # what Supabase signs with; never a symmetric one beside a public key
 API_KEY_START = "snk_"
@@ -25,9 +26,11 @@ LINK_TOKEN_BYTES = 32
 
 
 class Claims(Struct, frozen=True, kw_only=True):
-    """What a token that we believe says."""
+    """What a valid token says."""
 
     user_id: UUID
+    session_id: UUID | None = None
+    """None for tokens of `snuggles token` and of other issuers."""
     expires_at: datetime
     issued_at: datetime | None
     """None when the token does not say: then it is older than any moment that matters."""
@@ -35,6 +38,8 @@ class Claims(Struct, frozen=True, kw_only=True):
     """Names the session: SHA-256 of the signed part, which cannot be written in two ways."""
     is_foreign: bool = False
     email: str | None = None
+    authenticated_at: datetime | None = None
+    """When the user logged in, where another issuer says so."""
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -57,17 +62,22 @@ class Tokens:
         *,
         find_key: FindKey | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        session_s: int = SESSION_S,
     ) -> None:
         self._secret = secret
         self._find_key = find_key
         self._clock = clock
-        self._session_s = session_s
 
-    def issue(self, user_id: UUID, *, email: str | None = None) -> Session:
-        """Sign a token for a user."""
+    def issue(
+        self,
+        user_id: UUID,
+        *,
+        email: str | None = None,
+        session_id: UUID | None = None,
+        expires_at: datetime | None = None,
+    ) -> Session:
+        """Sign a token for a user, for a day unless `expires_at` says otherwise."""
         now = self._clock()
-        expires_at = (now + timedelta(seconds=self._session_s)).replace(microsecond=0)
+        expires_at = (expires_at or now + TOKEN_FOR).replace(microsecond=0)
         claims: dict[str, Any] = {
             "sub": str(user_id),
             "role": ROLE,
@@ -79,6 +89,8 @@ class Tokens:
         }
         if email:
             claims["email"] = email
+        if session_id:
+            claims["sid"] = str(session_id)
         return Session(token=jwt.encode(claims, self._secret, algorithm="HS256"), expires_at=expires_at)
 
     def check(self, token: str) -> Claims:
@@ -94,7 +106,7 @@ class Tokens:
         except jwt.ImmatureSignatureError as error:
             raise UnauthenticatedError("The token is not valid yet; check the clock of its issuer.") from error
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
-            raise UnauthenticatedError("The token is not one that we can believe; log in again.") from error
+            raise UnauthenticatedError("The token is invalid; log in again.") from error
 
     def _decode(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
         key: str | PyJWK = self._secret
@@ -124,13 +136,17 @@ class Tokens:
         issued = claims.get("iat")
         # A whole second may lie up to one second before the true moment.
         issued_s = None if issued is None else float(issued) + (1 if isinstance(issued, int) else 0)
+        # Supabase's tokens hold a `session_id` of their own, and ours alone hold `sid`.
+        session_id = None if is_foreign or "sid" not in claims else UUID(str(claims["sid"]))
         return Claims(
             user_id=UUID(str(claims["sub"])),
+            session_id=session_id,
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             issued_at=None if issued_s is None else datetime.fromtimestamp(issued_s, UTC),
             token_hash=sha256(token.rsplit(".", 1)[0].encode()).digest(),
             is_foreign=is_foreign,
-            email=claims.get("email") or None,
+            email=_email_of(claims),
+            authenticated_at=_login_time(claims) if is_foreign else None,
         )
 
 
@@ -144,15 +160,6 @@ def new_api_key() -> str:
     return API_KEY_START + secrets.token_urlsafe(LINK_TOKEN_BYTES)
 
 
-def derived_api_key(secret: str, *, user_id: UUID, request_hash: bytes, idempotency_key: str) -> str:
-    """Return the API key that belongs to one request with an Idempotency-Key.
-
-    The same request gets the same key again, so the first answer can be repeated without keeping the key anywhere.
-    """
-    message = b"\n".join((b"api-key", user_id.bytes, request_hash, idempotency_key.encode()))
-    return API_KEY_START + hmac.digest(secret.encode(), message, sha256).hex()
-
-
 def secret_hash(secret: str) -> bytes:
     """Return what is stored of a link's token or an API key: both are random, so a plain hash cannot be guessed."""
     return sha256(secret.encode()).digest()
@@ -161,3 +168,16 @@ def secret_hash(secret: str) -> bytes:
 def is_same_secret(given: str, expected: str) -> bool:
     """Compare in a time that says nothing about how much of it is right."""
     return hmac.compare_digest(sha256(given.encode()).digest(), sha256(expected.encode()).digest())
+
+
+def _email_of(claims: dict[str, Any]) -> str | None:
+    email = str(claims.get("email") or "").strip().lower()
+    return email if is_email(email) else None
+
+
+def _login_time(claims: dict[str, Any]) -> datetime | None:
+    """Return the latest of the moments at which Supabase says that its user proved who they are (claim `amr`)."""
+    proofs = claims.get("amr")
+    times = [proof.get("timestamp") for proof in proofs if isinstance(proof, dict)] if isinstance(proofs, list) else []
+    known = [time for time in times if isinstance(time, int | float)]
+    return datetime.fromtimestamp(max(known), UTC) if known else None

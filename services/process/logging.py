@@ -20,6 +20,9 @@ TALKATIVE = ("dramatiq", "uvicorn", "urllib3", "httpx")
 # A query string may be a signature (presigned URLs), and user information in an address is a password.
 QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@")
+# Control characters move a terminal's cursor or make two lines of one, bidirectional ones show text as another.
+UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+MULTILINE = {"exception", "stack"}
 BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE)
 
 
@@ -91,6 +94,10 @@ def redact_text(text: str) -> str:
     return USER_INFO.sub(rf"\1{REDACTED}@", text)
 
 
+def _visible(text: str) -> str:
+    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def _naming(part: str) -> Processor:
     def name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         event["part"] = part
@@ -103,7 +110,7 @@ def _redacted(name: str, value: object) -> object:
     if value is not None and SECRET_NAMES.search(name):
         return REDACTED
     if isinstance(value, str):
-        return redact_text(value)
+        return redact_text(value) if name in MULTILINE else _visible(redact_text(value))
     if isinstance(value, dict):
         return {key: _redacted(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +45,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     sentry_dsn: str | None
     public_url: str
     cors_origins: tuple[str, ...]
+    forwarded_allow_ips: tuple[str, ...]
+    """Proxies whose X-Forwarded-For and X-Forwarded-Proto count: addresses and networks (FORWARDED_ALLOW_IPS)."""
     host: str
     port: int
     app_env: Literal["development", "production"]
@@ -107,6 +110,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         sentry_dsn=env.get("SENTRY_DSN"),
         public_url=env.get("PUBLIC_URL", f"http://127.0.0.1:{port}").rstrip("/"),
         cors_origins=_words(env, "CORS_ORIGINS"),
+        forwarded_allow_ips=_networks(env, "FORWARDED_ALLOW_IPS"),
         host=env["HOST"],
         port=port,
         app_env="production" if app_env == "production" else "development",
@@ -170,3 +174,16 @@ def _path(env: Mapping[str, str], name: str) -> Path | None:
 
 def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in env.get(name, "").split(",") if word.strip())
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    words = _words(env, name)
+    for word in words:
+        try:
+            ip_network(word)
+        except ValueError as error:
+            raise SettingsError(
+                f"{name} names {word!r}; it takes addresses and networks of proxies, such as 127.0.0.1, 10.0.0.0/8. "
+                "Believing everybody would let clients choose their own address"
+            ) from error
+    return words

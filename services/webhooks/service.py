@@ -120,12 +120,6 @@ def send_test(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Delivery:
         return deliveries.queue(tx, webhook_id=webhook_id, user_id=user_id, event_id=event.id, lane=event.id)
 
 
-def find_secret(tx: Transaction, *, webhook_id: UUID) -> str | None:
-    """Return what signs a webhook's messages (service transaction); None when it is gone."""
-    target = rows.find_target(tx, webhook_id)
-    return None if target is None else target.secret
-
-
 def find_notice(tx: Transaction, *, webhook_id: UUID) -> Notice | None:
     """Return what to tell the owner of a disabled webhook; None when it is enabled again, or gone."""
     return rows.find_notice(tx, webhook_id)

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from support.api.server import PASSWORD, Person, Service
 
@@ -68,15 +68,42 @@ def test_api_key_cannot_make_keys_or_delete_the_account(service: Service) -> Non
     assert with_key(service, key, "GET", "/api/me/export") == 403
 
 
-def test_repeated_request_for_a_key_gets_the_same_key_though_it_is_kept_nowhere(service: Service) -> None:
+def test_repeated_request_for_a_key_shows_the_key_as_it_is_by_then_and_no_secret(service: Service) -> None:
     person = service.person(tier="pro")
     headers = {"Idempotency-Key": "k"}
     first = key_of(person, headers=headers)
     second = key_of(person, headers=headers)
-    assert first == second
-    assert with_key(service, second["key"]) == 200
+    assert (second["id"], second["status"], second["key"]) == (first["id"], "active", None)
+    person.delete(f"/api/me/keys/{first['id']}")
+    third = key_of(person, headers=headers)
+    assert (third["id"], third["status"], third["key"]) == (first["id"], "revoked", None)
     (kept,) = service.rows("SELECT response::text AS response FROM idempotency_keys")
     assert first["key"] not in kept["response"]
+
+
+def test_key_that_may_read_changes_nothing(service: Service) -> None:
+    person = service.person(tier="pro")
+    made = person.post("/api/me/keys", {"name": "reader", "scopes": ["read"]}).json()["data"]
+    assert made["scopes"] == ["read"]
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    assert service.client.get("/api/clips", headers=headers).status_code == 200
+    body = {"recording_id": service.ready_recording(person), "start_s": 0, "end_s": 10}
+    refused = service.client.post("/api/clips", json=body, headers=headers)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+    assert person.post("/api/me/keys", {"name": "none", "scopes": []}).status_code == 422
+    assert person.post("/api/me/keys", {"name": "other", "scopes": ["admin"]}).status_code == 422
+
+
+def test_key_ends_when_it_was_made_to(service: Service) -> None:
+    person = service.person(tier="pro")
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    made = person.post("/api/me/keys", {"name": "short", "expires_at": later}).json()["data"]
+    assert with_key(service, made["key"]) == 200
+    service.execute("UPDATE api_keys SET expires_at = now() - interval '1 second'")
+    assert with_key(service, made["key"]) == 401
+    assert person.get("/api/me/keys").json()["data"]["items"][0]["status"] == "expired"
+    past = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    assert person.post("/api/me/keys", {"name": "late", "expires_at": past}).status_code == 422
 
 
 def test_export_holds_everything_and_nothing_that_opens_doors(service: Service) -> None:

@@ -1,7 +1,8 @@
-"""The calls a day that a tier includes."""
+"""The calls a day that a tier includes: those with tokens that are not the app's own sessions."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,6 +14,13 @@ from cli.embedded.port import free_port
 from services.process.settings import Settings
 
 ALLOWANCE = 100
+
+
+def scripted(service: Service, **traits: Any) -> Person:
+    """Somebody whose client carries a token of `snuggles token`."""
+    person = service.person(**traits)
+    person.token = service.deps.tokens.issue(person.id).token
+    return person
 
 
 def used_up(service: Service, person: Person, calls: int, *, days_ago: int = 0) -> None:
@@ -28,7 +36,7 @@ def used_up(service: Service, person: Person, calls: int, *, days_ago: int = 0) 
 
 
 def test_counted_answer_says_what_is_left_of_the_day(service: Service) -> None:
-    person = service.person()
+    person = scripted(service)
     answers = [person.get("/api/me") for _ in range(3)]
     assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["99", "98", "97"]
     assert answers[0].headers["RateLimit-Limit"] == "100"
@@ -37,7 +45,7 @@ def test_counted_answer_says_what_is_left_of_the_day(service: Service) -> None:
 
 
 def test_one_call_too_many_is_refused_until_midnight(service: Service) -> None:
-    person = service.person()
+    person = scripted(service)
     used_up(service, person, ALLOWANCE - 1)
     assert person.get("/api/clips").status_code == 200
     refused = person.get("/api/clips")
@@ -57,19 +65,19 @@ def test_one_call_too_many_is_refused_until_midnight(service: Service) -> None:
     assert refused.headers["RateLimit-Remaining"] == "0"
     assert abs(int(refused.headers["RateLimit-Reset"]) - (midnight - datetime.now(UTC)).total_seconds()) < 5
     assert person.post("/api/recordings", {}).status_code == 429
-    assert service.person().get("/api/clips").status_code == 200
-    metrics = service.client.get("/metrics").text
+    assert scripted(service).get("/api/clips").status_code == 200
+    metrics = service.metrics()
     assert 'snuggles_quota_refusals_total{feature="api_calls_per_day",tier="free"}' in metrics
 
 
 def test_new_day_begins_at_nothing(service: Service) -> None:
-    person = service.person()
+    person = scripted(service)
     used_up(service, person, ALLOWANCE, days_ago=1)
     assert person.get("/api/me").headers["RateLimit-Remaining"] == "99"
 
 
 def test_tier_without_calls_in_its_row_allows_none(service: Service) -> None:
-    person = service.person()
+    person = scripted(service)
     row = service.rows("SELECT features FROM tier_features WHERE tier = 'free'")[0]["features"]
     with psycopg.connect(service.owner_url, autocommit=True) as owner:
         owner.execute("UPDATE tier_features SET features = features - 'api_calls_per_day' WHERE tier = 'free'")
@@ -81,7 +89,7 @@ def test_tier_without_calls_in_its_row_allows_none(service: Service) -> None:
 
 
 def test_many_calls_at_once_let_exactly_the_allowance_through(service: Service) -> None:
-    person = service.person()
+    person = scripted(service)
     used_up(service, person, ALLOWANCE - 10)
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda _: person.get("/api/me").status_code, range(20)))
@@ -90,7 +98,7 @@ def test_many_calls_at_once_let_exactly_the_allowance_through(service: Service) 
 
 @pytest.mark.parametrize(("tier", "allowance"), [("premium", 1000), ("pro", 5000)])
 def test_higher_tier_includes_more(service: Service, tier: str, allowance: int) -> None:
-    person = service.person(tier=tier)
+    person = scripted(service, tier=tier)
     used_up(service, person, ALLOWANCE)
     assert person.get("/api/me").headers["RateLimit-Remaining"] == str(allowance - ALLOWANCE - 1)
 
@@ -103,7 +111,7 @@ def test_key_counts_with_its_owner(service: Service) -> None:
 
 
 def test_waiting_and_leaving_are_not_counted(service: Service) -> None:
-    person = service.person(tier="pro")
+    person = scripted(service, tier="pro")
     recording_id = service.ready_recording(person)
     clip = person.post("/api/clips", {"recording_id": recording_id, "start_s": 10, "end_s": 20}).json()["data"]
     service.execute("UPDATE subscriptions SET status = 'canceled'")
@@ -121,21 +129,25 @@ def test_waiting_and_leaving_are_not_counted(service: Service) -> None:
     assert person.post("/api/auth/logout").status_code == 200
 
 
-def test_cookie_and_operators_are_not_counted(service: Service) -> None:
-    person = service.person(is_admin=True)
+def test_sessions_and_operators_are_not_counted(service: Service) -> None:
+    person = scripted(service, is_admin=True)
     used_up(service, person, ALLOWANCE)
     assert person.get("/api/me").status_code == 429
     assert person.get("/api/ops/queues").status_code == 200
     headers = {"Authorization": f"Bearer {service.deps.settings.admin_token}"}
     assert service.client.get("/api/ops/queues", headers=headers).status_code == 200
-    login = service.client.post("/api/auth/login", json={"email": person.email, "password": PASSWORD, "cookie": True})
-    assert login.status_code == 200
+    login = {"email": person.email, "password": PASSWORD}
+    session = service.client.post("/api/auth/login", json=login).json()["data"]
+    answer = service.client.get("/api/me", headers={"Authorization": f"Bearer {session['token']}"})
+    assert answer.status_code == 200
+    assert "RateLimit-Limit" not in answer.headers
+    assert service.client.post("/api/auth/login", json={**login, "cookie": True}).status_code == 200
     assert service.client.get("/api/me").status_code == 200
 
 
 def test_calls_are_counted_while_redis_is_away(settings: Settings) -> None:
     with serving(settings) as service:
-        person = service.person()
+        person = scripted(service)
     with serving(replace(settings, redis_url=f"redis://127.0.0.1:{free_port()}/0")) as without:
         used_up(without, person, ALLOWANCE - 2)
         headers = {"Authorization": f"Bearer {person.token}"}

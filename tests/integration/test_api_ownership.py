@@ -17,6 +17,7 @@ from api import docs
 PUBLIC = {
     ("POST", "/api/auth/signup"),
     ("POST", "/api/auth/login"),
+    ("POST", "/api/auth/session"),
     ("POST", "/api/auth/verify"),
     ("POST", "/api/auth/forgot"),
     ("POST", "/api/auth/reset"),

@@ -168,7 +168,7 @@ def test_request_is_logged_with_its_route_and_without_its_secrets(service: Servi
 def test_metrics_count_requests_by_route(service: Service) -> None:
     person = service.person()
     person.get("/api/recordings/0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e")
-    text = service.client.get("/metrics").text
+    text = service.metrics()
     assert 'snuggles_http_requests_total{method="GET",route="/api/recordings/{recording_id}",status="404"}' in text
     assert "0b6f6c1e" not in text
 
@@ -224,6 +224,7 @@ def test_openapi_describes_every_operation_with_examples_that_fit(service: Servi
     assert open_to_all == {
         "/api/auth/signup",
         "/api/auth/login",
+        "/api/auth/session",
         "/api/auth/verify",
         "/api/auth/forgot",
         "/api/auth/reset",

@@ -50,7 +50,7 @@ def expressions() -> list[str]:
 def served(service: Service) -> dict[str, set[str]]:
     """Return the labels of each name that can be asked for."""
     names: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(service.client.get("/metrics").text):
+    for family in text_string_to_metric_families(service.metrics()):
         for suffix in SUFFIXES.get(family.type, ("",)):
             names[family.name + suffix] = set()
         for sample in family.samples:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from db.connection import SERVICE, Database
+from services.accounts import password as passwords
 from services.accounts import provisioning
 from services.accounts import service as accounts
 from services.errors import InvalidFieldError, NotFoundError
@@ -15,9 +16,10 @@ def test_created_user_has_the_tier_and_may_log_in(database: Database) -> None:
         made = provisioning.create_user(
             tx, email="Ada@Example.com", password="correct horse", tier="pro", is_admin=True, now=NOW
         )
-        again = accounts.login(tx, email="ada@example.com", password="correct horse")
+        again = accounts.find_credentials(tx, email="ada@example.com")
         found = provisioning.find_user_id(tx, email="ADA@example.com")
-    assert again.id == made.id == found
+    assert again.user_id == made.id == found
+    assert passwords.matches(again.password_hash, "correct horse")
     assert made.tier == "pro"
     assert made.is_admin
     assert made.email_verified_at is not None

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.sync.client import connect
 
 from api import auth
-from api.auth import Asker
+from api.auth import Principal
 from api.realtime import server as realtime
 from db.connection import SERVICE, Database
 from services.accounts.token import Tokens
@@ -192,7 +193,7 @@ def test_session_that_is_logged_out_elsewhere_is_disconnected(site: Site, monkey
 
 
 def test_session_that_expires_is_disconnected(site: Site) -> None:
-    session = Tokens(site.settings.jwt_secret, session_s=4).issue(site.owner)
+    session = Tokens(site.settings.jwt_secret).issue(site.owner, expires_at=datetime.now(UTC) + timedelta(seconds=4))
     with Listener(site.url, session.token) as listener:
         listener.hear("room:authenticated")
         listener.hear("gone")
@@ -332,12 +333,12 @@ def test_client_that_leaves_while_its_token_is_checked_keeps_no_place(
 ) -> None:
     is_asked, may_answer = threading.Event(), threading.Event()
 
-    def believe(*arguments: Any) -> Asker:
+    def authenticate_token(*arguments: Any) -> Principal:
         is_asked.set()
         assert may_answer.wait(WAIT_S)
-        return auth.believe(*arguments)
+        return auth.authenticate_token(*arguments)
 
-    monkeypatch.setattr(realtime, "believe", believe)
+    monkeypatch.setattr(realtime, "authenticate_token", authenticate_token)
     monkeypatch.setattr(realtime, "MAX_CONNECTIONS", 1)
     with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
         poller = Poller(client)

@@ -53,7 +53,7 @@ def moment(score: float, start_s: float, *, length_s: float = 10, kind: str = "h
 
 
 class Person:
-    """Somebody with an account, and a client that carries the token."""
+    """Somebody with an account, and a client that carries the token of a session."""
 
     def __init__(self, client: TestClient[Litestar], *, email: str, account: dict[str, Any]) -> None:
         self._client = client
@@ -100,6 +100,13 @@ class Service:
             if is_admin:
                 tx.execute("UPDATE users SET is_admin = true WHERE id = %s", (person.id,))
         return person
+
+    def metrics(self) -> str:
+        """What Prometheus is told."""
+        headers = {"Authorization": f"Bearer {self.deps.settings.admin_token}"}
+        answer = self.client.get("/metrics", headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.text
 
     def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         with self.deps.database.transaction(SERVICE) as tx:

@@ -2,6 +2,12 @@
 import { ApiError, call, cookie, CSRF_COOKIE, isSameSite, send, setBearer } from '../api/client';
 import type { Account } from '../api/types';
 
+/** What a sign-up or login answers with; the token only where no cookie holds it. */
+interface Begun {
+  user: Account;
+  token?: string;
+}
+
 class Session {
   /** `unknown` until the API has said whose session this is. */
   state = $state<'unknown' | 'out' | 'in'>(mayHaveSession() ? 'unknown' : 'out');
@@ -34,7 +40,7 @@ class Session {
   async signUp(email: string, password: string, name: string): Promise<'in' | 'check_mail'> {
     const body = { email, password, display_name: name, cookie: isSameSite };
     const answer = await send('post', '/api/auth/signup', { body });
-    if (!isAccount(answer)) return 'check_mail';
+    if (!isBegun(answer)) return 'check_mail';
     this.#admit(answer);
     return 'in';
   }
@@ -59,9 +65,9 @@ class Session {
   }
 
   #admit(answer: unknown): void {
-    const { token, ...account } = answer as Account & { token?: string };
+    const { token, user } = answer as Begun;
     if (!isSameSite && token) setBearer(token);
-    this.#enter(account);
+    this.#enter(user);
   }
 
   #enter(account: Account): void {
@@ -82,8 +88,8 @@ function mayHaveSession(): boolean {
   return isSameSite && cookie(CSRF_COOKIE, document.cookie) !== '';
 }
 
-function isAccount(value: unknown): value is Account {
-  return typeof value === 'object' && value !== null && 'email' in value;
+function isBegun(value: unknown): value is Begun {
+  return typeof value === 'object' && value !== null && 'user' in value;
 }
 
 export const session = new Session();

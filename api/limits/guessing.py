@@ -1,0 +1,45 @@
+"""Checks of passwords: each guess is counted before it is looked at, so that those at the same time count too."""
+
+from api.deps import Deps
+from api.http.client_address import address_of, limit_key
+from api.http.request import ApiRequest
+from api.limits import rate_limit
+from db.connection import SERVICE
+from services.accounts import password as passwords
+from services.accounts import service as accounts
+from services.accounts.email_address import MAX_LENGTH
+from services.accounts.service import Account, Credentials
+from services.errors import ForbiddenError, UnauthenticatedError
+
+
+def check_login(deps: Deps, request: ApiRequest, *, email: str, password: str) -> Account:
+    """Return the account that an address and a password belong to.
+
+    UnauthenticatedError otherwise, after the same time and with the same words whatever was wrong; RateLimitedError.
+    """
+    email = email.strip().lower()[:MAX_LENGTH]
+    _count(deps, request, email)
+    with deps.database.transaction(SERVICE) as tx:
+        credentials = accounts.find_credentials(tx, email=email)
+    if not passwords.matches(credentials.password_hash, password) or credentials.user_id is None:
+        raise UnauthenticatedError("The address or the password is wrong.")
+    deps.limits.clear(rate_limit.PASSWORD_GUESSES, email)
+    with deps.database.transaction(SERVICE) as tx:
+        if credentials.password_hash and passwords.needs_rehash(credentials.password_hash):
+            accounts.rehash(tx, user_id=credentials.user_id, password=password)
+        return accounts.get(tx, user_id=credentials.user_id)
+
+
+def check_current_password(deps: Deps, request: ApiRequest, *, account: Account, password: str) -> None:
+    """Raise ForbiddenError unless this is the account's password; RateLimitedError after too many guesses."""
+    _count(deps, request, account.email)
+    with deps.database.transaction(SERVICE) as tx:
+        credentials: Credentials = accounts.get_credentials(tx, user_id=account.id)
+    if not passwords.matches(credentials.password_hash, password):
+        raise ForbiddenError("The current password is wrong.")
+    deps.limits.clear(rate_limit.PASSWORD_GUESSES, account.email)
+
+
+def _count(deps: Deps, request: ApiRequest, email: str) -> None:
+    deps.limits.hit(rate_limit.GUESSES_OF_ADDRESS, limit_key(address_of(request)))
+    deps.limits.hit(rate_limit.PASSWORD_GUESSES, email)
