@@ -11,9 +11,10 @@ from litestar.params import Body, FromPath, JSONBody
 
 from api.auth import ended_cookies, people_only
 from api.deps import Deps
+from api.http import guessing
 from api.http.idempotency import answer_once
 from api.http.request import ApiRequest
-from api.limits import guessing, rate_limit
+from api.limits import rate_limit
 from api.schemas.accounts import (
     AccountView,
     ApiKeyRequest,

@@ -10,10 +10,11 @@ from litestar.params import Body, JSONBody
 
 from api.auth import PUBLIC, ended_cookies, people_only, session_cookies
 from api.deps import Deps
+from api.http import guessing
 from api.http.client_address import address_of, limit_key
 from api.http.idempotency import HEADER, REPLAYED, fingerprint
 from api.http.request import ApiRequest
-from api.limits import guessing, rate_limit
+from api.limits import rate_limit
 from api.limits.metering import UNMETERED
 from api.schemas.accounts import (
     AccountView,
