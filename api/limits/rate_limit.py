@@ -11,14 +11,13 @@ from services.errors import RateLimitedError
 
 # Per address, high enough for an office behind one: what they stop is a machine.
 SIGNUP = RateLimitItemPerMinute(120, namespace="signup")
-LOGIN = RateLimitItemPerMinute(300, namespace="login")
 LINKS = RateLimitItemPerMinute(60, namespace="links")
 # Per account, from wherever they come, and counted before the check: guesses that run at the same time count too. A
 # check that succeeds clears the count, so logging in often locks nobody out.
 PASSWORD_GUESSES = RateLimitItemPerMinute(10, 5, namespace="password_guesses")
 CODE_GUESSES = RateLimitItemPerMinute(5, 5, namespace="code_guesses")
 # Per address over all accounts: one password tried on many accounts.
-GUESSES_OF_ADDRESS = RateLimitItemPerMinute(60, 5, namespace="guesses_of_address")
+GUESSES_OF_ADDRESS = RateLimitItemPerMinute(300, 5, namespace="guesses_of_address")
 # Per mailbox: nobody may fill another's.
 MAIL = RateLimitItemPerHour(5, namespace="mail")
 # Only wrong codes count: there are 10^9, so guessing is hopeless long before these bounds, and typing is not.
@@ -38,6 +37,11 @@ class RateLimits:
     def hit(self, limit: RateLimitItem, *who: str) -> None:
         """Count one; RateLimitedError when that is one too many."""
         if not self._limiter.hit(limit, *who):
+            self._refuse(limit, who)
+
+    def check(self, limit: RateLimitItem, *who: str) -> None:
+        """Raise RateLimitedError when the limit is reached already; counts nothing."""
+        if not self._limiter.test(limit, *who):
             self._refuse(limit, who)
 
     def clear(self, limit: RateLimitItem, *who: str) -> None:

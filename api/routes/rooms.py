@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.auth import PUBLIC
 from api.deps import Deps
+from api.http.client_address import address_of, limit_key
 from api.http.idempotency import answer_once
 from api.http.request import ApiRequest
 from api.limits import rate_limit
@@ -98,9 +99,9 @@ def join_as_guest(
     code: FromPath[str], data: JSONBody[GuestRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[GuestView]:
     """Join without an account, where the room takes guests. The token opens this room alone."""
-    deps.limits.hit(rate_limit.GUEST, _address(request))
+    deps.limits.hit(rate_limit.GUEST, limit_key(address_of(request)))
     with deps.database.transaction(SERVICE) as tx:
-        row = _find_by_code(tx, deps, request, code, who=_address(request))
+        row = _find_by_code(tx, deps, request, code, who=limit_key(address_of(request)))
         person, me = membership.admit_guest(tx, room=row, display_name=data.display_name)
         room = rooms.get(tx, row.id)
     token = issue_guest_token(deps.settings.jwt_secret, person=person, now=deps.clock())
@@ -244,7 +245,7 @@ def _participants(tx: Transaction, room_id: UUID, online: Collection[UUID]) -> l
 
 def _find_by_code(tx: Transaction, deps: Deps, request: ApiRequest, code: str, *, who: str) -> RoomRow:
     """Return the room with a code; wrong codes are counted, by person and by address."""
-    address = _address(request)
+    address = limit_key(address_of(request))
     deps.limits.check(rate_limit.ROOM_CODE, who)
     deps.limits.check(rate_limit.ROOM_CODE_ADDRESS, address)
     try:
@@ -253,10 +254,6 @@ def _find_by_code(tx: Transaction, deps: Deps, request: ApiRequest, code: str, *
         deps.limits.hit(rate_limit.ROOM_CODE, who)
         deps.limits.hit(rate_limit.ROOM_CODE_ADDRESS, address)
         raise
-
-
-def _address(request: ApiRequest) -> str:
-    return request.client.host if request.client else "unknown"
 
 
 rooms_router = Router(
