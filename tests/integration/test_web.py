@@ -3,12 +3,16 @@
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.testing import TestClient
+from prometheus_client import CollectorRegistry
 
 from api.http.errors import exception_handlers
+from api.metrics import RequestMetrics
 from api.routes.web import web_router
 
 
@@ -28,10 +32,22 @@ def built(tmp_path: Path) -> Path:
     return tmp_path / "site"
 
 
+def serving(built: Path, *sources: str) -> TestClient[Litestar]:
+    """The pages alone; failures are counted, as in the whole application."""
+    deps = SimpleNamespace(metrics=RequestMetrics(CollectorRegistry()))
+    return TestClient(
+        Litestar(
+            [web_router(built, sources=sources)],
+            exception_handlers=exception_handlers(),
+            openapi_config=None,
+            state=State({"deps": deps}),
+        )
+    )
+
+
 @pytest.fixture
 def client(built: Path) -> Iterator[TestClient[Litestar]]:
-    app = Litestar([web_router(built)], exception_handlers=exception_handlers(), openapi_config=None)
-    with TestClient(app) as running:
+    with serving(built) as running:
         yield running
 
 
@@ -74,12 +90,7 @@ def test_pages_may_record_and_others_may_not(client: TestClient[Litestar]) -> No
 
 
 def test_policy_admits_storage_and_nothing_else(built: Path) -> None:
-    app = Litestar(
-        [web_router(built, sources=["https://s3.example.com"])],
-        exception_handlers=exception_handlers(),
-        openapi_config=None,
-    )
-    with TestClient(app) as client:
+    with serving(built, "https://s3.example.com") as client:
         policy = dict(
             part.split(" ", 1) for part in client.get("/").headers["content-security-policy"].split("; ") if " " in part
         )
@@ -152,8 +163,7 @@ def test_whatever_is_no_asset_is_not_found(client: TestClient[Litestar], name: s
 
 
 def test_page_that_was_not_built_says_how_to_build_it(tmp_path: Path) -> None:
-    app = Litestar([web_router(tmp_path / "none")], exception_handlers=exception_handlers(), openapi_config=None)
-    with TestClient(app) as client:
+    with serving(tmp_path / "none") as client:
         answer = client.get("/ops")
         assert answer.status_code == 503
         assert "make web" in answer.text
