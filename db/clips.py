@@ -39,6 +39,21 @@ class Clip(Struct, frozen=True, kw_only=True):
     updated_at: datetime
     completed_at: datetime | None
     expires_at: datetime | None
+    view_count: int
+    share_count: int
+    is_kept: bool
+
+
+class ClipActivity(Struct, frozen=True, kw_only=True):
+    """What a clip was cut from, and how far its job is; progress in percent."""
+
+    clip_id: UUID
+    recording_title: str
+    kind: str | None
+    score: float | None
+    stage: str | None
+    progress: float | None
+    eta_s: float | None
 
 
 class ClipStep(Struct, frozen=True, kw_only=True):
@@ -97,7 +112,7 @@ class ClipSpec(Struct, frozen=True, kw_only=True):
 
 COLUMNS = """id, user_id, recording_id, highlight_id, job_id, render_id, title, description, start_s, end_s, preset,
 formats, accuracy, loudness, options, status, objects, is_preview, notes, error, created_at, updated_at, completed_at,
-expires_at"""
+expires_at, view_count, share_count, is_kept"""
 
 OWN_COLUMNS = ", ".join(f"clips.{name.strip()}" for name in COLUMNS.split(","))
 
@@ -118,7 +133,8 @@ JOIN_RENDER = f"""
 UPDATE clips SET render_id = other.render_id, job_id = %(job_id)s, status = other.status, objects = other.objects,
        is_preview = other.is_preview, notes = other.notes, updated_at = now(),
        completed_at = CASE WHEN other.completed_at IS NOT NULL THEN now() END,
-       expires_at = CASE WHEN other.completed_at IS NOT NULL THEN now() + make_interval(days => %(keep_days)s) END
+       expires_at = CASE WHEN other.completed_at IS NOT NULL AND NOT clips.is_kept
+                         THEN now() + make_interval(days => %(keep_days)s) END
 FROM (
     SELECT * FROM clips
     WHERE render_id = %(render_id)s AND id <> %(clip_id)s AND status IN ('queued', 'processing', 'completed')
@@ -142,6 +158,25 @@ UPDATE clips SET title = COALESCE(%(title)s::text, title), description = COALESC
 WHERE id = %(clip_id)s AND user_id = %(user_id)s
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
+# The service's alone: how long a clip is kept follows from this.
+KEEP_CLIP = f"""
+UPDATE clips SET is_kept = %(keep)s, updated_at = now(),
+       expires_at = CASE WHEN %(keep)s THEN NULL
+                         WHEN is_kept AND status = 'completed' THEN now() + make_interval(days => %(keep_days)s)
+                         ELSE expires_at END
+WHERE id = %(clip_id)s
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+COUNT_SHARE = "UPDATE clips SET share_count = share_count + 1 WHERE id = %(clip_id)s"
+COUNT_VIEW = "UPDATE clips SET view_count = view_count + 1 WHERE id = %(clip_id)s"
+COUNT_CLIPS = "SELECT status, count(*) AS number FROM clips WHERE user_id = %(user_id)s GROUP BY status"
+LIST_CLIP_ACTIVITY = """
+SELECT c.id AS clip_id, r.title AS recording_title, h.kind, h.score, j.stage, j.progress, j.eta_s
+FROM clips c JOIN recordings r ON r.id = c.recording_id
+LEFT JOIN highlights h ON h.id = c.highlight_id
+LEFT JOIN jobs j ON j.id = c.job_id AND c.status IN ('queued', 'processing')
+WHERE c.id = ANY(%(clip_ids)s)
+"""
 DELETE_CLIP = f"""
 DELETE FROM clips WHERE id = %(clip_id)s AND user_id = %(user_id)s RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
@@ -167,7 +202,8 @@ RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 PUBLISH = f"""
 UPDATE clips SET status = 'completed', objects = %(objects)s, is_preview = false, notes = %(notes)s,
-       completed_at = now(), expires_at = now() + make_interval(days => %(keep_days)s), updated_at = now()
+       completed_at = now(), updated_at = now(),
+       expires_at = CASE WHEN NOT is_kept THEN now() + make_interval(days => %(keep_days)s) END
 WHERE {SHARING} AND status = 'processing'
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
@@ -289,6 +325,32 @@ def update_text(
     """Change title and description where given; None when there is no such clip."""
     values = {"user_id": user_id, "clip_id": clip_id, "title": title, "description": description}
     return _one(tx, UPDATE_TEXT, values)
+
+
+def keep_clip(tx: Transaction, *, clip_id: UUID, keep: bool, keep_days: int) -> Clip | None:
+    """Keep a clip for good, or for `keep_days` from now again; None when there is no such clip."""
+    return _one(tx, KEEP_CLIP, {"clip_id": clip_id, "keep": keep, "keep_days": keep_days})
+
+
+def count_share(tx: Transaction, *, clip_id: UUID) -> None:
+    """Count that a clip was shared."""
+    tx.execute(COUNT_SHARE, {"clip_id": clip_id})
+
+
+def count_view(tx: Transaction, *, clip_id: UUID) -> None:
+    """Count that somebody looked at a clip."""
+    tx.execute(COUNT_VIEW, {"clip_id": clip_id})
+
+
+def count_clips(tx: Transaction, *, user_id: UUID) -> dict[str, int]:
+    """Count an owner's clips by status; states without any are left out."""
+    return {row["status"]: row["number"] for row in tx.execute(COUNT_CLIPS, {"user_id": user_id})}
+
+
+def list_clip_activity(tx: Transaction, *, clip_ids: Sequence[UUID]) -> dict[UUID, ClipActivity]:
+    """Return what clips were cut from and how far they are, by id."""
+    with tx.cursor(row_factory=class_row(ClipActivity)) as cursor:
+        return {row.clip_id: row for row in cursor.execute(LIST_CLIP_ACTIVITY, {"clip_ids": list(clip_ids)})}
 
 
 def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None:

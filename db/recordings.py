@@ -1,5 +1,6 @@
 """Recordings: from an announced upload to what ingest and detection found."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -54,6 +55,19 @@ class Ingested(Struct, frozen=True, kw_only=True):
     poster_key: str | None
 
 
+class RecordingActivity(Struct, frozen=True, kw_only=True):
+    """What is going on with a recording, and what was found in it."""
+
+    recording_id: UUID
+    highlight_count: int
+    job_id: UUID | None
+    kind: str | None
+    state: str | None
+    stage: str | None
+    progress: float | None
+    eta_s: float | None
+
+
 COLUMNS = """id, user_id, title, filename, content_type, size_bytes, status, source_key, source_url, upload_id,
 part_size_bytes, duration_s, has_audio, has_video, probe, timeline_key, index_key, waveform_key, poster_key, curve_key,
 error, created_at, updated_at, ready_at"""
@@ -81,6 +95,25 @@ WHERE user_id = %(user_id)s AND status <> 'deleted'
   AND (%(before_at)s::timestamptz IS NULL OR (created_at, id) < (%(before_at)s, %(before_id)s::uuid))
 ORDER BY created_at DESC, id DESC LIMIT %(limit)s
 """  # noqa: S608 - the columns are a constant
+# Counts what a list of highlights without a sensitivity holds: those at the default, or else the best few.
+LIST_ACTIVITY = """
+SELECT r.id AS recording_id, j.id AS job_id, j.kind, j.state, j.stage, j.progress, j.eta_s,
+       CASE WHEN h.at_default > 0 THEN h.at_default ELSE least(h.above_floor, %(few)s) END AS highlight_count
+FROM recordings r
+LEFT JOIN LATERAL (
+    SELECT id, kind, state, stage, progress, eta_s FROM jobs
+    WHERE jobs.recording_id = r.id AND jobs.clip_id IS NULL AND jobs.state IN ('queued', 'running')
+    ORDER BY jobs.created_at DESC LIMIT 1
+) j ON true
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE score >= %(default)s) AS at_default, count(*) AS above_floor FROM highlights
+    WHERE highlights.recording_id = r.id AND score >= %(floor)s
+) h
+WHERE r.id = ANY(%(recording_ids)s)
+"""
+COUNT_RECORDINGS = """
+SELECT status, count(*) AS number FROM recordings WHERE user_id = %(user_id)s AND status <> 'deleted' GROUP BY status
+"""
 UPDATE_TITLE = f"""
 UPDATE recordings SET title = %(title)s, updated_at = now()
 WHERE id = %(recording_id)s AND user_id = %(user_id)s AND status <> 'deleted'
@@ -203,6 +236,20 @@ def list_recordings(  # noqa: PLR0913 - keyword-only, one a column or filter
     values = {"user_id": user_id, "limit": limit, "before_at": before_at, "before_id": before_id}
     with tx.cursor(row_factory=class_row(Recording)) as cursor:
         return cursor.execute(LIST_RECORDINGS, {**values, "q": q, "status": status}).fetchall()
+
+
+def list_activity(
+    tx: Transaction, *, recording_ids: Sequence[UUID], default: float, floor: float, few: int
+) -> dict[UUID, RecordingActivity]:
+    """Return what is going on with recordings, by id; scores from `default` count, or else `few` from `floor`."""
+    values = {"recording_ids": list(recording_ids), "default": default, "floor": floor, "few": few}
+    with tx.cursor(row_factory=class_row(RecordingActivity)) as cursor:
+        return {row.recording_id: row for row in cursor.execute(LIST_ACTIVITY, values)}
+
+
+def count_recordings(tx: Transaction, *, user_id: UUID) -> dict[str, int]:
+    """Count an owner's recordings by status; states without any are left out."""
+    return {row["status"]: row["number"] for row in tx.execute(COUNT_RECORDINGS, {"user_id": user_id})}
 
 
 def update_title(tx: Transaction, *, user_id: UUID, recording_id: UUID, title: str) -> Recording | None:

@@ -26,6 +26,7 @@ class Share(Struct, frozen=True, kw_only=True):
 class PublicClip(Struct, frozen=True, kw_only=True):
     """What a visitor with a link may see of a clip."""
 
+    clip_id: UUID
     slug: str
     title: str
     description: str
@@ -33,6 +34,9 @@ class PublicClip(Struct, frozen=True, kw_only=True):
     end_s: float
     objects: dict[str, dict[str, Any]]
     created_at: datetime
+    view_count: int
+    recording_title: str
+    kind: str | None
 
 
 INSERT_SHARE = """
@@ -48,8 +52,10 @@ RETURNING id
 """
 # Expired, revoked, or of a clip that is gone: no row, and nobody can tell which.
 FIND_PUBLIC_CLIP = """
-SELECT s.slug, c.title, c.description, c.start_s, c.end_s, c.objects, c.created_at
-FROM clip_shares s JOIN clips c ON c.id = s.clip_id
+SELECT c.id AS clip_id, s.slug, c.title, c.description, c.start_s, c.end_s, c.objects, c.created_at, c.view_count,
+       r.title AS recording_title, h.kind
+FROM clip_shares s JOIN clips c ON c.id = s.clip_id JOIN recordings r ON r.id = c.recording_id
+LEFT JOIN highlights h ON h.id = c.highlight_id
 WHERE s.slug = %(slug)s AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > now())
   AND c.status = 'completed'
 """

@@ -17,6 +17,7 @@ from api.schemas.clips import (
     ClipJobView,
     ClipRequest,
     ClipStatusView,
+    ClipTotalsView,
     ClipView,
     DescribeRequest,
     GeneratedView,
@@ -24,6 +25,7 @@ from api.schemas.clips import (
     ShareRequest,
     ShareView,
     clip_view,
+    shown_clip,
 )
 from api.schemas.fields import DEFAULT_LIMIT, ClipStatus, CursorParameter, Limit, Search
 from api.schemas.jobs import job_view
@@ -32,7 +34,8 @@ from db.shares import Share
 from services.clips import download as downloads
 from services.clips import service as clips
 from services.clips import share as shares
-from services.clips.service import GeneratedClips
+from services.clips.download import Pictures
+from services.clips.service import Clip, GeneratedClips
 from services.lifecycle import cancellation, deletion
 from services.paging import decode_time_cursor
 from services.recordings import admission
@@ -123,14 +126,26 @@ def list_clips(  # noqa: PLR0913, PLR0917 - one a parameter of the request
             recording_id=recording_id,
             q=q,
         )
-    return Answer(data=Items(items=[clip_view(row) for row in page.items], next_cursor=page.next_cursor))
+        activity = clips.activity(tx, clip_ids=[row.id for row in page.items])
+    items = [shown_clip(row, activity.get(row.id), _pictures(deps, row)) for row in page.items]
+    return Answer(data=Items(items=items, next_cursor=page.next_cursor))
+
+
+@get("/totals", sync_to_thread=True)
+def count(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ClipTotalsView]:
+    """Count clips by status."""
+    with deps.database.transaction(request.user.identity) as tx:
+        counted = clips.count(tx, user_id=request.user.user_id)
+    return Answer(data=ClipTotalsView(all=sum(counted.values()), **counted))
 
 
 @get("/{clip_id:uuid}", sync_to_thread=True, opt={UNMETERED: True})
 def get_clip(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ClipView]:
     """Show one clip."""
     with deps.database.transaction(request.user.identity) as tx:
-        return Answer(data=clip_view(clips.get(tx, user_id=request.user.user_id, clip_id=clip_id)))
+        clip = clips.get(tx, user_id=request.user.user_id, clip_id=clip_id)
+        activity = clips.activity(tx, clip_ids=[clip_id])
+    return Answer(data=shown_clip(clip, activity.get(clip_id), _pictures(deps, clip)))
 
 
 @patch("/{clip_id:uuid}", sync_to_thread=True)
@@ -140,7 +155,7 @@ def describe(
     request: ApiRequest,
     deps: NamedDependency[Deps],
 ) -> Answer[ClipView]:
-    """Change title and description."""
+    """Change title and description, and whether it is kept."""
     with deps.database.transaction(request.user.identity) as tx:
         clip = clips.describe(
             tx,
@@ -149,6 +164,8 @@ def describe(
             title=data.title,
             description=data.description,
         )
+        if data.keep is not None:
+            clip = clips.keep(tx, user_id=request.user.user_id, clip_id=clip_id, is_kept=data.keep)
     return Answer(data=clip_view(clip))
 
 
@@ -258,6 +275,10 @@ def revoke(
     return Answer(data=RevokedView(revoked=revoked))
 
 
+def _pictures(deps: Deps, clip: Clip) -> Pictures:
+    return downloads.pictures(clip, deps.stores.clips, public_base_url=deps.settings.clips_public_base_url)
+
+
 def _share_view(made: Share, title: str, public_url: str) -> ShareView:
     return ShareView(
         id=made.id,
@@ -279,6 +300,7 @@ clips_router = Router(
         create,
         auto_generate,
         list_clips,
+        count,
         get_clip,
         describe,
         delete_clip,

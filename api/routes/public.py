@@ -33,19 +33,19 @@ Side = Annotated[int | None, QueryParameter(ge=1, le=MAX_SIDE)]
 
 
 @get("/c/{slug:str}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
-def show_clip(slug: FromPath[str], deps: NamedDependency[Deps]) -> Response[str]:
+def show_clip(slug: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[str]:
     """Show a shared clip."""
     try:
-        return _html(pages.clip_page(_player(deps, _visit(deps, slug))))
+        return _html(pages.clip_page(_player(deps, _visit(deps, slug, request))))
     except NotFoundError as error:
         return _html(pages.message_page("Nothing here", error.message), status=404)
 
 
 @get("/embed/{slug:str}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
-def embed_clip(slug: FromPath[str], deps: NamedDependency[Deps]) -> Response[str]:
+def embed_clip(slug: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[str]:
     """Show the player alone, for frames."""
     try:
-        return _html(pages.embed_page(_player(deps, _visit(deps, slug))))
+        return _html(pages.embed_page(_player(deps, _visit(deps, slug, request))))
     except NotFoundError as error:
         return _html(pages.message_page("Nothing here", error.message), status=404)
 
@@ -153,11 +153,15 @@ def _html(page: Page, *, status: int = 200) -> Response[str]:
     return Response(page.html, status_code=status, media_type=MediaType.HTML, headers=headers)
 
 
-def _visit(deps: Deps, slug: str) -> PublicClip:
+def _visit(deps: Deps, slug: str, viewer: ApiRequest | None = None) -> PublicClip:
+    """Return the clip behind a link; with a viewer, the visit is counted."""
     if not SLUG.fullmatch(slug):
         raise NotFoundError("This link does not work: it may have ended, or its owner closed it.")
     with deps.database.transaction(SERVICE) as tx:
-        return shares.visit(tx, slug=slug)
+        clip = shares.visit(tx, slug=slug)
+        if viewer is not None and viewer.method == "GET":
+            shares.count_view(tx, clip=clip, user_agent=viewer.headers.get("user-agent", ""))
+        return clip
 
 
 def _slug_of(url: str, public_url: str) -> str:

@@ -1,5 +1,6 @@
 """`/api/recordings`: bringing recordings in, looking at them, and what is worth sharing in them."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,8 +22,10 @@ from api.schemas.recordings import (
     ImportRequest,
     NewRecordingView,
     PartsView,
+    PlaybackView,
     RecordingJobView,
     RecordingRequest,
+    RecordingTotalsView,
     RecordingView,
     RenameRequest,
     ScoredView,
@@ -32,6 +35,7 @@ from api.schemas.recordings import (
     highlight_view,
     parts_view,
     recording_view,
+    timeline_view,
     upload_part_view,
     upload_view,
 )
@@ -40,7 +44,7 @@ from db.recordings import Recording
 from services.jobs import estimate as estimates
 from services.lifecycle import deletion
 from services.paging import decode_score_cursor, decode_time_cursor
-from services.recordings import admission, highlights, timeline
+from services.recordings import admission, highlights, playback, timeline
 from services.recordings import service as recordings
 from services.recordings import upload as uploads
 from services.recordings.highlights import Selection
@@ -106,7 +110,20 @@ def list_recordings(  # noqa: PLR0913, PLR0917 - one a parameter of the request
         page = recordings.list_recordings(
             tx, user_id=request.user.user_id, limit=limit, cursor=position, q=q, status=status
         )
-    return Answer(data=Items(items=[recording_view(row) for row in page.items], next_cursor=page.next_cursor))
+        activity = highlights.activity(tx, recording_ids=[row.id for row in page.items])
+    items = [
+        recording_view(row, activity=activity.get(row.id), poster_url=playback.poster_url(row, deps.stores.recordings))
+        for row in page.items
+    ]
+    return Answer(data=Items(items=items, next_cursor=page.next_cursor))
+
+
+@get("/totals", sync_to_thread=True)
+def count(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[RecordingTotalsView]:
+    """Count recordings by status."""
+    with deps.database.transaction(request.user.identity) as tx:
+        counted = recordings.count(tx, user_id=request.user.user_id)
+    return Answer(data=RecordingTotalsView(all=sum(counted.values()), **counted))
 
 
 @get("/{recording_id:uuid}", sync_to_thread=True, opt={UNMETERED: True})
@@ -114,7 +131,28 @@ def get_recording(
     recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[RecordingView]:
     """Show one recording."""
-    return Answer(data=recording_view(_recording(deps, request, recording_id)))
+    with deps.database.transaction(request.user.identity) as tx:
+        row = recordings.get(tx, user_id=request.user.user_id, recording_id=recording_id)
+        activity = highlights.activity(tx, recording_ids=[row.id])
+    poster_url = playback.poster_url(row, deps.stores.recordings)
+    return Answer(data=recording_view(row, activity=activity.get(row.id), poster_url=poster_url))
+
+
+@get("/{recording_id:uuid}/playback", sync_to_thread=True, opt={UNMETERED: True})
+def get_playback(
+    recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Answer[PlaybackView]:
+    """Give an address that plays the recording as it was uploaded."""
+    row = _recording(deps, request, recording_id)
+    store = deps.stores.recordings
+    return Answer(
+        data=PlaybackView(
+            url=playback.source_url(row, store),
+            poster_url=playback.poster_url(row, store),
+            content_type=row.content_type,
+            expires_at=deps.clock() + timedelta(seconds=playback.PLAYBACK_URL_S),
+        )
+    )
 
 
 @patch("/{recording_id:uuid}", sync_to_thread=True)
@@ -206,20 +244,17 @@ def complete(
 
 @get("/{recording_id:uuid}/timeline", sync_to_thread=True)
 def get_timeline(
-    recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
+    recording_id: FromPath[UUID],
+    request: ApiRequest,
+    deps: NamedDependency[Deps],
+    points: Annotated[
+        int | None,
+        QueryParameter(ge=10, le=100_000, description="At most so many points a curve, each the greatest of its part."),
+    ] = None,
 ) -> Answer[TimelineView]:
     """Give what a page needs to draw the recording: waveform, score curve, keyframes."""
     recording = _recording(deps, request, recording_id)
-    drawn = timeline.read(recording, deps.stores.recordings)
-    return Answer(
-        data=TimelineView(
-            recording_id=recording.id,
-            duration_s=drawn.duration_s,
-            waveform=drawn.waveform,
-            curve=drawn.curve,
-            keyframes_s=drawn.keyframes_s,
-        )
-    )
+    return Answer(data=timeline_view(recording, timeline.read(recording, deps.stores.recordings, points=points)))
 
 
 @get("/{recording_id:uuid}/highlights", sync_to_thread=True)
@@ -292,7 +327,9 @@ recordings_router = Router(
         create,
         import_url,
         list_recordings,
+        count,
         get_recording,
+        get_playback,
         rename,
         delete_recording,
         list_parts,

@@ -28,6 +28,7 @@ from pipeline.types import (
     FadeSeconds,
     Follow,
     Format,
+    Kind,
     Preset,
     Shape,
     SquareSize,
@@ -36,7 +37,8 @@ from pipeline.types import (
     ThemeName,
     VerticalHeight,
 )
-from services.clips.service import Clip, ClipStyle
+from services.clips.download import Pictures
+from services.clips.service import Clip, ClipActivity, ClipStyle
 
 Formats = Annotated[list[Format], Meta(min_length=1, max_length=10, examples=[["mp4"]])]
 Options = Annotated[dict[str, Any], Meta(description="The options of the preset.", examples=[{"fade_in_s": 0.5}])]
@@ -122,12 +124,16 @@ class DescribeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
     title: Title | None = None
     description: Description | None = None
+    keep: (
+        Annotated[bool, Meta(description="Keep it for good; false: for the usual time from now.", examples=[True])]
+        | None
+    ) = None
 
 
 class ShareRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """Where a clip shall be shared, and until when."""
 
-    platform: Platform
+    platform: Platform = "direct_link"
     expires_at: Annotated[datetime, Meta(tz=True, examples=["2026-12-31T00:00:00Z"])] | None = None
 
 
@@ -168,7 +174,29 @@ class ClipView(Struct, kw_only=True):
     error: ErrorDetails | None
     updated_at: Time
     completed_at: Time | None
-    expires_at: Time | None
+    expires_at: Annotated[Time | None, Meta(description="When its files go; null while it is kept.")]
+    view_count: Annotated[int, Meta(description="How often its public page was opened.", examples=[1204])]
+    share_count: Annotated[int, Meta(description="How many links were made.", examples=[38])]
+    is_kept: Annotated[bool, Meta(examples=[False])]
+    thumbnail_url: Annotated[str | None, Meta(description="A picture, for some hours.", examples=[None])] = None
+    preview_url: Annotated[str | None, Meta(description="A moving picture, for some hours.", examples=[None])] = None
+    recording_title: Annotated[str | None, Meta(examples=["Friday talk"])] = None
+    kind: Annotated[Kind | None, Meta(description="Of the highlight that it was made from.")] = None
+    progress: Percent | None = None
+    stage: Stage = None
+    eta_s: Eta = None
+
+
+class ClipTotalsView(Struct, kw_only=True):
+    """How many clips there are, by status."""
+
+    all: Annotated[int, Meta(examples=[87])]
+    queued: Annotated[int, Meta(examples=[1])] = 0
+    processing: Annotated[int, Meta(examples=[1])] = 0
+    completed: Annotated[int, Meta(examples=[83])] = 0
+    failed: Annotated[int, Meta(examples=[1])] = 0
+    cancelled: Annotated[int, Meta(examples=[0])] = 0
+    expired: Annotated[int, Meta(examples=[1])] = 0
 
 
 class ClipJobView(Struct, kw_only=True):
@@ -246,6 +274,17 @@ class OEmbedView(Struct, kw_only=True):
     thumbnail_height: Annotated[int | None, Meta(examples=[720])] = None
 
 
+def shown_clip(clip: Clip, activity: ClipActivity | None, pictures: Pictures) -> ClipView:
+    """Show a clip with its pictures, what it was cut from, and how far it is."""
+    view = clip_view(clip)
+    view.thumbnail_url, view.preview_url = pictures.thumbnail_url, pictures.preview_url
+    if activity is not None:
+        view.recording_title = activity.recording_title
+        view.kind = activity.kind  # type: ignore[assignment]  # the column's CHECK lists the same kinds
+        view.progress, view.stage, view.eta_s = activity.progress, activity.stage, activity.eta_s
+    return view
+
+
 def clip_view(clip: Clip) -> ClipView:
     """Show a clip, without the keys of its objects."""
     return ClipView(
@@ -272,6 +311,9 @@ def clip_view(clip: Clip) -> ClipView:
         updated_at=clip.updated_at,
         completed_at=clip.completed_at,
         expires_at=clip.expires_at,
+        view_count=clip.view_count,
+        share_count=clip.share_count,
+        is_kept=clip.is_kept,
     )
 
 

@@ -3,13 +3,14 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from api.schemas.fields import (
     CoreSeconds,
     EndSeconds,
     ErrorDetails,
     Id,
+    JobStatus,
     RecordingStatus,
     Score,
     Seconds,
@@ -18,10 +19,11 @@ from api.schemas.fields import (
     Title,
     Top,
 )
-from api.schemas.jobs import JobView
+from api.schemas.jobs import Eta, JobView, Percent, Stage
 from pipeline.types import Kind
-from services.recordings.highlights import HighlightRow
+from services.recordings.highlights import HighlightRow, RecordingActivity
 from services.recordings.service import Recording
+from services.recordings.timeline import Drawing
 from services.recordings.upload import StoredParts, Upload, UploadPart
 
 Filename = Annotated[str, Meta(min_length=1, max_length=1000, examples=["talk.mp4"])]
@@ -88,6 +90,17 @@ class ScoreRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     ) = None
 
 
+class WorkView(Struct, kw_only=True):
+    """What is being done with a recording now."""
+
+    job_id: UUID
+    kind: Annotated[str, Meta(description="import, ingest or detect.", examples=["ingest"])]
+    status: JobStatus
+    stage: Stage
+    progress: Percent
+    eta_s: Eta
+
+
 class RecordingView(Struct, kw_only=True):
     """A recording."""
 
@@ -108,6 +121,31 @@ class RecordingView(Struct, kw_only=True):
     error: ErrorDetails | None
     updated_at: Time
     ready_at: Time | None
+    poster_url: Annotated[str | None, Meta(description="A picture, for some hours.", examples=[None])] = None
+    highlight_count: Annotated[
+        int | None, Meta(description="How many highlights a list without a sensitivity has.", examples=[6])
+    ] = None
+    work: WorkView | None = None
+
+
+class RecordingTotalsView(Struct, kw_only=True):
+    """How many recordings there are, by status."""
+
+    all: Annotated[int, Meta(examples=[24])]
+    uploading: Annotated[int, Meta(examples=[0])] = 0
+    live: Annotated[int, Meta(examples=[0])] = 0
+    processing: Annotated[int, Meta(examples=[2])] = 0
+    ready: Annotated[int, Meta(examples=[21])] = 0
+    failed: Annotated[int, Meta(examples=[1])] = 0
+
+
+class PlaybackView(Struct, kw_only=True):
+    """Where a recording can be played; byte ranges work there."""
+
+    url: Annotated[str, Meta(examples=["https://storage.example.com/recordings/…"])]
+    poster_url: Annotated[str | None, Meta(examples=[None])]
+    content_type: Annotated[str, Meta(examples=["video/mp4"])]
+    expires_at: Time
 
 
 class UploadPartView(Struct, kw_only=True):
@@ -195,17 +233,37 @@ class ScoredView(Struct, kw_only=True, omit_defaults=True):
     job: JobView | None = None
 
 
+class WaveformView(Struct, kw_only=True):
+    """The sound as peaks over time."""
+
+    rate: Annotated[float, Meta(description="Peaks a second.", examples=[10.0])]
+    duration_s: Annotated[float, Meta(examples=[183.4])]
+    peaks: Annotated[
+        list[Annotated[int, Meta(ge=0, le=255)]],
+        Meta(description="0 is silence, 255 full scale.", examples=[[3, 40, 120]]),
+    ]
+
+
+class CurveView(Struct, kw_only=True):
+    """The score over time."""
+
+    rate: Annotated[float, Meta(description="Values a second.", examples=[10.0])]
+    values: Annotated[list[Score], Meta(examples=[[0.1, 0.4, 0.9]])]
+
+
 class TimelineView(Struct, kw_only=True):
     """What a page needs to draw a recording."""
 
     recording_id: UUID
     duration_s: Annotated[float, Meta(examples=[183.4])]
-    waveform: Annotated[Raw | None, Meta(description="Peaks, as ingest stored them.")]
-    curve: Annotated[Raw | None, Meta(description="Score over time, as detection stored it.")]
+    waveform: WaveformView
+    curve: CurveView | None
     keyframes_s: Annotated[list[float], Meta(description="Where a cut costs nothing.", examples=[[0.0, 2.0, 4.0]])]
 
 
-def recording_view(recording: Recording) -> RecordingView:
+def recording_view(
+    recording: Recording, *, activity: RecordingActivity | None = None, poster_url: str | None = None
+) -> RecordingView:
     """Show a recording, without the keys of its objects."""
     return RecordingView(
         id=recording.id,
@@ -223,6 +281,34 @@ def recording_view(recording: Recording) -> RecordingView:
         error=recording.error,
         updated_at=recording.updated_at,
         ready_at=recording.ready_at,
+        poster_url=poster_url,
+        highlight_count=activity.highlight_count if activity and recording.status == "ready" else None,
+        work=_work_view(activity) if activity and activity.job_id else None,
+    )
+
+
+def _work_view(activity: RecordingActivity) -> WorkView:
+    return WorkView(
+        job_id=activity.job_id,  # type: ignore[arg-type]  # the caller has looked
+        kind=activity.kind or "",
+        status=activity.state,  # type: ignore[arg-type]  # the column's CHECK lists the same states
+        stage=activity.stage,
+        progress=activity.progress or 0.0,
+        eta_s=activity.eta_s,
+    )
+
+
+def timeline_view(recording: Recording, drawn: Drawing) -> TimelineView:
+    """Show what there is to draw."""
+    curve = drawn.curve
+    return TimelineView(
+        recording_id=recording.id,
+        duration_s=drawn.duration_s,
+        waveform=WaveformView(
+            rate=drawn.waveform.rate, duration_s=drawn.waveform.duration_s, peaks=drawn.waveform.peaks
+        ),
+        curve=None if curve is None else CurveView(rate=curve.rate, values=curve.values),
+        keyframes_s=drawn.keyframes_s,
     )
 
 

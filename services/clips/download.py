@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec import Struct
+
 from db.clips import Clip
 from services.clips import service as clips
 from storage.keys import download_name
@@ -11,6 +13,23 @@ DOWNLOAD_URL_S = 3600  # long enough for a slow line to begin and to resume
 # A visitor may pause a video over lunch and go on; each seek is a new request to the same address.
 PLAYBACK_URL_S = 6 * 3600
 EXTENSIONS = {"mp4": ".mp4", "webm": ".webm", "mp3": ".mp3", "jpeg": ".jpg", "webp": ".webp"}
+
+
+class Pictures(Struct, frozen=True):
+    """Where a clip's pictures are; None for one that was not made."""
+
+    thumbnail_url: str | None
+    preview_url: str | None
+
+
+def pictures(clip: Clip, store: Store, *, public_base_url: str | None) -> Pictures:
+    """Return where a clip's picture and its moving preview are."""
+
+    def url(name: str) -> str | None:
+        stored = clip.objects.get(name)
+        return None if stored is None else playback_url(stored, store, public_base_url=public_base_url)
+
+    return Pictures(url("jpeg"), url("webp"))
 
 
 def signed_url(clip: Clip, store: Store, *, wanted: str | None) -> str:

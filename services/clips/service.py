@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from db import clips as rows
 from db import renders as render_rows
-from db.clips import Clip, ClipSpec, ClipStep, RenderSubject
+from db.clips import Clip, ClipActivity, ClipSpec, ClipStep, RenderSubject
 from db.connection import Transaction, as_service
 from db.recordings import Recording
 from services import naming
@@ -26,7 +26,7 @@ from services.recordings import highlights
 from services.recordings import service as recordings
 from services.webhooks import event as events
 
-__all__ = ["Clip", "ClipSpec", "ClipStep", "ClipStyle", "GeneratedClips", "RenderSubject"]
+__all__ = ["Clip", "ClipActivity", "ClipSpec", "ClipStep", "ClipStyle", "GeneratedClips", "RenderSubject"]
 
 KEEP_DAYS = 30
 DEFAULT_TOP = 10  # clips of one auto-generate that names no number
@@ -192,6 +192,23 @@ def describe(tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None
     if title is not None:
         renders.retitle(tx, clip)
     return clip
+
+
+def keep(tx: Transaction, *, user_id: UUID, clip_id: UUID, is_kept: bool) -> Clip:
+    """Keep a clip for good, or let it go after the usual time from now."""
+    get(tx, user_id=user_id, clip_id=clip_id)
+    with as_service(tx):
+        return _found(rows.keep_clip(tx, clip_id=clip_id, keep=is_kept, keep_days=KEEP_DAYS))
+
+
+def count(tx: Transaction, *, user_id: UUID) -> dict[str, int]:
+    """Count an owner's clips by status; states without any are left out."""
+    return rows.count_clips(tx, user_id=user_id)
+
+
+def activity(tx: Transaction, *, clip_ids: Sequence[UUID]) -> dict[UUID, ClipActivity]:
+    """Return what clips were cut from and how far they are, by id."""
+    return rows.list_clip_activity(tx, clip_ids=clip_ids)
 
 
 def progress(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> ClipProgress:

@@ -1,12 +1,14 @@
 """Share links: an address that cannot be guessed, which ends by itself or is revoked."""
 
+import re
 import secrets
 from datetime import datetime
 from urllib.parse import quote
 from uuid import UUID
 
+from db import clips as clip_rows
 from db import shares as rows
-from db.connection import Transaction
+from db.connection import Transaction, as_service
 from db.shares import PublicClip, Share
 from services.clips import service as clips
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
@@ -14,6 +16,11 @@ from services.errors import ConflictError, InvalidFieldError, NotFoundError
 __all__ = ["PublicClip", "Share"]
 
 SLUG_BYTES = 15  # 120 bits: nobody finds one by trying, and 20 characters still fit a message
+# Crawlers and the link previews of messengers name themselves so.
+ROBOTS = re.compile(
+    r"bot\b|crawl|spider|slurp|preview|facebookexternalhit|whatsapp|telegram|slack|discord|skype|embedly|curl|wget|python",
+    re.IGNORECASE,
+)
 # Web intents as the platforms document them; the others are addresses of ours.
 INTENTS = {
     "twitter": "https://twitter.com/intent/tweet?url={url}&text={title}",
@@ -40,7 +47,7 @@ def share(  # noqa: PLR0913 - keyword-only, as every use case
         raise InvalidFieldError("expires_at", "expires_at needs a time zone, such as Z at its end.")
     if expires_at is not None and expires_at <= now:
         raise InvalidFieldError("expires_at", "expires_at lies in the past; choose a later time.")
-    return rows.insert_share(
+    made = rows.insert_share(
         tx,
         clip_id=clip_id,
         user_id=user_id,
@@ -48,6 +55,9 @@ def share(  # noqa: PLR0913 - keyword-only, as every use case
         platform=platform,
         expires_at=expires_at,
     )
+    with as_service(tx):
+        clip_rows.count_share(tx, clip_id=clip_id)
+    return made
 
 
 def revoke(tx: Transaction, *, user_id: UUID, clip_id: UUID, slug: str | None = None) -> int:
@@ -62,6 +72,12 @@ def visit(tx: Transaction, *, slug: str) -> PublicClip:
     if clip is None:
         raise NotFoundError("This link does not work: it may have ended, or its owner closed it.")
     return clip
+
+
+def count_view(tx: Transaction, *, clip: PublicClip, user_agent: str) -> None:
+    """Count that a person looked at a clip (service transaction); what fetches previews is no person."""
+    if user_agent and not ROBOTS.search(user_agent):
+        clip_rows.count_view(tx, clip_id=clip.clip_id)
 
 
 def page_url(public_url: str, slug: str) -> str:

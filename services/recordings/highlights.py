@@ -1,14 +1,16 @@
 """Highlights: every candidate is stored with its score, so another sensitivity is a query, not a job."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
 from db import highlights as rows
+from db import recordings as recording_rows
 from db.connection import Transaction
 from db.highlights import HighlightRow
-from db.recordings import Recording
+from db.recordings import Recording, RecordingActivity
 from pipeline.types import DEFAULT_MAX_S, DEFAULT_MIN_S, SIGNALS
 from services.errors import ConflictError, InvalidFieldError, NotFoundError, NotReadyError
 from services.jobs import service as jobs
@@ -17,7 +19,7 @@ from services.paging import Page, ScoreCursor, page_of
 from services.recordings import service as recordings
 from services.webhooks import event as events
 
-__all__ = ["HighlightRow", "Selection"]
+__all__ = ["HighlightRow", "RecordingActivity", "Selection"]
 
 DEFAULT_SENSITIVITY = 0.7
 # When nothing reaches the default and the client named none: the best few that still count as moments, rather than an
@@ -120,6 +122,17 @@ def page(  # noqa: PLR0913 - keyword-only, as every use case
         after=cursor,
     )
     return page_of(found, wanted, [(row.score, row.id) for row in found]), first.sensitivity
+
+
+def activity(tx: Transaction, *, recording_ids: Sequence[UUID]) -> dict[UUID, RecordingActivity]:
+    """Return what is going on with recordings and how many highlights a list of each begins with, by id."""
+    return recording_rows.list_activity(
+        tx,
+        recording_ids=recording_ids,
+        default=DEFAULT_SENSITIVITY,
+        floor=FALLBACK_SENSITIVITY,
+        few=FALLBACK_ITEMS,
+    )
 
 
 def get(tx: Transaction, *, user_id: UUID, recording_id: UUID, highlight_id: UUID) -> HighlightRow:

@@ -65,6 +65,11 @@ def list_recordings(  # noqa: PLR0913 - keyword-only, as every use case
     return page_of(found, limit, [(row.created_at, row.id) for row in found])
 
 
+def count(tx: Transaction, *, user_id: UUID) -> dict[str, int]:
+    """Count an owner's recordings by status; states without any are left out."""
+    return rows.count_recordings(tx, user_id=user_id)
+
+
 def rename(tx: Transaction, *, user_id: UUID, recording_id: UUID, title: str) -> Recording:
     """Change the title."""
     return _found(rows.update_title(tx, user_id=user_id, recording_id=recording_id, title=naming.clean_title(title)))

@@ -1,47 +1,74 @@
 """What a page needs to draw a recording, read from where ingest and detection left it."""
 
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from db.recordings import Recording
 from services.errors import NotReadyError, UnavailableError
 from storage.store import Store
 
-# Both files hold at most some thousand points (tens of kilobytes); more than this was not written by us.
+# Both files hold at most some ten thousand points; more than this was not written by us.
 MAX_FILE_BYTES = 4 * 1024 * 1024
 
+Number = TypeVar("Number", int, float)
 
-class Drawing(Struct, frozen=True, kw_only=True):
-    """Waveform and score curve as they were stored, and the times of keyframes."""
 
+class Waveform(Struct, kw_only=True):
+    """Greatest magnitudes, `rate` a second, 0 (silence) to 255 (full scale)."""
+
+    rate: float
     duration_s: float
-    waveform: Raw
-    curve: Raw | None
-    keyframes_s: list[float]
-
-
-class _Waveform(Struct):
+    peaks: list[int]
     keyframes_s: list[float] = []
 
 
-def read(recording: Recording, store: Store) -> Drawing:
-    """Return what there is to draw; NotReadyError until the recording was listened to, StorageError."""
+class Curve(Struct, kw_only=True):
+    """Scores from 0 to 1, `rate` a second."""
+
+    rate: float
+    values: list[float]
+
+
+class Drawing(Struct, frozen=True, kw_only=True):
+    """Waveform and score curve, and the times of keyframes."""
+
+    duration_s: float
+    waveform: Waveform
+    curve: Curve | None
+    keyframes_s: list[float]
+
+
+def read(recording: Recording, store: Store, *, points: int | None = None) -> Drawing:
+    """Return what there is to draw, each curve reduced to at most `points` values.
+
+    NotReadyError until the recording was listened to, StorageError.
+    """
     if recording.waveform_key is None or recording.duration_s is None:
         raise NotReadyError(
             f"The recording is {recording.status}; there is nothing to draw until it was listened to.",
             status=recording.status,
         )
-    waveform = store.get_range(recording.waveform_key, 0, MAX_FILE_BYTES)
-    curve = None if recording.curve_key is None else store.get_range(recording.curve_key, 0, MAX_FILE_BYTES)
+    waveform_file = store.get_range(recording.waveform_key, 0, MAX_FILE_BYTES)
+    curve_file = None if recording.curve_key is None else store.get_range(recording.curve_key, 0, MAX_FILE_BYTES)
     try:
-        keyframes_s = msgspec.json.decode(waveform, type=_Waveform).keyframes_s
-        if curve is not None:
-            msgspec.json.decode(curve)
+        waveform = msgspec.json.decode(waveform_file, type=Waveform)
+        curve = None if curve_file is None else msgspec.json.decode(curve_file, type=Curve)
     except msgspec.DecodeError as error:
         raise UnavailableError("The stored waveform cannot be read; it may be being replaced. Try again.") from error
-    return Drawing(
-        duration_s=recording.duration_s,
-        waveform=Raw(waveform),
-        curve=None if curve is None else Raw(curve),
-        keyframes_s=keyframes_s,
-    )
+    keyframes_s, waveform.keyframes_s = waveform.keyframes_s, []
+    waveform.peaks, waveform.rate = reduce(waveform.peaks, waveform.rate, points)
+    if curve is not None:
+        curve.values, curve.rate = reduce(curve.values, curve.rate, points)
+    return Drawing(duration_s=recording.duration_s, waveform=waveform, curve=curve, keyframes_s=keyframes_s)
+
+
+def reduce(values: Sequence[Number], rate: float, points: int | None) -> tuple[list[Number], float]:
+    """Return at most `points` values, each the greatest of the same number of neighbours, and their new rate."""
+    step = 1 if points is None else max(1, math.ceil(len(values) / points))
+    if step == 1:
+        return list(values), rate
+    return [max(values[start : start + step]) for start in range(0, len(values), step)], rate / step

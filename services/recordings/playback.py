@@ -1,0 +1,25 @@
+"""Addresses of a recording itself and of its picture: signed, and good for some hours."""
+
+from db.recordings import Recording
+from services.errors import NotReadyError
+from storage.store import Store
+
+# Whoever works on a recording pauses over lunch and goes on; each seek is a new request to the same address.
+PLAYBACK_URL_S = 6 * 3600
+WAITING = ("uploading", "live")
+
+
+def source_url(recording: Recording, store: Store) -> str:
+    """Return where the recording can be played; NotReadyError until all of it is stored."""
+    if recording.status in WAITING or recording.size_bytes is None:
+        raise NotReadyError(
+            f"The recording is {recording.status}; it can be played once it is stored.", status=recording.status
+        )
+    return store.presign_get(recording.source_key, expires_s=PLAYBACK_URL_S, content_type=recording.content_type)
+
+
+def poster_url(recording: Recording, store: Store) -> str | None:
+    """Return where the recording's picture is, or None when there is none."""
+    if recording.poster_key is None:
+        return None
+    return store.presign_get(recording.poster_key, expires_s=PLAYBACK_URL_S, content_type="image/jpeg")
