@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
+from db.jobs import JobError, error_json
 
 
 class Clip(Struct, frozen=True, kw_only=True):
@@ -377,9 +378,9 @@ def publish(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: l
     return _all(tx, PUBLISH, values)
 
 
-def mark_failed(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> list[Clip]:
+def mark_failed(tx: Transaction, *, clip_id: UUID, error: JobError) -> list[Clip]:
     """Change queued | processing → failed; none from any other state."""
-    return _all(tx, MARK_FAILED, {"clip_id": clip_id, "error": Jsonb(error)})
+    return _all(tx, MARK_FAILED, {"clip_id": clip_id, "error": error_json(error)})
 
 
 def mark_cancelled(tx: Transaction, *, clip_id: UUID) -> list[Clip]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 from psycopg.types.json import Jsonb
 
@@ -14,6 +15,17 @@ JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Queue = Literal["ingest", "detect", "render", "housekeeping", "webhook"]
 Cursor = tuple[datetime, UUID]
 """Where a page ended: created_at and id of its last row."""
+
+
+class JobError(Struct, frozen=True, kw_only=True):
+    """Why a job failed, as its row and the rows of its clip or recording store it."""
+
+    code: str
+    message: str
+    remedy: str = ""
+    retryable: bool = False
+    stream: int | None = None
+    time_s: float | None = None
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -30,7 +42,7 @@ class Job(Struct, frozen=True, kw_only=True):
     clip_id: UUID | None
     payload: dict[str, Any]
     result: dict[str, Any] | None
-    error: dict[str, Any] | None
+    error: JobError | None
     attempt: int
     charged: int
     setbacks: int
@@ -157,7 +169,7 @@ def insert_job(  # noqa: PLR0913 - keyword-only, one a column
             "attempt": attempt,
         },
     ).fetchone()
-    job = Job(**row) if row else _impossible()
+    job = as_job(row) if row else _impossible()
     # A statement of its own: the owner's policy on events must see the job.
     tx.execute(
         INSERT_EVENT,
@@ -170,7 +182,7 @@ def find_job(tx: Transaction, job_id: UUID, *, user_id: UUID | None = None) -> J
     """Return the job; with `user_id`, only when it belongs to that user."""
     statement = FIND_JOB if user_id is None else FIND_JOB_OF_USER
     row = tx.execute(statement, {"job_id": job_id, "user_id": user_id}).fetchone()
-    return Job(**row) if row else None
+    return as_job(row) if row else None
 
 
 def list_jobs(  # noqa: PLR0913 - keyword-only, one a filter
@@ -182,7 +194,7 @@ def list_jobs(  # noqa: PLR0913 - keyword-only, one a filter
         LIST_JOBS,
         {"user_id": user_id, "before": before, "before_id": before_id, "state": state, "kind": kind, "limit": limit},
     )
-    return [Job(**row) for row in rows]
+    return [as_job(row) for row in rows]
 
 
 def list_events(tx: Transaction, job_id: UUID) -> list[JobEvent]:
@@ -207,7 +219,7 @@ def retry_failed(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
 
 def discard_failed(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
     """Delete dead jobs; return them."""
-    return [Job(**row) for row in tx.execute(DISCARD_FAILED, {"job_ids": list(job_ids)})]
+    return [as_job(row) for row in tx.execute(DISCARD_FAILED, {"job_ids": list(job_ids)})]
 
 
 def set_priority(tx: Transaction, job_ids: Sequence[UUID], priority: int) -> list[Job]:
@@ -223,9 +235,21 @@ def change(
     return as_jobs(rows)
 
 
+def as_job(row: dict[str, Any]) -> Job:
+    """Return a row of `jobs` as a struct."""
+    if row["error"] is not None:
+        row["error"] = msgspec.convert(row["error"], JobError)
+    return Job(**row)
+
+
+def error_json(error: JobError) -> Jsonb:
+    """Return an error as columns store it."""
+    return Jsonb(msgspec.to_builtins(error))
+
+
 def as_jobs(rows: Iterable[dict[str, Any]]) -> list[Job]:
     """Return rows of `jobs` as structs."""
-    return [Job(**row) for row in rows]
+    return [as_job(row) for row in rows]
 
 
 def _impossible() -> Job:

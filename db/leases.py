@@ -8,7 +8,7 @@ from msgspec import Struct
 from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
-from db.jobs import Job, as_jobs, change, logged
+from db.jobs import Job, JobError, as_job, as_jobs, change, error_json, logged
 
 
 class Lease(Struct, frozen=True):
@@ -129,7 +129,7 @@ def renew_leases(tx: Transaction, renewals: Sequence[Renewal], *, lease_s: float
 def hold_job(tx: Transaction, lease: Lease) -> Job | None:
     """Lock the row for the rest of the transaction; None when the lease is lost."""
     row = tx.execute(HOLD, {"job_id": lease.job_id, "token": lease.token}).fetchone()
-    return Job(**row) if row else None
+    return as_job(row) if row else None
 
 
 def complete_jobs(tx: Transaction, completions: Sequence[Completion]) -> dict[Lease, Job]:
@@ -145,7 +145,7 @@ def complete_jobs(tx: Transaction, completions: Sequence[Completion]) -> dict[Le
             "results": [_json(one.result) for one in ordered],
         },
     )
-    held = [(row.pop("held_token"), Job(**row)) for row in rows]
+    held = [(row.pop("held_token"), as_job(row)) for row in rows]
     return {Lease(job.id, token): job for token, job in held}
 
 
@@ -154,10 +154,10 @@ def set_result(tx: Transaction, job_id: UUID, result: dict[str, Any]) -> None:
     tx.execute(SET_RESULT, {"job_id": job_id, "result": Jsonb(result)})
 
 
-def fail(tx: Transaction, lease: Lease, error: dict[str, Any]) -> Job | None:
+def fail(tx: Transaction, lease: Lease, error: JobError) -> Job | None:
     """End the job with its error; None when the lease is lost."""
-    details = {"code": error.get("code")}
-    return _one(change(tx, FAIL, event="failed", details=details, error=Jsonb(error), **_keys(lease)))
+    details = {"code": error.code}
+    return _one(change(tx, FAIL, event="failed", details=details, error=error_json(error), **_keys(lease)))
 
 
 def cancel(tx: Transaction, lease: Lease) -> Job | None:
@@ -170,7 +170,7 @@ def requeue(  # noqa: PLR0913 - keyword-only, one a column
     lease: Lease,
     *,
     event: str,
-    error: dict[str, Any] | None = None,
+    error: JobError | None = None,
     delay_s: float = 0.0,
     is_charged: bool,
     is_setback: bool = False,
@@ -178,14 +178,14 @@ def requeue(  # noqa: PLR0913 - keyword-only, one a column
     """Queue the job again, to run after `delay_s`; None when the lease is lost."""
     details: dict[str, Any] = {"delay_s": round(delay_s, 1), "charged": is_charged}
     if error is not None:
-        details["code"] = error.get("code")
+        details["code"] = error.code
     return _one(
         change(
             tx,
             REQUEUE,
             event=event,
             details=details,
-            error=_json(error),
+            error=None if error is None else error_json(error),
             delay_s=delay_s,
             refund=0 if is_charged else 1,
             setback=1 if is_setback else 0,

@@ -1,12 +1,11 @@
 """Statements that keep the tables small and true: retention, abandoned uploads, old keys. Each works in batches."""
 
-from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
+from db.jobs import JobError, error_json
 from db.quotas import Holder
 
 
@@ -126,9 +125,9 @@ def expire_clips(tx: Transaction, *, limit: int) -> list[tuple[UUID, UUID]]:
     return [(row["id"], row["user_id"]) for row in tx.execute(EXPIRE_CLIPS, {"limit": limit})]
 
 
-def fail_abandoned_uploads(tx: Transaction, *, hours: int, error: dict[str, Any], limit: int) -> list[UUID]:
+def fail_abandoned_uploads(tx: Transaction, *, hours: int, error: JobError, limit: int) -> list[UUID]:
     """Fail recordings whose upload nobody has finished; return their ids."""
-    rows = tx.execute(FAIL_ABANDONED_UPLOADS, {"hours": hours, "error": Jsonb(error), "limit": limit})
+    rows = tx.execute(FAIL_ABANDONED_UPLOADS, {"hours": hours, "error": error_json(error), "limit": limit})
     return [row["id"] for row in rows]
 
 

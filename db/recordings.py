@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
+from db.jobs import JobError, error_json
 
 
 class Recording(Struct, frozen=True, kw_only=True):
@@ -289,9 +290,9 @@ def mark_ready(tx: Transaction, *, recording_id: UUID, curve_key: str | None) ->
     return _one(tx, MARK_READY, {"recording_id": recording_id, "curve_key": curve_key})
 
 
-def mark_failed(tx: Transaction, *, recording_id: UUID, error: dict[str, Any]) -> Recording | None:
+def mark_failed(tx: Transaction, *, recording_id: UUID, error: JobError) -> Recording | None:
     """Change uploading | live | processing → failed; None from any other state."""
-    return _one(tx, MARK_FAILED, {"recording_id": recording_id, "error": Jsonb(error)})
+    return _one(tx, MARK_FAILED, {"recording_id": recording_id, "error": error_json(error)})
 
 
 def reprocess(tx: Transaction, *, recording_id: UUID) -> Recording | None:

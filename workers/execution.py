@@ -75,8 +75,8 @@ def _end(runtime: Runtime, attempt: Attempt, work: Work) -> Job:
         if failure.is_bug:
             log.exception("job_crashed")
         else:
-            code, message = failure.error["code"], failure.error["message"]
-            log.warning("job_failed", code=code, error=message, is_setback=failure.is_setback)
+            error = failure.error
+            log.warning("job_failed", code=error.code, error=error.message, is_setback=failure.is_setback)
         return runtime.completer.fail(attempt, failure, random=runtime.random())
 
 

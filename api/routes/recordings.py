@@ -42,6 +42,7 @@ from api.schemas.recordings import (
 from db.connection import Transaction
 from db.recordings import Recording
 from services.jobs import estimate as estimates
+from services.jobs.payload import ScoreOptions
 from services.lifecycle import deletion
 from services.paging import decode_score_cursor, decode_time_cursor
 from services.recordings import admission, highlights, playback, timeline
@@ -297,8 +298,7 @@ def score(
     data: Annotated[ScoreRequest | None, Body()] = None,
 ) -> Response[Answer[ScoredView]]:
     """Pick highlights: 200 with items where the stored scores answer, 202 with a job where they do not."""
-    wanted = msgspec.to_builtins(data or ScoreRequest())
-    options = {name: value for name, value in wanted.items() if value is not None}
+    options = msgspec.convert(msgspec.to_builtins(data or ScoreRequest()), ScoreOptions)
 
     def work(tx: Transaction) -> ScoredView:
         found = highlights.score(

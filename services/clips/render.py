@@ -17,6 +17,7 @@ from db.connection import Transaction, as_service
 from db.renders import Render
 from services.errors import NotFoundError
 from services.jobs import service as jobs
+from services.jobs.payload import DeleteObjectsPayload
 from services.jobs.service import Job
 from storage.keys import clip_prefix
 
@@ -95,7 +96,7 @@ def leave(tx: Transaction, clip: Clip, *, again_at: datetime | None = None) -> N
             return
         rows.close(tx, render_id=render_id)
         rows.drop_unused(tx, render_id=render_id)
-        payload = {"bucket": "clips", "prefix": clip_prefix(clip.user_id, render_id)}
+        payload = DeleteObjectsPayload(bucket="clips", prefix=clip_prefix(clip.user_id, render_id))
         for run_at in (None, again_at) if again_at else (None,):
             # The system's own: it must not go when the owner's rows do.
             jobs.enqueue(tx, kind="delete_objects", user_id=None, payload=payload, run_at=run_at)

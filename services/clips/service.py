@@ -20,7 +20,8 @@ from services.clips import spec as framing
 from services.clips.spec import ClipStyle
 from services.errors import ConflictError, NotFoundError, QuotaExceededError
 from services.jobs import service as jobs
-from services.jobs.service import Job
+from services.jobs.payload import AutoClips, DetectPayload
+from services.jobs.service import Job, JobError
 from services.paging import Page, TimeCursor, page_of
 from services.recordings import highlights
 from services.recordings import service as recordings
@@ -110,7 +111,7 @@ def auto_generate(  # noqa: PLR0913 - keyword-only, as every use case
             kind="detect",
             user_id=user_id,
             recording_id=recording_id,
-            payload={"options": {}, "store": True, "auto_clips": _auto_payload(sensitivity, top, style)},
+            payload=DetectPayload(auto_clips=_auto_clips(sensitivity, top, style)),
             trace_id=trace_id,
         )
     return create_from_highlights(
@@ -302,7 +303,7 @@ def publish(
     return clip
 
 
-def fail(tx: Transaction, *, clip_id: UUID, error: dict[str, Any]) -> list[Clip]:
+def fail(tx: Transaction, *, clip_id: UUID, error: JobError) -> list[Clip]:
     """Fail a clip that is on its way, with those that share its render; none when it has ended otherwise already."""
     render_rows.lock_of_clip(tx, clip_id=clip_id)
     failed = rows.mark_failed(tx, clip_id=clip_id, error=error)
@@ -359,16 +360,16 @@ def _share(tx: Transaction, clip: Clip, job: Job) -> tuple[Clip, Job]:
     return clip, replace(job, clip_id=clip.id)
 
 
-def _auto_payload(sensitivity: float | None, top: int | None, style: ClipStyle) -> dict[str, Any]:
-    return {
-        "sensitivity": sensitivity,
-        "top": top,
-        "preset": style.preset,
-        "formats": style.formats,
-        "accuracy": style.accuracy,
-        "loudness": style.loudness,
-        "options": style.options,
-    }
+def _auto_clips(sensitivity: float | None, top: int | None, style: ClipStyle) -> AutoClips:
+    return AutoClips(
+        sensitivity=sensitivity,
+        top=top,
+        preset=style.preset,
+        formats=style.formats,
+        accuracy=style.accuracy,
+        loudness=style.loudness,
+        options=style.options,
+    )
 
 
 def _found(clip: Clip | None) -> Clip:

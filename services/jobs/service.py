@@ -6,15 +6,15 @@ A job is `queued` until a worker claims it, `running` while a lease is renewed, 
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from db import jobs as rows
 from db import leases
 from db.connection import Transaction
-from db.jobs import Cursor, Job, JobEvent, JobState, Queue
+from db.jobs import Cursor, Job, JobError, JobEvent, JobState, Queue
 from db.leases import Lease, Renewal, lease_of
 from services.errors import ConflictError, NotFoundError
+from services.jobs.payload import Payload, as_json
 from services.jobs.retry import MAX_SETBACKS, backoff_s
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "STATES",
     "Cursor",
     "Job",
+    "JobError",
     "JobEvent",
     "JobState",
     "Lease",
@@ -71,7 +72,7 @@ def enqueue(  # noqa: PLR0913 - keyword-only, one a column
     *,
     kind: str,
     user_id: UUID | None,
-    payload: dict[str, Any] | None = None,
+    payload: Payload | None = None,
     recording_id: UUID | None = None,
     clip_id: UUID | None = None,
     priority: int = 0,
@@ -90,7 +91,7 @@ def enqueue(  # noqa: PLR0913 - keyword-only, one a column
         kind=kind,
         queue=KINDS[kind],
         user_id=user_id,
-        payload=payload or {},
+        payload=as_json(kind, payload),
         recording_id=recording_id,
         clip_id=clip_id,
         priority=priority,
@@ -139,13 +140,13 @@ def fail(
     tx: Transaction,
     lease: Lease,
     *,
-    error: dict[str, Any],
+    error: JobError,
     is_setback: bool = False,
     random: float = 0.5,
 ) -> Job:
     """End an attempt with an error: queue the job again when that can help and attempts are left, else fail it.
 
-    `error["retryable"]` says whether trying again can help. A setback is a failure of what is around the job (storage,
+    `error.retryable` says whether trying again can help. A setback is a failure of what is around the job (storage,
     network): it is not charged, but has an allowance of its own. `random` (0 to 1) places the next attempt within the
     jitter. A job whose owner has asked to cancel it ends as cancelled: no attempt follows.
     LeaseLostError when the lease is no longer ours.
@@ -153,7 +154,7 @@ def fail(
     job = hold(tx, lease)
     if job.cancel_requested_at is not None:
         return end_cancelled(tx, lease)
-    if not error.get("retryable") or (job.setbacks >= MAX_SETBACKS if is_setback else job.charged >= job.max_attempts):
+    if not error.retryable or (job.setbacks >= MAX_SETBACKS if is_setback else job.charged >= job.max_attempts):
         return _held(leases.fail(tx, lease, error))
     failures = job.setbacks + 1 if is_setback else job.charged
     return _held(
@@ -197,16 +198,14 @@ def cancel(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
     return job
 
 
-def lost_worker_error(job: Job) -> dict[str, Any]:
+def lost_worker_error(job: Job) -> JobError:
     """Return the error of a job whose worker went silent, for its row."""
-    return {
-        "code": "worker_lost",
-        "message": f"The worker died while it was doing this, {job.charged} times so far.",
-        "remedy": "If other recordings work, this one may be damaged: send a better copy.",
-        "retryable": True,
-        "stream": None,
-        "time_s": None,
-    }
+    return JobError(
+        code="worker_lost",
+        message=f"The worker died while it was doing this, {job.charged} times so far.",
+        remedy="If other recordings work, this one may be damaged: send a better copy.",
+        retryable=True,
+    )
 
 
 def log_fields(job: Job) -> dict[str, str | int]:

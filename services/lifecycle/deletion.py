@@ -14,6 +14,7 @@ from services.clips import render as renders
 from services.clips import service as clips
 from services.errors import NotFoundError
 from services.jobs import service as jobs
+from services.jobs.payload import BUCKETS, Bucket, DeleteObjectsPayload
 from services.lifecycle.cancellation import leave_others, stop_jobs
 from services.recordings import service as recordings
 from storage.keys import recording_prefix, user_prefix
@@ -61,14 +62,18 @@ def delete_account(tx: Transaction, *, user_id: UUID, now: datetime) -> None:
     stop_jobs(tx, user_id=user_id, job_ids=rows.list_open_jobs(tx, user_id=user_id))
     if not account_rows.delete_user(tx, user_id=user_id):
         raise NotFoundError("There is no such account.")
-    for bucket in ("recordings", "clips"):
+    for bucket in BUCKETS:
         _sweep(tx, bucket, user_prefix(user_id), again_at=now + SECOND_SWEEP)
 
 
-def _sweep(tx: Transaction, bucket: str, prefix: str, *, again_at: datetime | None) -> None:
+def _sweep(tx: Transaction, bucket: Bucket, prefix: str, *, again_at: datetime | None) -> None:
     """Queue the deletion of objects as work of the system's own: it must not go when the owner's rows do."""
     with as_service(tx):
         for run_at in (None, again_at) if again_at else (None,):
             jobs.enqueue(
-                tx, kind="delete_objects", user_id=None, payload={"bucket": bucket, "prefix": prefix}, run_at=run_at
+                tx,
+                kind="delete_objects",
+                user_id=None,
+                payload=DeleteObjectsPayload(bucket=bucket, prefix=prefix),
+                run_at=run_at,
             )

@@ -10,6 +10,7 @@ from db.maintenance import Kept, PublishedClip
 from services.billing import quota as quotas
 from services.clips import render as renders
 from services.clips import service as clips
+from services.jobs.service import JobError
 from services.polls import service as polls
 from services.recordings import service as recordings
 from services.rooms import service as rooms
@@ -28,22 +29,17 @@ ROLL_UP_BACK_S = 3600
 STUCK_HOURS = 2
 QUOTA_MONTHS = 13  # a year and the month under way can be looked at
 HOLD_DAYS = 2  # longer than any live recording
-STUCK_ERROR = {
-    "code": "stuck",
-    "message": "The work on this clip was lost.",
-    "remedy": "Retry it; nothing was counted for it.",
-    "retryable": True,
-    "stream": None,
-    "time_s": None,
-}
-ABANDONED_ERROR = {
-    "code": "upload_abandoned",
-    "message": "The upload was not finished within a day.",
-    "remedy": "Start a new upload.",
-    "retryable": False,
-    "stream": None,
-    "time_s": None,
-}
+STUCK = JobError(
+    code="stuck",
+    message="The work on this clip was lost.",
+    remedy="Retry it; nothing was counted for it.",
+    retryable=True,
+)
+ABANDONED = JobError(
+    code="upload_abandoned",
+    message="The upload was not finished within a day.",
+    remedy="Start a new upload.",
+)
 
 
 def find_published(tx: Transaction, *, clip_id: UUID) -> PublishedClip | None:
@@ -63,7 +59,7 @@ def expire_clips(tx: Transaction) -> int:
 
 def fail_abandoned_uploads(tx: Transaction) -> int:
     """Fail recordings whose upload was not finished within a day; return how many."""
-    failed = rows.fail_abandoned_uploads(tx, hours=UPLOAD_HOURS, error=ABANDONED_ERROR, limit=BATCH)
+    failed = rows.fail_abandoned_uploads(tx, hours=UPLOAD_HOURS, error=ABANDONED, limit=BATCH)
     for recording_id in failed:
         events.recording_failed(tx, recordings.get_source(tx, recording_id=recording_id))
     return len(failed)
@@ -92,7 +88,7 @@ def cleanup_clips(tx: Transaction) -> int:
     """Fail clips that have waited two hours for a job that is gone, and give back what they hold; return how many."""
     stuck = rows.list_stuck_clips(tx, hours=STUCK_HOURS, limit=BATCH)
     for clip_id in stuck:
-        clips.fail(tx, clip_id=clip_id, error=STUCK_ERROR)
+        clips.fail(tx, clip_id=clip_id, error=STUCK)
     return len(stuck)
 
 

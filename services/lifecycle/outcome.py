@@ -5,7 +5,6 @@ Every function changes the job and its subject in the caller's transaction, so t
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 from uuid import UUID
 
 from db import jobs as rows
@@ -17,18 +16,17 @@ from services.billing import quota as quotas
 from services.clips import service as clips
 from services.errors import ConflictError
 from services.jobs import service as jobs
-from services.jobs.service import LEASE_S, Job, Lease
+from services.jobs.service import LEASE_S, Job, JobError, Lease
 from services.recordings import service as recordings
 
 REAP_BATCH = 100
-CANCELLED_ERROR = {
-    "code": "cancelled",
-    "message": "The work on this recording was cancelled.",
-    "remedy": "Upload it again when you need it.",
-    "retryable": False,
-    "stream": None,
-    "time_s": None,
-}
+CANCELLED = JobError(
+    code="cancelled",
+    message="The work on this recording was cancelled.",
+    remedy="Upload it again when you need it.",
+)
+FAILED = JobError(code="internal", message="The job failed without saying why.", retryable=True)
+"""For rows without an error, which only a change by hand can leave."""
 
 
 def claim(tx: Transaction, messages: Sequence[tuple[UUID, int]], *, worker_id: UUID) -> list[Job]:
@@ -60,7 +58,7 @@ def complete(tx: Transaction, completions: Sequence[Completion]) -> list[Job | N
     return [ended.get(completion.lease) for completion in completions]
 
 
-def fail(tx: Transaction, lease: Lease, *, error: dict[str, Any], is_setback: bool = False, random: float = 0.5) -> Job:
+def fail(tx: Transaction, lease: Lease, *, error: JobError, is_setback: bool = False, random: float = 0.5) -> Job:
     """End an attempt with an error: another one follows when that can help, else the subject fails too.
 
     LeaseLostError when the job is no longer ours.
@@ -145,9 +143,9 @@ def _tell(tx: Transaction, job: Job) -> None:
         if job.clip_id is not None and job.state == "cancelled":
             clips.cancel(tx, clip_id=job.clip_id)
         elif job.clip_id is not None:
-            clips.fail(tx, clip_id=job.clip_id, error=job.error or {})
+            clips.fail(tx, clip_id=job.clip_id, error=job.error or FAILED)
         elif job.recording_id is not None and job.kind in ("ingest", "import"):
-            recordings.fail(tx, recording_id=job.recording_id, error=job.error or CANCELLED_ERROR)
+            recordings.fail(tx, recording_id=job.recording_id, error=job.error or CANCELLED)
         elif job.recording_id is not None and job.kind == "detect":
             with suppress(ConflictError):  # deleted meanwhile
                 # A recording that cannot be scored can still be cut by hand.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from db import highlights as rows
 from db import recordings as recording_rows
@@ -14,6 +14,7 @@ from db.recordings import Recording, RecordingActivity
 from pipeline.types import DEFAULT_MAX_S, DEFAULT_MIN_S, SIGNALS
 from services.errors import ConflictError, InvalidFieldError, NotFoundError, NotReadyError
 from services.jobs import service as jobs
+from services.jobs.payload import DetectPayload, ScoreOptions
 from services.jobs.service import Job
 from services.paging import Page, ScoreCursor, page_of
 from services.recordings import service as recordings
@@ -148,33 +149,33 @@ def score(
     *,
     user_id: UUID,
     recording_id: UUID,
-    options: dict[str, Any],
+    options: ScoreOptions,
     trace_id: str | None = None,
 ) -> Selection | Job:
     """Answer from the stored candidates where they can, else queue a detection.
 
-    `options` are sensitivity, top, min_s, max_s and weights, where given. ConflictError before the recording is
-    listened to; InvalidFieldError when min_s is above max_s, or a weight is for a signal that there is not.
+    ConflictError before the recording has a timeline; InvalidFieldError when min_s is above max_s, or a weight names
+    an unknown signal.
     """
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
-    _check_weights(options.get("weights") or {})
-    lengths = _lengths(options.get("min_s"), options.get("max_s"))
+    _check_weights(options.weights or {})
+    min_s, max_s = _lengths(options.min_s, options.max_s)
     require_listened(recording)
     is_stored = recording.curve_key is not None
-    if is_stored and not options.keys() & {"min_s", "max_s", "weights"}:
+    if is_stored and options.min_s is None and options.max_s is None and options.weights is None:
         return list_highlights(
             tx,
             user_id=user_id,
             recording_id=recording_id,
-            sensitivity=options.get("sensitivity"),
-            top=options.get("top"),
+            sensitivity=options.sensitivity,
+            top=options.top,
         )
     return jobs.enqueue(
         tx,
         kind="detect",
         user_id=user_id,
         recording_id=recording_id,
-        payload={"options": {**options, **lengths}, "store": True, "auto_clips": None},
+        payload=DetectPayload(options=structs.replace(options, min_s=min_s, max_s=max_s)),
         trace_id=trace_id,
     )
 
@@ -205,10 +206,10 @@ def _check_weights(weights: dict[str, float]) -> None:
             )
 
 
-def _lengths(min_s: float | None, max_s: float | None) -> dict[str, float]:
-    """Return the limits of length that were asked for; InvalidFieldError when no length fits them.
+def _lengths(min_s: float | None, max_s: float | None) -> tuple[float | None, float | None]:
+    """Return the limits of length; InvalidFieldError when no length fits them.
 
-    One that was asked for alone moves the other where the two would contradict each other.
+    A limit that is given alone moves the default of the other one if the two would contradict each other.
     """
     if min_s is not None and max_s is not None and min_s > max_s:
         raise InvalidFieldError("min_s", "min_s must not be greater than max_s.")
@@ -216,4 +217,4 @@ def _lengths(min_s: float | None, max_s: float | None) -> dict[str, float]:
         max_s = min_s
     if max_s is not None and min_s is None and max_s < DEFAULT_MIN_S:
         min_s = max_s
-    return {name: value for name, value in (("min_s", min_s), ("max_s", max_s)) if value is not None}
+    return min_s, max_s

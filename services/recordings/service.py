@@ -13,7 +13,8 @@ from services.errors import (
     NotFoundError,
 )
 from services.jobs import service as jobs
-from services.jobs.service import Job
+from services.jobs.payload import ImportPayload
+from services.jobs.service import Job, JobError
 from services.paging import Page, TimeCursor, page_of
 from services.webhooks import event as events
 from storage.keys import source_key
@@ -41,7 +42,7 @@ def import_url(
         source_url=url,
     )
     job = jobs.enqueue(
-        tx, kind="import", user_id=user_id, payload={"url": url}, recording_id=recording_id, trace_id=trace_id
+        tx, kind="import", user_id=user_id, payload=ImportPayload(url=url), recording_id=recording_id, trace_id=trace_id
     )
     return recording, job
 
@@ -141,7 +142,7 @@ def mark_ready(tx: Transaction, *, recording_id: UUID, curve_key: str | None = N
     return recording
 
 
-def fail(tx: Transaction, *, recording_id: UUID, error: dict[str, Any]) -> Recording | None:
+def fail(tx: Transaction, *, recording_id: UUID, error: JobError) -> Recording | None:
     """Fail a recording that is on its way in; None when it has ended otherwise already."""
     recording = rows.mark_failed(tx, recording_id=recording_id, error=error)
     if recording is not None:

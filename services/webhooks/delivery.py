@@ -20,6 +20,7 @@ from db.deliveries import Delivery
 from db.events import EventRow
 from db.webhooks import Rest, Target, Webhook
 from services.jobs import service as jobs
+from services.jobs.payload import DeliverWebhookPayload, MailWebhookDisabledPayload
 from services.jobs.service import Job
 from services.outbound.signature import sign
 from services.process.logging import REDACTED, redact_text
@@ -176,7 +177,7 @@ def schedule(tx: Transaction, *, webhook_id: UUID, lane: UUID, at: datetime) -> 
         tx,
         kind="deliver_webhook",
         user_id=first.user_id,
-        payload={"delivery_id": str(first.id)},
+        payload=DeliverWebhookPayload(delivery_id=first.id),
         run_at=at,
         trace_id=first.trace_id,
     )
@@ -261,7 +262,7 @@ def _wind_up(tx: Transaction, webhook: Webhook) -> None:
     rows.give_up_all(tx, webhook.id, error=_disabled_error())
     data = {"webhook": {"id": str(webhook.id), "url": webhook.url, "reason": webhook.disabled_reason}}
     event_rows.insert_event(tx, user_id=webhook.user_id, type=DISABLED_EVENT, data=data)
-    payload = {"webhook_id": str(webhook.id)}
+    payload = MailWebhookDisabledPayload(webhook_id=webhook.id)
     jobs.enqueue(tx, kind="mail_webhook_disabled", user_id=webhook.user_id, payload=payload)
 
 

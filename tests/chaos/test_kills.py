@@ -30,13 +30,14 @@ from services.billing import tier as tiers
 from services.clips import service as clips
 from services.clips.service import ClipStyle
 from services.jobs import service as jobs
+from services.jobs.payload import DeleteObjectsPayload
 from storage.factory import Stores
 from workers.scratch import KEPT
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 CLIPS_EACH = 10
-NOTHING = {"bucket": "clips", "prefix": "nobody/nothing/"}
+NOTHING = DeleteObjectsPayload(bucket="clips", prefix="nobody/nothing/")
 END_S = 150.0
 OPEN = "SELECT count(*) AS n FROM jobs WHERE state IN ('queued', 'running')"
 DONE = "SELECT count(*) AS n FROM clips WHERE status = 'completed'"

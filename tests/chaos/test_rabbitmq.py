@@ -25,6 +25,7 @@ from db.connection import SERVICE, Database
 from services.billing import tier as tiers
 from services.clips import service as clips
 from services.jobs import service as jobs
+from services.jobs.payload import DeleteObjectsPayload
 from services.process.settings import Settings
 from storage.factory import Stores
 
@@ -40,7 +41,7 @@ pytestmark = [
 ]
 
 END_S = 120.0
-NOTHING = {"bucket": "clips", "prefix": "nobody/nothing/"}
+NOTHING = DeleteObjectsPayload(bucket="clips", prefix="nobody/nothing/")
 LATER_S = 3.0
 OPEN = "SELECT id FROM jobs WHERE state IN ('queued', 'running')"
 ENDS = "SELECT event, count(*) AS n FROM job_events JOIN jobs ON jobs.id = job_id WHERE kind = %(kind)s GROUP BY event"

@@ -9,7 +9,7 @@ from support.api.server import Person, Service, refused
 
 from db.connection import SERVICE
 from services.clips import service as clips
-from services.jobs.service import lease_of
+from services.jobs.service import JobError, lease_of
 from services.lifecycle import outcome as lifecycle
 
 
@@ -129,12 +129,12 @@ def test_allowance_comes_back_when_a_clip_fails_or_is_cancelled(service: Service
     recording_id = service.ready_recording(person)
     failing, cancelled = (ask(person, recording_id, start_s=start_s).json()["data"] for start_s in (10, 11))
     job = service.begin(failing["job"]["id"])
-    error = {
-        "code": "decode_failed",
-        "message": "The file is damaged here.",
-        "remedy": "Send it again.",
-        "retryable": False,
-    }
+    error = JobError(
+        code="decode_failed",
+        message="The file is damaged here.",
+        remedy="Send it again.",
+        retryable=False,
+    )
     with service.deps.database.transaction(SERVICE) as tx:
         lifecycle.fail(tx, lease_of(job), error=error)
     assert person.post(f"/api/clips/{cancelled['clip']['id']}/cancel").status_code == 200

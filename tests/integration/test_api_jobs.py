@@ -6,13 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 from support.api.server import PASSWORD, Person, Service, listening
 
 from api.routes import jobs as job_routes
 from db.connection import SERVICE, Database
-from services.jobs.service import enqueue, lease_of
+from services.jobs.service import JobError, enqueue, lease_of
 from services.lifecycle import outcome as lifecycle
 from services.process.settings import Settings
 
@@ -26,12 +27,12 @@ def test_job_shows_its_timeline_attempts_and_error(service: Service) -> None:
     person = service.person()
     job_id = clip_job(service, person)["id"]
     job = service.begin(job_id)
-    error = {"code": "decode_failed", "message": "Damaged.", "remedy": "Send it again.", "retryable": False}
+    error = JobError(code="decode_failed", message="Damaged.", remedy="Send it again.", retryable=False)
     with service.deps.database.transaction(SERVICE) as tx:
         lifecycle.fail(tx, lease_of(job), error=error)
     data = person.get(f"/api/jobs/{job_id}").json()["data"]
     assert (data["status"], data["state"], data["attempt"], data["max_attempts"]) == ("failed", "failed", 1, 3)
-    assert data["error"] == error
+    assert data["error"] == msgspec.to_builtins(error)
     assert [entry["status"] for entry in data["timeline"]] == ["queued", "running", "failed"]
     assert all(entry["at"] and entry["event"] for entry in data["timeline"])
     assert data["started_at"] < data["finished_at"]

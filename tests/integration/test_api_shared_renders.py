@@ -9,16 +9,16 @@ from support.api.server import Person, Service
 
 from db.connection import SERVICE
 from services.clips import service as clips
-from services.jobs.service import Job, lease_of
+from services.jobs.service import Job, JobError, lease_of
 from services.lifecycle import maintenance
 from services.lifecycle import outcome as lifecycle
 
-ERROR = {
-    "code": "decode_failed",
-    "message": "The file is damaged here.",
-    "remedy": "Send it again.",
-    "retryable": False,
-}
+ERROR = JobError(
+    code="decode_failed",
+    message="The file is damaged here.",
+    remedy="Send it again.",
+    retryable=False,
+)
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from support.servers.fleet import add_user, rows
 
 from db.connection import SERVICE, Database
 from services.clips import service as clips
+from services.jobs.service import JobError
 from services.lifecycle import maintenance
 from services.recordings import highlights
 from services.recordings import service as recordings
 
-ERROR = {"code": "not_media", "message": "No media.", "remedy": "Send some.", "retryable": False, "secret_note": "x"}
+ERROR = JobError(code="not_media", message="No media.", remedy="Send some.", retryable=False)
 MOMENT = {
     "start_s": 1.0,
     "end_s": 9.0,
@@ -144,5 +145,5 @@ def test_events_hold_no_keys_and_no_addresses(database: Database, owner: UUID) -
     with database.transaction(SERVICE) as tx:
         clips.fail(tx, clip_id=add_clip(database, owner, recording_id), error=ERROR)
     text = " ".join(event["text"] for event in recorded(database))
-    for told in ("https://", "sig=1", "clip.mp4", "/source", "secret_note"):
+    for told in ("https://", "sig=1", "clip.mp4", "/source"):
         assert told not in text

@@ -12,12 +12,12 @@ from db.leases import Completion, renew_leases
 from services.errors import ConflictError, NotFoundError
 from services.jobs import service as jobs
 from services.jobs.retry import MAX_SETBACKS
-from services.jobs.service import Job, LeaseLostError, Renewal, lease_of
+from services.jobs.service import Job, JobError, LeaseLostError, Renewal, lease_of
 from services.lifecycle import outcome as lifecycle
 
 WORKER = uuid4()
-BROKEN = {"code": "decode_failed", "message": "It is damaged.", "remedy": "", "retryable": False}
-CRASHED = {"code": "crashed", "message": "It died.", "remedy": "", "retryable": True}
+BROKEN = JobError(code="decode_failed", message="It is damaged.", remedy="", retryable=False)
+CRASHED = JobError(code="crashed", message="It died.", remedy="", retryable=True)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def again(database: Database, job: Job) -> Job:
     return running
 
 
-def fail(database: Database, job: Job, error: dict[str, object], *, is_setback: bool = False) -> Job:
+def fail(database: Database, job: Job, error: JobError, *, is_setback: bool = False) -> Job:
     with database.transaction(SERVICE) as tx:
         return lifecycle.fail(tx, lease_of(job), error=error, is_setback=is_setback)
 
@@ -174,7 +174,7 @@ def test_job_that_kills_its_worker_dies_after_three(database: Database, user_id:
             job = again(database, reaped)
     assert states == ["queued", "queued", "failed"]
     assert reaped.error is not None
-    assert reaped.error["code"] == "worker_lost"
+    assert reaped.error.code == "worker_lost"
 
 
 def test_drained_job_is_not_charged_and_keeps_counting_attempts(database: Database, user_id: UUID) -> None:

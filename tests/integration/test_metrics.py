@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from support.servers.fleet import add_user, rows
@@ -14,13 +15,13 @@ from db.leases import Completion
 from services.jobs import service as jobs
 from services.jobs.dispatch import DISPATCHER_LOCK
 from services.jobs.fairness import SHARES
-from services.jobs.service import Job, lease_of
+from services.jobs.service import Job, JobError, lease_of
 from services.lifecycle import outcome as lifecycle
 from services.operations import totals
 from services.operations.metrics import TOP_OWNERS, SystemMetrics
 
 KIND = "purge_idempotency_keys"
-ERROR = {"code": "decode_failed", "message": "It cannot be read.", "retryable": False}
+ERROR = JobError(code="decode_failed", message="It cannot be read.", retryable=False)
 
 
 class Reader:
@@ -87,7 +88,7 @@ def succeed(database: Database, job: Job) -> None:
         lifecycle.complete(tx, [Completion(lease=lease_of(job))])
 
 
-def fail(database: Database, job: Job, error: dict[str, object]) -> None:
+def fail(database: Database, job: Job, error: JobError) -> None:
     with database.transaction(SERVICE) as tx:
         lifecycle.fail(tx, lease_of(job), error=error)
 
@@ -211,7 +212,7 @@ def test_media_seconds_are_those_of_finished_work(database: Database, reader: Re
 
 def test_code_that_is_no_word_makes_no_label(database: Database, reader: Reader, worker_id: UUID) -> None:
     enqueue(database, add_user(database))
-    fail(database, claim(database, worker_id), {**ERROR, "code": "file /home/ada/talk 17.mp4"})
+    fail(database, claim(database, worker_id), replace(ERROR, code="file /home/ada/talk 17.mp4"))
     assert reader.value("snuggles_jobs_total", outcome="failed", code="other") == 1
 
 

@@ -16,11 +16,11 @@ from db.operations import CONDITIONS, JobFilter
 from services.jobs import schedule as schedules
 from services.jobs import service as jobs
 from services.jobs.fairness import SYSTEM
-from services.jobs.service import Job, lease_of
+from services.jobs.service import Job, JobError, lease_of
 from services.lifecycle import outcome as lifecycle
 
 TOKEN = {"Authorization": "Bearer test-admin-token-that-is-long-enough-too"}
-DAMAGED = {"code": "decode_failed", "message": "The stream is damaged near the moov.", "remedy": "", "retryable": False}
+DAMAGED = JobError(code="decode_failed", message="The stream is damaged near the moov.", remedy="", retryable=False)
 READS = ("queues", "workers", "jobs", "tenants", "schedules", "deliveries", "audit")
 
 

@@ -7,6 +7,7 @@ from pipeline import errors
 from pipeline.errors import MediaError
 from pipeline.types import Failed
 from services.errors import InvalidFieldError, NotFoundError, UnavailableError
+from services.jobs.service import JobError
 from storage.store import ObjectNotFoundError, StorageError
 from workers.children.child import ChildFailedError
 from workers.failure import describe
@@ -38,10 +39,10 @@ def said(code: str, *, retryable: bool) -> ChildFailedError:
 )
 def test_error_becomes_what_its_class_says(error: Exception, code: str, *, retryable: bool, is_setback: bool) -> None:
     failure = describe(error)
-    assert failure.error["code"] == code
-    assert failure.error["retryable"] is retryable
+    assert failure.error.code == code
+    assert failure.error.retryable is retryable
     assert failure.is_setback is is_setback
-    assert failure.error["message"]
+    assert failure.error.message
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_error_becomes_what_its_class_says(error: Exception, code: str, *, retry
     ],
 )
 def test_import_that_cannot_be_fetched_has_a_remedy(error: Exception, words: set[str]) -> None:
-    remedy = describe(error).error["remedy"]
+    remedy = describe(error).error.remedy
     assert {word for word in words if word in remedy} == words
 
 
@@ -62,20 +63,13 @@ def test_import_that_cannot_be_fetched_has_a_remedy(error: Exception, words: set
     [UnavailableError("busy"), StorageError("away"), DatabaseUnavailableError("away"), ZeroDivisionError("ours")],
 )
 def test_advice_promises_no_attempt_that_a_dead_job_does_not_get(error: Exception) -> None:
-    remedy = describe(error).error["remedy"]
+    remedy = describe(error).error.remedy
     assert remedy.startswith("If trying again does not help")
 
 
 def test_childs_words_are_kept_with_stream_and_time() -> None:
     failure = describe(said("decode_failed", retryable=False))
-    assert failure.error == {
-        "code": "decode_failed",
-        "message": "m",
-        "remedy": "r",
-        "retryable": False,
-        "stream": 1,
-        "time_s": 2.5,
-    }
+    assert failure.error == JobError(code="decode_failed", message="m", remedy="r", stream=1, time_s=2.5)
 
 
 def test_only_what_nobody_foresaw_is_a_bug_and_its_text_stays_in_the_log() -> None:

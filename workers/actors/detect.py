@@ -1,4 +1,4 @@
-"""Scores a stored timeline: highlights, the score curve, and clips of them when they were asked for in advance."""
+"""Scores a stored timeline: highlights, the score curve, and clips of the highlights if the job asks for them."""
 
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from pipeline.types import DetectOptions, DetectResult, DetectTask
 from services.clips import service as clips
 from services.clips.service import ClipStyle
 from services.errors import ConflictError, QuotaExceededError
+from services.jobs.payload import AutoClips, DetectPayload, ScoreOptions, payload_of
 from services.recordings import highlights
 from services.recordings import service as recordings
 from storage import keys
@@ -22,7 +23,7 @@ from workers.completer import Publish
 from workers.runtime import Runtime
 
 EVERYTHING = 0.0
-"""All candidates are stored, with their scores: the least score that counts is applied when they are read."""
+"""The job stores all candidates with their scores; reading them applies the least score that counts."""
 
 
 def detect(runtime: Runtime, attempt: Attempt) -> Publish:
@@ -30,8 +31,9 @@ def detect(runtime: Runtime, attempt: Attempt) -> Publish:
     recording = get_recording(runtime, attempt)
     if recording.timeline_key is None:
         raise ConflictError("The recording has no timeline yet; wait until it is ready and ask again")
-    wanted = {name: value for name, value in attempt.job.payload.get("options", {}).items() if value is not None}
-    options = msgspec.convert({**wanted, "sensitivity": EVERYTHING, "top": None}, DetectOptions)
+    payload = payload_of(attempt.job, DetectPayload)
+    asked = msgspec.to_builtins(payload.options)
+    options = msgspec.convert({**asked, "sensitivity": EVERYTHING, "top": None}, DetectOptions)
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         read = partial(runtime.stores.recordings.get_file, recording.timeline_key, scratch / "timeline")
         attempt.wait_for(read)
@@ -48,39 +50,42 @@ def detect(runtime: Runtime, attempt: Attempt) -> Publish:
         )
         media.put(attempt, runtime.stores.recordings, curve_key, scratch / result.curve, "application/json")
     items = msgspec.to_builtins(result.highlights)
-    return lambda tx: _publish(tx, attempt, recording, items, curve_key)
+    return lambda tx: _publish(tx, attempt, recording, payload=payload, items=items, curve_key=curve_key)
 
 
-def _publish(
-    tx: Transaction, attempt: Attempt, recording: Recording, items: list[dict[str, Any]], curve_key: str
+def _publish(  # noqa: PLR0913 - what one detection produced
+    tx: Transaction,
+    attempt: Attempt,
+    recording: Recording,
+    *,
+    payload: DetectPayload,
+    items: list[dict[str, Any]],
+    curve_key: str,
 ) -> dict[str, Any]:
-    payload = attempt.job.payload
     result: dict[str, Any] = {"found": len(items)}
-    if payload.get("store", True):
+    if payload.store:
         highlights.replace(tx, recording_id=recording.id, user_id=recording.user_id, items=items)
         recordings.mark_ready(tx, recording_id=recording.id, curve_key=curve_key)
-    options = payload.get("options", {})
-    if options:
-        result["items"] = _picked(items, options)
-    if payload.get("auto_clips"):
-        result |= _make_clips(tx, attempt, recording, payload["auto_clips"])
+    if payload.options != ScoreOptions():
+        result["items"] = _picked(items, payload.options)
+    if payload.auto_clips is not None:
+        result |= _make_clips(tx, attempt, recording, payload.auto_clips)
     return result
 
 
-def _picked(items: list[dict[str, Any]], options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the candidates that the request's own sensitivity and number let through, best first."""
-    least = options.get("sensitivity")
-    least = highlights.DEFAULT_SENSITIVITY if least is None else least
-    return [item for item in items if item["score"] >= least][: options.get("top")]
+def _picked(items: list[dict[str, Any]], options: ScoreOptions) -> list[dict[str, Any]]:
+    """Return the candidates that the sensitivity and number of the request let through, best first."""
+    least = highlights.DEFAULT_SENSITIVITY if options.sensitivity is None else options.sensitivity
+    return [item for item in items if item["score"] >= least][: options.top]
 
 
-def _make_clips(tx: Transaction, attempt: Attempt, recording: Recording, wanted: dict[str, Any]) -> dict[str, Any]:
+def _make_clips(tx: Transaction, attempt: Attempt, recording: Recording, wanted: AutoClips) -> dict[str, Any]:
     style = ClipStyle(
-        preset=wanted.get("preset"),
-        formats=wanted.get("formats"),
-        accuracy=wanted.get("accuracy") or "exact",
-        loudness=wanted.get("loudness"),
-        options=wanted.get("options") or {},
+        preset=wanted.preset,
+        formats=wanted.formats,
+        accuracy=wanted.accuracy,
+        loudness=wanted.loudness,
+        options=wanted.options,
     )
     try:
         with tx.transaction():
@@ -88,8 +93,8 @@ def _make_clips(tx: Transaction, attempt: Attempt, recording: Recording, wanted:
                 tx,
                 user_id=recording.user_id,
                 recording_id=recording.id,
-                sensitivity=wanted.get("sensitivity"),
-                top=wanted.get("top"),
+                sensitivity=wanted.sensitivity,
+                top=wanted.top,
                 style=style,
                 trace_id=attempt.job.trace_id,
             )

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from db.connection import SERVICE, Transaction
 from services.errors import ConflictError
+from services.jobs.payload import DeleteObjectsPayload, TidyClipPayload, payload_of
 from services.lifecycle import maintenance
 from services.webhooks import delivery as deliveries
 from storage import keys
@@ -26,15 +26,16 @@ DELETE_BATCH = 1000  # what S3 takes in one request
 
 def delete_objects(runtime: Runtime, attempt: Attempt) -> Publish:
     """Delete all objects under a prefix."""
-    store = _bucket(runtime, attempt.job.payload["bucket"])
-    found = attempt.wait_for(lambda: [stat.key for stat in store.list_objects(attempt.job.payload["prefix"])])
+    payload = payload_of(attempt.job, DeleteObjectsPayload)
+    store = _bucket(runtime, payload.bucket)
+    found = attempt.wait_for(lambda: [stat.key for stat in store.list_objects(payload.prefix)])
     return _result({"deleted": _delete(attempt, store, found)})
 
 
 def tidy_clip(runtime: Runtime, attempt: Attempt) -> Publish:
     """Delete what earlier attempts and early versions left beside a clip's published objects."""
     with runtime.database.transaction(SERVICE) as tx:
-        clip = maintenance.find_published(tx, clip_id=UUID(attempt.job.payload["clip_id"]))
+        clip = maintenance.find_published(tx, clip_id=payload_of(attempt.job, TidyClipPayload).clip_id)
     if clip is None:
         return _result({"deleted": 0})
     store = runtime.stores.clips

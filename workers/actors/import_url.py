@@ -7,6 +7,7 @@ from typing import Any
 from db.connection import Transaction
 from services.errors import DomainError
 from services.jobs import service as jobs
+from services.jobs.payload import ImportPayload, payload_of
 from services.outbound.fetch import Fetched
 from services.recordings import service as recordings
 from storage.store import Store
@@ -62,9 +63,13 @@ def _fetch(runtime: Runtime, attempt: Attempt, path: Path) -> Fetched:
         attempt.report(stage="download", fraction=0.9 * received / (received + EXPECTED_BYTES))
 
     try:
+        url = payload_of(attempt.job, ImportPayload).url
         with path.open("wb") as file:
             return runtime.fetcher.fetch(
-                attempt.job.payload["url"], take, max_bytes=runtime.recording_max_bytes, on_stop=attempt.on_stop
+                url,
+                take,
+                max_bytes=runtime.recording_max_bytes,
+                on_stop=attempt.on_stop,
             )
     except DomainError:
         attempt.check()  # the peer did not break off: we did

@@ -10,6 +10,7 @@ from db.recordings import Recording
 from pipeline.types import IngestResult, IngestTask
 from services.errors import NotFoundError
 from services.jobs import service as jobs
+from services.jobs.payload import DetectPayload
 from services.recordings import service as recordings
 from storage import keys
 from workers.actors import media
@@ -89,7 +90,7 @@ def _publication(
             kind="detect",
             user_id=recording.user_id,
             recording_id=recording.id,
-            payload={"options": {}, "store": True, "auto_clips": None},
+            payload=DetectPayload(),
             trace_id=attempt.job.trace_id,
         )
         return {"duration_s": probe.duration_s, "detect_job_id": str(detect.id)}

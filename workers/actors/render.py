@@ -12,6 +12,7 @@ from pipeline.types import Output, Partial, RenderResult, RenderTask
 from services.clips import service as clips
 from services.errors import ConflictError, NotFoundError
 from services.jobs import service as jobs
+from services.jobs.payload import TidyClipPayload
 from storage import keys
 from workers.actors import media
 from workers.attempt import Attempt
@@ -51,7 +52,7 @@ def render(runtime: Runtime, attempt: Attempt) -> Publish:
         clip_id = clips.get_for_render(tx, job_id=attempt.job.id).id
         clips.publish(tx, clip_id=clip_id, objects=objects, notes=notes, accuracy=result.accuracy)
         if attempt.job.attempt > 1 or shelf.has_shown:
-            jobs.enqueue(tx, kind="tidy_clip", user_id=None, payload={"clip_id": str(clip_id)})
+            jobs.enqueue(tx, kind="tidy_clip", user_id=None, payload=TidyClipPayload(clip_id=clip_id))
         return {"bytes_read": result.bytes_read, "accuracy": result.accuracy}
 
     return publish

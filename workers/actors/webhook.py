@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
-from uuid import UUID
 
 import structlog
 
@@ -12,6 +11,7 @@ from db.connection import SERVICE
 from services.accounts import mail
 from services.accounts.mail import MailError
 from services.errors import DomainError, UnavailableError
+from services.jobs.payload import DeliverWebhookPayload, MailWebhookDisabledPayload, payload_of
 from services.webhooks import delivery as deliveries
 from services.webhooks import service as webhooks
 from services.webhooks.delivery import Outcome, Outgoing
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
     """Send one delivery once. A receiver that fails does not fail the job: the next attempt is queued with its end."""
-    delivery_id = UUID(attempt.job.payload["delivery_id"])
+    delivery_id = payload_of(attempt.job, DeliverWebhookPayload).delivery_id
     with runtime.database.transaction(SERVICE) as tx:
         outgoing = deliveries.begin(tx, delivery_id=delivery_id, now=datetime.now(UTC), random=runtime.random())
     if outgoing is None:
@@ -55,7 +55,7 @@ def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
 def mail_webhook_disabled(runtime: Runtime, attempt: Attempt) -> Publish:
     """Mail the owner of a webhook that was disabled, unless it is enabled again by now."""
     with runtime.database.transaction(SERVICE) as tx:
-        notice = webhooks.find_notice(tx, webhook_id=UUID(attempt.job.payload["webhook_id"]))
+        notice = webhooks.find_notice(tx, webhook_id=payload_of(attempt.job, MailWebhookDisabledPayload).webhook_id)
     if notice is None:
         return Result({"sent": False})
     try:

@@ -14,6 +14,7 @@ from db.clips import Clip
 from db.connection import SERVICE, Database, user_identity
 from services.accounts.mail import Mail
 from services.clips import service as clips
+from services.jobs.service import JobError
 from services.outbound.fetch import SafeFetcher
 from services.webhooks import delivery as deliveries
 from services.webhooks import event as events
@@ -32,7 +33,7 @@ from workers.scratch import Scratch
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 OBJECT = {"key": "a/b/1/clip.mp4", "content_type": "video/mp4", "size_bytes": 5, "duration_s": 6.0}
-ERROR = {"code": "unreadable", "message": "It cannot be read.", "remedy": "Send another.", "retryable": False}
+ERROR = JobError(code="unreadable", message="It cannot be read.", remedy="Send another.", retryable=False)
 DUE = "SELECT id FROM jobs WHERE queue = 'webhook' AND state = 'queued' AND run_at <= now() ORDER BY run_at, created_at"
 
 

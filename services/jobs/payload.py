@@ -1,0 +1,106 @@
+"""The payloads of jobs: one struct a kind, stored as JSON in `jobs.payload`. Kinds that are not listed have none."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from db.jobs import Job
+
+Bucket = Literal["recordings", "clips"]
+BUCKETS: tuple[Bucket, ...] = ("recordings", "clips")
+
+
+class Payload(Struct, frozen=True, kw_only=True):
+    """The base of all payloads. A field that a later version adds needs a default: rows of the earlier one remain."""
+
+
+class ImportPayload(Payload, frozen=True, kw_only=True):
+    """Fetch a recording from `url`."""
+
+    url: str
+
+
+class ScoreOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The options of a request for highlights; None where the request leaves the choice to us."""
+
+    sensitivity: float | None = None
+    top: int | None = None
+    min_s: float | None = None
+    max_s: float | None = None
+    weights: dict[str, float] | None = None
+
+
+class AutoClips(Struct, frozen=True, kw_only=True):
+    """The clips to make of the highlights that a detection finds."""
+
+    sensitivity: float | None = None
+    top: int | None = None
+    preset: str | None = None
+    formats: list[str] | None = None
+    accuracy: str = "exact"
+    loudness: float | None = None
+    options: dict[str, Any] = {}
+
+
+class DetectPayload(Payload, frozen=True, kw_only=True):
+    """Score a recording's timeline. `store` replaces its highlights."""
+
+    options: ScoreOptions = ScoreOptions()
+    store: bool = True
+    auto_clips: AutoClips | None = None
+
+
+class DeleteObjectsPayload(Payload, frozen=True, kw_only=True):
+    """Delete all objects under a prefix."""
+
+    bucket: Bucket
+    prefix: str
+
+
+class TidyClipPayload(Payload, frozen=True, kw_only=True):
+    """Delete the objects that earlier attempts left beside a clip's published ones."""
+
+    clip_id: UUID
+
+
+class DeliverWebhookPayload(Payload, frozen=True, kw_only=True):
+    """Make one attempt at a delivery."""
+
+    delivery_id: UUID
+
+
+class MailWebhookDisabledPayload(Payload, frozen=True, kw_only=True):
+    """Tell the owner of a webhook that it was disabled."""
+
+    webhook_id: UUID
+
+
+PAYLOADS: Mapping[str, type[Payload]] = {
+    "import": ImportPayload,
+    "detect": DetectPayload,
+    "delete_objects": DeleteObjectsPayload,
+    "tidy_clip": TidyClipPayload,
+    "deliver_webhook": DeliverWebhookPayload,
+    "mail_webhook_disabled": MailWebhookDisabledPayload,
+}
+"""Kind → payload."""
+
+P = TypeVar("P", bound=Payload)
+
+
+def as_json(kind: str, payload: Payload | None) -> dict[str, Any]:
+    """Return the payload as `jobs.payload` stores it; TypeError when it is not that of the kind."""
+    if payload is None:
+        return {}
+    if type(payload) is not PAYLOADS.get(kind):
+        raise TypeError(f"a job of kind {kind} does not take a {type(payload).__name__}")
+    builtins: dict[str, Any] = msgspec.to_builtins(payload)
+    return builtins
+
+
+def payload_of(job: Job, kind: type[P]) -> P:
+    """Return the payload of a job; msgspec.ValidationError when the row does not fit."""
+    return msgspec.convert(job.payload, kind)
