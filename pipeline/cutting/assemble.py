@@ -13,7 +13,7 @@ from pipeline.cutting.draft import Draft
 from pipeline.cutting.mux import ISOBMFF, PacketWriter, copy_stream, open_output, takes
 from pipeline.cutting.part import make_parts
 from pipeline.cutting.plan import Copy, CutPlan, Encode, Unit
-from pipeline.cutting.sound import SoundEncoder
+from pipeline.cutting.sound import SoundEncoder, encoder_for
 from pipeline.cutting.splice import Coded, Part
 from pipeline.cutting.survey import ticks
 from pipeline.errors import ENCODE_FAILED
@@ -88,7 +88,9 @@ class _Assembly:
         if self._copies_sound(self._audio):
             self._sound_stream = copy_stream(self._container, self._audio)
         else:
-            self._sound = SoundEncoder(self._container, self._audio, self._out, start_s=draft.start, end_s=draft.end)
+            self._sound = SoundEncoder(
+                self._container, self._audio, encoder=encoder_for(self._out), start_s=draft.start, end_s=draft.end
+            )
 
     def _copies_sound(self, audio: AudioStream) -> bool:
         if not takes(self._out, audio.codec_context.codec.canonical_name):

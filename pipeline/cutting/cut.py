@@ -14,15 +14,18 @@ from pipeline.cutting.plan import REASONS, STANDSTILL_S, CutPlan, plan_cut
 from pipeline.cutting.splice import Splicer
 from pipeline.cutting.survey import Survey, survey, ticks
 from pipeline.errors import NO_STREAMS, OUT_OF_RANGE, UNSUPPORTED_OUTPUT, MediaError
+from pipeline.reading.cropping import find_crop
 from pipeline.reading.demux import Demuxer
 from pipeline.reading.index import open_indexed
 from pipeline.reading.media import Media
 from pipeline.reading.streams import Selection, select_streams
-from pipeline.reading.times import check_range, known_duration
+from pipeline.reading.times import check_range, is_counted, known_duration
 from pipeline.types import Accuracy, Problem, Source
 
 ROUNDING_S = Fraction(1, 1000)
 """People and JSON round to milliseconds; a picture this little after the start is the one meant."""
+NO_TIMES = "The recording keeps no times; its pictures were counted and encoded."
+CROPPED = "The recording shows a part of its pictures only; a copy would show all of them."
 CLIP_FORMATS = frozenset({"mp4", "ipod", "mov", "matroska", "webm", "mp3"})
 
 
@@ -113,6 +116,10 @@ class _Cut:
             return Problem(code="asked", message="Encoding was asked for.")
         if self.splicer is None:
             return None
+        if is_counted(self.media):
+            return Problem(code="no_times", message=NO_TIMES)
+        if find_crop(self.media, self.splicer.stream) is not None:
+            return Problem(code="cropped", message=CROPPED)
         stream = self.splicer.stream.index
         if not takes(self.out, self.splicer.codec):
             message = f"{self.splicer.codec} video cannot be kept in {self.out.suffix}."

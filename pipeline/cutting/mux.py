@@ -43,8 +43,8 @@ WEB_CODECS: dict[str, frozenset[str]] = {
 SOUND_ONLY = frozenset({"mp3", "ipod"})
 """Outputs without pictures."""
 ISOBMFF = frozenset({"mp4", "mov", "ipod"})
-SOUND_STEP_S = Fraction(1, 1000)
-"""Packets of sound closer together than this would get the same time in a container that counts milliseconds."""
+EQUAL_TIMES = frozenset({"matroska", "webm"})
+"""Muxers that take several packets of a stream at one time: they count milliseconds, and packets may be shorter."""
 HEVC_TAG = "hvc1"
 """Apple's players refuse the muxer's default, hev1."""
 
@@ -114,7 +114,7 @@ class PacketWriter:
         """Write a packet; sound that is due before its predecessor (a bad join in the source) goes just behind it."""
         ticks = round(self._shift_s / piece.base)
         dts = piece.dts - ticks
-        step = max(1, round(SOUND_STEP_S / piece.base)) if stream.type == "audio" else 1
+        step = 0 if stream.type == "audio" and self._container.format.name in EQUAL_TIMES else 1
         last = self._last.get(stream.index)
         if last is not None and dts < last + step:
             dts = last + step

@@ -1,4 +1,4 @@
-"""Encodes the sound of a clip anew, from its first sample to its last, where the recording's own cannot be copied."""
+"""Encodes decoded sound from its first sample to its last, where a recording's own packets cannot be copied."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -17,6 +17,7 @@ from av.stream import Stream
 from numpy.typing import NDArray
 
 from pipeline.cutting.mux import format_of
+from pipeline.cutting.stretch.mono import Gatherer, Packer, stereo_weights
 from pipeline.errors import DECODE_FAILED, ENCODE_FAILED
 from pipeline.reading.media import AV_ERRORS, as_media_error
 
@@ -36,44 +37,64 @@ ROUNDING_S = Fraction(1, 50)
 """Containers round times; only a larger step means that sound is missing or doubled."""
 MAX_CHANNELS = {"aac": 8, "libopus": 8, "libmp3lame": 2}
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+STEREO = 2
+USUAL_LAYOUTS = frozenset({"2.1", "quad", "5.0(side)", "5.1(side)"})
+"""Layouts that FFmpeg converts to those above; sound in others is mixed to stereo."""
+
+
+def encoder_for(path: Path) -> str:
+    """Return the encoder of the sound in this kind of output."""
+    return ENCODERS.get(format_of(path), DEFAULT_ENCODER)
 
 
 class SoundEncoder:
     """Turns decoded sound into packets of an output stream, cut to [start_s, end_s) of the recording's clock.
 
-    Gaps are filled with silence and overlaps dropped, so that sound stays with the pictures.
+    `at_s` is where the output's own clock is at the first of them. Gaps are filled with silence and overlaps dropped,
+    so that sound stays with the pictures.
     """
 
-    def __init__(
-        self, container: OutputContainer, source: AudioStream, path: Path, *, start_s: Fraction, end_s: Fraction
+    def __init__(  # noqa: PLR0913 - keyword-only
+        self,
+        container: OutputContainer,
+        source: AudioStream,
+        *,
+        encoder: str,
+        start_s: Fraction,
+        end_s: Fraction,
+        at_s: Fraction = Fraction(0),
     ) -> None:
-        name = ENCODERS.get(format_of(path), DEFAULT_ENCODER)
         context = source.codec_context
-        self.rate = context.sample_rate if context.sample_rate in RATES[name] else USUAL_RATE
-        channels = min(context.channels, MAX_CHANNELS[name])
+        kept = RATES.get(encoder)
+        is_kept = context.sample_rate in kept if kept is not None else context.sample_rate <= USUAL_RATE
+        self.rate = context.sample_rate if is_kept else USUAL_RATE
+        most = MAX_CHANNELS.get(encoder, len(LAYOUTS)) if _is_usual(source.layout.name) else STEREO
+        channels = max(1, min(context.channels, most))
         self._layout = LAYOUTS.get(channels, "stereo")
-        self.stream = cast("AudioStream", container.add_stream(name, rate=self.rate, layout=self._layout))
-        self.stream.codec_context.bit_rate = BPS_PER_CHANNEL[name] * max(1, min(channels, 6))
+        self.stream = cast("AudioStream", container.add_stream(encoder, rate=self.rate, layout=self._layout))
+        if encoder in BPS_PER_CHANNEL:
+            self.stream.codec_context.bit_rate = BPS_PER_CHANNEL[encoder] * max(1, min(channels, 6))
         self.stream.codec_context.time_base = Fraction(1, self.rate)
         self.stream.time_base = Fraction(1, self.rate)
         self.stream.codec_context.open()
         self._format = self.stream.codec_context.format.name
         self._filled_s = start_s
         self._end_s = end_s
+        self._gatherer = Gatherer()
+        self._base = source.time_base or Fraction(1, self.rate)
         self._fifo = AudioFifo()
+        self._first = round(at_s * self.rate)
         self._encoded = 0
         self._resampler: AudioResampler | None = None
         self._shape: tuple[str, str, int] | None = None
-        self._packer = AudioResampler(format=PACKED)
-        self._packed_shape: tuple[str, str, int] | None = None
+        self._packer = Packer()
         self._index = source.index
 
     def push(self, frame: AudioFrame) -> Iterator["Packet[Stream]"]:
         """Take a decoded frame with its time and yield what is ready; MediaError DECODE_FAILED, ENCODE_FAILED."""
         try:
-            for packed in self._packed(frame):
-                for part in self._placed(packed):
-                    self._convert(part)
+            for gathered, at_s in self._gatherer.push(frame, self._base):
+                self._take(gathered, at_s)
             yield from self._encode(final=False)
         except AV_ERRORS as exc:
             raise as_media_error(exc, DECODE_FAILED, stream=self._index) from exc
@@ -81,26 +102,34 @@ class SoundEncoder:
     def finish(self) -> Iterator["Packet[Stream]"]:
         """Yield the last packets."""
         try:
+            for gathered, at_s in self._gatherer.finish():
+                self._take(gathered, at_s)
             self._drain()
             yield from self._encode(final=True)
             yield from self._owned(self.stream.codec_context.encode(None))
         except AV_ERRORS as exc:
             raise as_media_error(exc, ENCODE_FAILED) from exc
 
-    def _packed(self, frame: AudioFrame) -> list[AudioFrame]:
-        """Return the samples of a frame in one plane: PyAV miscounts the planes of eight and more channels."""
-        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if shape != self._packed_shape:
-            self._packer = AudioResampler(format=PACKED, layout=frame.layout, rate=frame.sample_rate)
-            self._packed_shape = shape
-        return self._packer.resample(frame)
-
-    def _placed(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """Yield the part of a frame that belongs to the clip, after silence for what is missing before it."""
-        if frame.pts is None or frame.time_base is None or not frame.samples:
+    def _packed(self, frame: AudioFrame) -> Iterator[AudioFrame]:
+        """Yield the samples of a frame in one plane, in a layout that every encoder can be given."""
+        samples = self._packer.pack(frame)
+        if not len(samples):
             return
+        layout = frame.layout.name
+        if not _is_usual(layout):
+            samples = samples @ stereo_weights([channel.name for channel in frame.layout.channels])
+            layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
+            samples = samples[:, :1] if layout == "mono" else samples
+        yield _frame(np.ascontiguousarray(samples.reshape(1, -1), dtype=np.float32), layout, frame.sample_rate)
+
+    def _take(self, frame: AudioFrame, at_s: Fraction) -> None:
+        for packed in self._packed(frame):
+            for part in self._placed(packed, at_s):
+                self._convert(part)
+
+    def _placed(self, frame: AudioFrame, at_s: Fraction) -> Iterator[AudioFrame]:
+        """Yield the part of a frame that belongs to the clip, after silence for what is missing before it."""
         rate = frame.sample_rate
-        at_s = frame.pts * frame.time_base
         missing = round((at_s - self._filled_s) * rate)
         if abs(missing) < ROUNDING_S * rate and self._shape is not None:
             missing = 0
@@ -142,7 +171,7 @@ class SoundEncoder:
             frame = self._fifo.read(min(size, samples))
             if frame is None:
                 return
-            frame.pts = self._encoded
+            frame.pts = self._first + self._encoded
             frame.time_base = Fraction(1, self.rate)
             frame.sample_rate = self.rate
             self._encoded += frame.samples
@@ -152,6 +181,10 @@ class SoundEncoder:
         for packet in packets:
             packet.stream = self.stream
             yield packet
+
+
+def _is_usual(layout: str) -> bool:
+    return layout in LAYOUTS.values() or layout in USUAL_LAYOUTS
 
 
 def silence(layout: str, rate: int, samples: int) -> AudioFrame:

@@ -17,6 +17,7 @@ from pipeline.reading.media import AV_ERRORS, Media, as_media_error
 from pipeline.reading.prefixed import PrefixedReader
 from pipeline.reading.ranges import BLOCK_BYTES, RangeReader
 from pipeline.reading.streams import AV_TIME_BASE, Selection, is_usable, zero_s
+from pipeline.reading.times import is_counted
 
 AUDIO_PREROLL_S = Fraction(1, 10)
 """Sound before the cut that a decoder needs to settle: one frame for AAC and MP3, 80 ms for Opus (RFC 7845, 4.6)."""
@@ -27,6 +28,7 @@ LANDING_PACKETS = 3000
 _STEPS_BACK_S = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(6), Fraction(15), Fraction(40), Fraction(120))
 PLACES = 16
 """Looked at to see whether the clock goes straight on: about 2 MB in all."""
+USUAL_RATE = Fraction(25)
 UNEVEN_STEPS = 10
 """Quiet pictures take so much less room than others that steps of equal bytes differ by no more than this."""
 
@@ -73,6 +75,9 @@ class Demuxer:
 
     def seek_before(self, time_s: Fraction) -> None:
         """Move to where decoding must begin to show and sound what is due at `time_s` of the container's clock."""
+        if is_counted(self.media):
+            self.rewind()  # its pictures are counted from the start
+            return
         if self._seek_by_index(time_s):
             return
         for step in _STEPS_BACK_S:
@@ -91,9 +96,10 @@ class Demuxer:
         """Yield the packets from here on in file order; MediaError READ_FAILED, DECODE_FAILED."""
         jumps = self.media.index.jumps if self.media.index is not None else []
         places: dict[int, int] = {}
+        timer = PacketTimer(self.media)
         try:
             for packet in self.media.container.demux(self.selection.all):
-                piece = as_piece(packet)
+                piece = timer.piece(packet)
                 if piece is None or is_cut_off(packet, self.media):
                     continue
                 if jumps:
@@ -165,7 +171,7 @@ class Demuxer:
 def to_start(media: Media) -> None:
     """Move an open recording to its first packet."""
     container = media.container
-    if not may_restart(media):
+    if not may_restart(media) and not is_counted(media):
         # By the stream that starts first: the places that Matroska knows of others may all lie behind its beginning.
         started = [s for s in container.streams if s.start_time is not None]
         first = min(started, key=lambda s: (s.start_time or 0) * _base(s), default=None)
@@ -204,6 +210,31 @@ def seems_straight(media: Media) -> bool:
 def is_cut_off(packet: AnyPacket, media: Media) -> bool:
     """Whether the file ends inside a packet: decoders fail on what is there of it."""
     return packet.is_corrupt and packet.pos is not None and packet.pos + packet.size >= media.size_bytes
+
+
+class PacketTimer:
+    """Tells the times of packets in file order, from the start of the recording where they have to be counted."""
+
+    def __init__(self, media: Media) -> None:
+        self._counts = is_counted(media)
+        self._number: dict[int, int] = {}
+
+    def piece(self, packet: AnyPacket) -> Piece | None:
+        """Return a packet with its times; None for one without any (a flush)."""
+        if not self._counts:
+            return as_piece(packet)
+        if not packet.size:
+            return None
+        number = self._number.get(packet.stream_index, 0)
+        self._number[packet.stream_index] = number + 1
+        step = picture_step(packet.stream)
+        return Piece(packet, packet.stream_index, number * step, number * step, step, packet.time_base)
+
+
+def picture_step(stream: Stream) -> int:
+    """Return the usual time from picture to picture of a video stream, in ticks."""
+    rate = getattr(stream, "average_rate", None) or getattr(stream, "guessed_rate", None) or USUAL_RATE
+    return max(1, round(1 / Fraction(rate) / _base(stream)))
 
 
 def as_piece(packet: AnyPacket) -> Piece | None:

@@ -10,7 +10,7 @@ import numpy as np
 from av.stream import Stream
 
 from pipeline.reading.clock import ClockRepair
-from pipeline.reading.demux import as_piece, is_cut_off, may_restart, to_start
+from pipeline.reading.demux import PacketTimer, is_cut_off, may_restart, to_start
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error, as_source, is_url, open_media
 from pipeline.reading.packets import PacketIndex, StreamPackets
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
@@ -176,10 +176,11 @@ def _from_reading(
     rows: dict[int, list[tuple[int, int, int, int, int]]] = {stream.index: [] for stream in streams}
     zero = last = zero_s(media.container)
     restarts = may_restart(media)
+    timer = PacketTimer(media)
     to_start(media)
     try:
         for packet in media.container.demux(streams):
-            piece = as_piece(packet)
+            piece = timer.piece(packet)
             if piece is None or is_cut_off(packet, media):
                 continue
             if restarts:

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import NO_STREAMS, TRUNCATED, MediaError
 from pipeline.reading.clock import ClockRepair
-from pipeline.reading.demux import as_piece, is_cut_off, may_restart, seems_straight, to_start
+from pipeline.reading.demux import PacketTimer, is_cut_off, may_restart, seems_straight, to_start
 from pipeline.reading.index import load_index
 from pipeline.reading.isobmff import Layout
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error, as_source, open_media
@@ -183,7 +183,7 @@ def _with_video(base: StreamInfo, stream: VideoStream, look: _Look | None) -> St
         is_vfr=look.is_vfr if look is not None else False,
         pix_fmt=context.pix_fmt,
         bit_depth=context.format.components[0].bits if context.format and context.format.components else None,
-        hdr=_hdr(frame.color_trc if frame is not None else context.color_trc),
+        hdr=hdr_of(frame.color_trc if frame is not None else context.color_trc),
         is_interlaced=context.field_order > PROGRESSIVE or bool(frame and frame.interlaced_frame),
     )
 
@@ -193,7 +193,8 @@ def _replace(info: StreamInfo, **changes: object) -> StreamInfo:
     return StreamInfo(**{**values, **changes})
 
 
-def _hdr(transfer: int) -> Literal["pq", "hlg"] | None:
+def hdr_of(transfer: int) -> Literal["pq", "hlg"] | None:
+    """Return which kind of HDR a transfer characteristic (ITU-T H.273) means, None for SDR."""
     if transfer == TRC_PQ:
         return "pq"
     return "hlg" if transfer == TRC_HLG else None
@@ -297,10 +298,11 @@ def _measure(media: Media, clock: ClockRepair) -> Fraction:
     zero = last = zero_s(container)
     streams = [s for s in container.streams if is_usable(s)]
     restarts = may_restart(media)
+    timer = PacketTimer(media)
     to_start(media)
     try:
         for packet in container.demux(streams):
-            piece = as_piece(packet)
+            piece = timer.piece(packet)
             if piece is None or is_cut_off(packet, media):
                 continue
             if restarts:

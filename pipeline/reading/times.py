@@ -18,6 +18,11 @@ EARLY_START_S = -END_SLACK_S
 BARE_FORMATS = frozenset({"aac", "mp3", "ac3", "eac3", "dts", "amr", "h264", "hevc", "m4v", "mpegvideo", "obu"})
 """Bare streams have no header that tells how long they are: FFmpeg guesses from the bit rate."""
 
+COUNTED_FORMATS = frozenset(
+    {"h264", "hevc", "vvc", "m4v", "mpegvideo", "obu", "cavsvideo", "vc1", "h263", "h261", "dirac"}
+)
+"""Bare pictures: FFmpeg gives them no times, or times that leave out the delay of the decoder. They are counted."""
+
 
 def outer_layout(media: Media) -> Layout:
     """Read the outer boxes (of MP4 and MOV) without disturbing the demuxer."""
@@ -61,6 +66,11 @@ def known_duration(media: Media) -> Fraction | None:
 def is_bare(media: Media) -> bool:
     """Whether the file is a bare stream, whose length FFmpeg can only guess."""
     return bool(BARE_FORMATS & set(media.container.format.name.split(",")))
+
+
+def is_counted(media: Media) -> bool:
+    """Whether the recording has no times of its own: its pictures are counted from the start, at an even rate."""
+    return bool(COUNTED_FORMATS & set(media.container.format.name.split(",")))
 
 
 def check_range(media: Media, start_s: float, end_s: float, duration: Fraction | None) -> tuple[Fraction, Fraction]:

@@ -13,12 +13,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.cutting.plan import STANDSTILL_S, STANDSTILL_STEPS
-from pipeline.cutting.segment import ANY_SUFFIX, TIME_SLACK_S, SegmentReport, extract_segment
+from pipeline.cutting.stretch.examine import TIME_SLACK_S
+from pipeline.cutting.stretch.extract import StretchReport, extract_stretch
+from pipeline.cutting.stretch.reference import Reference
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
 from pipeline.reading.media import AV_ERRORS, open_media
-from pipeline.reading.probe import probe_media
+from pipeline.reading.probe import hdr_of, probe_media
 from pipeline.reading.streams import zero_s
-from pipeline.types import Probe, Source, StreamInfo
+from pipeline.types import Probe, Problem, Source, StreamInfo
 
 HD_LINES = 720
 """Colours of unmarked video are BT.709 from this height on and BT.601 below, as players assume."""
@@ -57,6 +59,8 @@ class Material(Struct, frozen=True, kw_only=True):
     audio: StreamInfo | None
     shown_from: Fraction = Fraction(0)
     held: Fraction = Fraction(0)
+    last_shown: Fraction = Fraction(0)
+    """The time of the last frame."""
     is_even: bool = True
     """Whether the frames follow each other in steps as even as they are short, from the first to the last."""
     unmarked_matrix: str | None = None
@@ -82,6 +86,12 @@ class Segment(Struct, frozen=True, kw_only=True):
     path: Path
     is_faithful: bool
     """Whether the copy says of its streams all that the source does; if not, only `material` knows their shape."""
+    decoded: Problem | None
+    """Why the pictures were decoded when they were read; None where the file holds the recording's own packets."""
+    notes: list[Problem]
+    reference: Reference
+    moved_s: Fraction
+    """By how much the material begins before the time asked for, to begin with a whole picture (negative)."""
     start_s: float
     end_s: float
     probe: Probe
@@ -89,21 +99,22 @@ class Segment(Struct, frozen=True, kw_only=True):
     bytes_read: int
 
 
-def fetch(
+def fetch(  # noqa: PLR0913 - keyword-only
     source: Source | str | Path,
     *,
     out: Path,
     start_s: float,
     end_s: float,
+    must_decode: bool = False,
     on_progress: Callable[[float], None] | None = None,
 ) -> Segment:
-    """Copy the packets of a stretch of a recording into a local file and return it as material.
+    """Bring a stretch of a recording into a local file and return it as material.
 
     `out` has no suffix: the container is the one that keeps most of what the source says. What is known of the streams
-    (rotation, HDR, rhythm) is read from the copy, so the source is read once. MediaError `out_of_range` and those of
-    opening a recording.
+    (rotation, HDR, rhythm) is read from the copy, so the source is read once; of pictures that were decoded it was
+    noted then. MediaError `out_of_range` and those of opening a recording.
     """
-    made = _extract(source, out, start_s, end_s, on_progress)
+    made = _extract(source, out, start_s, end_s, must_decode=must_decode, on_progress=on_progress)
     path = Path(made.path)
     with open_media(path) as media:
         zero = zero_s(media.container)
@@ -113,35 +124,55 @@ def fetch(
     offset = offset.limit_denominator(1_000_000)
     duration = Fraction(made.duration_s).limit_denominator(1_000_000)
     video, audio = _stream(found, found.video), _stream(found, found.audio)
-    is_faithful = video is None or video.sample_aspect == made.sample_aspect
+    is_faithful = made.decoded is None and (video is None or video.sample_aspect == made.sample_aspect)
     if video is not None:
-        video = replace(video, sample_aspect=made.sample_aspect)
+        video = _as_recorded(video, made)
     material = look_at(
         path.parent, path.name, start=zero + offset, end=zero + offset + duration, streams=(video, audio)
     )
+    if made.shape is not None:
+        material = replace(material, unmarked_matrix=made.shape.matrix or material.unmarked_matrix)
     return Segment(
         path=path,
         start_s=float(offset),
         end_s=float(offset + duration),
         probe=found,
         is_faithful=is_faithful,
+        decoded=made.decoded,
+        notes=made.notes,
+        reference=made.reference,
+        moved_s=material.start - zero - offset,
         material=material,
         bytes_read=made.bytes_read,
     )
 
 
-def _extract(
-    source: Source | str | Path, out: Path, start_s: float, end_s: float, on_progress: Callable[[float], None] | None
-) -> SegmentReport:
-    """Copy into the container that fits the source, or into NUT, which takes everything, where that one refuses."""
+def _as_recorded(video: StreamInfo, made: StretchReport) -> StreamInfo:
+    """Return what the copy says of its pictures, put right by what the recording said."""
+    video = replace(video, sample_aspect=made.sample_aspect)
+    if made.shape is None:
+        return video
+    return replace(video, rotation=made.shape.rotation, hdr=hdr_of(made.shape.color_trc), is_interlaced=False)
+
+
+def _extract(  # noqa: PLR0913 - as `fetch`
+    source: Source | str | Path,
+    out: Path,
+    start_s: float,
+    end_s: float,
+    *,
+    must_decode: bool,
+    on_progress: Callable[[float], None] | None,
+) -> StretchReport:
+    """Copy what a container carries whole; decode the pictures where writing the copy fails all the same."""
     try:
-        return extract_segment(
-            source, start_s=start_s, end_s=end_s, out=out.with_suffix(ANY_SUFFIX), on_progress=on_progress
+        return extract_stretch(
+            source, start_s=start_s, end_s=end_s, out=out, must_decode=must_decode, on_progress=on_progress
         )
     except MediaError as exc:
-        if exc.cause is not ENCODE_FAILED:
+        if exc.cause is not ENCODE_FAILED or must_decode:
             raise
-    return extract_segment(source, start_s=start_s, end_s=end_s, out=out.with_suffix(".nut"), on_progress=on_progress)
+    return extract_stretch(source, start_s=start_s, end_s=end_s, out=out, must_decode=True, on_progress=on_progress)
 
 
 def _stream(found: Probe, index: int | None) -> StreamInfo | None:
@@ -190,6 +221,7 @@ def look_at(
         audio=audio,
         shown_from=inside[0][0] if shown is None else shown,
         held=held,
+        last_shown=last,
         is_even=shown == start and _is_even([time for time, _ in inside if time >= start]),
         unmarked_matrix=matrix,
     )

@@ -2,13 +2,16 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipeline.cutting.cut import CutReport
 from pipeline.errors import (
     BAD_OPTION,
+    DECODE_FAILED,
     ENCODE_FAILED,
     TOO_LARGE,
     TOO_SHORT,
@@ -20,10 +23,12 @@ from pipeline.progress import Emit, Meter, split
 from pipeline.reading.probe import probe
 from pipeline.rendering import audiogram, describe, encode, graph, loudness, presets, subtitle, thumbnail
 from pipeline.rendering.cut import cut
+from pipeline.rendering.eligibility import why_encode
 from pipeline.rendering.ffmpeg import FONTS_CONF
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import Material, Segment, fetch, look_at
 from pipeline.rendering.motion import Move
+from pipeline.rendering.resemblance import Likeness, original
 from pipeline.rendering.strip import Strip, write_strip
 from pipeline.rendering.verify import Expectation, LoudnessMissedError, verify
 from pipeline.rendering.watcher import Watcher, is_plain
@@ -37,10 +42,8 @@ EARLY = "early.mp4"
 EARLY_SLACK_S = 0.5
 THUMBNAIL, PREVIEW, STORYBOARD = "thumbnail.jpg", "preview.webp", "storyboard.jpg"
 NAMES: dict[Format, str] = {"mp4": "clip.mp4", "webm": "clip.webm", "mp3": "clip.mp3"}
-EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
-"""What every browser's H.264 decoder shows; 10 bit and 4:4:4 stay black in most."""
-KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
-"""Sound that a cut would keep in an MP4, which not every player of MP4 decodes; other codecs it makes AAC of."""
+DECODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, DECODE_FAILED})
+"""What can be wrong with a clip because a decoder began in the wrong place or a container lost something."""
 ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE})
 """What can be wrong with a copy and right with an encoded clip (of a lower bit rate, in the last case)."""
 SHORTEST_S = 0.05
@@ -80,6 +83,7 @@ class _Rendering:
         self.notes: list[Problem] = []
         self.outputs: list[Output] = []
         self.accuracy: Accuracy = "encode"
+        self.segment: Segment
         self._moves: list[Move] | None = None
         self._level: loudness.Level | None = None
         self._strip: Strip | None = None
@@ -87,39 +91,53 @@ class _Rendering:
         self._picture_part: Callable[[graph.Part], Any] | None = None
 
     def run(self) -> RenderResult:
-        self.segment = self._fetch(self.meter.stage("fetch", 0.0, 0.1))
-        self.material = self.segment.material
+        """Make everything; a second time from decoded pictures where the recording's packets did not decode well."""
+        try:
+            return self._make(must_decode=False)
+        except MediaError as exc:
+            if exc.cause not in DECODING_HELPS or not self._may_decode():
+                raise
+        self._start_again()
+        return self._make(must_decode=True)
+
+    def _make(self, *, must_decode: bool) -> RenderResult:
+        self.segment = segment = self._fetch(self.meter.stage("fetch", 0.0, 0.1), must_decode=must_decode)
+        self.material = segment.material
+        self.notes += segment.notes
         self._refuse_impossible()
         if self.material.video is None and not self._draws_audiogram():
             self._draw_waveform()
         rest = self.formats
-        if self._may_copy():
+        why = why_encode(self.task, self.options, segment)
+        if why is None:
             rest = [kind for kind in rest if kind != "mp4" or not self._copy()]
+        elif self.task.accuracy != "encode":
+            self.notes.append(why)
         if rest:
+            self._note_changes()
             self._find_level()
             self._encode(rest, self.meter.stage("encode", 0.3, 0.9))
         self._draw(self.meter.stage("pictures", 0.9, 1.0))
         return RenderResult(
-            outputs=self.outputs, bytes_read=self.segment.bytes_read, accuracy=self.accuracy, notes=self.notes
+            outputs=self.outputs, bytes_read=segment.bytes_read, accuracy=self.accuracy, notes=self.notes
         )
+
+    def _may_decode(self) -> bool:
+        """Whether the pictures were copied so far, so that decoding them from further back may help."""
+        return hasattr(self, "segment") and self.segment.decoded is None and self.material.video is not None
+
+    def _start_again(self) -> None:
+        self.notes, self.outputs, self.accuracy = [], [], "encode"
+        self._moves = self._level = self._strip = self._watcher = self._picture_part = None
 
     def _draws_audiogram(self) -> bool:
         return self.task.preset == "audiogram" and bool({"mp4", "webm"} & set(self.formats))
 
-    def _may_copy(self) -> bool:
-        """Whether an MP4 may be made of the recording's own packets: nothing is changed, and every browser plays it."""
-        if "mp4" not in self.formats or self.task.preset != "original" or self.material.video is None:
-            return False
-        options = self.options
-        if not self.segment.is_faithful:
-            return False
-        if self.task.loudness is not None or self.cues or options.fade_in_s or options.fade_out_s:
-            return False
-        if options.keep_codec:
-            return True
-        video, audio = self.material.video, self.material.audio
-        plays = video.codec == "h264" and video.pix_fmt in EVERYWHERE and not video.is_interlaced
-        return plays and (audio is None or audio.codec not in KEPT_BY_MP4)
+    def _note_changes(self) -> None:
+        """Say what encoding changes beside the codec."""
+        video = self.material.video
+        if video is not None and video.hdr is not None:
+            self._note("tone_mapped", "The recording is in HDR; the clip has ordinary brightness and colours (SDR).")
 
     def _copy(self) -> bool:
         """Make the MP4 by copying, an early version first; False to encode it.
@@ -140,7 +158,14 @@ class _Rendering:
                 on_progress=self.meter.stage("cut", 0.08, 0.25),
             )
             copied_s, encoded_s = report.copied_s, report.encoded_s
-            self._list("mp4", name, duration_s=report.end_s - report.start_s, copied_s=copied_s, encoded_s=encoded_s)
+            self._list(
+                "mp4",
+                name,
+                duration_s=report.end_s - report.start_s,
+                copied_s=copied_s,
+                encoded_s=encoded_s,
+                likeness=self._likeness("mp4", copied=report),
+            )
         except MediaError as exc:
             if exc.cause not in ENCODING_HELPS:
                 raise
@@ -189,11 +214,18 @@ class _Rendering:
                 UNSUPPORTED_OUTPUT, f"preset `{self.task.preset}` needs a picture; use `audiogram` for sound alone"
             )
 
-    def _fetch(self, report: Callable[[float], None]) -> Segment:
-        """Copy the packets of the clip into the scratch folder: all that follows works on that copy."""
+    def _fetch(self, report: Callable[[float], None], *, must_decode: bool) -> Segment:
+        """Bring the stretch of the clip into the scratch folder: all that follows works on that copy."""
+        for path in self.scratch.glob(f"{SEGMENT}.*"):
+            path.unlink()
         task = self.task
         return fetch(
-            task.source, out=self.scratch / SEGMENT, start_s=task.start_s, end_s=task.end_s, on_progress=report
+            task.source,
+            out=self.scratch / SEGMENT,
+            start_s=task.start_s,
+            end_s=task.end_s,
+            must_decode=must_decode,
+            on_progress=report,
         )
 
     def _find_level(self) -> None:
@@ -220,7 +252,9 @@ class _Rendering:
         name, length_s = NAMES[kind], self.material.duration_s
         stream = self._stream(kind, level)
         encode.encode(kind, stream, out=self.scratch / name, max_bytes=self.task.max_bytes, report=report)
-        self._list(kind, name, duration_s=length_s, encoded_s=length_s, level=level)
+        self._list(
+            kind, name, duration_s=length_s, encoded_s=length_s, level=level, likeness=self._likeness(kind, level=level)
+        )
 
     def _correct(self, kind: Format, missed: LoudnessMissedError, report: Callable[[float], None]) -> None:
         """Encode once more with what the encoder took from the level given back; a clip still off says so."""
@@ -233,7 +267,8 @@ class _Rendering:
             missed = again
         self._note("loudness_missed", f"The {kind.upper()} is not as loud as was asked: {missed.detail}.")
         length_s = self.material.duration_s
-        self._list(kind, NAMES[kind], duration_s=length_s, encoded_s=length_s)
+        likeness = self._likeness(kind, level=level or self._level)
+        self._list(kind, NAMES[kind], duration_s=length_s, encoded_s=length_s, likeness=likeness)
 
     def _stream(self, kind: Format, level: loudness.Level | None) -> encode.Stream:
         """Put together the chains for one format."""
@@ -352,6 +387,7 @@ class _Rendering:
         copied_s: float = 0.0,
         encoded_s: float = 0.0,
         level: loudness.Level | None = None,
+        likeness: Likeness,
     ) -> None:
         """Decode a finished file, compare it with what was planned, and add it to the outputs."""
         expected = Expectation(
@@ -360,6 +396,7 @@ class _Rendering:
             max_bytes=self.task.max_bytes,
             lufs=level.target_lufs if level is not None else None,
             max_true_peak_db=loudness.MAX_TRUE_PEAK_DB if level is not None else None,
+            likeness=likeness,
         )
         watcher = self._watcher_for(kind, duration_s, is_copied=copied_s > 0)
         report = verify(self.scratch / name, expected, watch=watcher.take if watcher is not None else None)
@@ -367,6 +404,25 @@ class _Rendering:
             self._watcher = watcher
         self.outputs.append(
             self._described(kind, name, duration_s=report.duration_s, copied_s=copied_s, encoded_s=encoded_s)
+        )
+
+    def _likeness(
+        self, kind: Format, *, level: loudness.Level | None = None, copied: CutReport | None = None
+    ) -> Likeness:
+        """Return how a file must resemble the recording."""
+        whole = original(self.segment, moved_s=self.segment.moved_s, length_s=self.material.duration_s)
+        if copied is not None:
+            moved_s = Fraction(copied.start_s - self.segment.start_s).limit_denominator(1_000_000)
+            return original(self.segment, moved_s=moved_s, length_s=copied.end_s - copied.start_s)
+        return replace(
+            whole,
+            gain_db=level.gain_db if level is not None else 0.0,
+            is_limited=level is not None and level.ceiling_db is not None,
+            fade_in_s=self.options.fade_in_s,
+            fade_out_s=self.options.fade_out_s,
+            has_picture=kind != "mp3" and self.material.video is not None and self.task.preset != "audiogram",
+            is_whole=self.task.preset in {"original", "720p"},
+            is_toned=self.material.video is not None and self.material.video.hdr is not None,
         )
 
     def _watcher_for(self, kind: Format, duration_s: float, *, is_copied: bool) -> Watcher | None:

@@ -14,8 +14,9 @@ from msgspec import Struct
 from pipeline.errors import LOUDNESS_MISSED, TOO_LARGE, VERIFY_FAILED, MediaError
 from pipeline.limits import thread_count
 from pipeline.reading.media import AV_ERRORS, open_media
-from pipeline.reading.streams import Selection, select_streams
+from pipeline.reading.streams import Selection, select_streams, zero_s
 from pipeline.rendering.ebur128 import Loudness, LoudnessMeter
+from pipeline.rendering.resemblance import Comparison, Likeness
 
 SOUND_TOLERANCE_S = Fraction(1, 10)
 """How far a sound file's length may be off: encoders pad to whole packets."""
@@ -45,6 +46,8 @@ class Expectation(Struct, frozen=True, kw_only=True):
     max_bytes: int | None = None
     lufs: float | None = None
     max_true_peak_db: float | None = None
+    likeness: Likeness | None = None
+    """What of the recording the clip must resemble."""
 
     @property
     def is_levelled(self) -> bool:
@@ -89,12 +92,16 @@ def verify(path: Path, expected: Expectation, *, watch: Callable[[VideoFrame], N
             selection = select_streams(media.container)
             _check_streams(selection, expected)
             meter = LoudnessMeter() if expected.is_levelled and selection.audio is not None else None
-            heard = _decode(media.container, selection, watch, meter)
+            likeness = expected.likeness
+            comparison = Comparison(likeness, zero_s(media.container)) if likeness is not None else None
+            heard = _decode(media.container, selection, _Audience(watch, meter, comparison))
     except MediaError as exc:
         if exc.cause is VERIFY_FAILED:
             raise
         raise MediaError(VERIFY_FAILED, str(exc), stream=exc.stream, time_s=exc.time_s) from exc
     _check_content(heard, expected, selection)
+    if comparison is not None:
+        comparison.finish()
     loudness = meter.end() if meter is not None else None
     if loudness is not None:
         _check_loudness(loudness, expected)
@@ -119,6 +126,8 @@ class _Track:
     end: Fraction | None = None
     count: int = 0
     samples: int = 0
+    longest: Fraction = Fraction(0)
+    """The longest frame of sound."""
     steps: list[Fraction] = field(default_factory=list)
 
     def take_picture(self, frame: VideoFrame) -> None:
@@ -137,7 +146,9 @@ class _Track:
         if self.end is not None and at < self.end - LARGEST_OVERLAP_S:
             raise MediaError(VERIFY_FAILED, "the sound steps back", stream=self.index, time_s=float(at))
         self.samples += frame.samples
-        self._note(at, at + Fraction(frame.samples, frame.sample_rate))
+        length = Fraction(frame.samples, frame.sample_rate)
+        self.longest = max(self.longest, length)
+        self._note(at, at + length)
 
     def _time(self, frame: VideoFrame | AudioFrame) -> Fraction:
         if frame.pts is None or frame.time_base is None:
@@ -158,23 +169,36 @@ class _Track:
         return ordered[len(ordered) // 2] if ordered else SHORTEST_STEP_S
 
 
+@dataclass(frozen=True)
+class _Audience:
+    """Who else looks at the pictures and listens to the sound while they are decoded."""
+
+    watch: Callable[[VideoFrame], None] | None
+    meter: LoudnessMeter | None
+    comparison: Comparison | None
+
+
 @dataclass
 class _Found:
     pictures: _Track
     sounds: _Track
-    watch: Callable[[VideoFrame], None] | None
-    meter: LoudnessMeter | None
+    audience: _Audience
 
     def take(self, frame: object) -> None:
-        """Note a frame and pass it on to who else looks or listens."""
+        """Note a frame and pass it on."""
+        audience = self.audience
         if isinstance(frame, VideoFrame):
             self.pictures.take_picture(frame)
-            if self.watch is not None:
-                self.watch(frame)
+            if audience.comparison is not None:
+                audience.comparison.take_picture(frame, self.pictures.last or Fraction(0))
+            if audience.watch is not None:
+                audience.watch(frame)
         elif isinstance(frame, AudioFrame):
             self.sounds.take_sound(frame)
-            if self.meter is not None:
-                self.meter.take(frame)
+            if audience.meter is not None:
+                audience.meter.take(frame)
+            if audience.comparison is not None:
+                audience.comparison.take_sound(frame)
 
     @property
     def start(self) -> Fraction:
@@ -185,18 +209,12 @@ class _Found:
         return max(t for t in (self.pictures.end, self.sounds.end) if t is not None)
 
 
-def _decode(
-    container: InputContainer,
-    selection: Selection,
-    watch: Callable[[VideoFrame], None] | None,
-    meter: LoudnessMeter | None,
-) -> _Found:
+def _decode(container: InputContainer, selection: Selection, audience: _Audience) -> _Found:
     """Decode all; raises what `verify` does."""
     found = _Found(
         _Track(selection.video.index if selection.video is not None else -1),
         _Track(selection.audio.index if selection.audio is not None else -1),
-        watch,
-        meter,
+        audience,
     )
     for stream in selection.all:
         if isinstance(stream, VideoStream):
@@ -242,7 +260,8 @@ def _check_content(found: _Found, expected: Expectation, selection: Selection) -
             raise MediaError(VERIFY_FAILED, f"no {name} decodes", stream=stream.index)
     if expected.pictures is not None and found.pictures.count != expected.pictures:
         raise MediaError(VERIFY_FAILED, f"{found.pictures.count} pictures, {expected.pictures} were planned")
-    slack = max(found.pictures.step * Fraction(STEPS), SHORTEST_STEP_S)
+    # Packets are whole: each stream may be longer by one of its own.
+    slack = max(found.pictures.step * Fraction(STEPS), SHORTEST_STEP_S, found.sounds.longest)
     if selection.video is None:
         slack = SOUND_TOLERANCE_S
     _check_offsets(found, slack)

@@ -6,7 +6,7 @@ import pytest
 from support.media.video import complaints, pictures_of, record, run_ffmpeg, sync_of
 from support.servers.range_server import RangeServer, serve_ranges
 
-from pipeline.cutting.segment import extract_segment
+from pipeline.cutting.stretch.extract import extract_stretch
 from pipeline.errors import MediaError
 from pipeline.reading.index import build_index, open_indexed
 from pipeline.reading.probe import probe
@@ -218,9 +218,9 @@ def test_read_failure_inside_a_cut_keeps_its_cause(tmp_path: Path) -> None:
     with serve_ranges(tmp_path) as server:
         server.statuses[:] = [403] * 50
         with pytest.raises(MediaError) as caught:
-            extract_segment(server.address(path.name), start_s=1, end_s=2, out=tmp_path / "segment.nut")
+            extract_stretch(server.address(path.name), start_s=1, end_s=2, out=tmp_path / "segment")
     assert caught.value.code == "read_failed"
-    assert not (tmp_path / "segment.nut").exists()
+    assert not list(tmp_path.glob("segment.*"))
 
 
 def test_probe_over_http_reads_little_of_a_long_file(hour: Path) -> None:

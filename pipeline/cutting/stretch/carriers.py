@@ -1,0 +1,50 @@
+"""Which codecs the local file of a stretch carries whole, by container; everything else is decoded where it was read.
+
+A test copies a stretch of each entry and compares what decodes with the recording. Codecs that keep part of their
+parameters elsewhere (palettes, block sizes, ADPCM tables) are not here: a copy would lose them without an error.
+"""
+
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
+
+ANYWHERE = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4"})
+PICTURES: dict[str, frozenset[str]] = {
+    ".mkv": ANYWHERE | {"mjpeg", "prores", "dnxhd"},
+    ".mp4": ANYWHERE - {"vp8", "mpeg1video"},
+    ".mov": (ANYWHERE - {"vp8", "vp9", "av1", "mpeg1video"}) | {"mjpeg", "prores", "dnxhd", "dvvideo"},
+    ".nut": (ANYWHERE - {"av1"}) | {"mjpeg", "dvvideo"},
+}
+SOUNDS: dict[str, frozenset[str]] = {
+    ".mkv": frozenset({"aac", "mp3", "opus", "vorbis", "flac", "ac3", "eac3"}),
+    ".mp4": frozenset({"aac", "mp3", "opus", "flac", "ac3", "eac3"}),
+    ".mov": frozenset({"aac", "mp3", "ac3", "alac"}),
+    ".nut": frozenset({"aac", "mp3", "opus", "vorbis", "flac", "ac3", "eac3"}),
+}
+SPLIT_PACKETS = frozenset({"wav", "w64", "avi", "asf"})
+"""Containers whose packets of sound are not whole frames of their codec."""
+LAYOUTS = frozenset(
+    {"mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.0(side)", "5.1", "5.1(side)", "6.1", "7.1"}
+)
+"""Channel layouts that every filter and encoder knows; sound in others is decoded and brought to one of them."""
+
+
+def carries_pictures(suffix: str, stream: VideoStream) -> bool:
+    """Whether a file with this suffix keeps all that a decoder needs of the stream."""
+    return stream.codec_context.codec.canonical_name in PICTURES[suffix]
+
+
+def carries_sound(suffix: str, stream: AudioStream, container: str) -> bool:
+    """Whether a file with this suffix keeps all that a decoder needs of a stream that comes from `container`."""
+    if SPLIT_PACKETS & set(container.split(",")):
+        return False
+    return stream.codec_context.codec.canonical_name in SOUNDS[suffix] and stream.layout.name in LAYOUTS
+
+
+def suffix_for(container: str, video: VideoStream | None) -> str:
+    """Return the suffix of the container that keeps most of what a source in `container` says, times included."""
+    formats = set(container.split(","))
+    if "matroska" in formats:
+        return ".mkv"
+    if "mov" not in formats or video is None:
+        return ".nut"
+    return ".mp4" if carries_pictures(".mp4", video) else ".mov"

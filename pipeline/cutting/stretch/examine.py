@@ -1,0 +1,136 @@
+"""Reads a stretch of a recording before it is copied: where decoding begins, what changes midway, how it sounds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from av.audio.stream import AudioStream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from pipeline.cutting.stretch.mono import MonoTrack
+from pipeline.cutting.stretch.reference import Reference, Sample, Shrinker
+from pipeline.reading.demux import AUDIO_PREROLL_S, Demuxer, Piece
+from pipeline.reading.media import AV_ERRORS
+from pipeline.reading.streams import Selection
+
+TIME_SLACK_S = Fraction(1, 1000)
+"""A new file's times may be rounded to milliseconds; asking for 1 ms earlier still meets the first picture wanted."""
+SOUND_MARGIN_S = Fraction(1, 2)
+"""Sound around the stretch that belongs to the reference: a clip may begin a little before its stretch."""
+MOST_KEYFRAMES = 64
+"""Keyframes that are remembered; of more, every second one is forgotten."""
+MOST_BYTES = 64 * 1024 * 1024
+MOST_DECODED = 8
+"""Keyframes that are decoded to find changes and to compare clips with."""
+
+
+@dataclass
+class Findings:
+    """What reading a stretch told. Times are the container's own."""
+
+    key_s: Fraction
+    """When the keyframe is shown from which the first picture can be decoded."""
+    reference: Reference
+    stands_alone: bool = True
+    """Whether that keyframe decodes by itself."""
+    sound_shapes: set[tuple[str, int]] = field(default_factory=set)
+    """Layout and sample rate of the decoded sound; more than one is a change midway."""
+    picture_shapes: set[tuple[int, int, str]] = field(default_factory=set)
+    """Width, height and pixel format of decoded keyframes."""
+
+
+def examine(demuxer: Demuxer, begin: Fraction, end: Fraction) -> Findings:
+    """Read [begin, end) once; decodes its sound and a few keyframes. MediaError READ_FAILED, DECODE_FAILED."""
+    return _Examination(demuxer, begin, end).run()
+
+
+class _Examination:
+    def __init__(self, demuxer: Demuxer, begin: Fraction, end: Fraction) -> None:
+        self._demuxer = demuxer
+        self._selection: Selection = demuxer.selection
+        self._begin, self._end = begin, end
+        self._keys: list[Piece] = []
+        self._stride, self._seen_keys, self._shown, self._bytes = 1, 0, 0, 0
+        reference = Reference()
+        if self._selection.audio is not None:
+            reference.sound = MonoTrack(begin - SOUND_MARGIN_S, end + SOUND_MARGIN_S)
+        self._found = Findings(key_s=begin - AUDIO_PREROLL_S, reference=reference)
+
+    def run(self) -> Findings:
+        video, audio = self._selection.video, self._selection.audio
+        for piece in self._demuxer.stretch(self._begin, self._end):
+            if video is not None and piece.stream == video.index:
+                self._take_picture(piece)
+            elif audio is not None:
+                self._take_sound(audio, piece)
+        if audio is not None and self._found.reference.sound is not None:
+            self._found.reference.sound.finish()
+            audio.codec_context.flush_buffers()
+        if video is not None:
+            self._found.key_s = self._keys[0].shown_s if self._keys else self._begin
+            self._found.reference.most_pictures = self._shown
+            self._look_at_keyframes(video)
+        return self._found
+
+    def _take_picture(self, piece: Piece) -> None:
+        if self._begin <= piece.shown_s < self._end:
+            self._shown += 1
+        if not piece.packet.is_keyframe:
+            return
+        if self._keys and piece.shown_s <= self._begin + TIME_SLACK_S:
+            self._keys = [piece]
+            return
+        self._seen_keys += 1
+        if self._seen_keys % self._stride == 0 or not self._keys:
+            self._keys.append(piece)
+        self._bytes += piece.packet.size
+        if len(self._keys) > MOST_KEYFRAMES or (self._bytes > MOST_BYTES and len(self._keys) > 1):
+            self._keys, self._stride = self._keys[::2], self._stride * 2
+            self._bytes = sum(key.packet.size for key in self._keys)
+
+    def _take_sound(self, audio: AudioStream, piece: Piece) -> None:
+        sound = self._found.reference.sound
+        if sound is None or piece.shown_s < self._begin - SOUND_MARGIN_S:
+            return
+        try:
+            frames = audio.decode(piece.packet)
+        except AV_ERRORS:
+            return  # damaged here; what decodes tells enough
+        for frame in frames:
+            self._found.sound_shapes.add((frame.layout.name, frame.sample_rate))
+            sound.push(frame, piece.base)
+
+    def _look_at_keyframes(self, video: VideoStream) -> None:
+        shrinker = Shrinker()
+        if not video.codec_context.is_open:
+            video.thread_type = "AUTO"  # for whoever decodes the stretch with it later
+        for number, piece in enumerate(_spread(self._keys, MOST_DECODED)):
+            frame = _alone(video, piece)
+            if frame is None:
+                self._found.stands_alone = self._found.stands_alone and number > 0
+                continue
+            self._found.picture_shapes.add((frame.width, frame.height, frame.format.name))
+            self._found.reference.rotation = round(-frame.rotation / 90) * 90 % 360
+            if self._begin <= piece.shown_s < self._end:
+                self._found.reference.pictures.append(Sample(piece.shown_s, shrinker.fields(frame)))
+
+
+def _alone(video: VideoStream, piece: Piece) -> VideoFrame | None:
+    """Decode one keyframe by itself; None for one that does not stand alone."""
+    try:
+        frames = [*video.decode(piece.packet), *video.decode(None)]
+    except AV_ERRORS:
+        frames = []
+    video.codec_context.flush_buffers()
+    whole = [frame for frame in frames if not frame.is_corrupt]
+    return whole[0] if whole else None
+
+
+def _spread(keys: list[Piece], count: int) -> Iterator[Piece]:
+    """Yield the first, the last, and others evenly between them."""
+    if len(keys) <= count:
+        yield from keys
+        return
+    for number in range(count):
+        yield keys[number * (len(keys) - 1) // (count - 1)]

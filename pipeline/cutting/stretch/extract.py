@@ -1,0 +1,324 @@
+"""Makes a local file of a stretch of a recording, so that FFmpeg never works on the source.
+
+Streams that a container carries whole are copied. All others are decoded where they were demuxed: pictures are kept
+without loss (long and large ones nearly so), sound as PCM. No container in between decides what can be cut.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from fractions import Fraction
+from math import floor, gcd, lcm
+from pathlib import Path
+
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+from msgspec import Struct
+
+from pipeline.cutting.mux import PacketWriter, copy_stream, open_output
+from pipeline.cutting.sound import SoundEncoder
+from pipeline.cutting.stretch.carriers import carries_pictures, carries_sound, suffix_for
+from pipeline.cutting.stretch.examine import TIME_SLACK_S, Findings, examine
+from pipeline.cutting.stretch.pictures import LEAD_S, PictureKeeper, Shape, has_alpha
+from pipeline.cutting.stretch.reference import Reference
+from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
+from pipeline.reading.cropping import Crop, find_crop
+from pipeline.reading.demux import AUDIO_PREROLL_S, Demuxer, Piece
+from pipeline.reading.index import open_indexed
+from pipeline.reading.media import AV_ERRORS, Media, as_media_error
+from pipeline.reading.streams import Selection, select_streams
+from pipeline.reading.times import check_range, is_counted, known_duration
+from pipeline.types import Problem, Source
+
+PCM = "pcm_f32le"
+DECODED_SUFFIX = ".mov"
+"""The container of decoded pictures: it keeps any clock."""
+LONGEST_COMMON_TICK_S = 60
+"""Where ticks meet more rarely, only the longest are kept whole."""
+SOUND_LEAD_S = Fraction(1, 4)
+"""Decoded sound begins this long before the stretch: the clip may begin with a picture that is a little earlier."""
+PICTURE_LEAD_S = Fraction(10)
+"""Pictures are decoded from the last keyframe that is so long before the stretch: what a seek broke has healed then."""
+NEAR_START_S = Fraction(60)
+"""Stretches that begin so soon are decoded from the start of the recording."""
+FALSE_KEYFRAMES = frozenset(
+    {"cinepak", "msvideo1", "msrle", "rpza", "smc", "qtrle", "flic", "8bps", "indeo2", "indeo3", "indeo4", "indeo5"}
+    | {"truemotion1", "truemotion2", "vmnc", "gif", "apng", "ansi"}
+)
+"""Codecs that are found with every packet marked as a keyframe: only decoding from the start is sure to be right."""
+
+
+class StretchReport(Struct, frozen=True, kw_only=True):
+    """What `extract_stretch` wrote.
+
+    `offset_s` is where the asked start lies in the new file, counted as FFmpeg counts (`-ss` before `-i`); from there
+    `duration_s` seconds are what was asked for.
+    """
+
+    path: str
+    offset_s: float
+    duration_s: float
+    bytes_read: int
+    reference: Reference
+    sample_aspect: str = "1/1"
+    """Shape of the source's pixels, which Matroska and NUT files made here cannot say."""
+    decoded: Problem | None = None
+    """Why the pictures were decoded, None where they were copied."""
+    shape: Shape | None = None
+    """What decoded pictures look like."""
+    notes: list[Problem] = []
+
+
+def extract_stretch(  # noqa: PLR0913 - keyword-only
+    source: Source | str | Path,
+    *,
+    start_s: float,
+    end_s: float,
+    out: Path,
+    must_decode: bool = False,
+    on_progress: Callable[[float], None] | None = None,
+) -> StretchReport:
+    """Write what is needed to show [start_s, end_s) of the best video and audio stream into `out` plus a suffix.
+
+    A copy starts at the keyframe before `start_s`; all times keep their distances. With `must_decode` the pictures are
+    decoded even if they could be copied, from well before the stretch or the start of the recording. MediaError
+    OUT_OF_RANGE, NO_STREAMS, DECODE_FAILED and those of opening the recording.
+    """
+    with open_indexed(source) as media:
+        demuxer = Demuxer(media, select_streams(media.container))
+        begin, end = check_range(media, start_s, end_s, known_duration(media))
+        found = examine(demuxer, begin, end)
+        return _Extraction(media, demuxer, found, begin, end, on_progress).run(out, must_decode=must_decode)
+
+
+class _Extraction:
+    """One stretch being written."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one for each thing that was found out before
+        self,
+        media: Media,
+        demuxer: Demuxer,
+        found: Findings,
+        begin: Fraction,
+        end: Fraction,
+        on_progress: Callable[[float], None] | None,
+    ) -> None:
+        self._media = media
+        self._demuxer = demuxer
+        self._selection: Selection = demuxer.selection
+        self._found = found
+        self._begin, self._end = begin, end
+        self._on_progress = on_progress
+        self._crop: Crop | None = None
+        self._first: Fraction | None = None
+
+    def run(self, out: Path, *, must_decode: bool) -> StretchReport:
+        container = self._media.container.format.name
+        video, audio = self._selection.video, self._selection.audio
+        suffix = suffix_for(container, video)
+        why = self._why_decode(suffix, video, must_decode=must_decode) if video is not None else None
+        if why is not None:
+            suffix = DECODED_SUFFIX
+        # Each kind of container words the delay of sound in its own way: beside decoded pictures it is decoded too.
+        keeps_sound = audio is not None and why is None and self._keeps_sound(suffix, audio, container)
+        path = out.with_suffix(suffix)
+        keeper = self._write(path, decodes=why is not None, keeps_sound=keeps_sound)
+        if self._first is None:
+            path.unlink(missing_ok=True)
+            raise MediaError(OUT_OF_RANGE, "nothing is recorded between these times")
+        return self._report(path, why, keeper)
+
+    def _why_decode(self, suffix: str, video: VideoStream, *, must_decode: bool) -> Problem | None:
+        """Return why the pictures are decoded here, None where the file with this suffix carries them whole."""
+        codec = video.codec_context.codec.canonical_name
+        self._crop = find_crop(self._media, video)
+        code, message = "", ""
+        if is_counted(self._media):
+            code, message = "no_times", "The recording keeps no times; its pictures were counted and encoded."
+        elif self._crop is not None:
+            code, message = "cropped", "The recording shows a part of its pictures only; a copy would show all of them."
+        elif has_alpha(video):
+            code, message = "transparent", "The pictures have an alpha channel, which clips cannot have."
+        elif len(self._found.picture_shapes) > 1:
+            code, message = "changes_midway", "The pictures change their size or format inside the clip."
+        elif not carries_pictures(suffix, video):
+            code, message = "codec_not_allowed", f"{codec} video cannot be copied."
+        elif not self._found.stands_alone:
+            code, message = (
+                "no_keyframe",
+                "The packet marked as the keyframe before the clip does not decode by itself.",
+            )
+        elif must_decode:
+            code, message = "decode_errors", "The pictures could not be decoded from the keyframe before the clip."
+        return Problem(code=code, message=message, stream=video.index) if code else None
+
+    def _keeps_sound(self, suffix: str, audio: AudioStream, container: str) -> bool:
+        return len(self._found.sound_shapes) <= 1 and carries_sound(suffix, audio, container)
+
+    def _write(self, path: Path, *, decodes: bool, keeps_sound: bool) -> PictureKeeper | None:
+        """Write the file; notes the container time at which it starts."""
+        key = self._begin if decodes else self._found.key_s
+        lead = LEAD_S if decodes else AUDIO_PREROLL_S + SOUND_LEAD_S
+        shift = _in_whole_ticks(min(key, self._begin) - lead, self._selection)
+        with open_output(path) as container:
+            try:
+                keeper, take_picture = self._picture_way(container, shift, decodes=decodes, key=key)
+                take_sound, finish_sound = self._sound_way(container, shift, keeper, keeps=keeps_sound, key=key)
+                for piece in self._pieces(decodes=decodes):
+                    is_picture = self._selection.video is not None and piece.stream == self._selection.video.index
+                    (take_picture if is_picture else take_sound)(piece)
+                    self._tell(piece)
+                if keeper is not None:
+                    keeper.finish()
+                    self._note(keeper.first_s)
+                finish_sound()
+            except AV_ERRORS as exc:
+                raise as_media_error(exc, ENCODE_FAILED) from exc
+        return keeper
+
+    def _pieces(self, *, decodes: bool) -> Iterator[Piece]:
+        """Yield the packets of the stretch, from far enough before it where pictures are decoded here."""
+        if not decodes or self._selection.video is None:
+            yield from self._demuxer.stretch(self._begin, self._end)
+            return
+        is_sure = self._selection.video.codec_context.codec.canonical_name not in FALSE_KEYFRAMES
+        origin = self._begin - PICTURE_LEAD_S
+        if not is_sure or origin - self._demuxer.zero <= NEAR_START_S or is_counted(self._media):
+            origin = self._demuxer.zero
+        yield from self._demuxer.stretch(origin, self._end)
+
+    def _picture_way(
+        self, container: OutputContainer, shift: Fraction, *, decodes: bool, key: Fraction
+    ) -> tuple[PictureKeeper | None, Callable[[Piece], None]]:
+        video = self._selection.video
+        if video is None:
+            return None, _leave
+        if decodes:
+            keeper = PictureKeeper(
+                container,
+                video,
+                begin=self._begin,
+                end=self._end,
+                shift=shift,
+                crop=self._crop,
+                counts=is_counted(self._media),
+            )
+            return keeper, lambda piece: keeper.push(piece.packet, piece.shown_s)
+        stream = copy_stream(container, video)
+        writer = PacketWriter(container, shift)
+
+        def copy(piece: Piece) -> None:
+            if piece.shown_s >= key:
+                self._note(piece.shown_s)
+                writer.write(stream, piece)
+
+        return None, copy
+
+    def _sound_way(
+        self, container: OutputContainer, shift: Fraction, keeper: PictureKeeper | None, *, keeps: bool, key: Fraction
+    ) -> tuple[Callable[[Piece], None], Callable[[], None]]:
+        audio = self._selection.audio
+        if audio is None:
+            return _leave, _rest
+        heard_from = min(self._begin, key) - AUDIO_PREROLL_S
+        if keeps:
+            stream = copy_stream(container, audio)
+            writer = PacketWriter(container, shift)
+
+            def copy(piece: Piece) -> None:
+                if piece.shown_s >= heard_from:
+                    self._note(piece.shown_s)
+                    writer.write(stream, piece)
+
+            return copy, _rest
+        return self._sound_decoder(container, audio, shift, keeper, heard_from - SOUND_LEAD_S)
+
+    def _sound_decoder(
+        self,
+        container: OutputContainer,
+        audio: AudioStream,
+        shift: Fraction,
+        keeper: PictureKeeper | None,
+        heard_from: Fraction,
+    ) -> tuple[Callable[[Piece], None], Callable[[], None]]:
+        start = max(self._demuxer.zero, heard_from)
+        encoder = SoundEncoder(container, audio, encoder=PCM, start_s=start, end_s=self._end, at_s=start - shift)
+        waiting: list[Packet[Stream]] = []
+        self._note(start)
+
+        def mux(packets: Iterable["Packet[Stream]"]) -> None:
+            waiting.extend(packets)
+            if keeper is None or keeper.is_open:  # all streams must be known before the first packet is written
+                container.mux(waiting)
+                waiting.clear()
+
+        def take(piece: Piece) -> None:
+            if piece.shown_s < start - SOUND_LEAD_S:
+                return
+            with suppress(*AV_ERRORS):  # damaged here: what is missing becomes silence
+                for frame in audio.decode(piece.packet):
+                    mux(encoder.push(frame))
+
+        return take, lambda: mux(encoder.finish())
+
+    def _note(self, shown_s: Fraction | None) -> None:
+        if shown_s is not None:
+            self._first = shown_s if self._first is None else min(self._first, shown_s)
+
+    def _tell(self, piece: Piece) -> None:
+        if self._on_progress is not None:
+            share = float((piece.shown_s - self._begin) / (self._end - self._begin))
+            self._on_progress(min(1.0, max(0.0, share)))
+
+    def _report(self, path: Path, why: Problem | None, keeper: PictureKeeper | None) -> StretchReport:
+        reference, notes = self._found.reference, []
+        shape = keeper.shape if keeper is not None else None
+        if keeper is not None:
+            keeper.reference.sound = reference.sound
+            reference = keeper.reference
+        if shape is not None and shape.is_flattened:
+            notes.append(
+                Problem(code="alpha_flattened", message="The pictures are transparent in places: black shows there.")
+            )
+        first = self._begin if self._first is None else self._first
+        reference.start_s = self._begin
+        return StretchReport(
+            path=str(path),
+            offset_s=max(0.0, float(self._begin - first - TIME_SLACK_S)),
+            duration_s=float(self._end - self._begin),
+            bytes_read=self._media.bytes_read,
+            reference=reference,
+            sample_aspect=_sample_aspect(self._selection.video),
+            decoded=why,
+            shape=shape,
+            notes=notes,
+        )
+
+
+def _leave(_piece: Piece) -> None:
+    """Pass over a packet of a stream that is not wanted."""
+
+
+def _rest() -> None:
+    """End a stream of which nothing is left."""
+
+
+def _sample_aspect(stream: VideoStream | None) -> str:
+    aspect = stream.sample_aspect_ratio if stream is not None else None
+    return f"{aspect.numerator}/{aspect.denominator}" if aspect else "1/1"
+
+
+def _in_whole_ticks(time_s: Fraction, selection: Selection) -> Fraction:
+    """Return a time at or before `time_s` that is a whole number of ticks of every stream: all then move alike.
+
+    AVI counts in whole pictures and whole packets of sound, which rounding would set apart by half of one.
+    """
+    bases = [stream.time_base for stream in selection.all if stream.time_base]
+    if not bases:
+        return time_s
+    step = Fraction(lcm(*(b.numerator for b in bases)), gcd(*(b.denominator for b in bases)))
+    if step > LONGEST_COMMON_TICK_S:
+        step = max(bases)
+    return floor(time_s / step) * step

@@ -1,0 +1,50 @@
+"""What the recording itself sounds and looks like in a stretch: clips are held against it before they are published."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from pipeline.cutting.stretch.mono import MonoTrack
+
+SIDE = 24
+"""Pictures are compared as squares of so many fields a side, whatever their shape."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture of the recording: when it is shown, on the recording's clock, and its fields [side, side, RGB]."""
+
+    time_s: Fraction
+    fields: NDArray[np.float32]
+
+
+@dataclass
+class Reference:
+    """Sound and a few pictures of a stretch of a recording. Times are the container's own, in seconds."""
+
+    start_s: Fraction = Fraction(0)
+    """Where the stretch begins."""
+    sound: MonoTrack | None = None
+    pictures: list[Sample] = field(default_factory=list)
+    rotation: int = 0
+    """Clockwise degrees by which the pictures are turned for display; here they are as they were coded."""
+    most_pictures: int | None = None
+    """How many pictures the recording shows in the stretch at most, None where nobody counted."""
+
+
+class Shrinker:
+    """Makes small squares of pictures; kept for many pictures, it saves the set-up."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def fields(self, frame: VideoFrame) -> NDArray[np.float32]:
+        """Return the picture as a few fields of red, green and blue, 0 to 255."""
+        small = self._reformatter.reformat(
+            frame, width=SIDE, height=SIDE, format="rgb24", interpolation=Interpolation.AREA, threads=1
+        )
+        return np.asarray(small.to_ndarray(), np.float32)

@@ -1,0 +1,53 @@
+"""Whether a clip may be made of a recording's own packets, and if not, why: every browser must play the clip."""
+
+from pipeline.rendering.material import Segment
+from pipeline.rendering.presets import Options
+from pipeline.types import Problem, RenderTask
+
+EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
+"""What every browser's H.264 decoder shows; 10 bit and 4:4:4 stay black in most."""
+KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
+"""Sound that a cut would keep in an MP4, which not every player of MP4 decodes; other codecs it makes AAC of."""
+VIDEO_FORMAT = "mp4"
+NOTES = {
+    "format_encoded": "WebM and MP3 are always encoded.",
+    "preset_encoded": "Presets other than `original` make new pictures.",
+    "sound_encoded": "There are no moving images to copy; the sound was encoded.",
+    "pixel_shape": "A copy would lose the shape of the recording's pixels.",
+    "option_encoded": "Loudness, fades and subtitles are worked into the clip by encoding it.",
+}
+
+
+def why_encode(task: RenderTask, options: Options, segment: Segment) -> Problem | None:
+    """Return why no MP4 can be made of the recording's own packets, None where one can."""
+    wanted = (
+        (VIDEO_FORMAT not in task.formats, "format_encoded"),
+        (task.preset != "original", "preset_encoded"),
+        (segment.material.video is None, "sound_encoded"),
+    )
+    for applies, code in wanted:
+        if applies:
+            return _note(code)
+    if segment.decoded is not None:
+        return segment.decoded
+    if not segment.is_faithful:
+        return _note("pixel_shape")
+    if task.loudness is not None or options.subtitles or options.fade_in_s or options.fade_out_s:
+        return _note("option_encoded")
+    return None if options.keep_codec else _why_unplayable(segment)
+
+
+def _why_unplayable(segment: Segment) -> Problem | None:
+    video, audio = segment.material.video, segment.material.audio
+    if video is not None and (video.codec != "h264" or video.pix_fmt not in EVERYWHERE or video.is_interlaced):
+        kind = f"{'interlaced ' if video.is_interlaced else ''}{video.codec} ({video.pix_fmt})"
+        message = f"Not every browser plays {kind} in an MP4; H.264 was made of it."
+        return Problem(code="codec_not_allowed", message=message, stream=video.index)
+    if audio is not None and audio.codec in KEPT_BY_MP4:
+        message = f"Not every player plays {audio.codec} in an MP4; AAC was made of it."
+        return Problem(code="codec_not_allowed", message=message, stream=audio.index)
+    return None
+
+
+def _note(code: str) -> Problem:
+    return Problem(code=code, message=NOTES[code])
