@@ -113,15 +113,24 @@ class Demuxer:
             raise as_media_error(exc) from exc
 
     def stretch(self, start_s: Fraction, end_s: Fraction) -> Iterator[Piece]:
-        """Yield the packets, in file order, among which are all that are needed to show [start_s, end_s)."""
+        """Yield the packets, in file order, among which are all that are needed to show [start_s, end_s).
+
+        Of pictures also those shown before the last of them: a copy that ended among them would have gaps.
+        """
         self._prefetch(start_s, end_s)
         self.seek_before(start_s)
         waiting = {stream.index for stream in self.selection.all}
         ends = {stream.index: ceil(end_s / _base(stream)) for stream in self.selection.all}
         main = self.selection.main
         too_late = ceil((end_s + INTERLEAVE_S) / _base(main))
+        shown = ends[main.index]
         for piece in self.pieces():
-            if piece.dts < ends.get(piece.stream, piece.dts + 1):
+            end = ends.get(piece.stream, piece.dts + 1)
+            if piece.dts < end:
+                yield piece
+                shown = max(shown, piece.pts) if piece.stream == main.index else shown
+                continue
+            if piece.stream == main.index and piece.dts < min(shown, too_late):
                 yield piece
                 continue
             waiting.discard(piece.stream)

@@ -14,7 +14,7 @@ from pipeline.reading.demux import PacketTimer, is_cut_off, may_restart, to_star
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error, as_source, is_url, open_media
 from pipeline.reading.packets import PacketIndex, StreamPackets
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
-from pipeline.reading.times import outer_layout, stated_duration
+from pipeline.reading.times import is_counted, outer_layout, stated_duration
 from pipeline.reading.truncation import find_shortfall, indexed_end_s
 from pipeline.types import Source
 
@@ -65,7 +65,7 @@ def open_indexed(source: Source | str | Path | Media) -> Iterator[Media]:
 
 def _needs_index(media: Media, source: Source) -> bool:
     """Whether times cannot be trusted before all was read; worth it only where reading costs nothing."""
-    return not is_url(source.location) and may_restart(media)
+    return not is_url(source.location) and (may_restart(media) or is_counted(media))
 
 
 def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketIndex:
