@@ -1,8 +1,7 @@
 """Whether a clip may be made of a recording's own packets, and if not, why: every browser must play the clip."""
 
 from pipeline.rendering.material import Segment
-from pipeline.rendering.presets import Options
-from pipeline.types import Problem, RenderTask
+from pipeline.types import Options, Problem, RenderTask
 
 EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
 """What every browser's H.264 decoder shows; 10 bit and 4:4:4 stay black in most."""
