@@ -13,7 +13,7 @@ from pipeline.cutting.draft import Draft
 from pipeline.cutting.mux import ISOBMFF, PacketWriter, copy_stream, open_output, takes
 from pipeline.cutting.part import make_parts
 from pipeline.cutting.plan import Copy, CutPlan, Encode, Unit
-from pipeline.cutting.sound import SoundEncoder, encoder_for
+from pipeline.cutting.sound.encoder import SoundEncoder, encoder_for
 from pipeline.cutting.splice import Coded, Part
 from pipeline.cutting.survey import ticks
 from pipeline.errors import ENCODE_FAILED

@@ -13,7 +13,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from pipeline.cutting.stretch.mono import SAMPLES_A_SECOND, MonoTrack
+from pipeline.cutting.sound.mono import SAMPLES_A_SECOND, MonoTrack
 from pipeline.cutting.stretch.reference import Reference, Sample, Shrinker
 from pipeline.errors import VERIFY_FAILED, MediaError
 from pipeline.rendering.material import Segment

@@ -8,7 +8,7 @@ from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from pipeline.cutting.stretch.mono import MonoTrack
+from pipeline.cutting.sound.mono import MonoTrack
 from pipeline.cutting.stretch.reference import Reference, Sample, Shrinker
 from pipeline.reading.demux import AUDIO_PREROLL_S, Demuxer, Piece
 from pipeline.reading.media import AV_ERRORS

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from pipeline.cutting.mux import PacketWriter, copy_stream, open_output
-from pipeline.cutting.sound import SoundEncoder
+from pipeline.cutting.sound.encoder import SoundEncoder
 from pipeline.cutting.stretch.carriers import carries_pictures, carries_sound, suffix_for
 from pipeline.cutting.stretch.examine import TIME_SLACK_S, Findings, examine
 from pipeline.cutting.stretch.pictures import LEAD_S, PictureKeeper, Shape, has_alpha

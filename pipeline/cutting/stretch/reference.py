@@ -8,7 +8,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from pipeline.cutting.stretch.mono import MonoTrack
+from pipeline.cutting.sound.mono import MonoTrack
 
 SIDE = 24
 """Pictures are compared as squares of so many fields a side, whatever their shape."""

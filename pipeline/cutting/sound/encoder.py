@@ -17,7 +17,7 @@ from av.stream import Stream
 from numpy.typing import NDArray
 
 from pipeline.cutting.mux import format_of
-from pipeline.cutting.stretch.mono import Gatherer, Packer, stereo_weights
+from pipeline.cutting.sound.mono import Gatherer, Packer, stereo_weights
 from pipeline.errors import DECODE_FAILED, ENCODE_FAILED
 from pipeline.reading.media import AV_ERRORS, as_media_error
 

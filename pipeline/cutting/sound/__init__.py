@@ -1,0 +1,1 @@
+"""Sound of clips: mixing, placing by its times, encoding."""
