@@ -170,6 +170,7 @@ def _assemble(deps: Deps, handlers: Sequence[ControllerRouterHandler], backgroun
                     await stack.enter_async_context(each())
                 yield
         finally:
+            deps.outside_threads.shutdown(wait=False, cancel_futures=True)
             deps.database.close()
             deps.redis.connection_pool.disconnect()  # close() leaves a pool it was given alone
 

@@ -1,15 +1,18 @@
 """What handlers work with, made once by the composition root and handed in."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
 from api.changes import Changes
 from api.limits.rate_limit import RateLimits
 from api.metrics import RequestMetrics
+from api.readiness import Readiness
+from api.threads import open_threads
 from db.connection import Database
 from services.accounts.mail import Mailer
 from services.accounts.token import Tokens
@@ -37,4 +40,7 @@ class Deps(Struct, frozen=True, kw_only=True):
     changes: Changes
     registry: CollectorRegistry
     metrics: RequestMetrics
+    readiness: Readiness = field(default_factory=Readiness)
+    outside_threads: ThreadPoolExecutor = field(default_factory=open_threads)
+    """For handlers that call storage or the network (`api.threads`)."""
     clock: Callable[[], datetime] = utc_now

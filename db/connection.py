@@ -1,13 +1,16 @@
 """The pool, and transactions that carry who is asking."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 import psycopg
+import structlog
 from msgspec import Struct
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -24,6 +27,10 @@ class DatabaseUnavailableError(Exception):
     """The database cannot be reached, or every connection has been busy for too long."""
 
 
+class CallInTransactionError(AssertionError):
+    """Storage or network was asked while a transaction is open, which holds locks and a pooled connection meanwhile."""
+
+
 class Identity(Struct, frozen=True, kw_only=True):
     """Who is asking: the role and the JWT claims that row-level security sees."""
 
@@ -35,6 +42,12 @@ class Identity(Struct, frozen=True, kw_only=True):
 ANONYMOUS = Identity(role="anon")
 SERVICE = Identity(role="service_role")
 """The system itself: workers, dispatcher, maintenance, and the few use cases that look across owners."""
+
+STRICT = "SNUGGLES_STRICT"
+"""Set in tests: a call to storage or network inside a transaction raises. Elsewhere it is logged as an error."""
+_open_transactions: ContextVar[int] = ContextVar("open_transactions", default=0)
+
+log = structlog.get_logger(__name__)
 
 SET_IDENTITY = "SELECT set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
 ALLOW_LOSS = "SELECT set_config('synchronous_commit', 'off', true)"
@@ -86,10 +99,12 @@ class Database:
         """
         try:
             connection = self._begin(identity)
+            _open_transactions.set(_open_transactions.get() + 1)
             try:
                 with connection:
                     yield connection
             finally:
+                _open_transactions.set(_open_transactions.get() - 1)
                 self._pool.putconn(connection)
         except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
             if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
@@ -117,6 +132,18 @@ class Database:
                     raise
             else:
                 return connection
+
+
+def forbid_in_transaction(what: str) -> None:
+    """Report a call to `what` (storage, network) that this thread makes while it has a transaction open.
+
+    Whatever hangs there would keep row locks and a connection of the pool for as long. CallInTransactionError in tests.
+    """
+    if not _open_transactions.get():
+        return
+    if os.environ.get(STRICT):
+        raise CallInTransactionError(f"{what} was asked while a transaction is open; commit first")
+    log.error("call_in_transaction", what=what, stack_info=True)
 
 
 def allow_loss(tx: Transaction) -> None:

@@ -83,10 +83,9 @@ RETURNING {COLUMNS}
 FIND_RECORDING = f"""
 SELECT {COLUMNS} FROM recordings WHERE id = %(recording_id)s AND user_id = %(user_id)s AND status <> 'deleted'
 """  # noqa: S608 - the columns are a constant
-LOCK_RECORDING = f"""
-SELECT {COLUMNS} FROM recordings WHERE id = %(recording_id)s AND user_id = %(user_id)s AND status <> 'deleted'
-FOR UPDATE
-"""  # noqa: S608 - the columns are a constant
+COUNT_UPLOADING = """
+SELECT count(*) AS open FROM recordings WHERE user_id = %(user_id)s AND status = 'uploading'
+"""
 FIND_SOURCE = f"SELECT {COLUMNS} FROM recordings WHERE id = %(recording_id)s"  # noqa: S608 - the columns are a constant
 LIST_RECORDINGS = f"""
 SELECT {COLUMNS} FROM recordings
@@ -213,9 +212,10 @@ def find_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> Rec
     return _one(tx, FIND_RECORDING, {"user_id": user_id, "recording_id": recording_id})
 
 
-def lock_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> Recording | None:
-    """Return a recording that is not deleted and keep others from changing it until the transaction ends."""
-    return _one(tx, LOCK_RECORDING, {"user_id": user_id, "recording_id": recording_id})
+def count_uploading(tx: Transaction, *, user_id: UUID) -> int:
+    """Count the owner's recordings whose upload is open."""
+    row = tx.execute(COUNT_UPLOADING, {"user_id": user_id}).fetchone()
+    return int(row["open"]) if row else 0
 
 
 def find_source(tx: Transaction, *, recording_id: UUID) -> Recording | None:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from storage.guarded import GuardedStore
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.s3_client import S3Access
@@ -22,6 +23,11 @@ class Stores(Struct, frozen=True):
     recordings: Store
     clips: Store
     local: dict[str, LocalStore] = {}
+
+
+def guarded(stores: Stores, check: Callable[[str], None]) -> Stores:
+    """Return the same stores, which call `check("storage")` before they ask the storage for anything."""
+    return Stores(GuardedStore(stores.recordings, check), GuardedStore(stores.clips, check), stores.local)
 
 
 def open_s3_stores(
@@ -47,11 +53,17 @@ def open_local_stores(  # noqa: PLR0913 - the same
     secret: bytes,
     recordings_bucket: str = RECORDINGS_BUCKET,
     clips_bucket: str = CLIPS_BUCKET,
+    reserve_bytes: int = 0,
     clock: Callable[[], float] = time.time,
 ) -> Stores:
-    """Return the stores of a local folder, creating it; `base_url` is where clients reach the API."""
+    """Return the stores of a local folder, creating it; `base_url` is where clients reach the API.
+
+    They leave `reserve_bytes` of the disk free.
+    """
     local = {
-        bucket: LocalStore(root, bucket=bucket, base_url=base_url, secret=secret, clock=clock)
+        bucket: LocalStore(
+            root, bucket=bucket, base_url=base_url, secret=secret, reserve_bytes=reserve_bytes, clock=clock
+        )
         for bucket in (recordings_bucket, clips_bucket)
     }
     return Stores(local[recordings_bucket], local[clips_bucket], local)
@@ -69,6 +81,7 @@ def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not k
     local_root: Path,
     base_url: str,
     secret: bytes,
+    reserve_bytes: int = 0,
     create_buckets: bool = False,
 ) -> Stores:
     """Return the stores that plain settings describe: S3 when `s3_endpoint` is set, else below `local_root`.
@@ -82,6 +95,7 @@ def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not k
             secret=secret,
             recordings_bucket=recordings_bucket,
             clips_bucket=clips_bucket,
+            reserve_bytes=reserve_bytes,
         )
     endpoint, secure = split_endpoint(s3_endpoint)
     public = split_endpoint(s3_public_endpoint) if s3_public_endpoint else None

@@ -1,6 +1,7 @@
 """Files below one folder: paths that cannot leave it, writes that are whole or absent, deletes that leave nothing."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal, Self
 
 from storage.keys import check_key
-from storage.store import ObjectNotFoundError, StorageError
+from storage.space import DiskReserve
+from storage.store import ObjectNotFoundError, StorageError, StorageFullError
 
 CHUNK_BYTES: Final = 1024 * 1024  # large enough that system calls do not count, small enough to hold many at once
 _PRUNE_TRIES: Final = 50  # a folder may be pruned between mkdir and rename; each try means another deletion just won
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PRIVATE_DIR = 0o700
 _PRIVATE_FILE = 0o600
 
@@ -51,9 +54,10 @@ class HashedFile:
     refuses.
     """
 
-    def __init__(self, path: Path, file: io.FileIO) -> None:
+    def __init__(self, path: Path, file: io.FileIO, *, reserve: DiskReserve | None = None) -> None:
         self.path = path
         self._file = file
+        self._reserve = reserve
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.size_bytes = 0
 
@@ -64,7 +68,9 @@ class HashedFile:
         self.discard()
 
     def write(self, data: bytes | bytearray) -> None:
-        """Append bytes."""
+        """Append bytes; StorageFullError, and nothing written, when the reserve would be touched."""
+        if self._reserve is not None:
+            self._reserve.require(len(data))
         self._md5.update(data)
         with disk_errors("The bytes could not be written"):
             view = memoryview(data)
@@ -73,7 +79,12 @@ class HashedFile:
         self.size_bytes += len(data)
 
     def append_file(self, source: BinaryIO, length: int) -> None:
-        """Append `length` bytes of an open file inside the kernel, unhashed; raise StorageError when it has fewer."""
+        """Append `length` bytes of an open file inside the kernel, unhashed; raise StorageError when it has fewer.
+
+        StorageFullError, and nothing written, when the reserve would be touched.
+        """
+        if self._reserve is not None:
+            self._reserve.require(length)
         copied = 0
         while copied < length:
             with disk_errors("The bytes could not be written"):
@@ -112,10 +123,11 @@ class Draft(HashedFile):
     As a context manager it leaves nothing behind unless it was published.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, reserve: DiskReserve | None = None) -> None:
         path = folder / f"draft-{secrets.token_hex(16)}"
         with disk_errors("A file could not be created"):
-            super().__init__(path, open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb"))
+            file = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb")
+        super().__init__(path, file, reserve=reserve)
 
     def seal(self) -> os.stat_result:
         """Force the bytes to the disk, close the file, and return what the file system knows of it."""
@@ -162,7 +174,8 @@ def disk_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{what}: {error.strerror}.") from error
+        kind = StorageFullError if error.errno in _FULL else StorageError
+        raise kind(f"{what}: {error.strerror}.") from error
 
 
 def make_folder(folder: Path) -> None:

@@ -33,6 +33,7 @@ from storage.files import (
 from storage.keys import answer_headers, check_key
 from storage.multipart import check_part_number, check_parts, find_joined, joined_etag
 from storage.signing import UrlSigner, check_expires
+from storage.space import DiskReserve
 from storage.store import (
     InvalidKeyError,
     ObjectNotFoundError,
@@ -67,8 +68,15 @@ class LocalStore:
     cannot both exist here; no key of ours is like that.
     """
 
-    def __init__(
-        self, root: Path, *, bucket: str, base_url: str, secret: bytes, clock: Callable[[], float] = time.time
+    def __init__(  # noqa: PLR0913 - keyword-only
+        self,
+        root: Path,
+        *,
+        bucket: str,
+        base_url: str,
+        secret: bytes,
+        reserve_bytes: int = 0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         check_key(bucket)
         folder = root / bucket
@@ -80,15 +88,16 @@ class LocalStore:
         self._drafts = self._folder / "drafts"
         for part in (self._objects, self._facts, self._drafts):
             make_folder(part)
-        self._uploads = UploadFolder(self._folder / "uploads")
+        self._reserve = DiskReserve(self._folder, reserve_bytes)
+        self._uploads = UploadFolder(self._folder / "uploads", reserve=self._reserve)
         self._signer = UrlSigner(base_url, secret)
         self._clock = clock
 
     # Objects
 
     def put_bytes(self, key: str, data: bytes, *, content_type: str) -> ObjectStat:
-        """Store a small object."""
-        with self.new_draft() as draft:
+        """Store a small object, if need be in the reserve: what a process keeps in memory is no flood."""
+        with Draft(self._drafts) as draft:
             draft.write(data)
             return self.publish(draft, key, content_type=content_type)
 
@@ -251,16 +260,20 @@ class LocalStore:
             if upload.key.startswith(prefix):
                 yield OpenUpload(key=upload.key, upload_id=upload_id, initiated_at=upload.initiated_at)
 
+    def require_space(self, size_bytes: int) -> None:
+        """Raise StorageFullError when so many bytes have no place beside what open uploads may still bring."""
+        self._reserve.require(size_bytes + self._uploads.pending_bytes())
+
     def ping(self) -> None:
-        """Raise StorageError unless the folder is there and can be written to."""
-        with self.new_draft() as draft:
+        """Raise StorageError unless the folder is there and can be written to, if only into the reserve."""
+        with Draft(self._drafts) as draft:
             draft.write(b"ping")
 
     # Writing, for the routes that receive uploads
 
     def new_draft(self) -> Draft:
         """Begin to write an object; it exists once `publish` is called. Use as a context manager."""
-        return Draft(self._drafts)
+        return Draft(self._drafts, reserve=self._reserve)
 
     def publish(self, draft: HashedFile, key: str, *, content_type: str, etag: str | None = None) -> ObjectStat:
         """Make a draft the object `key`, on the disk for good, with its facts."""
@@ -310,7 +323,7 @@ class LocalStore:
 
     def _write_facts(self, key: str, facts: _Facts) -> None:
         # Not forced to the disk: lost facts are worked out again from the bytes.
-        with self.new_draft() as draft:
+        with Draft(self._drafts) as draft:
             draft.write(msgspec.json.encode(facts))
             draft.publish(resolve_below(self._facts, key), durable=False)
 

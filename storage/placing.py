@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from storage.files import HashedFile, disk_errors, open_private, open_regular
-from storage.store import ObjectNotFoundError, PartTooLargeError
+from storage.files import Draft, HashedFile, disk_errors, open_private, open_regular
+from storage.space import DiskReserve
+from storage.store import ObjectNotFoundError, PartBusyError, PartTooLargeError, StorageError
 
 _CLOSED: Final = "The upload is not open any more."
 _FREE: Final = fcntl.LOCK_NB  # nobody waits: who does not get a lock writes a file of his own, or copies
@@ -21,8 +22,17 @@ _FREE: Final = fcntl.LOCK_NB  # nobody waits: who does not get a lock writes a f
 class PlacedPart(HashedFile):
     """One part being written at its offset, `limit_bytes` at most. It counts once its upload says so."""
 
-    def __init__(self, path: Path, file: io.FileIO, *, place: io.FileIO, offset: int, limit_bytes: int) -> None:
-        super().__init__(path, file)
+    def __init__(  # noqa: PLR0913 - keyword-only
+        self,
+        path: Path,
+        file: io.FileIO,
+        *,
+        place: io.FileIO,
+        offset: int,
+        limit_bytes: int,
+        reserve: DiskReserve | None = None,
+    ) -> None:
+        super().__init__(path, file, reserve=reserve)
         self._place = place
         self._limit_bytes = limit_bytes
         with disk_errors("The bytes could not be written"):
@@ -62,7 +72,45 @@ def create_shared(path: Path) -> None:
         open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, "r+b").close()
 
 
-def take_place(path: Path, place: Path, *, offset: int, limit_bytes: int) -> PlacedPart | None:
+class ResentPart(Draft):
+    """A part written beside its place, because the place holds an older one or another writer. One at a time."""
+
+    def __init__(self, folder: Path, turn: io.FileIO, *, limit_bytes: int | None, reserve: DiskReserve | None) -> None:
+        super().__init__(folder, reserve=reserve)
+        self._turn = turn
+        self._limit_bytes = limit_bytes
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Append bytes; PartTooLargeError, and nothing written, when the part would be larger than its place."""
+        if self._limit_bytes is not None and self.size_bytes + len(data) > self._limit_bytes:
+            raise PartTooLargeError(f"The part has more than its {self._limit_bytes} bytes.")
+        super().write(data)
+
+    def discard(self) -> None:
+        """Drop what was written, and let another writer have its turn."""
+        super().discard()
+        self._turn.close()
+
+
+def take_turn(folder: Path, number: int, *, limit_bytes: int | None, reserve: DiskReserve | None = None) -> ResentPart:
+    """Return a writer for a part beside its place; PartBusyError while another one is at work.
+
+    Each writer may hold a whole part on the disk, so there is one beside the one in the place.
+    """
+    with disk_errors("The file could not be opened"):
+        turn = _lock(open_private(folder / f"turn-{number:05d}", os.O_RDWR | os.O_CREAT, "r+b"), fcntl.LOCK_EX)
+    if turn is None:
+        raise PartBusyError(f"Part {number} is being sent by other requests; wait for one of them to end.")
+    try:
+        return ResentPart(folder, turn, limit_bytes=limit_bytes, reserve=reserve)
+    except StorageError:
+        turn.close()
+        raise
+
+
+def take_place(
+    path: Path, place: Path, *, offset: int, limit_bytes: int, reserve: DiskReserve | None = None
+) -> PlacedPart | None:
     """Return a writer for one place in the shared file; None when somebody else writes there or joins the parts."""
     with disk_errors("The file could not be opened"):
         file = _open_locked(path, fcntl.LOCK_SH)
@@ -76,7 +124,7 @@ def take_place(path: Path, place: Path, *, offset: int, limit_bytes: int) -> Pla
     if held is None:
         file.close()
         return None
-    return PlacedPart(path, file, place=held, offset=offset, limit_bytes=limit_bytes)
+    return PlacedPart(path, file, place=held, offset=offset, limit_bytes=limit_bytes, reserve=reserve)
 
 
 def take_whole(path: Path) -> JoinedFile | None:

@@ -286,6 +286,13 @@ class S3Store:
             )
             return ListMultipartUploadsResult(response)
 
+    def require_space(self, size_bytes: int) -> None:
+        """Return at once: whatever the size, S3 has place for it."""
+
+    def discard_leftovers(self, older_than: datetime) -> int:  # noqa: ARG002 - the protocol's signature
+        """Return 0: S3 keeps nothing of writers that died."""
+        return 0
+
     def ping(self) -> None:
         """Raise StorageError unless the bucket answers."""
         with wrapped_errors(f"Bucket {self.bucket!r}"):

@@ -24,8 +24,16 @@ class PartTooLargeError(InvalidPartError):
     """A part has more bytes than its place in the object."""
 
 
+class PartBusyError(StorageError):
+    """Other requests are storing the same part of an upload at this moment."""
+
+
 class InvalidKeyError(StorageError):
     """This cannot be the key of an object: empty, too long, absolute, or with a segment that leads elsewhere."""
+
+
+class StorageFullError(StorageError):
+    """There is no room for these bytes, or would be none for the rest of the service."""
 
 
 class ObjectStat(Struct, frozen=True, kw_only=True):
@@ -145,6 +153,15 @@ class Store(Protocol):
 
     def list_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         """List multipart uploads that are still open."""
+
+    def require_space(self, size_bytes: int) -> None:
+        """Raise StorageFullError when so many bytes have no place beside what open uploads may still bring.
+
+        An upload that is open already is counted with its announced size. S3 always has place.
+        """
+
+    def discard_leftovers(self, older_than: datetime) -> int:
+        """Remove what writers that died before that time have left; return how many files. S3 does so by itself."""
 
     def ping(self) -> None:
         """Raise StorageError unless the bucket answers."""

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from storage.local import LocalStore
 from storage.store import Store
 
 ABANDONED_AFTER: Final = timedelta(hours=24)
@@ -19,6 +18,5 @@ def sweep_uploads(store: Store, *, now: datetime, older_than: timedelta = ABANDO
     stale = [upload for upload in store.list_uploads() if upload.initiated_at < limit]
     for upload in stale:
         store.abort_multipart(upload.key, upload.upload_id)
-    if isinstance(store, LocalStore):
-        store.discard_leftovers(limit)
+    store.discard_leftovers(limit)
     return len(stale)

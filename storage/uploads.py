@@ -5,6 +5,7 @@ all parts share (`storage.placing`), and an empty file says so: `placed-<number>
 file of its own, `part-<number>-<MD5>`, copied when the parts are joined.
 """
 
+import os
 import re
 import secrets
 import shutil
@@ -17,16 +18,26 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from storage.files import Draft, HashedFile, make_folder
+from storage.files import Draft, HashedFile, make_folder, open_regular
 from storage.multipart import check_part_number
-from storage.placing import JoinedFile, PlacedPart, create_shared, take_place, take_whole
-from storage.store import InvalidPartError, ObjectNotFoundError, Part, PartLayout, PartTooLargeError, StorageError
+from storage.placing import JoinedFile, PlacedPart, create_shared, take_place, take_turn, take_whole
+from storage.space import DiskReserve
+from storage.store import (
+    InvalidPartError,
+    ObjectNotFoundError,
+    Part,
+    PartLayout,
+    PartTooLargeError,
+    StorageError,
+    StorageFullError,
+)
 
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _PART_NAME = re.compile(r"part-(\d{5})-([0-9a-f]{32})")
 _PLACED_NAME = re.compile(r"placed-(\d{5})-([0-9a-f]{32})-(\d{1,16})")
 _DESCRIPTION: Final = "upload.json"
 _SHARED: Final = "joined"
+_BLOCK_BYTES: Final = 512  # of st_blocks, whatever the file system's own block size (POSIX sys/stat.h)
 
 
 class Upload(Struct, frozen=True, kw_only=True):
@@ -53,9 +64,10 @@ class StoredPart(Struct, frozen=True, kw_only=True):
 class UploadFolder:
     """All open uploads of one bucket. The part's ETag is in its file name, so that storing a part is one rename."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, reserve: DiskReserve | None = None) -> None:
         make_folder(folder)
         self._folder = folder
+        self._reserve = reserve
 
     def create(self, upload: Upload) -> str:
         """Begin an upload and return its id."""
@@ -87,25 +99,30 @@ class UploadFolder:
     def new_part(self, upload_id: str, upload: Upload, number: int, size_bytes: int) -> HashedFile:
         """Begin to write a part of an upload that `get` has found.
 
-        InvalidPartError when the upload has no such part, PartTooLargeError when so many bytes have no place in it.
+        InvalidPartError when the upload has no such part, PartTooLargeError when so many bytes have no place in it,
+        PartBusyError while two others are writing the same part.
         """
         folder = self._folder / upload_id
         check_part_number(number)
         if upload.layout is None:
-            return Draft(folder)
+            return take_turn(folder, number, limit_bytes=None, reserve=self._reserve)
         _check_place(upload.layout, number, size_bytes)
-        placed = take_place(
-            folder / _SHARED,
-            folder / f"place-{number:05d}",
-            offset=upload.layout.offset_of(number),
-            limit_bytes=upload.layout.length_of(number),
-        )
+        placed = self._take_place(folder, upload.layout, number)
         # What is stored stays as it is until a newer part is whole.
         if placed is not None and not any(stored.part.number == number for stored in self.stored_parts(upload_id)):
             return placed
         if placed is not None:
             placed.discard()
-        return Draft(folder)
+        return take_turn(folder, number, limit_bytes=upload.layout.length_of(number), reserve=self._reserve)
+
+    def _take_place(self, folder: Path, layout: PartLayout, number: int) -> PlacedPart | None:
+        return take_place(
+            folder / _SHARED,
+            folder / f"place-{number:05d}",
+            offset=layout.offset_of(number),
+            limit_bytes=layout.length_of(number),
+            reserve=self._reserve,
+        )
 
     def publish_part(self, file: HashedFile, upload_id: str, number: int) -> Part:
         """Make a written part count, replacing an earlier one of the same number."""
@@ -113,19 +130,30 @@ class UploadFolder:
         folder = self._folder / upload_id
         described = file.seal()
         if isinstance(file, PlacedPart):
-            name = f"placed-{number:05d}-{part.etag}-{part.size_bytes}"
-            with Draft(folder) as sign:
-                described = sign.seal()
-                sign.publish(folder / name)
+            _publish_placed(folder, part)
         else:
             name = f"part-{number:05d}-{part.etag}"
             file.publish(folder / name)
-        for other in _signs(folder, number):
-            # Only older ones go: of two that arrive at once, exactly the later stays.
-            with suppress(FileNotFoundError):
-                if _age_order(other) < (described.st_mtime_ns, name):
-                    other.unlink()
+            _drop_older(folder, number, described, name)
+            self._move_into_place(folder, part)
         return part
+
+    def _move_into_place(self, folder: Path, part: Part) -> None:
+        """Copy a part that was written beside its place to where it belongs, so that only one copy of it stays.
+
+        While somebody else writes there, the part stays where it is, and counts all the same.
+        """
+        upload = _read(folder)
+        layout = upload.layout if upload else None
+        placed = self._take_place(folder, layout, part.number) if layout else None
+        if placed is None:
+            return
+        path = folder / f"part-{part.number:05d}-{part.etag}"
+        with placed, suppress(ObjectNotFoundError, StorageFullError):  # replaced by a newer one meanwhile, or no room
+            with open_regular(path) as source:
+                placed.append_file(source, part.size_bytes)
+            placed.seal()
+            _publish_placed(folder, part)
 
     def stored_parts(self, upload_id: str) -> list[StoredPart]:
         """Return the parts stored so far, by number."""
@@ -169,6 +197,12 @@ class UploadFolder:
         (folder / _DESCRIPTION).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
+    def pending_bytes(self) -> int:
+        """Return the bytes that open uploads have announced and not stored yet, where they have announced any."""
+        return sum(
+            _pending(self._folder / upload_id, upload.layout) for upload_id, upload in self.walk() if upload.layout
+        )
+
     def leftovers(self) -> list[Path]:
         """Return what writers leave behind that die: drafts of parts, folders without a description."""
         halves = [folder for folder in self._folder.iterdir() if _read(folder) is None]
@@ -184,11 +218,36 @@ def _read(folder: Path) -> Upload | None:
     return upload if upload.layout is None or (folder / _SHARED).exists() else None
 
 
+def _pending(folder: Path, layout: PartLayout) -> int:
+    try:
+        stored_bytes = (folder / _SHARED).stat().st_blocks * _BLOCK_BYTES
+    except FileNotFoundError:  # it has just become an object
+        return 0
+    return max(0, layout.size_bytes - stored_bytes)
+
+
 def _signs(folder: Path, number: int | None = None) -> Iterator[Path]:
     """Yield the files that stand for parts, of one number or of all."""
     which = "*" if number is None else f"{number:05d}-*"
     yield from folder.glob(f"part-{which}")
     yield from folder.glob(f"placed-{which}")
+
+
+def _publish_placed(folder: Path, part: Part) -> None:
+    """Say that the bytes in a part's place count."""
+    name = f"placed-{part.number:05d}-{part.etag}-{part.size_bytes}"
+    with Draft(folder) as sign:
+        described = sign.seal()
+        sign.publish(folder / name)
+    _drop_older(folder, part.number, described, name)
+
+
+def _drop_older(folder: Path, number: int, described: os.stat_result, name: str) -> None:
+    """Remove what stands for the same part and is older: of two that arrive at once, exactly the later stays."""
+    for other in _signs(folder, number):
+        with suppress(FileNotFoundError):
+            if _age_order(other) < (described.st_mtime_ns, name):
+                other.unlink()
 
 
 def _check_place(layout: PartLayout, number: int, size_bytes: int) -> None:

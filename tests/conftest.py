@@ -1,5 +1,6 @@
 """Real servers for tests: one PostgreSQL and one Valkey for each test process, a fresh database for each test."""
 
+import os
 import secrets
 import signal
 from collections.abc import Iterator
@@ -18,10 +19,13 @@ from support.servers.requirement import unavailable
 from cli.embedded import postgres, valkey
 from cli.embedded.errors import EmbeddedError
 from cli.embedded.port import free_port
-from db.connection import Database
+from db.connection import STRICT, Database, forbid_in_transaction
 from db.migrate import migrate
 from services.process.settings import Settings
-from storage.factory import Stores, open_local_stores
+from storage.factory import Stores, guarded, open_local_stores
+
+# Storage and network refuse calls inside a transaction, here and in every process that tests start.
+os.environ[STRICT] = "1"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell lets what it starts in the background ignore Ctrl-C, and so would all that the tests start.
@@ -122,4 +126,5 @@ def settings(postgres_server: postgres.PostgresServer, owner_url: str, redis_url
 @pytest.fixture
 def stores(settings: Settings) -> Stores:
     """Storage in this test's folder."""
-    return open_local_stores(settings.storage_dir, base_url=settings.public_url, secret=settings.jwt_secret.encode())
+    opened = open_local_stores(settings.storage_dir, base_url=settings.public_url, secret=settings.jwt_secret.encode())
+    return guarded(opened, forbid_in_transaction)

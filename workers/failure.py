@@ -12,7 +12,7 @@ from pipeline.types import Failed
 from services.errors import DomainError
 from services.jobs.service import JobError
 from services.outbound.exchange import SlowPeerError
-from storage.store import ObjectNotFoundError, StorageError
+from storage.store import ObjectNotFoundError, StorageError, StorageFullError
 from workers.children.child import ChildFailedError
 
 SETBACKS = frozenset({errors.READ_FAILED.code, errors.NO_SPACE.code})
@@ -41,7 +41,7 @@ class Failure(Struct, frozen=True, kw_only=True):
 
 def describe(exc: Exception) -> Failure:
     """Describe any exception of an attempt, by its class."""
-    if isinstance(exc, OSError) and exc.errno in DISK_FULL:  # our own files on the scratch disk
+    if isinstance(exc, StorageFullError) or (isinstance(exc, OSError) and exc.errno in DISK_FULL):
         exc = MediaError(errors.NO_SPACE)
     if isinstance(exc, ChildFailedError):
         return _of_media(exc.failed)

@@ -16,7 +16,8 @@ from api.limits.metering import refused_headers
 from db.connection import DatabaseUnavailableError
 from services import errors
 from services.errors import DomainError, InvalidFieldError, NotFoundError, UnavailableError
-from storage.store import InvalidKeyError, InvalidPartError, ObjectNotFoundError, StorageError
+from services.recordings.admission import disk_full
+from storage.store import InvalidKeyError, InvalidPartError, ObjectNotFoundError, StorageError, StorageFullError
 
 logger = structlog.get_logger(__name__)
 
@@ -112,6 +113,11 @@ def _unavailable(what: str) -> Callable[[Request[Any, Any, Any], Exception], Res
     return handle
 
 
+def _disk_full(_request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    logger.warning("disk_full", error=str(error))
+    return domain_response(disk_full())
+
+
 def _object_missing(_request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     logger.warning("object_missing", error=str(error))
     return domain_response(NotFoundError("The file is not in storage any more."))
@@ -176,6 +182,7 @@ def exception_handlers() -> ExceptionHandlersMap:
         psycopg.DataError: _bad_data,
         redis.exceptions.RedisError: _unavailable("Redis server"),
         StorageError: _unavailable("storage"),
+        StorageFullError: _disk_full,
         ObjectNotFoundError: _object_missing,
         InvalidPartError: _bad_part,
         InvalidKeyError: _bad_key,

@@ -54,6 +54,20 @@ def answer_once(  # noqa: PLR0913 - keyword-only, as every use case
         return answer
 
 
+def find_answer(deps: Deps, request: ApiRequest) -> Response[Any] | None:
+    """Return the first answer to a repeated request, for handlers that ask storage or network before `answer_once`.
+
+    IdempotencyKeyReusedError and its like when the key cannot be used.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        return None
+    with deps.database.transaction(request.user.identity) as tx:
+        request_hash = fingerprint(deps, request)
+        first = idempotency.begin(tx, user_id=request.user.user_id, key=key, request_hash=request_hash)
+        return None if first is None else _replay(tx, first, None)
+
+
 def fingerprint(deps: Deps, request: ApiRequest) -> bytes:
     """Return what tells this request from another one."""
     path = request.scope["path"]

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from litestar import Response, Router, get
-from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -17,8 +16,6 @@ from db.connection import SERVICE
 from services.accounts.token import is_same_secret
 from services.errors import UnauthenticatedError, UnavailableError
 
-# A part that takes longer is not one to send requests to; a balancer asks again soon.
-CHECK_TIMEOUT_S = 2.5
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 """What proxies add: a request with one of these comes from elsewhere."""
 
@@ -33,7 +30,8 @@ def health() -> Answer[Done]:
 async def ready(deps: NamedDependency[Deps]) -> Answer[dict[str, str]]:
     """Say whether database, Redis and storage answer; 503 names the part that does not."""
     checks = {"database": _ask_database(deps), "redis": deps.redis.ping, "storage": deps.stores.recordings.ping}
-    states = dict(zip(checks, await asyncio.gather(*map(_state, checks.values())), strict=True))
+    asked = [deps.readiness.ask(name, check) for name, check in checks.items()]
+    states = dict(zip(checks, await asyncio.gather(*asked), strict=True))
     down = [name for name, state in states.items() if state != "ok"]
     if down:
         raise UnavailableError(f"Not ready: {', '.join(down)} does not answer.", **states)
@@ -72,16 +70,6 @@ def _ask_database(deps: Deps) -> Callable[[], object]:
             tx.execute("SELECT 1")
 
     return ask
-
-
-async def _state(check: Callable[[], object]) -> str:
-    try:
-        await asyncio.wait_for(sync_to_thread(check), CHECK_TIMEOUT_S)
-    except TimeoutError:
-        return f"no answer within {CHECK_TIMEOUT_S:g} s"
-    except Exception as error:  # noqa: BLE001 - whatever stops the part from answering is the answer
-        return type(error).__name__
-    return "ok"
 
 
 health_router = Router("/", route_handlers=[health, ready, metrics], opt={PUBLIC: True}, tags=["Operation"])

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, JSONBody, QueryParameter
 
 from api.deps import Deps
-from api.http.idempotency import answer_once
+from api.http.idempotency import REPLAYED, answer_once, find_answer
 from api.http.request import ApiRequest
 from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Items
@@ -39,8 +39,10 @@ from api.schemas.recordings import (
     upload_part_view,
     upload_view,
 )
+from api.threads import calls_outside
 from db.connection import Transaction
 from db.recordings import Recording
+from services.errors import DomainError
 from services.jobs import estimate as estimates
 from services.jobs.payload import ScoreOptions
 from services.lifecycle import deletion
@@ -52,41 +54,54 @@ from services.recordings.highlights import Selection
 from storage.store import PartTag
 
 
-@post("", sync_to_thread=True, status_code=201)
+@post("", status_code=201)
+@calls_outside
 def create(
     data: JSONBody[RecordingRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[NewRecordingView]]:
     """Announce a recording. PUT each part to its address, keep the ETag of each answer, then complete."""
+    if (first := find_answer(deps, request)) is not None:
+        return first
+    # A recording that is larger than allowed is refused for that reason.
+    counted_bytes = data.size_bytes if data.size_bytes <= deps.settings.recording_max_bytes else 0
+    admission.require_disk(deps.settings, size_bytes=counted_bytes)
+    store = deps.stores.recordings
+    opened = uploads.open_upload(
+        store,
+        user_id=request.user.user_id,
+        filename=data.filename,
+        size_bytes=data.size_bytes,
+        content_type=data.content_type,
+        title=data.title,
+        max_bytes=deps.settings.recording_max_bytes,
+    )
 
     def work(tx: Transaction) -> NewRecordingView:
-        # What is larger than allowed is refused as that.
-        counted_bytes = data.size_bytes if data.size_bytes <= deps.settings.recording_max_bytes else 0
-        admission.require_disk(deps.settings, size_bytes=counted_bytes)
-        recording, upload = uploads.create(
-            tx,
-            user_id=request.user.user_id,
-            store=deps.stores.recordings,
-            filename=data.filename,
-            size_bytes=data.size_bytes,
-            content_type=data.content_type,
-            title=data.title,
-            max_bytes=deps.settings.recording_max_bytes,
-            now=deps.clock(),
-        )
+        recording, upload = uploads.create(tx, opened=opened, store=store, now=deps.clock())
         return NewRecordingView(recording=recording_view(recording), upload=upload_view(upload))
 
-    return answer_once(deps, request, work)
+    try:
+        answer = answer_once(deps, request, work)
+    except DomainError:
+        uploads.drop_upload(store, opened)
+        raise
+    if REPLAYED.keys() <= answer.headers.keys():  # a repeat that arrived at the same time was first
+        uploads.drop_upload(store, opened)
+    return answer
 
 
-@post("/import", sync_to_thread=True, status_code=202)
+@post("/import", status_code=202)
+@calls_outside
 def import_url(
     data: JSONBody[ImportRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[RecordingJobView]]:
     """Let the service fetch a recording. Only addresses on the public Internet are reached."""
+    if (first := find_answer(deps, request)) is not None:
+        return first
+    admission.require_disk(deps.settings)
     deps.fetcher.check(data.url)
 
     def work(tx: Transaction) -> RecordingJobView:
-        admission.require_disk(deps.settings)
         recording, job = recordings.import_url(
             tx, user_id=request.user.user_id, url=data.url, title=data.title, trace_id=request.trace_id
         )
@@ -169,7 +184,8 @@ def rename(
     return Answer(data=recording_view(recording))
 
 
-@delete("/{recording_id:uuid}", sync_to_thread=True, status_code=200)
+@delete("/{recording_id:uuid}", status_code=200)
+@calls_outside
 def delete_recording(
     recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[dict[str, Any]]:
@@ -179,24 +195,18 @@ def delete_recording(
             tx,
             user_id=request.user.user_id,
             recording_id=recording_id,
-            store=deps.stores.recordings,
             now=deps.clock(),
         )
+    uploads.abort(deps.stores.recordings, deleted)
     return Answer(data={"id": deleted.id, "status": "deleted", "created_at": deleted.created_at})
 
 
-@get("/{recording_id:uuid}/parts", sync_to_thread=True)
+@get("/{recording_id:uuid}/parts")
+@calls_outside
 def list_parts(recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[PartsView]:
     """Say which parts of an upload are stored, with fresh addresses for the others."""
-    with deps.database.transaction(request.user.identity) as tx:
-        stored = uploads.parts(
-            tx,
-            user_id=request.user.user_id,
-            recording_id=recording_id,
-            store=deps.stores.recordings,
-            now=deps.clock(),
-        )
-    return Answer(data=parts_view(stored))
+    recording = _uploading(deps, request, recording_id)
+    return Answer(data=parts_view(uploads.list_parts(deps.stores.recordings, recording, now=deps.clock())))
 
 
 @post("/{recording_id:uuid}/parts/{number:int}/sign", sync_to_thread=True, status_code=200)
@@ -207,19 +217,13 @@ def sign_part(
     deps: NamedDependency[Deps],
 ) -> Answer[UploadPartView]:
     """Give a fresh address for one part."""
-    with deps.database.transaction(request.user.identity) as tx:
-        part = uploads.sign_part(
-            tx,
-            user_id=request.user.user_id,
-            recording_id=recording_id,
-            number=number,
-            store=deps.stores.recordings,
-            now=deps.clock(),
-        )
+    recording = _uploading(deps, request, recording_id)
+    part = uploads.sign_part(deps.stores.recordings, recording, number=number, now=deps.clock())
     return Answer(data=upload_part_view(part))
 
 
-@post("/{recording_id:uuid}/complete", sync_to_thread=True, status_code=202)
+@post("/{recording_id:uuid}/complete", status_code=202)
+@calls_outside
 def complete(
     recording_id: FromPath[UUID],
     data: JSONBody[CompleteRequest],
@@ -227,23 +231,24 @@ def complete(
     deps: NamedDependency[Deps],
 ) -> Response[Answer[RecordingJobView]]:
     """Close the upload; the recording is then listened to. Doing it again changes nothing."""
-    tags = [PartTag(number=part.number, etag=part.etag) for part in data.parts]
+    if (first := find_answer(deps, request)) is not None:
+        return first
+    recording = _recording(deps, request, recording_id)
+    if recording.status == "uploading":
+        tags = [PartTag(number=part.number, etag=part.etag) for part in data.parts]
+        uploads.join_parts(deps.stores.recordings, recording, tags)
 
     def work(tx: Transaction) -> RecordingJobView:
-        recording, job = uploads.complete(
-            tx,
-            user_id=request.user.user_id,
-            recording_id=recording_id,
-            tags=tags,
-            store=deps.stores.recordings,
-            trace_id=request.trace_id,
+        closed, job = uploads.close(
+            tx, user_id=request.user.user_id, recording_id=recording_id, trace_id=request.trace_id
         )
-        return RecordingJobView(recording=recording_view(recording), job=job_view(job, estimates.of(tx, job=job)))
+        return RecordingJobView(recording=recording_view(closed), job=job_view(job, estimates.of(tx, job=job)))
 
     return answer_once(deps, request, work, status=202)
 
 
-@get("/{recording_id:uuid}/timeline", sync_to_thread=True)
+@get("/{recording_id:uuid}/timeline")
+@calls_outside
 def get_timeline(
     recording_id: FromPath[UUID],
     request: ApiRequest,
@@ -319,6 +324,11 @@ def score(
 def _recording(deps: Deps, request: ApiRequest, recording_id: UUID) -> Recording:
     with deps.database.transaction(request.user.identity) as tx:
         return recordings.get(tx, user_id=request.user.user_id, recording_id=recording_id)
+
+
+def _uploading(deps: Deps, request: ApiRequest, recording_id: UUID) -> Recording:
+    with deps.database.transaction(request.user.identity) as tx:
+        return uploads.get_uploading(tx, user_id=request.user.user_id, recording_id=recording_id)
 
 
 recordings_router = Router(

@@ -5,7 +5,7 @@ failures still carry the API's envelope. With S3 these routes are not mounted: b
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC
 from email.utils import format_datetime
 from functools import partial
@@ -34,14 +34,21 @@ from storage.store import (
     InvalidPartError,
     ObjectNotFoundError,
     ObjectStat,
+    PartBusyError,
     PartTooLargeError,
     StorageError,
+    StorageFullError,
 )
 
 SEND_BYTES: Final = 512 * 1024  # one trip to a thread per half megabyte sent
 WRITE_BYTES: Final = 1024 * 1024  # one trip to a thread per megabyte received
 IDLE_TIMEOUT_S: Final = 60.0  # a client that sends nothing for so long has gone
 
+TURN_TIMEOUT_S: Final = 30.0
+TURN_POLL_S: Final = 0.2
+BUSY_RETRY_S: Final = 5
+RETRY_S: Final = 5
+FULL_RETRY_S: Final = 900
 _CLOSE: Final = {"Connection": "close"}  # the body that is still coming is not worth reading
 # Opened by a browser at the API's own address, anything but plain media could run scripts there.
 _INLINE_TYPE = re.compile(r"(?:video|audio)/[\w.+-]+|image/(?:jpeg|png|webp|gif|avif)", re.ASCII)
@@ -109,17 +116,18 @@ def _refusal_of(error: StorageError) -> _Refused:
             return _Refused(403, "forbidden", str(error))
         case ObjectNotFoundError():
             return _Refused(404, "not_found", str(error))
+        case PartBusyError():
+            return _Refused(409, "conflict", str(error), _CLOSE | {"Retry-After": str(BUSY_RETRY_S)})
         case PartTooLargeError():
             return _Refused(413, "payload_too_large", str(error), _CLOSE)
         case InvalidKeyError() | InvalidPartError():
             return _Refused(422, "invalid_field", str(error))
-        case _:
-            return _Refused(503, "unavailable", f"{error} Try again later.")
+    retry_s = FULL_RETRY_S if isinstance(error, StorageFullError) else RETRY_S
+    return _Refused(503, "unavailable", f"{error} Try again later.", _CLOSE | {"Retry-After": str(retry_s)})
 
 
 def _failure(refused: _Refused, *, is_head: bool = False) -> ASGIResponse:
-    is_ours = refused.status >= 500  # noqa: PLR2004 - the class of HTTP statuses that are the server's fault
-    envelope = failure(refused.code, refused.message, retryable=is_ours, details={})
+    envelope = failure(refused.code, refused.message, retryable="Retry-After" in refused.headers, details={})
     body = b"" if is_head else msgspec.json.encode(envelope)
     return ASGIResponse(
         status_code=refused.status,
@@ -214,8 +222,7 @@ async def _store_body(request: Request[Any, Any, Any], store: LocalStore, key: s
     if upload_id is None:
         draft = await anyio.to_thread.run_sync(store.new_draft)
     else:
-        new_part = partial(store.new_part, key, upload_id, number, size_bytes=size_bytes)
-        draft = await anyio.to_thread.run_sync(new_part)
+        draft = await _new_part(partial(store.new_part, key, upload_id, number, size_bytes=size_bytes))
     try:
         await _receive(request, draft, size_bytes)
         if upload_id is None:
@@ -225,6 +232,18 @@ async def _store_body(request: Request[Any, Any, Any], store: LocalStore, key: s
         return (await anyio.to_thread.run_sync(store.publish_part, draft, key, upload_id, number)).etag
     finally:
         draft.discard()
+
+
+async def _new_part(begin: Callable[[], HashedFile]) -> HashedFile:
+    """Begin to write a part; while others write the same one, wait for a turn with the body still at the client."""
+    gives_up_at = anyio.current_time() + TURN_TIMEOUT_S
+    while True:
+        try:
+            return await anyio.to_thread.run_sync(begin)
+        except PartBusyError:
+            if anyio.current_time() >= gives_up_at:
+                raise
+        await anyio.sleep(TURN_POLL_S)
 
 
 def _declared_size(request: Request[Any, Any, Any]) -> int:

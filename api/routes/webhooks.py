@@ -23,12 +23,14 @@ from api.schemas.webhooks import (
     new_webhook_view,
     webhook_view,
 )
+from api.threads import calls_outside
 from db.connection import Transaction
 from services.paging import decode_time_cursor
 from services.webhooks import service as webhooks
 
 
-@post("", sync_to_thread=True, status_code=201)
+@post("", status_code=201)
+@calls_outside
 def create_webhook(
     data: JSONBody[WebhookRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[NewWebhookView]]:

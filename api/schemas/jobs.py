@@ -43,7 +43,8 @@ class JobView(Struct, kw_only=True):
     max_attempts: Annotated[int, Meta(examples=[3])]
     cancel_requested: Annotated[bool, Meta(examples=[False])]
     cancellation: Annotated[
-        str | None, Meta(description="What a requested cancellation does to this job; null without one.")
+        str | None,
+        Meta(description="What a requested cancellation does to this job; null without one.", examples=[None]),
     ]
     result: Annotated[dict[str, Any] | None, Meta(examples=[None])]
     error: ErrorDetails | None

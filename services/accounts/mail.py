@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlsplit
 import structlog
 from msgspec import Struct
 
+from db.connection import forbid_in_transaction
+
 SMTP_TIMEOUT_S = 10
 SMTP_PORT = 587
 SMTPS_PORT = 465
@@ -42,6 +44,7 @@ class LogMailer:
 
     def send(self, mail: Mail) -> None:
         """Log the address, the subject and the link."""
+        forbid_in_transaction("mail")
         logger.info("mail", to=mail.to, subject=mail.subject, link=mail.link)
 
 
@@ -59,6 +62,7 @@ class SmtpMailer:
 
     def send(self, mail: Mail) -> None:
         """Send the mail; MailError when the server cannot be reached or refuses it."""
+        forbid_in_transaction("mail")
         try:
             with self._connect() as server:
                 self._secure(server)

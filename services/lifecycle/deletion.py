@@ -1,4 +1,4 @@
-"""Deleting things with all that belongs to them: rows at once, objects by a job that outlives the rows."""
+"""Deletion: rows at once, objects and open uploads by a job that outlives the rows."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -18,7 +18,6 @@ from services.jobs.payload import BUCKETS, Bucket, DeleteObjectsPayload
 from services.lifecycle.cancellation import leave_others, stop_jobs
 from services.recordings import service as recordings
 from storage.keys import recording_prefix, user_prefix
-from storage.store import Store
 
 # A worker notices within seconds that its job is gone, but may be writing until then: sweep once more afterwards.
 SECOND_SWEEP = timedelta(minutes=15)
@@ -41,20 +40,20 @@ def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime)
     return clip
 
 
-def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, store: Store, now: datetime) -> Recording:
-    """Delete a recording with its objects, and cancel all work on it; clips that are finished stay. NotFoundError."""
+def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, now: datetime) -> Recording:
+    """Delete a recording, with its objects and its open upload, and cancel all work on it. NotFoundError.
+
+    Clips that are finished stay. Returns the recording as it was.
+    """
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
     open_jobs = recording_rows.list_open_jobs(tx, recording_id=recording_id)
     stop_jobs(tx, user_id=user_id, job_ids=open_jobs)
-    deleted = recording_rows.mark_deleted(tx, user_id=user_id, recording_id=recording_id)
-    if deleted is None:
+    if recording_rows.mark_deleted(tx, user_id=user_id, recording_id=recording_id) is None:
         raise NotFoundError("There is no such recording.")
-    if recording.upload_id is not None:
-        store.abort_multipart(recording.source_key, recording.upload_id)
     # An upload's parts may still be arriving at addresses that were signed before.
     again = bool(open_jobs) or recording.status == "uploading"
     _sweep(tx, "recordings", recording_prefix(user_id, recording_id), again_at=now + SECOND_SWEEP if again else None)
-    return deleted
+    return recording
 
 
 def delete_account(tx: Transaction, *, user_id: UUID, now: datetime) -> None:

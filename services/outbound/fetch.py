@@ -14,6 +14,7 @@ from typing import Any, Final
 import certifi
 from msgspec import Struct
 
+from db.connection import forbid_in_transaction
 from services.errors import InvalidFieldError, PayloadTooLargeError, UnavailableError
 from services.outbound.address import are_public
 from services.outbound.exchange import Exchange, OnStop, Request, SlowPeerError, open_exchange
@@ -142,6 +143,7 @@ class SafeFetcher:
 
     def _addresses(self, target: WebUrl, *, deadline: float | None = None) -> Sequence[str]:
         """Return where the target may be reached; InvalidFieldError when strangers may not choose that address."""
+        forbid_in_transaction("network")
         is_allowed = f"{target.host}:{target.port}" in self._allowed
         if not is_allowed:
             check_port(target.port)

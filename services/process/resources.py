@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from db.connection import forbid_in_transaction
 from services.process.settings import Settings
-from storage.factory import Stores, open_stores
+from storage.factory import Stores, guarded, open_stores
 
 
 def open_from(settings: Settings, *, create_buckets: bool = False) -> Stores:
     """Return the two buckets; asks nothing of S3 unless `create_buckets`. StorageError for a bad endpoint."""
-    return open_stores(
+    stores = open_stores(
         s3_endpoint=settings.s3_endpoint,
         s3_public_endpoint=settings.s3_public_endpoint,
         s3_region=settings.s3_region,
@@ -19,5 +20,7 @@ def open_from(settings: Settings, *, create_buckets: bool = False) -> Stores:
         local_root=settings.storage_dir or Path(),
         base_url=settings.public_url,
         secret=settings.jwt_secret.encode(),
+        reserve_bytes=settings.disk_reserve_bytes,
         create_buckets=create_buckets,
     )
+    return guarded(stores, forbid_in_transaction)

@@ -20,21 +20,27 @@ RETRY_AFTER_S = 900
 def require_disk(
     settings: Settings, *, size_bytes: int = 0, free_bytes: Callable[[Path], int] = lambda path: disk_usage(path).free
 ) -> None:
-    """Raise UnavailableError when what comes would bring a local disk below the reserve.
+    """Raise UnavailableError when these bytes would bring a local disk below the reserve.
 
-    Local are the folders of the storage adapter and of scratch files, where they are set: S3 is never full.
+    Local are the folders of the storage adapter and of scratch files, where they are set: S3 is never full. What other
+    uploads have announced is counted by the storage itself (`Store.require_space`).
     """
     for folder in (settings.storage_dir, settings.scratch_dir):
         if folder is None:
             continue
         there = next(path for path in (folder, *folder.parents) if path.exists())
         if free_bytes(there) < settings.disk_reserve_bytes + (size_bytes if folder == settings.storage_dir else 0):
-            raise UnavailableError(
-                "The server's disk is nearly full, so nothing new is taken now. Try again later; the operator can make "
-                "room by deleting recordings and clips.",
-                reason="disk",
-                retry_after_s=RETRY_AFTER_S,
-            )
+            raise disk_full()
+
+
+def disk_full() -> UnavailableError:
+    """Return the error of a request that finds the disk full."""
+    return UnavailableError(
+        "The server's disk is nearly full, so nothing new is taken now. Try again later; the operator can make "
+        "room by deleting recordings and clips.",
+        reason="disk",
+        retry_after_s=RETRY_AFTER_S,
+    )
 
 
 def require_timely(tx: Transaction, *, job: Job, tier: Tier) -> Estimate | None:

@@ -8,10 +8,8 @@ from db import recordings as rows
 from db.connection import Transaction
 from db.recordings import Ingested, Recording
 from services import naming
-from services.errors import (
-    ConflictError,
-    NotFoundError,
-)
+from services.billing import quota as quotas
+from services.errors import ConflictError, NotFoundError
 from services.jobs import service as jobs
 from services.jobs.payload import ImportPayload
 from services.jobs.service import Job, JobError
@@ -27,7 +25,11 @@ DEFAULT_MAX_BYTES = 50 * 1024**3
 def import_url(
     tx: Transaction, *, user_id: UUID, url: str, title: str | None = None, trace_id: str | None = None
 ) -> tuple[Recording, Job]:
-    """Accept a recording that a worker fetches from an address that was checked before."""
+    """Accept a recording that a worker fetches from an address that was checked before.
+
+    QuotaExceededError when the owner's storage is full already; the size shows when the file comes.
+    """
+    quotas.reserve(tx, user_id=user_id, feature=quotas.STORAGE)
     filename = naming.clean_filename(unquote(urlsplit(url).path).rstrip("/") or urlsplit(url).hostname or "recording")
     recording_id = uuid4()
     recording = rows.insert_recording(

@@ -1,6 +1,11 @@
-"""Uploads: a recording is announced, its parts go straight to storage, and `complete` makes one object of them."""
+"""Uploads: a recording is announced, its parts go straight to storage, and completing makes one object of them.
 
-from datetime import UTC, datetime, timedelta
+Each step is a call to storage outside any transaction, then a short transaction, in an order in which a crash between
+the two loses nothing: an upload without a row is swept, and parts that are joined already are recognised.
+"""
+
+from contextlib import suppress
+from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID, uuid4
 
@@ -10,13 +15,23 @@ from db import recordings as rows
 from db.connection import Transaction
 from db.recordings import Recording
 from services import naming
-from services.errors import ConflictError, InvalidFieldError, NotFoundError, PayloadTooLargeError
+from services.billing import quota as quotas
+from services.errors import ConflictError, InvalidFieldError, PayloadTooLargeError, RateLimitedError
 from services.jobs import service as jobs
 from services.jobs.service import Job
 from services.recordings import service as recordings
 from storage.keys import source_key
 from storage.multipart import MAX_PART_NUMBER, MAX_PUT_BYTES, plain_etag
-from storage.store import InvalidPartError, ObjectNotFoundError, Part, PartLayout, PartTag, Store
+from storage.store import (
+    InvalidPartError,
+    ObjectNotFoundError,
+    Part,
+    PartLayout,
+    PartTag,
+    StorageError,
+    StorageFullError,
+    Store,
+)
 
 MIB = 1024 * 1024
 # Large enough that a slow line is not all round trips, small enough to send again after a break.
@@ -24,6 +39,9 @@ LEAST_PART_BYTES = 16 * MIB
 # Signing and listing one address for each is still quick; a larger recording gets larger parts instead.
 MOST_PARTS = 1000
 UPLOAD_URL_S = 24 * 3600
+MAX_OPEN_UPLOADS = 100
+"""Of one owner: each costs a folder or an entry in storage, which every announcement looks at."""
+OPEN_UPLOADS_RETRY_S = 60
 
 
 class UploadPart(Struct, frozen=True, kw_only=True):
@@ -35,35 +53,48 @@ class UploadPart(Struct, frozen=True, kw_only=True):
 
 
 class Upload(Struct, frozen=True, kw_only=True):
-    """Where the bytes of a new recording go."""
+    """The addresses that take the bytes of a new recording."""
 
     part_size_bytes: int
     parts: list[UploadPart]
 
 
 class StoredParts(Struct, frozen=True, kw_only=True):
-    """How far an upload is: what storage has, and addresses for the rest."""
+    """The progress of an upload: the parts that storage has, and addresses for the rest."""
 
     part_size_bytes: int
     stored: list[Part]
     missing: list[UploadPart]
 
 
-def create(  # noqa: PLR0913 - keyword-only, as every use case
-    tx: Transaction,
+class OpenedUpload(Struct, frozen=True, kw_only=True):
+    """An upload that storage knows of, for a recording that has no row yet."""
+
+    recording_id: UUID
+    user_id: UUID
+    title: str
+    filename: str
+    content_type: str
+    size_bytes: int
+    key: str
+    upload_id: str
+    part_size_bytes: int
+
+
+def open_upload(  # noqa: PLR0913 - keyword-only, as every use case
+    store: Store,
     *,
     user_id: UUID,
-    store: Store,
     filename: str,
     size_bytes: int,
     content_type: str,
     title: str | None = None,
     max_bytes: int = recordings.DEFAULT_MAX_BYTES,
-    now: datetime | None = None,
-) -> tuple[Recording, Upload]:
-    """Announce a recording and return where its parts go.
+) -> OpenedUpload:
+    """Begin an upload in storage; `create` adds its row. One that gets no row is swept after a day.
 
-    PayloadTooLargeError, UnsupportedMediaTypeError, InvalidFieldError; StorageError when no upload can be begun.
+    PayloadTooLargeError, UnsupportedMediaTypeError, InvalidFieldError; StorageFullError when the bytes have no place
+    beside what other uploads have announced; StorageError when no upload can be begun.
     """
     if size_bytes > max_bytes:
         raise PayloadTooLargeError(
@@ -76,25 +107,73 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     recording_id = uuid4()
     key = source_key(user_id, recording_id)
     layout = PartLayout(size_bytes=size_bytes, part_bytes=part_size(size_bytes))
-    recording = rows.insert_recording(
-        tx,
+    opened = OpenedUpload(
         recording_id=recording_id,
         user_id=user_id,
         title=naming.clean_title(title) if title is not None else naming.title_of(filename),
         filename=filename,
         content_type=content_type,
-        status="uploading",
-        source_key=key,
         size_bytes=size_bytes,
+        key=key,
         upload_id=store.create_multipart(key, content_type=content_type, layout=layout),
         part_size_bytes=layout.part_bytes,
     )
-    return recording, _upload(store, recording, now or datetime.now(UTC))
+    try:
+        # Only now that it counts: of many that arrive at once, none is overlooked by the others.
+        store.require_space(0)
+    except StorageFullError:
+        drop_upload(store, opened)
+        raise
+    return opened
 
 
-def parts(tx: Transaction, *, user_id: UUID, recording_id: UUID, store: Store, now: datetime) -> StoredParts:
-    """Say which parts storage has, with fresh addresses for the others; ConflictError when the upload is closed."""
-    recording = _uploading(recordings.get(tx, user_id=user_id, recording_id=recording_id))
+def drop_upload(store: Store, opened: OpenedUpload) -> None:
+    """Give up an upload that got no row; what storage does not take back now is swept after a day."""
+    with suppress(StorageError):
+        store.abort_multipart(opened.key, opened.upload_id)
+
+
+def abort(store: Store, recording: Recording) -> None:
+    """Give up the upload of a recording that was deleted, at once where storage answers; its job does so anyway."""
+    if recording.upload_id is not None:
+        with suppress(StorageError):
+            store.abort_multipart(recording.source_key, recording.upload_id)
+
+
+def create(tx: Transaction, *, opened: OpenedUpload, store: Store, now: datetime) -> tuple[Recording, Upload]:
+    """Add the recording of an upload that was opened, and return where its parts go.
+
+    QuotaExceededError when its bytes exceed the owner's storage; RateLimitedError when too many uploads are open.
+    """
+    quotas.reserve(tx, user_id=opened.user_id, feature=quotas.STORAGE, amount=opened.size_bytes)
+    if rows.count_uploading(tx, user_id=opened.user_id) >= MAX_OPEN_UPLOADS:
+        raise RateLimitedError(
+            f"{MAX_OPEN_UPLOADS} uploads of yours are open. Complete or delete some before you start another.",
+            retry_after_s=OPEN_UPLOADS_RETRY_S,
+        )
+    recording = rows.insert_recording(
+        tx,
+        recording_id=opened.recording_id,
+        user_id=opened.user_id,
+        title=opened.title,
+        filename=opened.filename,
+        content_type=opened.content_type,
+        status="uploading",
+        source_key=opened.key,
+        size_bytes=opened.size_bytes,
+        upload_id=opened.upload_id,
+        part_size_bytes=opened.part_size_bytes,
+    )
+    return recording, _upload(store, recording, now)
+
+
+def get_uploading(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> Recording:
+    """Return a recording whose upload is open; NotFoundError, or ConflictError when it is closed."""
+    return _uploading(recordings.get(tx, user_id=user_id, recording_id=recording_id))
+
+
+def list_parts(store: Store, recording: Recording, *, now: datetime) -> StoredParts:
+    """Return the parts that storage has, with fresh addresses for the others. StorageError."""
     stored = _stored_parts(store, recording)
     missing = set(range(1, part_count(recording) + 1)) - {part.number for part in stored}
     return StoredParts(
@@ -104,34 +183,31 @@ def parts(tx: Transaction, *, user_id: UUID, recording_id: UUID, store: Store, n
     )
 
 
-def sign_part(  # noqa: PLR0913 - keyword-only, as every use case
-    tx: Transaction, *, user_id: UUID, recording_id: UUID, number: int, store: Store, now: datetime
-) -> UploadPart:
+def sign_part(store: Store, recording: Recording, *, number: int, now: datetime) -> UploadPart:
     """Return a fresh address for one part; InvalidFieldError when the recording has no such part."""
-    recording = _uploading(recordings.get(tx, user_id=user_id, recording_id=recording_id))
     if not 1 <= number <= part_count(recording):
-        raise InvalidFieldError("number", f"This recording has parts 1 to {part_count(recording)}; {number} is none.")
+        raise InvalidFieldError("number", f"Part {number} does not exist (1 to {part_count(recording)}).")
     return _signed(store, recording, number, now)
 
 
-def complete(  # noqa: PLR0913 - keyword-only, as every use case
-    tx: Transaction,
-    *,
-    user_id: UUID,
-    recording_id: UUID,
-    tags: list[PartTag],
-    store: Store,
-    trace_id: str | None = None,
-) -> tuple[Recording, Job]:
-    """Close the upload and queue its ingest; doing it again returns the same.
+def join_parts(store: Store, recording: Recording, tags: list[PartTag]) -> None:
+    """Check the parts of an open upload and make them one object; `close` then starts the ingest.
 
-    InvalidFieldError says which part does not fit; the upload then stays open, and a part can be sent again.
+    Doing it again, also after a crash in between, changes nothing. InvalidFieldError names a part that does not fit;
+    the upload then stays open, and the part can be sent again. ConflictError when the upload was swept. StorageError.
     """
-    recording = _found(rows.lock_recording(tx, user_id=user_id, recording_id=recording_id))
-    if recording.status != "uploading":
-        return recording, _ingest_job(tx, recording)
     _join(store, recording, sorted(tags, key=lambda tag: tag.number))
-    closed = _found(rows.close_upload(tx, user_id=user_id, recording_id=recording_id))
+
+
+def close(tx: Transaction, *, user_id: UUID, recording_id: UUID, trace_id: str | None = None) -> tuple[Recording, Job]:
+    """Close an upload whose parts are joined and queue its ingest; doing it again returns the same.
+
+    NotFoundError; ConflictError when the recording never had an upload, or it was given up.
+    """
+    closed = rows.close_upload(tx, user_id=user_id, recording_id=recording_id)
+    if closed is None:
+        recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
+        return recording, _ingest_job(tx, recording)
     job = jobs.enqueue(tx, kind="ingest", user_id=user_id, recording_id=recording_id, trace_id=trace_id)
     return closed, job
 
@@ -243,9 +319,3 @@ def _ingest_job(tx: Transaction, recording: Recording) -> Job:
     if job_id is None:
         raise ConflictError(f"The recording is {recording.status}; there is no upload to complete.")
     return jobs.get(tx, user_id=recording.user_id, job_id=job_id)
-
-
-def _found(recording: Recording | None) -> Recording:
-    if recording is None:
-        raise NotFoundError("There is no such recording.")
-    return recording

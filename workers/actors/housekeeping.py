@@ -25,9 +25,10 @@ DELETE_BATCH = 1000  # what S3 takes in one request
 
 
 def delete_objects(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Delete all objects under a prefix."""
+    """Delete all objects under a prefix, and give up the uploads that are open there."""
     payload = payload_of(attempt.job, DeleteObjectsPayload)
     store = _bucket(runtime, payload.bucket)
+    attempt.wait_for(partial(_abort_uploads, store, payload.prefix))
     found = attempt.wait_for(lambda: [stat.key for stat in store.list_objects(payload.prefix)])
     return _result({"deleted": _delete(attempt, store, found)})
 
@@ -150,6 +151,11 @@ def _delete(attempt: Attempt, store: Store, names: list[str]) -> int:
     for begin in range(0, len(names), DELETE_BATCH):
         attempt.wait_for(partial(store.delete, names[begin : begin + DELETE_BATCH]))
     return len(names)
+
+
+def _abort_uploads(store: Store, prefix: str) -> None:
+    for upload in list(store.list_uploads(prefix)):
+        store.abort_multipart(upload.key, upload.upload_id)
 
 
 def _list_old(store: Store, before: datetime) -> list[str]:

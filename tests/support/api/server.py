@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,6 +25,7 @@ from services.lifecycle import outcome as lifecycle
 from services.process.settings import Settings
 from services.recordings import highlights
 from services.recordings import service as recordings
+from storage.factory import Stores
 from storage.keys import clip_key, ingest_key, source_key
 
 PASSWORD = "a password of some length"
@@ -231,9 +232,15 @@ class Service:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[Service]:
-    """Run the API for as long as the block; its addresses are those that the test's client understands."""
+def serving(
+    settings: Settings, *, with_storage: Callable[[Stores], Stores] = lambda stores: stores
+) -> Iterator[Service]:
+    """Run the API for as long as the block; its addresses are those that the test's client understands.
+
+    `with_storage` may put something in the place of the storage.
+    """
     deps = open_deps(msgspec.structs.replace(settings, public_url=LOCAL))
+    deps = msgspec.structs.replace(deps, stores=with_storage(deps.stores))
     app = create_app(deps)
     with TestClient(app, base_url=LOCAL, raise_server_exceptions=False) as client:
         yield Service(client, deps, app)
