@@ -25,7 +25,7 @@ from litestar.types import (
 from prometheus_client import CollectorRegistry, ProcessCollector
 from redis import BlockingConnectionPool, Redis
 
-from api import docs, pages
+from api import pages
 from api.auth import PUBLIC, Authentication
 from api.changes import Changes
 from api.deps import Deps
@@ -35,6 +35,8 @@ from api.jwks import open_keys
 from api.limits.metering import METERED, METERED_HEADERS
 from api.limits.rate_limit import RateLimits
 from api.metrics import RequestMetrics
+from api.openapi import config
+from api.openapi import page as docs
 from api.routes.account import account_router
 from api.routes.admin import admin_router
 from api.routes.auth import auth_router
@@ -181,7 +183,7 @@ def _assemble(deps: Deps, handlers: Sequence[ControllerRouterHandler], backgroun
         exception_handlers=exception_handlers(),
         request_class=ApiRequest,
         request_max_body_size=MAX_BODY_BYTES,
-        openapi_config=docs.openapi_config(),
+        openapi_config=config.openapi_config(),
         cors_config=_cors(deps.settings),
         lifespan=[lifespan],
         state=State({"deps": deps}),

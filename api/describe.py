@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from api.app import create_app, open_deps
-from api.docs import complete
+from api.openapi.document import complete
 from services.process import settings
 
 # Enough to put the application together; nothing is connected to, and nothing is signed.
