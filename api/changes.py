@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from uuid import UUID
 
@@ -11,9 +11,11 @@ import structlog
 
 logger = structlog.get_logger(__name__)
 
-# Payloads are ids: of a job that changed, of an owner whose event was recorded or one of whose sessions ended.
+# Payloads are ids: of a job that changed, of an owner whose event was recorded or one of whose sessions ended, of a room,
+# of a room and its poll.
 JOBS_CHANGED = "jobs_changed"
-LISTEN = f"LISTEN {JOBS_CHANGED}; LISTEN events_recorded; LISTEN sessions_ended"
+CHANNELS = (JOBS_CHANGED, "events_recorded", "sessions_ended", "room_events", "poll_votes")
+LISTEN = "; ".join(f"LISTEN {channel}" for channel in CHANNELS)
 MAX_CHANGED = 10_000
 CONNECT_TIMEOUT_S = 5
 RECONNECT_S = 1.0
@@ -46,6 +48,8 @@ class Changes:
         self._url = database_url
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._followers: set[ChangedJobs] = set()
+        self._callbacks: dict[str, list[Callable[[str], None]]] = defaultdict(list)
+        self._missed: list[Callable[[], None]] = []
         self.is_closed = False
 
     @asynccontextmanager
@@ -85,6 +89,12 @@ class Changes:
         finally:
             self._followers.discard(follower)
 
+    def on(self, channel: str, call: Callable[[str], None], *, missed: Callable[[], None] | None = None) -> None:
+        """Call a function with the payload of each notification; `missed` when some may have been lost."""
+        self._callbacks[channel].append(call)
+        if missed is not None:
+            self._missed.append(missed)
+
     def close(self) -> None:
         """Wake everybody so that streams end; the process is stopping."""
         self.is_closed = True
@@ -104,6 +114,8 @@ class Changes:
                         self._wake(notice.payload)
                         if notice.channel == JOBS_CHANGED:
                             self._note(UUID(notice.payload))
+                        for call in self._callbacks.get(notice.channel, ()):
+                            call(notice.payload)
             except psycopg.Error as error:
                 logger.warning("listen_lost", error=str(error))
             await asyncio.sleep(RECONNECT_S)
@@ -120,3 +132,5 @@ class Changes:
         for events in self._waiting.values():
             for event in events:
                 event.set()
+        for missed in self._missed:
+            missed()

@@ -12,7 +12,8 @@ from litestar.concurrency import set_asyncio_executor
 
 from api.app import THREADS, create_app, create_probes, open_deps
 from api.deps import Deps
-from api.realtime.server import MAX_MESSAGE_BYTES, Realtime
+from api.realtime.limits import MAX_MESSAGE_BYTES
+from api.realtime.server import Realtime
 from services.process.settings import Settings
 
 # What is being answered may finish; then connections that never end (event streams, long polls) are cut.

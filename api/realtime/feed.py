@@ -1,59 +1,129 @@
-"""What one person is told as it happens: the events that his webhooks get, under Socket.IO's names."""
+"""What people are told of their own recordings and clips: the events that webhooks get, under Socket.IO's names."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Self
+from collections import defaultdict
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar.concurrency import sync_to_thread
 
-from api.auth import Principal
 from api.deps import Deps
-from db.connection import DatabaseUnavailableError, Identity
+from api.realtime.connection import Connection
+from api.realtime.transport import Outbox, event_packet
+from db.connection import DatabaseUnavailableError, user_identity
 from services.webhooks import delivery as deliveries
 from services.webhooks import event as events
 from services.webhooks.event import EventRow, Feed
 
-LOOK_AGAIN_S = 15.0
-"""A notification that was lost with its connection delays an event by no more than this."""
+RETRY_S = 0.5
 
 
-class EventFeed:
-    """An endless iterator of `(event, data)`, oldest first, from now on or behind the event that was seen last."""
+class EventFeeds:
+    """One reader for each person who is connected, however many connections they have."""
 
-    def __init__(self, deps: Deps, *, identity: Identity, user_id: UUID, feed: Feed) -> None:
+    def __init__(self, deps: Deps, outbox: Outbox) -> None:
         self._deps = deps
-        self._identity = identity
-        self._user_id = user_id
-        self._feed = feed
+        self._outbox = outbox
+        self._feeds: dict[UUID, Feed] = {}
+        self._connections: defaultdict[UUID, set[Connection]] = defaultdict(set)
+        self._dirty: set[UUID] = set()
+        self._readers: dict[UUID, asyncio.Task[None]] = {}
 
-    @classmethod
-    def begin(cls, deps: Deps, principal: Principal, *, last_event_id: str | None) -> Self:
-        """Note where this person stands; InvalidFieldError when `last_event_id` is none of ours. Reads the database."""
-        with deps.database.transaction(principal.identity) as tx:
-            feed = events.follow(tx, user_id=principal.user_id, last_event_id=last_event_id)
-        return cls(deps, identity=principal.identity, user_id=principal.user_id, feed=feed)
+    @property
+    def people(self) -> list[UUID]:
+        """Who is connected."""
+        return list(self._connections)
 
-    async def __aiter__(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Yield what happens until the process stops."""
-        with self._deps.changes.subscription(self._user_id) as changed:
-            while not self._deps.changes.is_closed:
-                changed.clear()
-                while found := await sync_to_thread(self._read):
-                    for event in found:
-                        yield name_of(event), data_of(event)
-                try:
-                    await asyncio.wait_for(changed.wait(), LOOK_AGAIN_S)
-                except TimeoutError:
-                    continue
+    def begin(self, user_id: UUID, *, last_event_id: str | None) -> Feed:
+        """Note where a client stands; InvalidFieldError when it names no event of ours. Reads the database."""
+        with self._deps.database.transaction(user_identity(user_id)) as tx:
+            return events.follow(tx, user_id=user_id, last_event_id=last_event_id)
 
-    def _read(self) -> list[EventRow]:
+    def attach(self, connection: Connection, feed: Feed, *, is_resumed: bool) -> None:
+        """Tell a connection what happens from now on; and what it missed, where it resumes.
+
+        What happens meanwhile may come twice, and is never missed.
+        """
+        user_id = connection.user_id
+        self._connections[user_id].add(connection)
+        if user_id not in self._feeds:
+            self._feeds[user_id] = feed
+        elif is_resumed:
+            task = asyncio.create_task(self._read_on(feed, [connection], user_id))
+            self._readers[UUID(int=id(task))] = task
+            task.add_done_callback(lambda _: self._readers.pop(UUID(int=id(task)), None))
+        self.wake(user_id)
+
+    def detach(self, connection: Connection) -> None:
+        """Tell a connection nothing more."""
+        user_id = connection.user_id
+        connections = self._connections.get(user_id)
+        if connections is None:
+            return
+        connections.discard(connection)
+        if not connections:
+            del self._connections[user_id]
+            self._feeds.pop(user_id, None)
+
+    def connections(self, user_id: UUID) -> list[Connection]:
+        """Return the connections of a person."""
+        return list(self._connections.get(user_id, ()))
+
+    def count(self, user_id: UUID) -> int:
+        """Return how many connections a person has."""
+        return len(self._connections.get(user_id, ()))
+
+    def wake(self, user_id: UUID) -> None:
+        """Read on for somebody, if they are connected."""
+        if user_id not in self._feeds:
+            return
+        self._dirty.add(user_id)
+        if user_id not in self._readers:
+            self._readers[user_id] = asyncio.create_task(self._drain(user_id))
+
+    def wake_all(self) -> None:
+        """Read on for everybody: notifications may have been lost."""
+        for user_id in self.people:
+            self.wake(user_id)
+
+    def tell(self, user_id: UUID, event: str, payload: Any) -> None:
+        """Send something to every connection of a person."""
+        packet = event_packet(event, payload)
+        for connection in list(self._connections.get(user_id, ())):
+            self._outbox.push(connection.transport, packet)
+
+    async def close(self) -> None:
+        """Stop reading."""
+        tasks = list(self._readers.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _drain(self, user_id: UUID) -> None:
         try:
-            with self._deps.database.transaction(self._identity) as tx:
-                return events.read(tx, self._feed, user_id=self._user_id)
-        except DatabaseUnavailableError:
-            return []  # nothing is lost: the next look begins where this one did
+            while user_id in self._dirty and (feed := self._feeds.get(user_id)) is not None:
+                self._dirty.discard(user_id)
+                try:
+                    await self._read_on(feed, None, user_id)
+                except DatabaseUnavailableError:
+                    self._dirty.add(user_id)
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            self._readers.pop(user_id, None)
+
+    async def _read_on(self, feed: Feed, connections: list[Connection] | None, user_id: UUID) -> None:
+        """Read to the end of a feed, for some connections or all of a person."""
+
+        def read() -> list[EventRow]:
+            with self._deps.database.transaction(user_identity(user_id)) as tx:
+                return events.read(tx, feed, user_id=user_id)
+
+        while found := await sync_to_thread(read):
+            for row in found:
+                packet = event_packet(name_of(row), data_of(row))
+                for connection in list(self._connections.get(user_id, ())) if connections is None else connections:
+                    self._outbox.push(connection.transport, packet)
 
 
 def name_of(event: EventRow) -> str:
@@ -62,7 +132,7 @@ def name_of(event: EventRow) -> str:
 
 
 def data_of(event: EventRow) -> dict[str, Any]:
-    """Return a webhook's message, and beside it what to come back with, and what the event is about."""
+    """Return a webhook's message, with the id to resume behind, and what the event is about."""
     message: dict[str, Any] = msgspec.json.decode(deliveries.body_of(event))
     about = {"eventId": str(event.seq)}
     if event.recording_id is not None:

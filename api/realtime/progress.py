@@ -1,7 +1,7 @@
 """How far the clips of connected people are, as it changes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from services.clips.service import ClipStep
 PAUSE_S = 0.5
 """Changes are gathered for so long: one query and one event a clip, however often its worker reports."""
 
-Tell = Callable[[UUID, str, Mapping[str, Any]], Awaitable[None]]
+Tell = Callable[[UUID, str, Mapping[str, Any]], None]
 
 logger = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class ProgressFeed:
                 except DatabaseUnavailableError:
                     continue  # progress is news only while it is new
                 for step in steps:
-                    await self._tell(step.user_id, "clip:progress", data_of(step))
+                    self._tell(step.user_id, "clip:progress", data_of(step))
 
     def _read(self, job_ids: list[UUID], people: Sequence[UUID]) -> list[ClipStep]:
         with self._deps.database.transaction(SERVICE) as tx:

@@ -1,62 +1,59 @@
-"""The Socket.IO server: who may connect, and for how long; what he is told stands in `feed` and `progress`."""
+"""The Socket.IO server: who may connect and for how long; what they do and are told is in the modules beside it."""
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
-from http.cookies import SimpleCookie
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
-from engineio.exceptions import SocketIsClosedError
 from litestar.concurrency import sync_to_thread
-from msgspec import Struct
-from socketio import ASGIApp, AsyncServer
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import Redis as AsyncRedis
+from socketio import ASGIApp
 from socketio.exceptions import ConnectionRefusedError as Refusal
 
 from api.auth import Principal, authenticate_cookie, authenticate_token, check_again
 from api.deps import Deps
-from api.realtime.feed import EventFeed
-from api.realtime.packets import is_allowed
+from api.realtime.bus import Bus, Notice
+from api.realtime.command import FLOOD, Commands
+from api.realtime.connection import Connection
+from api.realtime.feed import EventFeeds
+from api.realtime.hub import Hub
+from api.realtime.limits import MAX_MESSAGE_BYTES, Limits
+from api.realtime.polls import PollCommands
+from api.realtime.presence import Presence
 from api.realtime.progress import ProgressFeed
+from api.realtime.rooms import RoomCommands
+from api.realtime.transport import NAMESPACE, Outbox, SocketServer, ack_packet, close, event_packet, guard, is_closed
 from db.connection import DatabaseUnavailableError
 from services.errors import DomainError, UnauthenticatedError
 from services.process.settings import Settings
+from services.webhooks.event import Feed
 
-NAMESPACE = "/"
-CONNECT_WITHIN_S = 10.0
-"""A transport that never says who it is holds a socket for nothing."""
-SESSION_CHECK_S = 60.0
-"""How long a session that ended can go on listening where the notification of its end was lost."""
-MAX_QUEUED = 256
-"""Packets; a client that reads more slowly than that is cut off, comes back, and is told what it missed."""
-MAX_CONNECTIONS = 32
-"""Of one account in one process: tabs and devices of a person, not a fleet."""
-MAX_MESSAGE_BYTES = 100_000
 UNSUPPORTED = 1003  # RFC 6455, 7.4.1
 UNAVAILABLE = {"code": "unavailable", "message": "The service cannot check the token just now; try again in a moment."}
+REDIS_CONNECTIONS = 16
+REDIS_TIMEOUT_S = 2.0
 
 logger = structlog.get_logger(__name__)
 
 
-class Visit(Struct, frozen=True, kw_only=True):
-    """Somebody who is connected, and what he will be told."""
-
-    principal: Principal
-    feed: EventFeed
-
-
 class Realtime:
-    """One process's connections. Nothing is shared with other processes: each listens to the database by itself."""
+    """One process's connections."""
 
-    def __init__(self, deps: Deps) -> None:
+    def __init__(self, deps: Deps, *, limits: Limits | None = None) -> None:
         self._deps = deps
+        self._limits = limits or Limits()
         quiet = logging.getLogger("socketio")
-        quiet.setLevel(logging.ERROR)  # it would log every packet, with what is in it
-        self._server = AsyncServer(
+        quiet.setLevel(logging.ERROR)  # it would log every packet with its content
+        self._server = SocketServer(
+            on_event=self._event,
+            on_admitted=self._admitted,
             async_mode="asgi",
             # One after the other, or events of one client overtake each other.
             async_handlers=False,
@@ -65,12 +62,35 @@ class Realtime:
             logger=quiet,
             engineio_logger=quiet,
         )
-        self._visits: dict[str, asyncio.Task[None]] = {}
-        self._people: defaultdict[UUID, set[str]] = defaultdict(set)
+        self._redis = AsyncRedis(
+            connection_pool=BlockingConnectionPool.from_url(
+                deps.settings.redis_url,
+                max_connections=REDIS_CONNECTIONS,
+                timeout=REDIS_TIMEOUT_S,
+                socket_connect_timeout=REDIS_TIMEOUT_S,
+            )
+        )
+        self._outbox = Outbox(max_queued=self._limits.max_queued)
+        self._feeds = EventFeeds(deps, self._outbox)
+        self._hub = Hub(deps, self._outbox, results_every_s=self._limits.results_every_s)
+        self._bus = Bus(self._redis, self._deliver)
+        self._presence = Presence(self._redis, local=self._hub.users)
+        self._rooms = RoomCommands(
+            deps,
+            hub=self._hub,
+            bus=self._bus,
+            presence=self._presence,
+            outbox=self._outbox,
+            limits=self._limits,
+        )
+        self._commands = Commands({**self._rooms.table(), **PollCommands(deps).table()})
+        self._connections: dict[str, Connection] = {}
+        self._addresses: Counter[str] = Counter()
+        self._address_of: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._server.on("connect", self._connect)
         self._server.on("disconnect", self._disconnect)
-        self._server.on("*", _unknown)
-        self._guard_transport()
+        guard(self._server, max_queued=self._limits.max_queued, on_opened=self._opened, on_closed=self._closed)
 
     def mount(self, app: Any) -> Any:
         """Return an application that answers `/socket.io/` itself and leaves everything else to `app`."""
@@ -91,22 +111,64 @@ class Realtime:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Tell of progress for as long as the block runs, and part from everybody at its end."""
-        progress = ProgressFeed(self._deps, people=lambda: list(self._people), tell=self._tell_person)
-        task = asyncio.create_task(progress.run())
+        """Tell people what happens for as long as the block runs, and part from everybody at its end."""
+        progress = ProgressFeed(self._deps, people=lambda: self._feeds.people, tell=self._feeds.tell)
+        self._deps.changes.on("room_events", self._room_changed, missed=self._hub.wake_all)
+        self._deps.changes.on("poll_votes", self._poll_changed)
+        self._deps.changes.on("sessions_ended", self._session_ended)
+        self._deps.changes.on("events_recorded", self._owner_changed, missed=self._feeds.wake_all)
+        tasks = [
+            asyncio.create_task(work)
+            for work in (
+                progress.run(),
+                self._bus.send(),
+                self._bus.receive(),
+                self._presence.renew(self._hub.connections),
+                self._presence.sweep(self._rooms.gone),
+                self._rooms.flush(),
+            )
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            for visit in list(self._visits.values()):
-                visit.cancel()
-            await asyncio.gather(task, *self._visits.values(), return_exceptions=True)
+            await self._rooms.close()
+            await self._hub.close()
+            await self._feeds.close()
+            for task in (*tasks, *self._tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
+            for connection in list(self._connections.values()):
+                with suppress(KeyError):
+                    await self._server.disconnect(connection.sid)
             await self._server.shutdown()
+            await self._redis.aclose()
+            await self._redis.connection_pool.disconnect()
+
+    # --- coming and going
+
+    def _opened(self, eio_sid: str, environ: Mapping[str, Any]) -> bool:
+        """Count a transport by its address and let it wait for its token for a while; False when there are too many."""
+        address = _address(environ)
+        is_exempt = address in self._deps.settings.socket_exempt_addresses
+        if not is_exempt and self._addresses[address] >= self._limits.max_connections_per_address:
+            logger.info("address_refused", connections=self._addresses[address])
+            return False
+        self._addresses[address] += 1
+        self._address_of[eio_sid] = address
+        self._later(self._limits.connect_within_s, lambda: self._expire(eio_sid))
+        return True
+
+    def _closed(self, eio_sid: str) -> None:
+        address = self._address_of.pop(eio_sid, None)
+        if address is not None:
+            self._addresses[address] -= 1
+            self._addresses += Counter()  # drops what is zero
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         given = auth if isinstance(auth, dict) else {}
+        last_event_id = given.get("lastEventId")
         try:
-            visit = await sync_to_thread(self._welcome, environ, given)
+            principal, feed = await sync_to_thread(self._welcome, environ, given.get("token"), last_event_id)
         except UnauthenticatedError as error:
             raise Refusal("unauthorized", {"code": error.code, "message": error.message}) from None
         except DomainError as error:
@@ -115,176 +177,160 @@ class Realtime:
             if not isinstance(error, DatabaseUnavailableError):
                 logger.exception("connect_failed")
             raise Refusal("unavailable", UNAVAILABLE) from None
-        if _is_closed(self._transport_of(sid)):
+        transport = self._server.transport_of(sid)
+        if is_closed(transport):
             raise Refusal("gone")  # it left meanwhile, and nobody will say so again
-        sids = self._people[visit.principal.user_id]
-        if len(sids) >= MAX_CONNECTIONS:
-            message = f"{MAX_CONNECTIONS} connections of this account are open; close one."
+        connection = Connection(sid, transport, principal)
+        if self._feeds.count(connection.user_id) >= self._limits.max_connections:
+            message = f"{self._limits.max_connections} connections of this account are open; close one."
             raise Refusal("too_many_connections", {"code": "too_many_connections", "message": message})
-        sids.add(sid)
-        # Last, and without waiting: what is emitted from here would arrive before the client's own `connect`.
-        self._visits[sid] = asyncio.create_task(self._attend(sid, visit))
+        self._connections[sid] = connection
+        self._feeds.attach(connection, feed, is_resumed=last_event_id is not None)
 
-    def _welcome(self, environ: Mapping[str, Any], given: Mapping[str, Any]) -> Visit:
-        principal = self._authenticate(environ, given.get("token"))
-        last = given.get("lastEventId")
-        feed = EventFeed.begin(self._deps, principal, last_event_id=None if last is None else str(last))
-        return Visit(principal=principal, feed=feed)
+    def _welcome(self, environ: Mapping[str, Any], token: object, last_event_id: object) -> tuple[Principal, Feed]:
+        principal = self._authenticate(environ, token)
+        last = None if last_event_id is None else str(last_event_id)
+        return principal, self._feeds.begin(principal.person.user_id, last_event_id=last)
 
     def _authenticate(self, environ: Mapping[str, Any], token: object) -> Principal:
         """Return who connects: by the token, or without one by the session cookie of a page of ours."""
         if isinstance(token, str) and token:
             return authenticate_token(self._deps, token)
-        cookie = str(environ.get("HTTP_COOKIE", ""))
-        if cookie and environ.get("HTTP_ORIGIN") in _own_origins(self._deps.settings):
-            return authenticate_cookie(
-                self._deps, {name: morsel.value for name, morsel in SimpleCookie(cookie).items()}
-            )
+        cookies = _cookies(environ, self._deps.settings) if token is None else {}
+        if cookies:
+            return authenticate_cookie(self._deps, cookies)
         raise UnauthenticatedError("Send the token when connecting: `io(url, {auth: {token}})`.")
 
-    async def _attend(self, sid: str, visit: Visit) -> None:
-        """Tell one client everything from now on, until his session ends."""
-        tasks: list[asyncio.Task[None]] = []
-        try:
-            await self._tell(sid, "room:authenticated", {"userId": str(visit.principal.user_id)})
-            tasks = [
-                asyncio.create_task(self._watch_session(visit)),
-                asyncio.create_task(self._tell_events(sid, visit)),
-            ]
-            for task in (await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))[0]:
-                if (error := task.exception()) is not None:
-                    logger.error("connection_failed", exc_info=error)
-        finally:
-            for task in tasks:
-                task.cancel()
-            with suppress(KeyError):  # it left by itself
-                await self._server.disconnect(sid)
-
-    async def _tell_events(self, sid: str, visit: Visit) -> None:
-        async for event, data in visit.feed:
-            if not await self._tell(sid, event, data):
-                return
-
-    async def _watch_session(self, visit: Visit) -> None:
-        """Return when the session has expired or was ended."""
-        with self._deps.changes.subscription(visit.principal.user_id) as changed:
-            while (left_s := self._seconds_left(visit)) > 0:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), min(left_s, SESSION_CHECK_S))
-                changed.clear()
-                try:
-                    await sync_to_thread(check_again, self._deps, visit.principal)
-                except UnauthenticatedError:
-                    return
-                except DatabaseUnavailableError:
-                    continue  # the session counts as valid until the database answers again
-
-    def _seconds_left(self, visit: Visit) -> float:
-        claims = visit.principal.claims
-        return SESSION_CHECK_S if claims is None else (claims.expires_at - self._deps.clock()).total_seconds()
-
-    async def _tell_person(self, user_id: UUID, event: str, data: Mapping[str, Any]) -> None:
-        for sid in list(self._people.get(user_id, ())):
-            await self._tell(sid, event, data)
-
-    async def _tell(self, sid: str, event: str, data: Mapping[str, Any]) -> bool:
-        """Queue an event for one client; False when he is gone, or does not read."""
-        transport = self._transport_of(sid)
-        if _is_closed(transport):
-            return False
-        if transport.queue.qsize() >= MAX_QUEUED:
-            logger.info("slow_reader_cut_off", queued=transport.queue.qsize())
-            await _close(transport)
-            return False
-        await self._server.emit(event, data, to=sid)
-        return True
+    def _admitted(self, sid: str) -> None:
+        """Tell a client who it is, once it knows that it is connected."""
+        connection = self._connections.get(sid)
+        if connection is None:
+            return
+        payload = {"userId": str(connection.user_id)}
+        self._outbox.push(connection.transport, event_packet("room:authenticated", payload))
+        self._watch_session(connection)
 
     async def _disconnect(self, sid: str, _reason: str) -> None:
-        for user_id, sids in list(self._people.items()):
-            sids.discard(sid)
-            if not sids:
-                del self._people[user_id]
-        visit = self._visits.pop(sid, None)
-        if visit is not None and visit is not asyncio.current_task():
-            visit.cancel()
-        # Close the transport too.
-        if not _is_closed(transport := self._transport_of(sid)):
-            await _close(transport)
-
-    def _transport_of(self, sid: str) -> Any:
-        return self._server.eio.sockets.get(self._server.manager.eio_sid_from_sid(sid, NAMESPACE))
-
-    def _guard_transport(self) -> None:
-        """Put checks before the library's own handlers of the transport."""
-        handlers = self._server.eio.handlers
-        connect, message = handlers["connect"], handlers["message"]
-
-        async def on_connect(eio_sid: str, environ: Mapping[str, Any]) -> Any:
-            asyncio.get_running_loop().call_later(
-                CONNECT_WITHIN_S, lambda: asyncio.ensure_future(self._expire(eio_sid))
-            )
-            _check_packets(self._server.eio.sockets[eio_sid])
-            return await connect(eio_sid, environ)
-
-        async def on_message(eio_sid: str, data: str) -> None:
-            with suppress(SocketIsClosedError):  # it left while it was being answered
-                await message(eio_sid, data)
-            # What leaves before it is let in is forgotten by nobody else.
-            sid = self._server.manager.sid_from_eio_sid(eio_sid, NAMESPACE)
-            if sid is not None and _is_closed(self._server.eio.sockets.get(eio_sid)):
-                await self._server.manager.disconnect(sid, NAMESPACE, ignore_queue=True)
-
-        handlers["connect"], handlers["message"] = on_connect, on_message
+        transport = self._server.transport_of(sid)
+        connection = self._connections.pop(sid, None)
+        if connection is not None:
+            self._feeds.detach(connection)
+            if not self._feeds.count(connection.user_id):
+                self._commands.forget(connection.user_id)
+            await self._rooms.disconnected(connection)
+        if not is_closed(transport):
+            await close(transport)  # a client that only signs off keeps no transport
 
     async def _expire(self, eio_sid: str) -> None:
-        """Close a transport that has not been let in; one that is just asking comes too late."""
+        """Close a transport that has not been let in."""
         transport = self._server.eio.sockets.get(eio_sid)
-        if transport is not None and self._server.manager.sid_from_eio_sid(eio_sid, NAMESPACE) not in self._visits:
-            await _close(transport)
+        sid = self._server.manager.sid_from_eio_sid(eio_sid, NAMESPACE)
+        if transport is not None and sid not in self._connections:
+            await close(transport)
+
+    # --- sessions
+
+    def _watch_session(self, connection: Connection) -> None:
+        """Look again after a while, or when the token expires, whether the session still holds."""
+        left_s = self._seconds_left(connection)
+        self._later(max(0.0, min(left_s, self._limits.session_check_s)), lambda: self._check_session(connection))
+
+    async def _check_session(self, connection: Connection, *, again: bool = True) -> None:
+        if self._connections.get(connection.sid) is not connection:
+            return
+        is_over = self._seconds_left(connection) <= 0
+        with suppress(DatabaseUnavailableError):  # the session holds until it can be checked again
+            try:
+                await sync_to_thread(check_again, self._deps, connection.principal)
+            except UnauthenticatedError:
+                is_over = True
+        if is_over:
+            with suppress(KeyError):  # it left by itself
+                await self._server.disconnect(connection.sid)
+        elif again:
+            self._feeds.wake(connection.user_id)  # a notification may have been lost
+            self._watch_session(connection)
+
+    def _seconds_left(self, connection: Connection) -> float:
+        claims = connection.principal.guest or connection.principal.claims
+        if claims is None:
+            return self._limits.session_check_s
+        return (claims.expires_at - self._deps.clock()).total_seconds()
+
+    # --- what is said and told
+
+    async def _event(self, sid: str, number: int | None, data: list[Any]) -> None:
+        connection = self._connections.get(sid)
+        if connection is None:
+            return
+        answer = await self._commands.answer(connection, data)
+        if number is not None:
+            self._outbox.push(connection.transport, ack_packet(number, answer))
+        elif not answer["success"]:
+            name = "poll:error" if data[0].startswith("poll:") else "room:error"
+            error = {"event": data[0][:100], **answer["error"]}
+            self._outbox.push(connection.transport, event_packet(name, error))
+        if connection.refused_in_a_row >= FLOOD:
+            logger.info("flood_cut_off", owner=str(connection.user_id))
+            self._outbox.close(connection.transport)
+
+    def _deliver(self, notice: Notice) -> None:
+        self._hub.tell(notice.room_id, notice.event, notice.payload, to=notice.to)
+
+    def _room_changed(self, payload: str) -> None:
+        self._hub.wake(UUID(payload))
+
+    def _poll_changed(self, payload: str) -> None:
+        room_id, _, poll_id = payload.partition(" ")
+        self._hub.wake_poll(UUID(room_id), UUID(poll_id))
+
+    def _session_ended(self, payload: str) -> None:
+        """Check the connections of somebody one of whose sessions ended."""
+        for connection in self._feeds.connections(UUID(payload)):
+            self._later(0, lambda connection=connection: self._check_session(connection, again=False))  # type: ignore[misc]  # a default is no argument
+
+    def _owner_changed(self, payload: str) -> None:
+        self._feeds.wake(UUID(payload))
+
+    def _later(self, delay_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        def begin() -> None:
+            task = asyncio.ensure_future(work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        asyncio.get_running_loop().call_later(delay_s, begin)
 
 
-def _is_closed(transport: Any) -> bool:
-    return transport is None or transport.closed or transport.closing
+def _address(environ: Mapping[str, Any]) -> str:
+    client = environ["asgi.scope"].get("client")
+    return str(client[0]) if client else "unknown"
 
 
-async def _close(transport: Any) -> None:
-    """Close a transport and its connection: the library waits 45 s for a client that does not close by itself."""
-    await transport.close(wait=False)
-    await transport.queue.put(None)
+def _cookies(environ: Mapping[str, Any], settings: Settings) -> dict[str, str]:
+    """Return the cookies, where a page of our own or of CORS_ORIGINS sends them; else none."""
+    origin = environ.get("HTTP_ORIGIN")
+    # Browsers send no Origin with a GET to the page's own.
+    if origin is None and environ.get("HTTP_SEC_FETCH_SITE") != "same-origin":
+        return {}
+    if origin is not None and not _is_own(origin, environ, settings):
+        return {}
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(environ.get("HTTP_COOKIE", "")).items()}
+    except CookieError:
+        return {}
 
 
-def _check_packets(transport: Any) -> None:
-    """Let nothing in that is_allowed refuses, nor anything from a client that reads no answers or was cut off."""
-    receive = transport.receive
-
-    async def receive_checked(packet: Any) -> None:
-        if not is_allowed(packet) or transport.queue.qsize() >= MAX_QUEUED:
-            await _close(transport)
-        if transport.closed:
-            raise SocketIsClosedError  # which ends the loop that reads from it
-        await receive(packet)
-
-    transport.receive = receive_checked
-
-
-async def _unknown(event: str, _sid: str, *_data: object) -> dict[str, Any]:
-    """Answer an event that nobody handles: silence would leave the client waiting for its acknowledgement."""
-    return {"success": False, "error": {"code": "not_found", "message": f"There is no event {event[:50]!r}."}}
-
-
-def _own_origins(settings: Settings) -> set[str]:
-    """Return the origins whose pages may use a session cookie."""
+def _is_own(origin: str, environ: Mapping[str, Any], settings: Settings) -> bool:
     public = urlsplit(settings.public_url)
-    return {f"{public.scheme}://{public.netloc}", *settings.cors_origins} - {"*"}
+    named = {f"{public.scheme}://{public.netloc}", *settings.cors_origins} - {"*"}
+    # As text: an origin that cannot be parsed is no reason for a traceback.
+    return origin in named or origin.partition("://")[2] == environ.get("HTTP_HOST")
 
 
 def _origin_check(settings: Settings) -> Callable[[str | None, Mapping[str, Any]], bool]:
     """Return what says whether a page of this origin may connect: our own, and those of CORS_ORIGINS."""
-    allowed = _own_origins(settings)
 
     def is_allowed(origin: str | None, environ: Mapping[str, Any]) -> bool:
-        # As text: what cannot be taken apart is no reason for a traceback.
-        same_host = origin is not None and origin.partition("://")[2] == environ.get("HTTP_HOST")
-        return "*" in settings.cors_origins or origin in allowed or same_host
+        return "*" in settings.cors_origins or (origin is not None and _is_own(origin, environ, settings))
 
     return is_allowed

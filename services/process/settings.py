@@ -57,6 +57,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The largest recording that is accepted (RECORDING_MAX_BYTES)."""
     disk_reserve_bytes: int
     """What stays free on local disks; nothing new is taken below (DISK_RESERVE_BYTES)."""
+    socket_exempt_addresses: tuple[str, ...]
+    """From where any number of Socket.IO connections is taken (SOCKET_EXEMPT_ADDRESSES); by default this machine."""
     import_allow_hosts: tuple[str, ...]
     """host:port pairs on private addresses that URL imports and webhooks may reach (IMPORT_ALLOW_HOSTS)."""
 
@@ -71,6 +73,7 @@ DEFAULTS = {
     "APP_ENV": "development",
     "LOG_LEVEL": "info",
     "WORKER_THREADS": "2",
+    "SOCKET_EXEMPT_ADDRESSES": "127.0.0.1,::1",
     "RECORDING_MAX_BYTES": str(50 * 1024**3),
     # For the database, logs and the files of work under way.
     "DISK_RESERVE_BYTES": str(512 * 1024**2),
@@ -119,6 +122,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         worker_threads=_integer(env, "WORKER_THREADS", 1, 64),
         recording_max_bytes=_integer(env, "RECORDING_MAX_BYTES", 1, MAX_OBJECT_BYTES),
         disk_reserve_bytes=_integer(env, "DISK_RESERVE_BYTES", 0, MAX_OBJECT_BYTES),
+        socket_exempt_addresses=_words(env, "SOCKET_EXEMPT_ADDRESSES"),
         import_allow_hosts=_words(env, "IMPORT_ALLOW_HOSTS"),
     )
     _check(settings)

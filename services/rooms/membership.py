@@ -30,6 +30,8 @@ class Joined(Struct, frozen=True, kw_only=True):
     room: RoomRow
     me: ParticipantRow
     is_new: bool
+    after: int
+    """Number of the last event before this one joined."""
 
 
 def join(  # noqa: PLR0913 - keyword-only, as every use case
@@ -68,7 +70,7 @@ def join(  # noqa: PLR0913 - keyword-only, as every use case
         is_guest=person.is_guest,
     )
     _tell_joined(tx, me, is_online=is_online)
-    return Joined(room=rooms.get(tx, room_id), me=me, is_new=True)
+    return Joined(room=rooms.get(tx, room_id), me=me, is_new=True, after=room.last_seq)
 
 
 def admit_guest(tx: Transaction, *, room: RoomRow, display_name: str) -> tuple[Person, ParticipantRow]:
@@ -101,6 +103,21 @@ def leave(
     if room.host_user_id == person.user_id:
         succeed(tx, room, online=online)
     return True
+
+
+def give_up(tx: Transaction, *, room_id: UUID, user_id: UUID, online: Collection[UUID], hands_over: bool) -> bool:
+    """Take somebody out who has been gone for too long; True for a host who keeps the room for now.
+
+    A host leaves only with `hands_over`, and only if a co-host is connected who takes over.
+    """
+    room = room_rows.lock_room(tx, room_id)
+    if room is None or not room.is_active:
+        return False
+    if room.host_user_id == user_id and not (hands_over and succeed(tx, room, online=online)):
+        return not hands_over
+    if rows.leave(tx, room_id=room_id, user_id=user_id, reason="disconnected"):
+        _tell_left(tx, room_id, user_id, "disconnected")
+    return False
 
 
 def succeed(tx: Transaction, room: RoomRow, *, online: Collection[UUID] | None = None) -> bool:
@@ -171,10 +188,10 @@ def _name_for(
 def _renamed(tx: Transaction, room: RoomRow, known: ParticipantRow, display_name: str | None) -> Joined:
     name = None if display_name is None else clean_display_name(display_name)
     if name is None or name == known.display_name:
-        return Joined(room=room, me=known, is_new=False)
+        return Joined(room=room, me=known, is_new=False, after=room.last_seq)
     rows.rename(tx, room_id=room.id, user_id=known.user_id, display_name=name)
     me = _tell_updated(tx, room.id, known.user_id)
-    return Joined(room=rooms.get(tx, room.id), me=me, is_new=False)
+    return Joined(room=rooms.get(tx, room.id), me=me, is_new=False, after=room.last_seq)
 
 
 def _require_rank(found: Membership, target: ParticipantRow, action: Action) -> None:

@@ -1,0 +1,131 @@
+"""Commands of clients: decoded, limited, carried out and acknowledged. No event is left without an answer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+import psycopg
+import structlog
+from litestar.concurrency import sync_to_thread
+from msgspec import Struct
+from redis.exceptions import RedisError
+
+from api.http.errors import InternalError, body_of
+from api.http.validation import invalid_body
+from api.realtime.connection import Connection
+from api.realtime.limits import RATES, Bucket, refuse
+from db.connection import SERVICE, Database, DatabaseUnavailableError, Transaction
+from services.errors import (
+    ConflictError,
+    DomainError,
+    InvalidFieldError,
+    NotFoundError,
+    RateLimitedError,
+    UnavailableError,
+)
+from services.rooms.wire import to_wire
+
+T = TypeVar("T")
+MAX_NAME_SHOWN = 50
+FLOOD = 400
+"""Refused commands in a row after which a client is cut off: it does not listen to what it is told."""
+
+logger = structlog.get_logger(__name__)
+
+
+class Command(Struct, frozen=True):
+    """What a client sends with an event, and what that does; the result is the acknowledgement's `data`."""
+
+    takes: type[Any]
+    run: Callable[[Connection, Any], Awaitable[Mapping[str, Any]]]
+
+
+class NotInRoomError(ConflictError):
+    """The command is about a room, and this connection is in none."""
+
+    code = "not_in_room"
+
+
+class Commands:
+    """Every event that clients send."""
+
+    def __init__(self, commands: Mapping[str, Command]) -> None:
+        self._commands = commands
+        self._buckets: dict[tuple[UUID, str], Bucket] = {}
+
+    async def answer(self, connection: Connection, data: list[Any]) -> dict[str, Any]:
+        """Carry out an event and return what is acknowledged; raises nothing."""
+        event = data[0]
+        try:
+            self._limit(connection, event)
+            command = self._find(event)
+            result = await command.run(connection, _decode(data[1:], command.takes))
+        except Exception as error:  # noqa: BLE001 - the edge: a handler that raises would never acknowledge
+            connection.refused_in_a_row += isinstance(error, RateLimitedError)
+            return body_of(_domain_error(error, event))
+        connection.refused_in_a_row = 0
+        return {"success": True, "data": to_wire(result)}
+
+    def forget(self, user_id: UUID) -> None:
+        """Forget how much somebody has done, once their last connection is gone."""
+        for event in RATES:
+            self._buckets.pop((user_id, event), None)
+
+    def _find(self, event: str) -> Command:
+        command = self._commands.get(event)
+        if command is None:
+            raise NotFoundError(f"There is no event {event[:MAX_NAME_SHOWN]!r}.")
+        return command
+
+    def _limit(self, connection: Connection, event: str) -> None:
+        if wait_s := connection.bucket.take():
+            raise refuse(wait_s)
+        rate = RATES.get(event)
+        if rate is None:
+            return
+        key = (connection.user_id, event)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket(rate)
+        if wait_s := bucket.take():
+            raise refuse(wait_s)
+
+
+async def in_transaction(database: Database, work: Callable[[Transaction], T]) -> T:
+    """Run a use case in a thread, in a transaction of its own."""
+
+    def run() -> T:
+        with database.transaction(SERVICE) as tx:
+            return work(tx)
+
+    return await sync_to_thread(run)
+
+
+def require_room(connection: Connection) -> UUID:
+    """Return the room that a connection is in; NotInRoomError when it is in none."""
+    if connection.room_id is None:
+        raise NotInRoomError("Join a room first: emit room:join.")
+    return connection.room_id
+
+
+def _decode(arguments: list[Any], kind: type[Any]) -> Any:
+    given = arguments[0] if arguments else {}
+    try:
+        return msgspec.convert({} if given is None else given, type=kind)
+    except msgspec.ValidationError as error:
+        raise invalid_body(error, kind) from error
+    except RecursionError as error:
+        raise InvalidFieldError("body", "This is nested too deeply.") from error
+
+
+def _domain_error(error: Exception, event: str) -> DomainError:
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, psycopg.DataError | UnicodeEncodeError):
+        return InvalidFieldError("body", "A value holds characters or numbers that cannot be stored.")
+    if isinstance(error, DatabaseUnavailableError | RedisError | psycopg.OperationalError):
+        logger.warning("command_unavailable", event_name=event, error=str(error))
+        return UnavailableError("A part of the service does not answer; try again in a moment.")
+    logger.error("command_failed", event_name=event[:MAX_NAME_SHOWN], exc_info=error)
+    return InternalError("Something went wrong on our side; try again, and report it if it stays so.")

@@ -1,0 +1,34 @@
+"""One Socket.IO connection, and whose it is."""
+
+from typing import Any
+from uuid import UUID
+
+from api.auth import Principal
+from api.realtime.limits import EVERYTHING, Bucket
+from services.rooms.person import Person
+
+
+class Connection:
+    """A connected client. It is in one room at most."""
+
+    __slots__ = (
+        *("bucket", "person", "principal", "refused_in_a_row", "room_id", "seen", "sid", "transport"),
+        "voice_since",
+    )
+
+    def __init__(self, sid: str, transport: Any, principal: Principal) -> None:
+        self.sid = sid
+        self.transport = transport
+        self.principal = principal
+        self.person: Person = principal.person
+        self.bucket = Bucket(EVERYTHING)
+        self.room_id: UUID | None = None
+        self.seen = 0
+        """Number of the last event of the room that this client has."""
+        self.voice_since: float | None = None
+        self.refused_in_a_row = 0
+
+    @property
+    def user_id(self) -> UUID:
+        """Whose connection this is."""
+        return self.person.user_id

@@ -1,0 +1,221 @@
+"""The rooms that this process serves: each event is read once, encoded once, and put on the queue of every member."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from uuid import UUID
+
+import msgspec
+import structlog
+from litestar.concurrency import sync_to_thread
+
+from api.deps import Deps
+from api.realtime.connection import Connection
+from api.realtime.transport import Outbox, event_packet
+from db import room_events
+from db.connection import SERVICE, DatabaseUnavailableError
+from db.room_events import RoomEventRow
+from services.polls import service as polls
+from services.polls.service import Updates
+from services.rooms.wire import to_wire
+
+BATCH = 500
+RETRY_S = 0.5
+LEFT = "room:participant-left"
+ENDED = "room:ended"
+EXPELLED = frozenset({"kicked", "banned"})
+
+logger = structlog.get_logger(__name__)
+
+
+class Channel:
+    """A room: who of this process is in it, and how far its events were read."""
+
+    __slots__ = ("is_dirty", "lock", "members", "position", "reader", "room_id")
+
+    def __init__(self, room_id: UUID, position: int) -> None:
+        self.room_id = room_id
+        self.position = position
+        self.members: dict[str, Connection] = {}
+        self.lock = asyncio.Lock()
+        self.is_dirty = False
+        self.reader: asyncio.Task[None] | None = None
+
+
+class Hub:
+    """Channels by room. `on_expelled` is called for each connection that a room no longer holds."""
+
+    def __init__(self, deps: Deps, outbox: Outbox, *, results_every_s: float) -> None:
+        self._deps = deps
+        self._outbox = outbox
+        self._results_every_s = results_every_s
+        self._channels: dict[UUID, Channel] = {}
+        self._pulses: dict[UUID, asyncio.Task[None]] = {}
+        self._voted: set[UUID] = set()
+        self.on_expelled: Callable[[Connection], None] = lambda _: None
+
+    @property
+    def rooms(self) -> list[UUID]:
+        """The rooms that somebody of this process is in."""
+        return list(self._channels)
+
+    def users(self, room_id: UUID) -> set[UUID]:
+        """Return who of this process is in a room."""
+        channel = self._channels.get(room_id)
+        return {member.user_id for member in channel.members.values()} if channel else set()
+
+    def connections(self) -> Iterator[Connection]:
+        """Iterate over every connection that is in a room."""
+        for channel in list(self._channels.values()):
+            yield from list(channel.members.values())
+
+    async def subscribe(self, connection: Connection, room_id: UUID, *, after: int) -> None:
+        """Tell a connection everything in a room from the event behind `after` on, each once and in order."""
+        while True:
+            channel = self._channels.get(room_id)
+            if channel is None:
+                channel = self._channels[room_id] = Channel(room_id, after)
+            async with channel.lock:
+                if self._channels.get(room_id) is not channel:
+                    continue  # the last member left meanwhile
+                connection.room_id, connection.seen = room_id, after
+                if after < channel.position:
+                    for row in await self._read(room_id, after):
+                        if row.seq <= channel.position:
+                            self._outbox.push(connection.transport, event_packet(row.type, row.payload))
+                    connection.seen = channel.position
+                channel.members[connection.sid] = connection
+            self.wake(room_id)  # what happened before anybody listened
+            return
+
+    def unsubscribe(self, connection: Connection) -> UUID | None:
+        """Tell a connection nothing more; returns the room that it was in."""
+        room_id, connection.room_id = connection.room_id, None
+        channel = self._channels.get(room_id) if room_id else None
+        if channel is not None:
+            channel.members.pop(connection.sid, None)
+            if not channel.members and not channel.lock.locked():
+                del self._channels[channel.room_id]
+        return room_id
+
+    def wake(self, room_id: UUID) -> None:
+        """Read on in a room, if somebody of this process is in it."""
+        channel = self._channels.get(room_id)
+        if channel is None:
+            return
+        channel.is_dirty = True
+        if channel.reader is None:
+            channel.reader = asyncio.create_task(self._drain(channel))
+
+    def wake_all(self) -> None:
+        """Read on in every room: notifications may have been lost."""
+        for room_id in self.rooms:
+            self.wake(room_id)
+
+    def wake_poll(self, room_id: UUID, poll_id: UUID) -> None:
+        """Tell a room how a poll stands, at once and then at most every `results_every_s`."""
+        if room_id not in self._channels:
+            return
+        self._voted.add(poll_id)
+        if poll_id not in self._pulses:
+            self._pulses[poll_id] = asyncio.create_task(self._pulse(poll_id))
+
+    def tell(self, room_id: UUID, event: str, payload: str, *, to: UUID | None = None) -> None:
+        """Send something to the members of a room in this process, or to one person among them."""
+        channel = self._channels.get(room_id)
+        if channel is None:
+            return
+        packet = event_packet(event, payload)
+        for member in list(channel.members.values()):
+            if to is None or member.user_id == to:
+                self._outbox.push(member.transport, packet)
+
+    async def close(self) -> None:
+        """Stop reading."""
+        readers = [channel.reader for channel in self._channels.values() if channel.reader]
+        tasks = [*readers, *self._pulses.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _drain(self, channel: Channel) -> None:
+        try:
+            while channel.is_dirty:
+                channel.is_dirty = False
+                async with channel.lock:
+                    try:
+                        found = await self._read(channel.room_id, channel.position)
+                    except DatabaseUnavailableError:
+                        channel.is_dirty = True
+                        await asyncio.sleep(RETRY_S)
+                        continue
+                    for row in found:
+                        self._deliver(channel, row)
+                    channel.is_dirty = channel.is_dirty or len(found) == BATCH
+        finally:
+            channel.reader = None
+            if not channel.members and self._channels.get(channel.room_id) is channel:
+                del self._channels[channel.room_id]
+
+    async def _read(self, room_id: UUID, after: int) -> list[RoomEventRow]:
+        def read() -> list[RoomEventRow]:
+            with self._deps.database.transaction(SERVICE) as tx:
+                return room_events.list_after(tx, room_id=room_id, after=after, limit=BATCH)
+
+        return await sync_to_thread(read)
+
+    def _deliver(self, channel: Channel, row: RoomEventRow) -> None:
+        packet = event_packet(row.type, row.payload)
+        channel.position = row.seq
+        for member in list(channel.members.values()):
+            if row.seq > member.seen:
+                member.seen = row.seq
+                self._outbox.push(member.transport, packet)
+        if row.type == LEFT:
+            self._expel(channel, msgspec.json.decode(row.payload))
+        elif row.type == ENDED:
+            for member in list(channel.members.values()):
+                self._drop(channel, member)
+
+    def _expel(self, channel: Channel, left: dict[str, str]) -> None:
+        user_id = UUID(left["userId"])
+        for member in list(channel.members.values()):
+            if member.user_id != user_id:
+                continue
+            if left["reason"] in EXPELLED:
+                payload = {"roomId": left["roomId"], "reason": left["reason"]}
+                self._outbox.push(member.transport, event_packet("room:kicked", payload))
+            self._drop(channel, member)
+
+    def _drop(self, channel: Channel, member: Connection) -> None:
+        channel.members.pop(member.sid, None)
+        self.on_expelled(member)
+        member.room_id = None
+
+    async def _pulse(self, poll_id: UUID) -> None:
+        try:
+            while poll_id in self._voted:
+                self._voted.discard(poll_id)
+                with suppress(DatabaseUnavailableError):
+                    await self._tell_results(poll_id)
+                await asyncio.sleep(self._results_every_s)
+        finally:
+            del self._pulses[poll_id]
+
+    async def _tell_results(self, poll_id: UUID) -> None:
+        def read() -> Updates | None:
+            with self._deps.database.transaction(SERVICE) as tx:
+                return polls.updates(tx, poll_id=poll_id, user_ids=users)
+
+        users = {member.user_id for member in self.connections()}
+        found = await sync_to_thread(read)
+        channel = self._channels.get(found.room_id) if found else None
+        if found is None or channel is None:
+            return
+        about = {"roomId": str(found.room_id), "pollId": str(poll_id), "version": found.version}
+        voted = event_packet("poll:vote-received", {**about, "totalVotes": found.total_votes})
+        results = event_packet("poll:results-update", {**about, "results": to_wire(found.results)})
+        for member in list(channel.members.values()):
+            self._outbox.push(member.transport, voted)
+            if found.viewers is None or member.user_id in found.viewers:
+                self._outbox.push(member.transport, results)
