@@ -11,8 +11,8 @@ import structlog
 
 logger = structlog.get_logger(__name__)
 
-# Payloads are ids: of a job that changed, of an owner whose event was recorded or one of whose sessions ended, of a room,
-# of a room and its poll.
+# Payloads are ids: of a job that changed, of an owner whose event was recorded or one of whose sessions ended, of a
+# room, of a room and its poll.
 JOBS_CHANGED = "jobs_changed"
 CHANNELS = (JOBS_CHANGED, "events_recorded", "sessions_ended", "room_events", "poll_votes")
 LISTEN = "; ".join(f"LISTEN {channel}" for channel in CHANNELS)
@@ -50,6 +50,7 @@ class Changes:
         self._followers: set[ChangedJobs] = set()
         self._callbacks: dict[str, list[Callable[[str], None]]] = defaultdict(list)
         self._missed: list[Callable[[], None]] = []
+        self._at_close: list[Callable[[], None]] = []
         self.is_closed = False
 
     @asynccontextmanager
@@ -95,9 +96,15 @@ class Changes:
         if missed is not None:
             self._missed.append(missed)
 
+    def at_close(self, call: Callable[[], None]) -> None:
+        """Call a function when the process begins to stop."""
+        self._at_close.append(call)
+
     def close(self) -> None:
         """Wake everybody so that streams end; the process is stopping."""
         self.is_closed = True
+        for call in self._at_close:
+            call()
         self._wake_all()
 
     async def _listen(self) -> None:

@@ -116,7 +116,8 @@ def _step(kind: Any, step: str) -> Any:
             if arguments:
                 return arguments[-1]
         elif isinstance(member, type) and issubclass(member, msgspec.Struct):
-            return get_type_hints(member, include_extras=True)[step]
+            names = {field.encode_name: field.name for field in msgspec.structs.fields(member)}
+            return get_type_hints(member, include_extras=True)[names[step]]
     return Any
 
 

@@ -28,8 +28,6 @@ from services.rooms.wire import to_wire
 
 T = TypeVar("T")
 MAX_NAME_SHOWN = 50
-FLOOD = 400
-"""Refused commands in a row after which a client is cut off: it does not listen to what it is told."""
 
 logger = structlog.get_logger(__name__)
 
@@ -62,9 +60,9 @@ class Commands:
             command = self._find(event)
             result = await command.run(connection, _decode(data[1:], command.takes))
         except Exception as error:  # noqa: BLE001 - the edge: a handler that raises would never acknowledge
-            connection.refused_in_a_row += isinstance(error, RateLimitedError)
+            if isinstance(error, RateLimitedError) and connection.patience.take():
+                connection.is_flooding = True
             return body_of(_domain_error(error, event))
-        connection.refused_in_a_row = 0
         return {"success": True, "data": to_wire(result)}
 
     def forget(self, user_id: UUID) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from api.auth import Principal
-from api.realtime.limits import EVERYTHING, Bucket
+from api.realtime.limits import EVERYTHING, PATIENCE, Bucket
 from services.rooms.person import Person
 
 
@@ -12,7 +12,7 @@ class Connection:
     """A connected client. It is in one room at most."""
 
     __slots__ = (
-        *("bucket", "person", "principal", "refused_in_a_row", "room_id", "seen", "sid", "transport"),
+        *("bucket", "is_flooding", "person", "principal", "patience", "room_id", "seen", "sid", "transport"),
         "voice_since",
     )
 
@@ -26,7 +26,8 @@ class Connection:
         self.seen = 0
         """Number of the last event of the room that this client has."""
         self.voice_since: float | None = None
-        self.refused_in_a_row = 0
+        self.patience = Bucket(PATIENCE)
+        self.is_flooding = False
 
     @property
     def user_id(self) -> UUID:

@@ -41,7 +41,9 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 MAX_MESSAGE_BYTES: Final = 100_000
 EVERYTHING: Final = Rate(50, 200)
-"""Of one connection. What goes on beyond it is cut off."""
+"""Of one connection."""
+PATIENCE: Final = Rate(10, 400)
+"""Refusals; a client that goes on beyond them does not listen to what it is told, and is cut off."""
 RATES: Final[Mapping[str, Rate]] = {
     "room:message": Rate(10, 50),
     "room:message-edit": Rate(5, 20),

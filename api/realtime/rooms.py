@@ -49,7 +49,7 @@ class JoinCommand(Struct, frozen=True, rename="camel"):
     room_code: Annotated[str, Meta(max_length=20)] | None = None
     room_id: UUID | None = None
     display_name: DisplayName | None = None
-    last_seq: Annotated[int, Meta(ge=0, lt=2**63)] | None = None
+    last_seq: Annotated[int, Meta(ge=0, le=2**53)] | None = None
 
 
 class Nothing(Struct, frozen=True):
@@ -303,9 +303,13 @@ class RoomCommands:
         finally:
             self._write_activity()
 
-    async def close(self) -> None:
-        """Stop waiting for those who left: the next process finds them in Redis."""
+    def stop(self) -> None:
+        """Take nobody for gone any more: clients go to the next process, which finds those who do not in Redis."""
         self._is_stopping = True
+
+    async def close(self) -> None:
+        """Stop waiting for those who left."""
+        self.stop()
         tasks = [*self._absences.values(), *self._tasks]
         for task in tasks:
             task.cancel()

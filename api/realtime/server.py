@@ -20,7 +20,7 @@ from socketio.exceptions import ConnectionRefusedError as Refusal
 from api.auth import Principal, authenticate_cookie, authenticate_token, check_again
 from api.deps import Deps
 from api.realtime.bus import Bus, Notice
-from api.realtime.command import FLOOD, Commands
+from api.realtime.command import Commands
 from api.realtime.connection import Connection
 from api.realtime.feed import EventFeeds
 from api.realtime.hub import Hub
@@ -113,6 +113,7 @@ class Realtime:
     async def running(self) -> AsyncIterator[None]:
         """Tell people what happens for as long as the block runs, and part from everybody at its end."""
         progress = ProgressFeed(self._deps, people=lambda: self._feeds.people, tell=self._feeds.tell)
+        self._deps.changes.at_close(self._part)
         self._deps.changes.on("room_events", self._room_changed, missed=self._hub.wake_all)
         self._deps.changes.on("poll_votes", self._poll_changed)
         self._deps.changes.on("sessions_ended", self._session_ended)
@@ -143,6 +144,12 @@ class Realtime:
             await self._server.shutdown()
             await self._redis.aclose()
             await self._redis.connection_pool.disconnect()
+
+    def _part(self) -> None:
+        """Close every transport, so that clients go to another process at once and no long poll delays the end."""
+        self._rooms.stop()
+        for transport in list(self._server.eio.sockets.values()):
+            self._outbox.close(transport)
 
     # --- coming and going
 
@@ -270,7 +277,7 @@ class Realtime:
             name = "poll:error" if data[0].startswith("poll:") else "room:error"
             error = {"event": data[0][:100], **answer["error"]}
             self._outbox.push(connection.transport, event_packet(name, error))
-        if connection.refused_in_a_row >= FLOOD:
+        if connection.is_flooding:
             logger.info("flood_cut_off", owner=str(connection.user_id))
             self._outbox.close(connection.transport)
 

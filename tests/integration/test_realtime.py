@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import psycopg
 import pytest
 from msgspec import Struct
 from socketio.exceptions import ConnectionError as RefusedError
@@ -20,9 +21,7 @@ from support.servers.fleet import add_ready_recording, add_user, rows, wait_for
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.sync.client import connect
 
-from api import auth
-from api.auth import Principal
-from api.realtime import server as realtime
+from api.realtime.limits import MAX_MESSAGE_BYTES, Limits
 from db.connection import SERVICE, Database
 from services.accounts.token import Tokens
 from services.billing import tier as tiers
@@ -60,7 +59,10 @@ class Site(Struct, frozen=True, kw_only=True):
 
 
 @pytest.fixture
-def site(settings: Settings, database: Database, stores: Stores, tmp_path: Path) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, settings: Settings, database: Database, stores: Stores, tmp_path: Path
+) -> Iterator[Site]:
+    limits: Limits | None = getattr(request, "param", None)
     owner = add_user(database, tier="pro")
     source = tmp_path / "talk.mp4"
     source.write_bytes(b"bytes that nobody reads")
@@ -70,7 +72,7 @@ def site(settings: Settings, database: Database, stores: Stores, tmp_path: Path)
         clip, _ = clips.create(
             tx, user_id=owner, tier=tier, recording_id=recording_id, start_s=5, end_s=20, style=ClipStyle()
         )
-    with listening(settings) as (url, _):
+    with listening(settings, limits) as (url, _):
         yield Site(
             url=url,
             settings=settings,
@@ -79,6 +81,11 @@ def site(settings: Settings, database: Database, stores: Stores, tmp_path: Path)
             owner=owner,
             clip=clip,
         )
+
+
+def errors_of_server(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What was logged as an error, but for the test's own client."""
+    return [record for record in caplog.records if record.levelno >= logging.ERROR and record.name != "engineio.client"]
 
 
 def can_connect(site: Site) -> bool:
@@ -181,8 +188,7 @@ def test_operators_token_and_foreign_event_id_are_refused(site: Site) -> None:
         assert "not the id of an event" in told[0]["data"]["message"]
 
 
-def test_session_that_is_logged_out_elsewhere_is_disconnected(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(realtime, "SESSION_CHECK_S", 0.2)
+def test_session_that_is_logged_out_elsewhere_is_disconnected(site: Site) -> None:
     with httpx.Client(base_url=site.url) as client:
         body = {"email": "ada@example.org", "password": "correct horse battery staple"}
         token = client.post("/api/auth/signup", json=body).json()["data"]["token"]
@@ -203,7 +209,15 @@ def test_event_that_does_not_exist_is_answered(site: Site) -> None:
     with Listener(site.url, site.token) as listener:
         listener.hear("room:authenticated")
         answer = listener.client.call("room:fly", {"to": "the moon"}, timeout=10)
-        assert answer == {"success": False, "error": {"code": "not_found", "message": "There is no event 'room:fly'."}}
+        assert answer == {
+            "success": False,
+            "error": {
+                "code": "not_found",
+                "message": "There is no event 'room:fly'.",
+                "retryable": False,
+                "details": {},
+            },
+        }
 
 
 @pytest.mark.parametrize(
@@ -231,13 +245,11 @@ def test_hostile_packet_ends_the_connection_without_a_traceback(
         listener.hear("gone")
         with Listener(site.url, token) as second:
             assert second.hear("room:authenticated") == {"userId": str(site.owner)}
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert not errors_of_server(caplog)
 
 
-def test_account_has_so_many_connections_and_a_free_place_can_be_taken(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(realtime, "MAX_CONNECTIONS", 1)
+@pytest.mark.parametrize("site", [Limits(max_connections=1)], indirect=True)
+def test_account_has_so_many_connections_and_a_free_place_can_be_taken(site: Site) -> None:
     token = site.token
     with Listener(site.url, token) as only:
         only.hear("room:authenticated")
@@ -260,7 +272,7 @@ def test_page_of_another_origin_may_not_connect(site: Site) -> None:
 def test_message_that_is_too_long_is_not_read_to_its_end(site: Site) -> None:
     address = f"{site.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
     with connect(address) as connection, pytest.raises(ConnectionClosedError) as closed:  # noqa: PT012 - it is told late
-        connection.send("4" + "x" * realtime.MAX_MESSAGE_BYTES)
+        connection.send("4" + "x" * MAX_MESSAGE_BYTES)
         while True:
             connection.recv(timeout=WAIT_S)
     assert closed.value.rcvd is not None
@@ -276,7 +288,7 @@ def test_frame_that_is_no_packet_ends_the_connection_without_a_traceback(
         connection.send(frame)
         while True:
             connection.recv(timeout=WAIT_S)
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert not errors_of_server(caplog)
 
 
 class Poller:
@@ -311,15 +323,15 @@ def test_client_behind_a_proxy_that_knows_no_websocket_is_told_by_polling(site: 
         assert poller.send("41")
 
 
-def test_transport_that_never_says_who_it_is_is_closed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(realtime, "CONNECT_WITHIN_S", 0.3)
+@pytest.mark.parametrize("site", [Limits(connect_within_s=0.3)], indirect=True)
+def test_transport_that_never_says_who_it_is_is_closed(site: Site) -> None:
     with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
         poller = Poller(client)
         wait_for(lambda: poller.poll() is None, what="its end")
 
 
-def test_slow_reader_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(realtime, "MAX_QUEUED", 3)
+@pytest.mark.parametrize("site", [Limits(max_queued=3)], indirect=True)
+def test_slow_reader_is_cut_off(site: Site) -> None:
     with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
         poller = Poller(client)
         assert poller.send(f'40{{"token":"{site.token}"}}')
@@ -328,31 +340,26 @@ def test_slow_reader_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
         wait_for(lambda: not poller.send('42["x"]'), what="its end")
 
 
-def test_client_that_leaves_while_its_token_is_checked_keeps_no_place(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    is_asked, may_answer = threading.Event(), threading.Event()
-
-    def authenticate_token(*arguments: Any) -> Principal:
-        is_asked.set()
-        assert may_answer.wait(WAIT_S)
-        return auth.authenticate_token(*arguments)
-
-    monkeypatch.setattr(realtime, "authenticate_token", authenticate_token)
-    monkeypatch.setattr(realtime, "MAX_CONNECTIONS", 1)
-    with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
+@pytest.mark.parametrize("site", [Limits(max_connections=1)], indirect=True)
+def test_client_that_leaves_while_its_token_is_checked_keeps_no_place(site: Site) -> None:
+    with (
+        psycopg.connect(site.settings.migration_database_url, autocommit=True) as owner,
+        httpx.Client(base_url=site.url, timeout=WAIT_S) as client,
+    ):
         poller = Poller(client)
         sending = threading.Thread(target=poller.send, args=[f'40{{"token":"{site.token}"}}'])
-        sending.start()
-        assert is_asked.wait(WAIT_S)
-        assert poller.send("1")
-        may_answer.set()
+        with owner.transaction():
+            owner.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+            sending.start()
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass"
+            wait_for(lambda: owner.execute(waiting).fetchone() == (1,), what="the check of the token")
+            assert poller.send("1")
         sending.join()
-    assert can_connect(site)
+    wait_for(lambda: can_connect(site), what="the place of a client that left")
 
 
-def test_client_that_signs_off_keeps_no_transport(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(realtime, "CONNECT_WITHIN_S", 600.0)
+@pytest.mark.parametrize("site", [Limits(connect_within_s=600.0)], indirect=True)
+def test_client_that_signs_off_keeps_no_transport(site: Site) -> None:
     with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
         poller = Poller(client)
         assert poller.send(f'40{{"token":"{site.token}"}}')
@@ -360,8 +367,8 @@ def test_client_that_signs_off_keeps_no_transport(site: Site, monkeypatch: pytes
         wait_for(lambda: not poller.send('42["x"]'), what="its end")
 
 
-def test_client_that_reads_no_answers_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(realtime, "MAX_QUEUED", 20)
+@pytest.mark.parametrize("site", [Limits(max_queued=20)], indirect=True)
+def test_client_that_reads_no_answers_is_cut_off(site: Site) -> None:
     with httpx.Client(base_url=site.url, timeout=WAIT_S) as client:
         poller = Poller(client)
         assert poller.send(f'40{{"token":"{site.token}"}}')
