@@ -54,8 +54,8 @@ from api.routes.storage import storage_router
 from api.routes.web import web_router
 from api.routes.webhooks import webhooks_router
 from db.connection import Database
-from services.accounts.mail import open_mailer
 from services.accounts.token import Tokens
+from services.mail.transport import open_mailer
 from services.operations.metrics import SystemMetrics
 from services.outbound.fetch import SafeFetcher
 from services.process import resources as stores

@@ -14,8 +14,8 @@ from api.metrics import RequestMetrics
 from api.readiness import Readiness
 from api.threads import open_threads
 from db.connection import Database
-from services.accounts.mail import Mailer
 from services.accounts.token import Tokens
+from services.mail.transport import Mailer
 from services.outbound.fetch import SafeFetcher
 from services.process.settings import Settings
 from storage.factory import Stores

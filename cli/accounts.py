@@ -1,7 +1,6 @@
 """Accounts on a running service, or on an embedded one that is not running right now."""
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -30,9 +29,7 @@ def create(
     from services.accounts import provisioning
 
     with explained(), open_access(data, os.environ) as access, access.database.transaction(SERVICE) as tx:
-        account = provisioning.create_user(
-            tx, email=email, password=password, tier=tier, is_admin=admin, now=datetime.now(UTC)
-        )
+        account = provisioning.create_user(tx, email=email, password=password, tier=tier, is_admin=admin)
     typer.echo(str(account.id))
 
 

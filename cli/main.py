@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from cli import accounts, fleet
+from cli import accounts, fleet, mail
 from cli.errors import CommandError
 from cli.media import commands as media
 from cli.output import complain
@@ -42,6 +42,10 @@ for command in (
 app.command(hidden=True)(fleet.demo)
 user.command()(accounts.create)
 app.add_typer(user, name="user")
+mails = typer.Typer(help="Mails that users get.", rich_markup_mode=None)
+mails.command()(mail.preview)
+mails.callback()(lambda: None)
+app.add_typer(mails, name="mail")
 
 
 def run(arguments: Sequence[str]) -> int:

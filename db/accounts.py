@@ -62,8 +62,8 @@ UPDATE users SET password_hash = %(password_hash)s, updated_at = now() WHERE id 
 REHASH_PASSWORD = "UPDATE users SET password_hash = %(password_hash)s WHERE id = %(user_id)s"  # noqa: S105 - a query
 DELETE_USER = "DELETE FROM users WHERE id = %(user_id)s RETURNING id"
 INSERT_TOKEN = """
-INSERT INTO account_tokens (token_hash, user_id, purpose, expires_at)
-VALUES (%(token_hash)s, %(user_id)s, %(purpose)s, %(expires_at)s)
+INSERT INTO account_tokens (token_hash, user_id, purpose, expires_at, new_email)
+VALUES (%(token_hash)s, %(user_id)s, %(purpose)s, %(expires_at)s, %(new_email)s)
 """  # noqa: S105 - a query, no secret
 FORGET_TOKENS = """
 DELETE FROM account_tokens WHERE user_id = %(user_id)s AND (purpose = %(purpose)s OR expires_at < now())
@@ -71,8 +71,12 @@ DELETE FROM account_tokens WHERE user_id = %(user_id)s AND (purpose = %(purpose)
 USE_TOKEN = """
 UPDATE account_tokens SET used_at = now()
 WHERE token_hash = %(token_hash)s AND purpose = %(purpose)s AND used_at IS NULL AND expires_at > now()
-RETURNING user_id
+RETURNING user_id, new_email
 """  # noqa: S105 - a query, no secret
+UPDATE_EMAIL = """
+UPDATE users SET email = %(email)s, email_verified_at = now(), updated_at = now()
+WHERE id = %(user_id)s AND NOT EXISTS (SELECT 1 FROM users WHERE email = %(email)s) RETURNING id
+"""
 
 
 def find_account(tx: Transaction, *, user_id: UUID) -> Account | None:
@@ -132,10 +136,24 @@ def delete_user(tx: Transaction, *, user_id: UUID) -> bool:
     return tx.execute(DELETE_USER, {"user_id": user_id}).fetchone() is not None
 
 
-def insert_token(tx: Transaction, *, token_hash: bytes, user_id: UUID, purpose: str, expires_at: datetime) -> None:
+def insert_token(  # noqa: PLR0913 - keyword-only, one a column
+    tx: Transaction,
+    *,
+    token_hash: bytes,
+    user_id: UUID,
+    purpose: str,
+    expires_at: datetime,
+    new_email: str | None = None,
+) -> None:
     """Store a one-time token; earlier ones for the same purpose stop working."""
     tx.execute(FORGET_TOKENS, {"user_id": user_id, "purpose": purpose})
-    values = {"token_hash": token_hash, "user_id": user_id, "purpose": purpose, "expires_at": expires_at}
+    values = {
+        "token_hash": token_hash,
+        "user_id": user_id,
+        "purpose": purpose,
+        "expires_at": expires_at,
+        "new_email": new_email,
+    }
     tx.execute(INSERT_TOKEN, values)
 
 
@@ -144,7 +162,12 @@ def forget_tokens(tx: Transaction, *, user_id: UUID, purpose: str) -> None:
     tx.execute(FORGET_TOKENS, {"user_id": user_id, "purpose": purpose})
 
 
-def use_token(tx: Transaction, *, token_hash: bytes, purpose: str) -> UUID | None:
-    """Use up a one-time token and return its user, or None when it is unknown, used or expired."""
+def use_token(tx: Transaction, *, token_hash: bytes, purpose: str) -> tuple[UUID, str | None] | None:
+    """Use up a one-time token; return its user and the address it confirms, or None when it is of no use."""
     row = tx.execute(USE_TOKEN, {"token_hash": token_hash, "purpose": purpose}).fetchone()
-    return row["user_id"] if row else None
+    return (row["user_id"], row["new_email"]) if row else None
+
+
+def update_email(tx: Transaction, *, user_id: UUID, email: str) -> bool:
+    """Change a user's address to one that answered; False when another account has it."""
+    return tx.execute(UPDATE_EMAIL, {"user_id": user_id, "email": email}).fetchone() is not None

@@ -14,8 +14,8 @@ import dramatiq
 import structlog
 
 from db.connection import Database
-from services.accounts.mail import open_mailer
 from services.jobs.service import QUEUES
+from services.mail.transport import open_mailer
 from services.outbound.fetch import SafeFetcher
 from services.process.resources import open_from
 from services.process.settings import Settings, SettingsError

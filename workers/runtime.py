@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from db.connection import Database
-from services.accounts.mail import LogMailer, Mailer
+from services.mail.transport import LogMailer, Mailer
 from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
 from workers.children.launcher import Launcher

@@ -5,13 +5,12 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, Router, delete, get, patch, post
-from litestar.background_tasks import BackgroundTask
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, JSONBody
 
 from api.auth import ended_cookies, people_only
 from api.deps import Deps
-from api.http import guessing
+from api.http import guessing, mailing
 from api.http.idempotency import answer_once
 from api.http.request import ApiRequest
 from api.limits import rate_limit
@@ -33,13 +32,15 @@ from api.schemas.answers import Answer, Done, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit
 from db.connection import SERVICE, Transaction, as_service
 from services.accounts import api_key as api_keys
-from services.accounts import export, mail
+from services.accounts import export
 from services.accounts import password as passwords
 from services.accounts import service as accounts
 from services.accounts import session as sessions
+from services.accounts.email_address import clean_email
 from services.accounts.token import new_api_key
-from services.errors import ForbiddenError, InvalidFieldError
+from services.errors import ConflictError, ForbiddenError, InvalidFieldError
 from services.lifecycle import deletion
+from services.mail.message import ConfirmEmail, Verification
 from services.paging import decode_time_cursor
 
 EXPORT_HEADERS = {"Content-Disposition": 'attachment; filename="big-snuggles-export.json"'}
@@ -54,27 +55,38 @@ def get_me(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[AccountVi
 
 @patch("", guards=[people_only], sync_to_thread=True)
 def change_me(data: JSONBody[ProfileRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[AccountView]:
-    """Change the name, or the password; a new password ends every session and API key."""
-    user_id = request.user.user_id
-    password_hash = None
+    """Change the name, the address, or the password.
+
+    A new address or password needs the current password. A new address counts from when the link mailed to it is
+    opened; a new password ends every session and API key.
+    """
+    user = request.user.user
+    new_email = clean_email(data.email) if data.email is not None else None
+    if new_email == user.email:
+        new_email = None
     if data.password is not None:
-        if data.current_password is None:
-            raise InvalidFieldError("current_password", "A new password needs the current one as current_password.")
         passwords.check_password(data.password)
-        guessing.check_current_password(deps, request, account=request.user.user, password=data.current_password)
-        password_hash = passwords.hash_password(data.password)
+    if new_email is not None or data.password is not None:
+        if data.current_password is None:
+            raise InvalidFieldError("current_password", "This needs the current password as current_password.")
+        guessing.check_current_password(deps, request, account=user, password=data.current_password)
+    password_hash = None if data.password is None else passwords.hash_password(data.password)
     with deps.database.transaction(SERVICE) as tx:
         if password_hash is not None:
             accounts.change_password(
                 tx,
-                user_id=user_id,
+                user_id=user.id,
                 password_hash=password_hash,
                 now=deps.clock(),
                 keep_api_keys=data.keep_api_keys,
             )
         if data.display_name is not None:
-            accounts.rename(tx, user_id=user_id, display_name=data.display_name)
-        return Answer(data=account_view(accounts.get(tx, user_id=user_id)))
+            accounts.rename(tx, user_id=user.id, display_name=data.display_name)
+        account = accounts.get(tx, user_id=user.id)
+    # The answer is the same for an address that has an account: who asks need not learn that.
+    if new_email is not None and mailing.may_mail(deps, new_email):
+        mailing.send_link(deps, ConfirmEmail(), recipient=new_email, user_id=user.id)
+    return Answer(data=account_view(account, pending_email=new_email))
 
 
 @delete("", guards=[people_only], sync_to_thread=True, status_code=200)
@@ -139,18 +151,14 @@ def export_me(request: ApiRequest, deps: NamedDependency[Deps]) -> Response[Answ
 
 
 @post("/verification", guards=[people_only], sync_to_thread=True, status_code=202)
-def send_verification(request: ApiRequest, deps: NamedDependency[Deps]) -> Response[Answer[Done]]:
+def send_verification(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
     """Mail the link to confirm the address once more."""
     account = request.user.user
+    if account.email_verified_at is not None:
+        raise ConflictError("This address is confirmed already.")
     deps.limits.hit(rate_limit.MAIL, account.email)
-    with deps.database.transaction(SERVICE) as tx:
-        token = accounts.renew_verification(tx, account=account, now=deps.clock())
-    message = mail.verification(deps.settings.public_url, to=account.email, token=token)
-    return Response(
-        Answer(data=Done(status="mailed")),
-        status_code=202,
-        background=BackgroundTask(mail.deliver, deps.mailer, message),
-    )
+    mailing.send_link(deps, Verification(), recipient=account.email, user_id=account.id)
+    return Answer(data=Done(status="mailed"))
 
 
 @post("/keys", guards=[people_only], sync_to_thread=True, status_code=201)

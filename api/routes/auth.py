@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import Response, Router, post
-from litestar.background_tasks import BackgroundTask
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import Body, JSONBody
 
 from api.auth import PUBLIC, ended_cookies, people_only, session_cookies
 from api.deps import Deps
-from api.http import guessing
+from api.http import guessing, mailing
 from api.http.client_address import address_of, limit_key
 from api.http.idempotency import HEADER, REPLAYED, fingerprint
 from api.http.request import ApiRequest
@@ -32,48 +32,51 @@ from api.schemas.accounts import (
 from api.schemas.answers import Answer, Done
 from db.connection import SERVICE, Transaction
 from services import idempotency
-from services.accounts import mail
 from services.accounts import password as passwords
 from services.accounts import service as accounts
 from services.accounts import session as sessions
-from services.accounts.email_address import clean_email
+from services.accounts.email_address import clean_email, is_email
 from services.accounts.service import Account, EmailTakenError
 from services.accounts.session import BEARER_FOR, COOKIE_FOR, Method
 from services.accounts.token import Session
 from services.errors import ForbiddenError, UnauthenticatedError
+from services.mail.message import PasswordReset, Verification
 
 ANYBODY = {PUBLIC: True}
 
 
-@post("/signup", opt=ANYBODY, sync_to_thread=True, status_code=201)
+@post(
+    "/signup",
+    opt=ANYBODY,
+    sync_to_thread=True,
+    status_code=201,
+    responses={202: ResponseSpec(Answer[Done], description="A mail was sent: the account begins with its link")},
+)
 def signup(
     data: JSONBody[SignupRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[SessionView]]:
-    """Make an account and log in. A link to confirm the address is mailed; nothing waits for it."""
+    """Make an account.
+
+    Where mail is sent (SMTP_URL), the answer is 202 for new and known addresses alike, and the account begins when the
+    link in the mail is opened. Without it the account begins at once, with a session.
+    """
     deps.limits.hit(rate_limit.SIGNUP, limit_key(address_of(request)))
     email = clean_email(data.email)
     passwords.check_password(data.password)
     password_hash = passwords.hash_password(data.password)
+    if deps.settings.smtp_url:
+        return _sign_up_by_mail(deps, email=email, password_hash=password_hash, display_name=data.display_name)
     try:
         with deps.database.transaction(SERVICE) as tx:
-            new = accounts.signup(
-                tx, email=email, password_hash=password_hash, display_name=data.display_name, now=deps.clock()
-            )
-            _remember_signup(tx, deps, request, new.account)
-            session = _begin(tx, deps, request, new.account, method="signup", cookie=data.cookie)
+            account = accounts.signup(tx, email=email, password_hash=password_hash, display_name=data.display_name)
+            _remember_signup(tx, deps, request, account)
+            session = _begin(tx, deps, request, account, method="signup", cookie=data.cookie)
     except EmailTakenError:
         if not _is_repeated(deps, request, email):
             raise
         return _sign_in_again(deps, request, data)
-    message = mail.verification(deps.settings.public_url, to=new.account.email, token=new.link_token)
-    return _answer(
-        deps,
-        new.account,
-        session,
-        cookie=data.cookie,
-        status=201,
-        background=BackgroundTask(mail.deliver, deps.mailer, message),
-    )
+    mailing.send_link(deps, Verification(), recipient=account.email, user_id=account.id)
+    return _answer(deps, account, session, cookie=data.cookie, status=201)
 
 
 @post("/login", opt=ANYBODY, sync_to_thread=True, status_code=200)
@@ -122,20 +125,14 @@ def verify(data: JSONBody[VerifyRequest], request: ApiRequest, deps: NamedDepend
 
 
 @post("/forgot", opt=ANYBODY, sync_to_thread=True, status_code=202)
-def forgot(data: JSONBody[ForgotRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[Answer[Done]]:
+def forgot(data: JSONBody[ForgotRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
     """Mail a link to choose a new password. The answer is the same whether the address has an account or not."""
     deps.limits.hit(rate_limit.LINKS, limit_key(address_of(request)))
     email = data.email.strip().lower()
     # Silent when there were too many: an answer that differs would say that there is an account.
-    found = None
-    if deps.limits.allows(rate_limit.MAIL, email):
-        with deps.database.transaction(SERVICE) as tx:
-            found = accounts.forgot(tx, email=email, now=deps.clock())
-    task = None
-    if found is not None:
-        message = mail.password_reset(deps.settings.public_url, to=found.email, token=found.link_token)
-        task = BackgroundTask(mail.deliver, deps.mailer, message)
-    return Response(Answer(data=Done(status="mailed_if_known")), status_code=202, background=task)
+    if is_email(email) and mailing.may_mail(deps, email):
+        mailing.send_link(deps, PasswordReset(), recipient=email)
+    return Answer(data=Done(status="mailed_if_known"))
 
 
 @post("/reset", opt=ANYBODY, sync_to_thread=True, status_code=200)
@@ -153,6 +150,17 @@ def reset(data: JSONBody[ResetRequest], request: ApiRequest, deps: NamedDependen
             keep_api_keys=data.keep_api_keys,
         )
     return Answer(data=account_view(account))
+
+
+def _sign_up_by_mail(deps: Deps, *, email: str, password_hash: str, display_name: str) -> Response[Any]:
+    """Note the sign-up and have its mail sent; answers alike, and as fast, whether the address has an account."""
+    if mailing.may_mail(deps, email):
+        with deps.database.transaction(SERVICE) as tx:
+            signup_id = accounts.request_signup(
+                tx, email=email, password_hash=password_hash, display_name=display_name, now=deps.clock()
+            )
+            mailing.queue(tx, Verification(signup_id=str(signup_id)), recipient=email)
+    return Response(Answer(data=Done(status="check_mail")), status_code=202)
 
 
 def _log_in(
@@ -186,7 +194,6 @@ def _answer(  # noqa: PLR0913 - one a parameter of the request
     *,
     cookie: bool,
     status: int,
-    background: BackgroundTask | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response[Any]:
     """Answer with a session: in a cookie that scripts do not see, or as a token in the body, never both."""
@@ -194,7 +201,6 @@ def _answer(  # noqa: PLR0913 - one a parameter of the request
         Answer(data=session_view(account, session, in_body=not cookie)),
         status_code=status,
         cookies=session_cookies(deps, session) if cookie else None,
-        background=background,
         headers=headers,
     )
 

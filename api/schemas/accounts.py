@@ -85,9 +85,10 @@ class ResetRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ProfileRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What shall change; a new password needs the current one, and ends every session and API key."""
+    """What changes; a new address or password needs the current password."""
 
     display_name: DisplayName | None = None
+    email: Email | None = None
     password: Password | None = None
     current_password: CurrentPassword | None = None
     keep_api_keys: KeepApiKeys = False
@@ -131,6 +132,13 @@ class AccountView(Struct, kw_only=True):
     usage_url: Annotated[str, Meta(description="Says what is left of the allowances.")]
     is_admin: Annotated[bool, Meta(examples=[False])]
     email_verified_at: Annotated[datetime | None, Meta(examples=[None])]
+    pending_email: Annotated[
+        str | None,
+        Meta(
+            description="The new address that a link was just mailed to; it counts once that is opened.",
+            examples=[None],
+        ),
+    ] = None
 
 
 class SessionView(Struct, kw_only=True):
@@ -212,9 +220,9 @@ def account_fields(account: Account) -> dict[str, Any]:
     }
 
 
-def account_view(account: Account) -> AccountView:
+def account_view(account: Account, *, pending_email: str | None = None) -> AccountView:
     """Show an account."""
-    return AccountView(**account_fields(account))
+    return AccountView(**account_fields(account), pending_email=pending_email)
 
 
 def session_view(account: Account, session: Session, *, in_body: bool) -> SessionView:

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +90,7 @@ def _sign_in(client: Client, password: str) -> None:
     database.open()
     try:
         with database.transaction(SERVICE) as tx:
-            provisioning.create_user(
-                tx, email=EMAIL, password=password, tier=TIER, is_admin=False, now=datetime.now(UTC)
-            )
+            provisioning.create_user(tx, email=EMAIL, password=password, tier=TIER, is_admin=False)
     except EmailTakenError:
         pass  # from an earlier demo in this folder
     finally:

@@ -1,7 +1,6 @@
 """Accounts that an operator makes: no mail to confirm, any tier, perhaps an operator's rights."""
 
 import secrets
-from datetime import datetime
 from uuid import UUID
 
 from db import accounts as account_rows
@@ -14,9 +13,7 @@ from services.accounts.service import Account
 from services.errors import InvalidFieldError, NotFoundError
 
 
-def create_user(  # noqa: PLR0913 - keyword-only, as every use case
-    tx: Transaction, *, email: str, password: str | None, tier: str, is_admin: bool, now: datetime
-) -> Account:
+def create_user(tx: Transaction, *, email: str, password: str | None, tier: str, is_admin: bool) -> Account:
     """Make an account whose address counts as confirmed (service transaction).
 
     Without a password nobody can log in with one until it is reset by mail; tokens can be made for it all the same.
@@ -28,7 +25,7 @@ def create_user(  # noqa: PLR0913 - keyword-only, as every use case
     secret = password if password is not None else secrets.token_urlsafe()
     passwords.check_password(secret)
     password_hash = passwords.hash_password(secret)
-    user_id = accounts.signup(tx, email=email, password_hash=password_hash, display_name="", now=now).account.id
+    user_id = accounts.signup(tx, email=email, password_hash=password_hash, display_name="").id
     account_rows.update_email_verified(tx, user_id=user_id)
     rows.grant_tier(tx, user_id=user_id, tier=tier)
     if is_admin:

@@ -1,25 +1,29 @@
 """Accounts: signing up, confirming an address, changing and resetting passwords."""
 
-from datetime import datetime, timedelta
-from uuid import UUID
+from datetime import datetime
+from uuid import UUID, uuid4
 
 from msgspec import Struct
 
 from db import accounts as rows
+from db import signups
 from db.accounts import Account
 from db.connection import Transaction
 from services.accounts import password as passwords
 from services.accounts import session as sessions
 from services.accounts.email_address import clean_email
-from services.accounts.token import new_link_token, secret_hash
+from services.accounts.link import VERIFY_FOR
+from services.accounts.token import secret_hash
 from services.billing.tier import Tier
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
+from services.mail import outbox
+from services.mail.message import EmailChanged, Mail, PasswordChanged, kind_of
 from services.naming import clean_name
 
-__all__ = ["Account", "Credentials", "EmailTakenError", "NewAccount"]
+__all__ = ["Account", "Credentials", "EmailTakenError"]
 
-VERIFY_FOR = timedelta(days=2)
-RESET_FOR = timedelta(hours=1)
+PLACEHOLDER_DOMAIN = "@users.invalid"
+"""Of users whose issuer names no address."""
 
 
 class EmailTakenError(ConflictError):
@@ -28,25 +32,11 @@ class EmailTakenError(ConflictError):
     code = "email_taken"
 
 
-class NewAccount(Struct, frozen=True, kw_only=True):
-    """An account that was just made, and the token of its verification link."""
-
-    account: Account
-    link_token: str
-
-
 class Credentials(Struct, frozen=True, kw_only=True):
     """What a login is compared with; `user_id` is None for an address without an account."""
 
     user_id: UUID | None
     password_hash: str | None
-
-
-class ResetRequest(Struct, frozen=True, kw_only=True):
-    """A password reset that may be mailed."""
-
-    email: str
-    link_token: str
 
 
 def tier_of(account: Account) -> Tier:
@@ -74,8 +64,8 @@ def get_credentials(tx: Transaction, *, user_id: UUID) -> Credentials:
     return Credentials(user_id=user_id, password_hash=rows.find_password(tx, user_id=user_id))
 
 
-def signup(tx: Transaction, *, email: str, password_hash: str, display_name: str, now: datetime) -> NewAccount:
-    """Make an account and the token of its verification link (service transaction).
+def signup(tx: Transaction, *, email: str, password_hash: str, display_name: str) -> Account:
+    """Make an account whose address has not answered yet (service transaction).
 
     InvalidFieldError for what cannot be an address, EmailTakenError when the address has an account.
     """
@@ -83,33 +73,40 @@ def signup(tx: Transaction, *, email: str, password_hash: str, display_name: str
     user_id = rows.insert_user(tx, email=email, password_hash=password_hash, display_name=clean_name(display_name))
     if user_id is None:
         raise EmailTakenError("There is an account with this address already; log in, or reset the password.")
-    token = _new_link(tx, user_id=user_id, purpose="verify", expires_at=now + VERIFY_FOR)
-    return NewAccount(account=get(tx, user_id=user_id), link_token=token)
-
-
-def verify(tx: Transaction, *, token: str) -> Account:
-    """Note that the address of a link answered (service transaction); InvalidFieldError when the link is no good."""
-    user_id = rows.use_token(tx, token_hash=secret_hash(token), purpose="verify")
-    if user_id is None:
-        raise InvalidFieldError("token", "This link was used already or has expired; log in to be sent a new one.")
-    rows.update_email_verified(tx, user_id=user_id)
     return get(tx, user_id=user_id)
 
 
-def renew_verification(tx: Transaction, *, account: Account, now: datetime) -> str:
-    """Return a new token for the verification link (service transaction); ConflictError when it is verified."""
-    if account.email_verified_at is not None:
-        raise ConflictError("This address is confirmed already.")
-    return _new_link(tx, user_id=account.id, purpose="verify", expires_at=now + VERIFY_FOR)
+def request_signup(tx: Transaction, *, email: str, password_hash: str, display_name: str, now: datetime) -> UUID:
+    """Note a sign-up that becomes an account when its address answers, and return its id (service transaction).
+
+    Does the same for every address, so that its time does not tell which ones have an account.
+    """
+    return signups.insert_signup(
+        tx,
+        email=email,
+        password_hash=password_hash,
+        display_name=clean_name(display_name),
+        expires_at=now + VERIFY_FOR,
+    )
 
 
-def forgot(tx: Transaction, *, email: str, now: datetime) -> ResetRequest | None:
-    """Return what to mail to somebody who forgot the password, or None when the address has no account here."""
-    found = rows.find_credentials(tx, email=email)
-    if found is None:
-        return None
-    token = _new_link(tx, user_id=found[0], purpose="reset", expires_at=now + RESET_FOR)
-    return ResetRequest(email=email, link_token=token)
+def verify(tx: Transaction, *, token: str) -> Account:
+    """Use a link by which an address answered (service transaction); InvalidFieldError when the link is no good.
+
+    It makes an account of a sign-up, confirms the address of a user, or changes it.
+    """
+    token_hash = secret_hash(token)
+    if signup := signups.take_signup(tx, token_hash=token_hash):
+        user_id = signups.insert_verified_user(tx, signup)
+        if user_id is None:
+            raise InvalidFieldError("token", "This address has an account by now; log in.")
+        return get(tx, user_id=user_id)
+    if used := rows.use_token(tx, token_hash=token_hash, purpose="verify"):
+        rows.update_email_verified(tx, user_id=used[0])
+        return get(tx, user_id=used[0])
+    if used := rows.use_token(tx, token_hash=token_hash, purpose="change_email"):
+        return _change_email(tx, user_id=used[0], new_email=used[1] or "")
+    raise InvalidFieldError("token", "This link was used already or has expired; log in to be sent a new one.")
 
 
 def reset(tx: Transaction, *, token: str, password_hash: str, now: datetime, keep_api_keys: bool = False) -> Account:
@@ -117,14 +114,17 @@ def reset(tx: Transaction, *, token: str, password_hash: str, now: datetime, kee
 
     InvalidFieldError when the link is no good.
     """
-    user_id = rows.use_token(tx, token_hash=secret_hash(token), purpose="reset")
-    if user_id is None:
+    used = rows.use_token(tx, token_hash=secret_hash(token), purpose="reset")
+    if used is None:
         raise InvalidFieldError("token", "This link was used already or has expired; ask for a new one.")
+    user_id, _ = used
     rows.update_password(tx, user_id=user_id, password_hash=password_hash)
     sessions.end_everything(tx, user_id=user_id, now=now, keep_api_keys=keep_api_keys)
     # Who could read the link could read the address's mail.
     rows.update_email_verified(tx, user_id=user_id)
-    return get(tx, user_id=user_id)
+    account = get(tx, user_id=user_id)
+    tell(tx, account, PasswordChanged())
+    return account
 
 
 def change_password(
@@ -133,6 +133,7 @@ def change_password(
     """Set a new password for somebody who has proved the old one, and end every way in (service transaction)."""
     rows.update_password(tx, user_id=user_id, password_hash=password_hash)
     sessions.end_everything(tx, user_id=user_id, now=now, keep_api_keys=keep_api_keys)
+    tell(tx, get(tx, user_id=user_id), PasswordChanged())
 
 
 def rehash(tx: Transaction, *, user_id: UUID, password: str) -> None:
@@ -146,7 +147,15 @@ def rename(tx: Transaction, *, user_id: UUID, display_name: str) -> Account:
     return get(tx, user_id=user_id)
 
 
-def _new_link(tx: Transaction, *, user_id: UUID, purpose: str, expires_at: datetime) -> str:
-    token = new_link_token()
-    rows.insert_token(tx, token_hash=secret_hash(token), user_id=user_id, purpose=purpose, expires_at=expires_at)
-    return token
+def _change_email(tx: Transaction, *, user_id: UUID, new_email: str) -> Account:
+    old = get(tx, user_id=user_id)
+    if not rows.update_email(tx, user_id=user_id, email=new_email):
+        raise InvalidFieldError("token", "This address has an account of its own by now.")
+    tell(tx, old, EmailChanged(new_email=new_email))
+    return get(tx, user_id=user_id)
+
+
+def tell(tx: Transaction, account: Account, mail: Mail) -> None:
+    """Mail a user something about the account, once the transaction commits (service transaction)."""
+    if not account.email.endswith(PLACEHOLDER_DOMAIN):
+        outbox.enqueue(tx, mail, recipient=account.email, unique_key=f"{kind_of(mail)}/{uuid4()}", user_id=account.id)

@@ -78,6 +78,12 @@ class MailWebhookDisabledPayload(Payload, frozen=True, kw_only=True):
     webhook_id: UUID
 
 
+class SendMailPayload(Payload, frozen=True, kw_only=True):
+    """Send a row of `mails`."""
+
+    mail_id: UUID
+
+
 PAYLOADS: Mapping[str, type[Payload]] = {
     "import": ImportPayload,
     "detect": DetectPayload,
@@ -85,6 +91,7 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "tidy_clip": TidyClipPayload,
     "deliver_webhook": DeliverWebhookPayload,
     "mail_webhook_disabled": MailWebhookDisabledPayload,
+    "send_mail": SendMailPayload,
 }
 """Kind → payload."""
 

@@ -53,6 +53,7 @@ KINDS: Mapping[str, Queue] = {
     "sweep_webhooks": "housekeeping",
     "deliver_webhook": "webhook",
     "mail_webhook_disabled": "webhook",
+    "send_mail": "webhook",
 }
 """Kind → queue."""
 

@@ -11,6 +11,7 @@ from services.billing import quota as quotas
 from services.clips import render as renders
 from services.clips import service as clips
 from services.jobs.service import JobError
+from services.mail import outbox
 from services.polls import service as polls
 from services.recordings import service as recordings
 from services.rooms import service as rooms
@@ -76,6 +77,7 @@ def prune_jobs(tx: Transaction) -> dict[str, int]:
         "jobs": rows.prune_jobs(tx, days=JOB_DAYS, failed_days=DEAD_JOB_DAYS, limit=BATCH * 10),
         "ticks": schedule_rows.prune_ticks(tx, days=JOB_DAYS, limit=BATCH * 10),
         "buckets": rows.prune_series(tx, days=SERIES_DAYS),
+        "mails": outbox.prune(tx, limit=BATCH * 10),
     }
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +16,7 @@ from support.servers.fleet import Fleet, add_user, rows, wait_for
 
 from db.connection import SERVICE, Database
 from services.accounts import service as accounts
+from services.accounts.password import hash_password
 from services.jobs import schedule as schedules
 from services.jobs import service as jobs
 from services.process.settings import Settings
@@ -56,9 +56,7 @@ def url(settings: Settings, database: Database) -> Iterator[str]:
         with database.transaction(SERVICE) as tx:
             schedules.install(tx)
             for email in (OPERATOR, PERSON):
-                account = accounts.signup(
-                    tx, email=email, password=PASSWORD, display_name="", now=datetime.now(UTC)
-                ).account
+                account = accounts.signup(tx, email=email, password_hash=hash_password(PASSWORD), display_name="")
                 tx.execute("UPDATE users SET is_admin = %s WHERE id = %s", (email == OPERATOR, account.id))
         yield address
 

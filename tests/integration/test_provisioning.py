@@ -14,7 +14,7 @@ NOW = datetime.now(UTC)
 def test_created_user_has_the_tier_and_may_log_in(database: Database) -> None:
     with database.transaction(SERVICE) as tx:
         made = provisioning.create_user(
-            tx, email="Ada@Example.com", password="correct horse", tier="pro", is_admin=True, now=NOW
+            tx, email="Ada@Example.com", password="correct horse", tier="pro", is_admin=True
         )
         again = accounts.find_credentials(tx, email="ada@example.com")
         found = provisioning.find_user_id(tx, email="ADA@example.com")
@@ -30,7 +30,7 @@ def test_unknown_tier_is_refused(database: Database) -> None:
         database.transaction(SERVICE) as tx,
         pytest.raises(InvalidFieldError, match="one of free, premium, pro"),
     ):
-        provisioning.create_user(tx, email="a@b.example", password=None, tier="gold", is_admin=False, now=NOW)
+        provisioning.create_user(tx, email="a@b.example", password=None, tier="gold", is_admin=False)
 
 
 def test_unknown_address_is_not_found(database: Database) -> None:

@@ -63,8 +63,8 @@ def test_webhook_is_disabled_after_three_days_of_nothing_but_failure(
     worker.run()
     assert told.received == []
     (mail,) = worker.postbox.mails
-    assert "was disabled" in mail.text
-    assert "receivers-own" not in mail.text
+    assert "was disabled" in mail.rendered.text
+    assert "receivers-own" not in mail.rendered.text
     with database.transaction(user_identity(owner)) as tx:
         feed = events.follow(tx, user_id=owner, last_event_id="0")
         assert events.read(tx, feed, user_id=owner)[-2].type == "webhook.disabled"

@@ -10,6 +10,7 @@ from workers.actors.detect import detect
 from workers.actors.housekeeping import HOUSEKEEPING
 from workers.actors.import_url import import_url
 from workers.actors.ingest import ingest
+from workers.actors.mail import MAIL
 from workers.actors.render import render
 from workers.actors.webhook import WEBHOOK
 from workers.execution import Work, execute
@@ -22,6 +23,7 @@ WORKS: Mapping[str, Work] = {
     "render": render,
     **HOUSEKEEPING,
     **WEBHOOK,
+    **MAIL,
 }
 PRIORITIES: Mapping[str, int] = {"webhook": 0, "housekeeping": 1, "detect": 2, "ingest": 3, "render": 4}
 """Which of the messages that a process has at hand it takes first: short work before long."""

@@ -4,14 +4,16 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
+from urllib.parse import urlsplit
 
 import structlog
 
 from db.connection import SERVICE
-from services.accounts import mail
-from services.accounts.mail import MailError
 from services.errors import DomainError, UnavailableError
 from services.jobs.payload import DeliverWebhookPayload, MailWebhookDisabledPayload, payload_of
+from services.mail.message import WebhookDisabled
+from services.mail.render import render
+from services.mail.transport import Envelope, MailError
 from services.webhooks import delivery as deliveries
 from services.webhooks import service as webhooks
 from services.webhooks.delivery import Outcome, Outgoing
@@ -59,7 +61,8 @@ def mail_webhook_disabled(runtime: Runtime, attempt: Attempt) -> Publish:
     if notice is None:
         return Result({"sent": False})
     try:
-        letter = mail.webhook_disabled(runtime.public_url, to=notice.email, url=notice.url, reason=notice.reason)
+        disabled = WebhookDisabled(host=urlsplit(notice.url).netloc, reason=notice.reason)
+        letter = Envelope(to=notice.email, rendered=render(disabled, public_url=runtime.public_url))
         attempt.wait_for(partial(runtime.mailer.send, letter))
     except MailError as error:
         raise UnavailableError(str(error)) from error

@@ -1,10 +1,11 @@
 """What tests of webhooks share: a worker for the queue `webhook`, and clips whose events it tells."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from support.api.receiver import Receiver, receiver
 from support.servers.fleet import add_user, rows
@@ -12,9 +13,9 @@ from support.servers.fleet import add_user, rows
 from db import dispatch
 from db.clips import Clip
 from db.connection import SERVICE, Database, user_identity
-from services.accounts.mail import Mail
 from services.clips import service as clips
 from services.jobs.service import JobError
+from services.mail.transport import Envelope, Mailer
 from services.outbound.fetch import SafeFetcher
 from services.webhooks import delivery as deliveries
 from services.webhooks import event as events
@@ -41,9 +42,10 @@ class Postbox:
     """Keeps mail instead of sending it."""
 
     def __init__(self) -> None:
-        self.mails: list[Mail] = []
+        self.mails: list[Envelope] = []
 
-    def send(self, mail: Mail) -> None:
+    def send(self, mail: Envelope, *, before_text: Callable[[], None] = lambda: None) -> None:
+        before_text()
         self.mails.append(mail)
 
 
@@ -70,6 +72,10 @@ class Worker:
             mailer=self.postbox,
             public_url="http://snuggles.example",
         )
+
+    def send_to(self, mailer: Mailer, *, public_url: str) -> None:
+        """Send mail from now on instead of keeping it."""
+        self.runtime = msgspec.structs.replace(self.runtime, mailer=mailer, public_url=public_url)
 
     def run(self, *, at_once: bool = False) -> int:
         """Do every job that is due; `at_once` makes those that are put off due first."""

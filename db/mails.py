@@ -1,0 +1,97 @@
+"""Mail that waits to be sent, and what became of it."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import Struct
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from db.connection import Transaction
+
+MailStatus = Literal["queued", "sending", "sent", "uncertain", "dropped", "failed"]
+
+
+class MailRow(Struct, frozen=True, kw_only=True):
+    """A row of `mails`."""
+
+    id: UUID
+    user_id: UUID | None
+    kind: str
+    recipient: str
+    payload: dict[str, Any]
+    status: MailStatus
+    attempts: int
+    created_at: datetime
+
+
+INSERT_MAIL = """
+INSERT INTO mails (user_id, kind, recipient, payload, unique_key)
+VALUES (%(user_id)s, %(kind)s, %(recipient)s, %(payload)s, %(unique_key)s)
+ON CONFLICT (unique_key) DO NOTHING
+RETURNING id
+"""
+LOCK_MAIL = """
+SELECT id, user_id, kind, recipient, payload, status, attempts, created_at FROM mails
+WHERE id = %(mail_id)s FOR UPDATE
+"""
+MARK_SENDING = """
+UPDATE mails SET status = 'sending', attempts = attempts + 1 WHERE id = %(mail_id)s AND status = 'queued' RETURNING id
+"""
+POSTPONE = """
+UPDATE mails SET status = 'queued', attempts = %(attempts)s, error = left(%(error)s, 500)
+WHERE id = %(mail_id)s AND status IN ('queued', 'sending')
+"""
+FINISH = """
+UPDATE mails SET status = %(status)s, error = left(%(error)s, 500), finished_at = now()
+WHERE id = %(mail_id)s AND status IN ('queued', 'sending')
+"""
+PRUNE_MAILS = """
+DELETE FROM mails WHERE id IN (
+    SELECT id FROM mails WHERE created_at < now() - make_interval(days => %(days)s)
+    ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+RETURNING id
+"""
+
+
+def insert_mail(  # noqa: PLR0913 - keyword-only, one a column
+    tx: Transaction, *, user_id: UUID | None, kind: str, recipient: str, payload: dict[str, Any], unique_key: str
+) -> UUID | None:
+    """Add a mail and return its id; None when one with this key was asked for before."""
+    values = {
+        "user_id": user_id,
+        "kind": kind,
+        "recipient": recipient,
+        "payload": Jsonb(payload),
+        "unique_key": unique_key,
+    }
+    row = tx.execute(INSERT_MAIL, values).fetchone()
+    return row["id"] if row else None
+
+
+def lock_mail(tx: Transaction, *, mail_id: UUID) -> MailRow | None:
+    """Return a mail, locked until the transaction ends; None when it is gone."""
+    with tx.cursor(row_factory=class_row(MailRow)) as cursor:
+        return cursor.execute(LOCK_MAIL, {"mail_id": mail_id}).fetchone()
+
+
+def mark_sending(tx: Transaction, *, mail_id: UUID) -> bool:
+    """Note that a mail is about to be handed over; False when it was handed over or given up before."""
+    return tx.execute(MARK_SENDING, {"mail_id": mail_id}).fetchone() is not None
+
+
+def postpone(tx: Transaction, *, mail_id: UUID, attempts: int, error: str) -> None:
+    """Let a mail that was certainly not taken wait for its next attempt."""
+    tx.execute(POSTPONE, {"mail_id": mail_id, "attempts": attempts, "error": error})
+
+
+def finish(tx: Transaction, *, mail_id: UUID, status: MailStatus, error: str | None = None) -> None:
+    """Note what became of a mail in the end."""
+    tx.execute(FINISH, {"mail_id": mail_id, "status": status, "error": error})
+
+
+def prune_mails(tx: Transaction, *, days: int, limit: int) -> int:
+    """Forget old mails; return how many."""
+    return len(tx.execute(PRUNE_MAILS, {"days": days, "limit": limit}).fetchall())

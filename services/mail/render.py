@@ -1,0 +1,85 @@
+"""Mails as they are sent: a subject, text, and HTML with its styles inlined, all from one template a kind."""
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import css_inline
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from services.mail.message import Mail, kind_of
+from services.naming import clean_name
+
+TEMPLATES = Path(__file__).parent / "templates"
+CURRENCY_SIGNS = {"usd": "$", "eur": "€", "gbp": "£"}
+
+
+class Rendered(Struct, frozen=True, kw_only=True):
+    """A mail without its addresses."""
+
+    subject: str
+    text: str
+    html: str
+    link: str | None
+    """Where its button leads."""
+
+
+def render(mail: Mail, *, public_url: str, token: str | None = None) -> Rendered:
+    """Render a mail; `token` completes the link of those that need one."""
+    # Names that people chose may hold anything; a line break would begin a paragraph, or a header.
+    values = {name: clean_name(value) if isinstance(value, str) else value for name, value in asdict(mail).items()}
+    values |= {"token": token, "public_url": public_url}
+    template = _environment().get_template(f"{kind_of(mail)}.j2")
+    content = template.make_module(values)
+    subject = clean_name(str(vars(content)["subject"]))
+    label, path = vars(content).get("action", (None, None))
+    link: str | None = f"{public_url}{path}" if path else None
+    parts = {
+        "subject": subject,
+        "paragraphs": [" ".join(part.split()) for part in str(content).split("\n\n") if part.strip()],
+        "label": label,
+        "link": link,
+        "public_url": public_url,
+    }
+    html = _environment().get_template("layout.html.j2").render(parts)
+    return Rendered(
+        subject=subject,
+        text=_environment().get_template("layout.txt.j2").render(parts),
+        html=_inliner().inline(html),
+        link=link,
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        # The templates of the kinds make plain text; the layout escapes it where it becomes HTML.
+        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"day": _day, "moment": _moment, "money": _money}
+    return environment
+
+
+@cache
+def _inliner() -> css_inline.CSSInliner:
+    return css_inline.CSSInliner(load_remote_stylesheets=False)
+
+
+def _day(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%-d %B %Y}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
+
+
+def _money(cents: int, currency: str) -> str:
+    sign = CURRENCY_SIGNS.get(currency.lower())
+    amount = f"{cents / 100:.2f}"
+    return f"{sign}{amount}" if sign else f"{amount} {currency.upper()}"
