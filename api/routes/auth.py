@@ -50,7 +50,11 @@ ANYBODY = {PUBLIC: True}
     opt=ANYBODY,
     sync_to_thread=True,
     status_code=201,
-    responses={202: ResponseSpec(Answer[Done], description="A mail was sent: the account begins with its link")},
+    responses={
+        202: ResponseSpec(
+            Answer[Done], generate_examples=False, description="A mail was sent: the account begins with its link"
+        )
+    },
 )
 def signup(
     data: JSONBody[SignupRequest], request: ApiRequest, deps: NamedDependency[Deps]
