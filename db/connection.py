@@ -39,7 +39,6 @@ class Identity(Struct, frozen=True, kw_only=True):
     is_admin: bool = False
 
 
-ANONYMOUS = Identity(role="anon")
 SERVICE = Identity(role="service_role")
 """The system itself: workers, dispatcher, maintenance, and the few use cases that look across owners."""
 

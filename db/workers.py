@@ -1,28 +1,8 @@
-"""Worker processes: their rows are the slots that the dispatcher fills and the machines that operators see."""
+"""Worker processes: their rows tell the dispatcher how many slots it can fill, and operators what runs."""
 
-from datetime import datetime
 from uuid import UUID
 
-from msgspec import Struct
-
 from db.connection import Transaction
-
-
-class WorkerRow(Struct, frozen=True, kw_only=True):
-    """One row of `workers`."""
-
-    id: UUID
-    host: str
-    pid: int
-    version: str
-    queues: list[str]
-    slots: int
-    memory_bytes: int | None
-    is_draining: bool
-    drain_requested_at: datetime | None
-    started_at: datetime
-    heartbeat_at: datetime
-
 
 INSERT_WORKER = """
 INSERT INTO workers (id, host, pid, version, queues, slots, memory_bytes, is_draining)

@@ -1,22 +1,21 @@
-"""Files below one folder: paths that cannot leave it, writes that are whole or absent, deletes that leave nothing."""
+"""Files below one folder: paths cannot leave it, and writes are complete or invisible."""
 
 import contextlib
 import errno
 import hashlib
-import io
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, Self
+from typing import BinaryIO, Final, Self
 
 from storage.keys import check_key
 from storage.space import DiskReserve
 from storage.store import ObjectNotFoundError, StorageError, StorageFullError
 
-CHUNK_BYTES: Final = 1024 * 1024  # large enough that system calls do not count, small enough to hold many at once
-_PRUNE_TRIES: Final = 50  # a folder may be pruned between mkdir and rename; each try means another deletion just won
+CHUNK_BYTES: Final = 1024 * 1024  # few system calls, and many transfers at once fit into memory
+_PRUNE_TRIES: Final = 200  # a concurrent delete may remove the empty folder between mkdir and rename
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PRIVATE_DIR = 0o700
 _PRIVATE_FILE = 0o600
@@ -34,7 +33,7 @@ def resolve_below(root: Path, key: str) -> Path:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading, never through a symbolic link; ObjectNotFoundError when there is none."""
+    """Open a regular file for reading, never through a symbolic link; ObjectNotFoundError when it does not exist."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
@@ -47,19 +46,21 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
-class HashedFile:
-    """A file that is written from its present position on, hashed on the way. Closing it changes nothing else.
+class Draft:
+    """A file being written under a name of its own and hashed on the way; `publish` makes it visible.
 
-    Not thread-safe: one caller at a time, though from any thread. Every method raises StorageError when the disk
-    refuses.
+    As a context manager it leaves nothing behind unless it was published. Not thread-safe: one caller at a time, from
+    any thread. Every method raises StorageError when the disk refuses.
     """
 
-    def __init__(self, path: Path, file: io.FileIO, *, reserve: DiskReserve | None = None) -> None:
-        self.path = path
-        self._file = file
+    def __init__(self, folder: Path, *, reserve: DiskReserve | None = None) -> None:
+        self.path = folder / f"draft-{secrets.token_hex(16)}"
         self._reserve = reserve
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.size_bytes = 0
+        with disk_errors("A file could not be created"):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._file = os.fdopen(os.open(self.path, flags, _PRIVATE_FILE), "wb", buffering=0)
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +69,7 @@ class HashedFile:
         self.discard()
 
     def write(self, data: bytes | bytearray) -> None:
-        """Append bytes; StorageFullError, and nothing written, when the reserve would be touched."""
+        """Append bytes; StorageFullError, with nothing written, when that would use the reserve."""
         if self._reserve is not None:
             self._reserve.require(len(data))
         self._md5.update(data)
@@ -79,9 +80,9 @@ class HashedFile:
         self.size_bytes += len(data)
 
     def append_file(self, source: BinaryIO, length: int) -> None:
-        """Append `length` bytes of an open file inside the kernel, unhashed; raise StorageError when it has fewer.
+        """Append `length` bytes of an open file inside the kernel, unhashed.
 
-        StorageFullError, and nothing written, when the reserve would be touched.
+        StorageError when the file is shorter; StorageFullError, with nothing written, when that would use the reserve.
         """
         if self._reserve is not None:
             self._reserve.require(length)
@@ -96,60 +97,29 @@ class HashedFile:
 
     @property
     def etag(self) -> str:
-        """The MD5 of what was written by `write`, as S3 gives it."""
+        """The MD5 of the bytes that `write` received, as S3 computes it."""
         return self._md5.hexdigest()
 
     def seal(self) -> os.stat_result:
-        """Force the bytes to the disk and return what the file system knows of the file."""
+        """Force the bytes to the disk, close the file, and return its stat."""
         with disk_errors("The bytes could not be written"):
             os.fsync(self._file.fileno())
-            return os.fstat(self._file.fileno())
+            described = os.fstat(self._file.fileno())
+        self._file.close()
+        return described
 
     def publish(self, target: Path, *, durable: bool = True) -> None:
-        """Give the file its final name, replacing what was there; `durable`: no power cut can undo it."""
+        """Rename the file, replacing an existing one; with `durable` the new name survives a power cut."""
+        self._file.close()
         with disk_errors("The file could not be put in its place"):
             _rename(self.path, target)
             if durable:
                 _sync_folder(target.parent)
 
     def discard(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-
-
-class Draft(HashedFile):
-    """A file being written under a name of its own; it becomes visible by `publish` alone.
-
-    As a context manager it leaves nothing behind unless it was published.
-    """
-
-    def __init__(self, folder: Path, *, reserve: DiskReserve | None = None) -> None:
-        path = folder / f"draft-{secrets.token_hex(16)}"
-        with disk_errors("A file could not be created"):
-            file = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb")
-        super().__init__(path, file, reserve=reserve)
-
-    def seal(self) -> os.stat_result:
-        """Force the bytes to the disk, close the file, and return what the file system knows of it."""
-        described = super().seal()
-        self._file.close()
-        return described
-
-    def publish(self, target: Path, *, durable: bool = True) -> None:
-        """Give the file its final name, replacing what was there; `durable`: no power cut can undo it."""
-        self._file.close()
-        super().publish(target, durable=durable)
-
-    def discard(self) -> None:
-        """Drop what was written; harmless after `publish`."""
+        """Delete the draft; harmless after `publish`."""
         self._file.close()
         self.path.unlink(missing_ok=True)
-
-
-def open_private(path: Path, flags: int, mode: Literal["wb", "r+b"]) -> io.FileIO:
-    """Open a file of ours for writing, never through a symbolic link, readable by nobody else when it is new."""
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE_FILE)
-    return os.fdopen(descriptor, mode, buffering=0)
 
 
 def _rename(path: Path, target: Path) -> None:
@@ -162,15 +132,15 @@ def _rename(path: Path, target: Path) -> None:
 
 
 def _copy_in_kernel(source: int, target: int, length: int) -> int:
-    if hasattr(os, "copy_file_range"):  # Linux; on XFS and Btrfs it shares the blocks instead of copying them
-        with contextlib.suppress(OSError):  # such as EXDEV, EINVAL on file systems that do not offer it
+    if hasattr(os, "copy_file_range"):  # Linux; XFS and Btrfs share the blocks instead of copying
+        with contextlib.suppress(OSError):  # such as EXDEV, or EINVAL on file systems without it
             return os.copy_file_range(source, target, length)
     return os.write(target, os.read(source, min(length, CHUNK_BYTES)))
 
 
 @contextlib.contextmanager
 def disk_errors(what: str) -> Iterator[None]:
-    """Turn what the operating system says into a StorageError that begins with `what`."""
+    """Turn an OSError into a StorageError that begins with `what`."""
     try:
         yield
     except OSError as error:
@@ -181,13 +151,13 @@ def disk_errors(what: str) -> Iterator[None]:
 def make_folder(folder: Path) -> None:
     """Create a folder and its parents, private to this user."""
     if not folder.is_dir():
-        # mkdir's mode does not reach the parents that it makes, so each level is made by itself.
+        # The mode of mkdir does not apply to the parents it creates, so each level is created by itself.
         make_folder(folder.parent)
         folder.mkdir(mode=_PRIVATE_DIR, exist_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Force a folder's entries to the disk: without this a renamed file may be missing after a power cut."""
+    """Force the entries of a folder to the disk; otherwise a renamed file may be missing after a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -196,13 +166,13 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove(path: Path, *, up_to: Path) -> None:
-    """Delete a file if it is there, and the folders that this leaves empty, up to and without `up_to`."""
+    """Delete a file if it exists, and the folders that become empty, up to but not including `up_to`."""
     try:
         path.unlink(missing_ok=True)
     except (NotADirectoryError, IsADirectoryError):
         return
     except PermissionError:
-        if path.is_dir():  # macOS says EPERM when a folder is unlinked
+        if path.is_dir():  # macOS answers EPERM when a folder is unlinked
             return
         raise
     for folder in path.parents:
@@ -237,6 +207,6 @@ def walk(folder: Path, prefix: str, key: str = "") -> Iterator[tuple[str, Path]]
 
 
 def _sort_name(entry: os.DirEntry[str]) -> bytes:
-    """Return the name as it stands in keys: bytes, a folder's with its slash, so that sorting gives S3's order."""
+    """Return the name as bytes, with a slash for a folder, so that sorting gives the key order of S3."""
     name = os.fsencode(entry.name)
     return name + b"/" if entry.is_dir(follow_symlinks=False) else name

@@ -1,8 +1,8 @@
-"""A local folder as an object store: the same promises as S3, on the disk of one machine.
+"""A local folder as an object store, with the same guarantees as S3, on the disk of one machine.
 
-Layout below `root/bucket`: `objects/<key>` the bytes, `facts/<key>` their content type and ETag, `uploads/<id>` open
-multipart uploads, `drafts` files being written. A crash leaves whole objects or none, and at most drafts, which
-`discard_leftovers` sweeps.
+Layout below `root/bucket`: `objects/<key>` holds the bytes, `facts/<key>` their content type and ETag, `uploads/<id>`
+open multipart uploads, and `drafts` files being written. A crash leaves an object complete or absent, and at most
+drafts, which `discard_leftovers` removes.
 """
 
 import hashlib
@@ -22,7 +22,6 @@ from msgspec import Struct
 from storage.files import (
     CHUNK_BYTES,
     Draft,
-    HashedFile,
     disk_errors,
     make_folder,
     open_regular,
@@ -44,16 +43,16 @@ from storage.store import (
     PartTag,
     StorageError,
 )
-from storage.uploads import StoredPart, Upload, UploadFolder
+from storage.uploads import Upload, UploadFolder
 
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 _CONTENT_TYPE = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}(?:[;,= \w.+\"'-]{0,120})?", re.ASCII)
-_SETTLE_TRIES: Final = 20  # an overwrite is two renames apart; reading in between is resolved by looking again
+_SETTLE_TRIES: Final = 20  # an overwrite takes two renames; a reader between them looks again
 _SETTLE_S: Final = 0.002
 
 
 class _Facts(Struct, frozen=True):
-    """What the file system cannot say of an object; size and time tell whether it is about the bytes that are there."""
+    """Metadata of an object that the file system does not store; size and time show which bytes it describes."""
 
     content_type: str
     etag: str
@@ -64,8 +63,8 @@ class _Facts(Struct, frozen=True):
 class LocalStore:
     """One bucket in a folder, with expiring signed URLs below `base_url` (see `api.routes.storage`).
 
-    Safe for many threads and processes on one machine. Two keys where one is a folder of the other (`a` and `a/b`)
-    cannot both exist here; no key of ours is like that.
+    Safe for many threads and processes on one machine. Unlike in S3, the keys `a` and `a/b` cannot both exist; we use
+    no such keys.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only
@@ -109,9 +108,9 @@ class LocalStore:
             return self.publish(draft, key, content_type=content_type)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Return up to `length` bytes from `start` (0-based); shorter at the end of the object."""
+        """Return up to `length` bytes from `start` (0-based); fewer at the end of the object."""
         if start < 0 or length < 0:
-            raise ValueError("A range starts at 0 or later and has no negative length.")
+            raise ValueError("start and length must not be negative")
         with open_regular(self._path(key)) as file:
             file.seek(start)
             return _read_full(file, min(length, max(0, os.fstat(file.fileno()).st_size - start)))
@@ -121,7 +120,7 @@ class LocalStore:
         return open_regular(self._path(key))
 
     def open_with_stat(self, key: str) -> tuple[BinaryIO, ObjectStat]:
-        """Open an object together with the facts about exactly these bytes, also while it is being replaced."""
+        """Open an object together with the metadata of exactly these bytes, even while it is being replaced."""
         path = self._path(key)
         for _ in range(_SETTLE_TRIES):
             file = open_regular(path)
@@ -135,7 +134,7 @@ class LocalStore:
         return file, _object_stat(key, self._restore_facts(key, file))
 
     def get_file(self, key: str, path: Path) -> ObjectStat:
-        """Copy an object into a local file; nothing is left there when that fails."""
+        """Copy an object into a local file, which is removed if the copy fails."""
         source, described = self.open_with_stat(key)
         with source:
             try:
@@ -155,12 +154,12 @@ class LocalStore:
     def list_objects(self, prefix: str) -> Iterator[ObjectStat]:
         """List objects whose key starts with `prefix`, in key order; a deleted one may be missing."""
         for key, _ in walk(self._objects, prefix):
-            # Another program may have put a file here whose name can be no key.
+            # Another program may have put a file here whose name is not a valid key.
             with suppress(ObjectNotFoundError, InvalidKeyError):
                 yield msgspec.structs.replace(self.stat(key), content_type="")
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; one that does not exist is no error."""
+        """Delete objects; missing ones are ignored."""
         for key in keys:
             with disk_errors(f"{key!r} could not be deleted"):
                 remove(self._path(key), up_to=self._objects)
@@ -179,7 +178,7 @@ class LocalStore:
         return self._sign("PUT", key, {}, expires_s)
 
     def presign_part(self, key: str, upload_id: str, number: int, *, expires_s: int) -> str:
-        """Return a URL that stores one part by PUT until it expires; the answer's ETag goes into completion."""
+        """Return a URL that stores one part by PUT until it expires; the completion needs the ETag of its answer."""
         query = {"partNumber": str(check_part_number(number)), "uploadId": upload_id}
         return self._sign("PUT", key, query, expires_s)
 
@@ -188,8 +187,8 @@ class LocalStore:
         return self._signer.sign(method, self.bucket, check_key(key), query, expires_at=expires_at)
 
     def check_url(self, method: str, key: str, query: Mapping[str, str]) -> None:
-        """Raise SignatureError unless this store has signed that request and the URL has not expired."""
-        # A URL that reads may also be asked for its headers, as players do.
+        """Raise SignatureError unless this store has signed the request and the URL has not expired."""
+        # Players also send HEAD to a URL that was signed for GET.
         signed_method = "GET" if method == "HEAD" else method
         self._signer.check(signed_method, self.bucket, key, query, now_s=self._clock())
 
@@ -228,28 +227,16 @@ class LocalStore:
         stored = {each.part.number: each for each in self._uploads.stored_parts(upload_id)}
         chosen = check_parts([each.part for each in stored.values()], parts)
         etag = joined_etag([part.etag for part in chosen])
-        with self._joined_file(upload_id, upload, [stored[part.number] for part in chosen]) as file:
-            described = self.publish(file, key, content_type=upload.content_type, etag=etag)
+        with self.new_draft() as draft:
+            for part in chosen:
+                with open_regular(stored[part.number].path) as source:
+                    draft.append_file(source, part.size_bytes)
+            described = self.publish(draft, key, content_type=upload.content_type, etag=etag)
         self._uploads.drop(upload_id)
         return described
 
-    def _joined_file(self, upload_id: str, upload: Upload, chosen: Sequence[StoredPart]) -> HashedFile:
-        joined = self._uploads.take_joined(upload_id, upload, chosen)
-        if joined is not None:
-            return joined
-        draft = self.new_draft()
-        try:
-            for each in chosen:
-                with open_regular(each.path) as source:
-                    source.seek(each.offset)
-                    draft.append_file(source, each.part.size_bytes)
-        except StorageError:
-            draft.discard()
-            raise
-        return draft
-
     def abort_multipart(self, key: str, upload_id: str) -> None:
-        """Drop an upload and its parts; one that is not open is no error."""
+        """Drop an upload and its parts; ignored when it is not open."""
         with suppress(ObjectNotFoundError):
             self._uploads.get(key, upload_id)
             self._uploads.drop(upload_id)
@@ -272,35 +259,35 @@ class LocalStore:
     # Writing, for the routes that receive uploads
 
     def new_draft(self) -> Draft:
-        """Begin to write an object; it exists once `publish` is called. Use as a context manager."""
+        """Begin to write an object, which exists after `publish`. Use as a context manager."""
         return Draft(self._drafts, reserve=self._reserve)
 
-    def publish(self, draft: HashedFile, key: str, *, content_type: str, etag: str | None = None) -> ObjectStat:
-        """Make a draft the object `key`, on the disk for good, with its facts."""
+    def publish(self, draft: Draft, key: str, *, content_type: str, etag: str | None = None) -> ObjectStat:
+        """Make a draft the object `key`, durably, with its metadata."""
         path = self._path(key)
         described = draft.seal()
         facts = _Facts(_clean(content_type), etag or draft.etag, described.st_size, described.st_mtime_ns)
-        # Facts first: if the machine stops in between, the old bytes still stand and their facts are made anew.
+        # Facts first: after a crash in between, the old bytes remain and their facts are computed again.
         self._write_facts(key, facts)
         draft.publish(path)
         return _object_stat(key, facts)
 
-    def new_part(self, key: str, upload_id: str, number: int, *, size_bytes: int) -> HashedFile:
-        """Begin to write a part that will have so many bytes.
+    def new_part(self, key: str, upload_id: str, number: int, *, size_bytes: int) -> Draft:
+        """Begin to write a part of that size.
 
-        ObjectNotFoundError when the upload is not open, InvalidPartError or PartTooLargeError when the part does not
-        fit into its layout.
+        ObjectNotFoundError when the upload is not open; InvalidPartError or PartTooLargeError when the part does not
+        fit into the layout of the upload.
         """
         upload = self._uploads.get(key, upload_id)
         return self._uploads.new_part(upload_id, upload, number, size_bytes)
 
-    def publish_part(self, file: HashedFile, key: str, upload_id: str, number: int) -> Part:
-        """Make a written part count, replacing an earlier one of the same number."""
+    def publish_part(self, draft: Draft, key: str, upload_id: str, number: int) -> Part:
+        """Store a written part, replacing an earlier one of the same number."""
         self._uploads.get(key, upload_id)
-        return self._uploads.publish_part(file, upload_id, number)
+        return self._uploads.publish_part(draft, upload_id, number)
 
     def discard_leftovers(self, older_than: datetime) -> int:
-        """Remove what writers that died have left behind; return how many files and folders."""
+        """Remove the files and folders of writers that died; return how many."""
         removed = 0
         for path in [*self._drafts.glob("draft-*"), *self._uploads.leftovers()]:
             with suppress(FileNotFoundError):
@@ -322,13 +309,13 @@ class LocalStore:
             return None
 
     def _write_facts(self, key: str, facts: _Facts) -> None:
-        # Not forced to the disk: lost facts are worked out again from the bytes.
+        # Not forced to the disk: lost facts are computed again from the bytes.
         with Draft(self._drafts) as draft:
             draft.write(msgspec.json.encode(facts))
             draft.publish(resolve_below(self._facts, key), durable=False)
 
     def _restore_facts(self, key: str, file: BinaryIO) -> _Facts:
-        """Work out the facts of bytes that came without: after a crash between two renames, or a restored backup."""
+        """Compute missing facts from the bytes, after a crash between two renames or a restored backup."""
         described = os.fstat(file.fileno())
         old = self._read_facts(key)
         etag = _md5_of(file)
@@ -355,7 +342,7 @@ def _md5_of(file: BinaryIO) -> str:
 
 
 def _clean(content_type: str) -> str:
-    """Return the type when it can stand in a header; a client chose it."""
+    """Return the type if it is valid in a header, else the default: a client chose it."""
     return content_type if _CONTENT_TYPE.fullmatch(content_type) else DEFAULT_CONTENT_TYPE
 
 

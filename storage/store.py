@@ -135,8 +135,8 @@ class Store(Protocol):
     def create_multipart(self, key: str, *, content_type: str, layout: PartLayout | None = None) -> str:
         """Begin a multipart upload and return its id.
 
-        With a `layout` a store may refuse a part that is larger than its place as soon as it is sent, and join the
-        parts without copying them. S3 does neither: check the sizes of the parts before completing.
+        With a `layout` a store may refuse a part that is larger than announced as soon as it is sent. S3 does not:
+        check the sizes of the parts before completing.
         """
 
     def presign_part(self, key: str, upload_id: str, number: int, *, expires_s: int) -> str:

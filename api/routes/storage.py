@@ -25,7 +25,7 @@ from litestar.types import Receive, Scope, Send
 
 from api.http.byte_range import UnsatisfiableRangeError, choose_range, is_unchanged
 from api.http.errors import failure
-from storage.files import HashedFile
+from storage.files import Draft
 from storage.local import DEFAULT_CONTENT_TYPE, LocalStore
 from storage.multipart import MAX_PUT_BYTES
 from storage.signing import SignatureError
@@ -218,7 +218,7 @@ async def _store_body(request: Request[Any, Any, Any], store: LocalStore, key: s
     size_bytes = _declared_size(request)
     upload_id = query.get("uploadId")
     number = int(query.get("partNumber", "0"))
-    draft: HashedFile
+    draft: Draft
     if upload_id is None:
         draft = await anyio.to_thread.run_sync(store.new_draft)
     else:
@@ -234,7 +234,7 @@ async def _store_body(request: Request[Any, Any, Any], store: LocalStore, key: s
         draft.discard()
 
 
-async def _new_part(begin: Callable[[], HashedFile]) -> HashedFile:
+async def _new_part(begin: Callable[[], Draft]) -> Draft:
     """Begin to write a part; while others write the same one, wait for a turn with the body still at the client."""
     gives_up_at = anyio.current_time() + TURN_TIMEOUT_S
     while True:
@@ -255,7 +255,7 @@ def _declared_size(request: Request[Any, Any, Any]) -> int:
     return int(declared)
 
 
-async def _receive(request: Request[Any, Any, Any], draft: HashedFile, size_bytes: int) -> None:
+async def _receive(request: Request[Any, Any, Any], draft: Draft, size_bytes: int) -> None:
     """Write the request's body into the draft, a large piece at a time so that the thread trips do not count."""
     received = bytearray()
     with anyio.move_on_after(IDLE_TIMEOUT_S) as idle:

@@ -8,7 +8,6 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Final
 
 import certifi
@@ -124,15 +123,6 @@ class SafeFetcher:
                     return _receive(exchange, sink, max_bytes, rate_window_s=self._patience.rate_window_s)
                 target = target.join(exchange.header("Location"))
         raise InvalidFieldError("url", f"The URL leads through more than {MAX_REDIRECTS} redirects.")
-
-    def fetch_to_file(self, url: str, path: Path, *, max_bytes: int, timeout_s: float = FETCH_TIMEOUT_S) -> Fetched:
-        """Read what the URL names into a file; nothing is left there when that fails."""
-        try:
-            with path.open("wb") as file:
-                return self.fetch(url, file.write, max_bytes=max_bytes, timeout_s=timeout_s)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = POST_TIMEOUT_S) -> Answer:
         """Send a body and return the answer, whatever its status; a redirect is an answer too, and not followed."""

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from db.connection import ANONYMOUS, SERVICE, Database, DatabaseUnavailableError, as_service, user_identity
+from db.connection import SERVICE, Database, DatabaseUnavailableError, Identity, as_service, user_identity
 
 
 def add_user(database: Database) -> UUID:
@@ -82,7 +82,7 @@ def test_recording_of_another_users_object_is_refused(database: Database) -> Non
 def test_anonymous_sees_no_users(database: Database) -> None:
     add_user(database)
 
-    with pytest.raises(psycopg.errors.InsufficientPrivilege), database.transaction(ANONYMOUS) as tx:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), database.transaction(Identity(role="anon")) as tx:
         tx.execute("SELECT id FROM users")
 
 
@@ -93,7 +93,7 @@ def test_identity_is_gone_after_the_transaction(database_url: str) -> None:
     with database.transaction(user_identity(mine)):
         pass
 
-    with database.transaction(ANONYMOUS) as tx:
+    with database.transaction(Identity(role="anon")) as tx:
         assert tx.execute("SELECT current_user AS me, current_user_id() AS id").fetchone() == {"me": "anon", "id": None}
     database.close()
 

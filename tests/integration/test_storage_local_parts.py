@@ -1,17 +1,15 @@
-"""Parts of an upload that are written to their place in the file, which completion only renames."""
+"""Parts of an upload into a folder: sizes, repeats, and writers that die."""
 
-import json
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
-from support.servers.local_store import HOUR, KEY, files_below, folder_of
+from support.servers.local_store import KEY, files_below, folder_of
 
 from storage.local import LocalStore
 from storage.multipart import MIN_PART_BYTES
-from storage.store import ObjectNotFoundError, PartLayout, PartTag, PartTooLargeError
+from storage.store import ObjectNotFoundError, PartBusyError, PartLayout, PartTag, PartTooLargeError
 
 LAYOUT = PartLayout(size_bytes=2 * MIN_PART_BYTES + 3, part_bytes=MIN_PART_BYTES)
 BODIES = {1: b"1" * MIN_PART_BYTES, 2: b"2" * MIN_PART_BYTES, 3: b"3!!"}
@@ -31,13 +29,10 @@ def send(http: httpx.Client, store: LocalStore, upload_id: str, bodies: dict[int
     return tags
 
 
-def test_completion_renames_the_file_that_the_parts_were_written_to(store: LocalStore, http: httpx.Client) -> None:
+def test_completion_joins_the_parts_and_drops_them(store: LocalStore, http: httpx.Client) -> None:
     upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
     tags = send(http, store, upload_id, dict(reversed(BODIES.items())))
-    written = (upload_folder(store, upload_id) / "joined").stat()
-    assert written.st_size == len(WHOLE)
     store.complete_multipart(KEY, upload_id, sorted(tags, key=lambda tag: tag.number))
-    assert Path(store.child_source(KEY, expires_s=1)).stat().st_ino == written.st_ino
     assert store.get_range(KEY, 0, len(WHOLE) + 1) == WHOLE
     assert files_below(folder_of(store)) == [f"facts/{KEY}", f"objects/{KEY}"]
 
@@ -45,7 +40,7 @@ def test_completion_renames_the_file_that_the_parts_were_written_to(store: Local
 @pytest.mark.parametrize(
     ("number", "size_bytes", "status"), [(1, MIN_PART_BYTES + 1, 413), (3, 4, 413), (4, 1, 422), (3, 3, 200)]
 )
-def test_part_larger_than_its_place_is_refused_and_nothing_is_kept(
+def test_part_larger_than_announced_is_refused_and_not_kept(
     store: LocalStore, http: httpx.Client, number: int, size_bytes: int, status: int
 ) -> None:
     upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
@@ -57,7 +52,7 @@ def test_part_larger_than_its_place_is_refused_and_nothing_is_kept(
         assert store.list_parts(KEY, upload_id) == []
 
 
-def test_part_sent_again_counts_and_the_first_stays_until_it_is_whole(store: LocalStore, http: httpx.Client) -> None:
+def test_part_sent_again_replaces_the_first_once_it_is_complete(store: LocalStore, http: httpx.Client) -> None:
     upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
     first = send(http, store, upload_id, BODIES)
     with store.new_part(KEY, upload_id, 1, size_bytes=MIN_PART_BYTES) as broken_off:
@@ -79,7 +74,7 @@ def test_part_whose_writer_died_can_be_sent_again(store: LocalStore, http: httpx
     assert store.get_range(KEY, 0, len(WHOLE)) == WHOLE
 
 
-def test_writer_that_is_late_does_not_reach_the_object(store: LocalStore, http: httpx.Client) -> None:
+def test_late_writer_does_not_reach_the_object(store: LocalStore, http: httpx.Client) -> None:
     upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
     with store.new_part(KEY, upload_id, 1, size_bytes=MIN_PART_BYTES) as slow:
         slow.write(b"x" * 1000)
@@ -90,7 +85,7 @@ def test_writer_that_is_late_does_not_reach_the_object(store: LocalStore, http: 
     assert store.get_range(KEY, 0, len(WHOLE)) == WHOLE
 
 
-def test_writer_stops_at_the_end_of_its_place(store: LocalStore) -> None:
+def test_part_draft_refuses_bytes_beyond_its_announced_size(store: LocalStore) -> None:
     upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
     with store.new_part(KEY, upload_id, 3, size_bytes=3) as part:
         part.write(b"3!")
@@ -98,26 +93,23 @@ def test_writer_stops_at_the_end_of_its_place(store: LocalStore) -> None:
             part.write(b"!!")
 
 
-def test_kill_between_the_new_name_and_the_end_of_the_upload_loses_nothing(
+def test_third_writer_of_one_part_is_busy_until_another_ends(store: LocalStore) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
+    with store.new_part(KEY, upload_id, 3, size_bytes=3):
+        with store.new_part(KEY, upload_id, 3, size_bytes=3), pytest.raises(PartBusyError):
+            store.new_part(KEY, upload_id, 3, size_bytes=3)
+        store.new_part(KEY, upload_id, 3, size_bytes=3).discard()
+
+
+def test_kill_between_completion_and_removal_of_the_parts_loses_nothing(
     store: LocalStore, http: httpx.Client, tmp_path: Path
 ) -> None:
     upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
     tags = send(http, store, upload_id, BODIES)
     folder = upload_folder(store, upload_id)
-    shutil.copytree(folder, tmp_path / "kept", ignore=shutil.ignore_patterns("joined"))
-    described = store.complete_multipart(KEY, upload_id, tags)
+    shutil.copytree(folder, tmp_path / "kept")
+    completed = store.complete_multipart(KEY, upload_id, tags)
     shutil.copytree(tmp_path / "kept", folder)
-    assert list(store.list_uploads()) == []
-    assert store.complete_multipart(KEY, upload_id, tags) == described
-    assert http.put(store.presign_part(KEY, upload_id, 1, expires_s=60), content=BODIES[1]).status_code == 404
-    store.discard_leftovers(datetime.now(UTC) + HOUR)
-    assert files_below(folder_of(store)) == [f"facts/{KEY}", f"objects/{KEY}"]
-
-
-def test_upload_begun_by_a_version_without_layouts_can_be_finished(store: LocalStore, http: httpx.Client) -> None:
-    upload_id = store.create_multipart(KEY, content_type="video/mp4")
-    description = json.loads((upload_folder(store, upload_id) / "upload.json").read_text())
-    del description["layout"]
-    (upload_folder(store, upload_id) / "upload.json").write_text(json.dumps(description))
-    store.complete_multipart(KEY, upload_id, send(http, store, upload_id, BODIES))
+    assert store.complete_multipart(KEY, upload_id, tags).etag == completed.etag
     assert store.get_range(KEY, 0, len(WHOLE)) == WHOLE
+    assert files_below(folder_of(store)) == [f"facts/{KEY}", f"objects/{KEY}"]
