@@ -84,7 +84,9 @@ GROUP BY 1
 """
 LIST_KEPT_OF_RECORDINGS = """
 SELECT id, status IN ('uploading', 'live', 'processing') AS is_open,
-    array_remove(ARRAY[source_key, timeline_key, index_key, waveform_key, poster_key, curve_key], NULL) AS keys
+    array_remove(
+        ARRAY[source_key, timeline_key, index_key, waveform_key, poster_key, curve_key, tags_key], NULL
+    ) AS keys
 FROM recordings WHERE id = ANY(%(ids)s) AND status <> 'deleted'
 """
 ROLL_UP = """

@@ -36,6 +36,8 @@ class Recording(Struct, frozen=True, kw_only=True):
     waveform_key: str | None
     poster_key: str | None
     curve_key: str | None
+    tagger: str | None
+    tags_key: str | None
     error: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
@@ -54,6 +56,8 @@ class Ingested(Struct, frozen=True, kw_only=True):
     index_key: str | None
     waveform_key: str
     poster_key: str | None
+    tagger: str | None
+    tags_key: str | None
 
 
 class RecordingActivity(Struct, frozen=True, kw_only=True):
@@ -71,7 +75,7 @@ class RecordingActivity(Struct, frozen=True, kw_only=True):
 
 COLUMNS = """id, user_id, title, filename, content_type, size_bytes, status, source_key, source_url, upload_id,
 part_size_bytes, duration_s, has_audio, has_video, probe, timeline_key, index_key, waveform_key, poster_key, curve_key,
-error, created_at, updated_at, ready_at"""
+tagger, tags_key, error, created_at, updated_at, ready_at"""
 
 INSERT_RECORDING = f"""
 INSERT INTO recordings (id, user_id, title, filename, content_type, size_bytes, status, source_key, source_url,
@@ -132,7 +136,8 @@ RETURNING {COLUMNS}
 UPDATE_INGESTED = f"""
 UPDATE recordings SET probe = %(probe)s, duration_s = %(duration_s)s, has_audio = %(has_audio)s,
        has_video = %(has_video)s, size_bytes = %(size_bytes)s, timeline_key = %(timeline_key)s,
-       index_key = %(index_key)s, waveform_key = %(waveform_key)s, poster_key = %(poster_key)s, updated_at = now()
+       index_key = %(index_key)s, waveform_key = %(waveform_key)s, poster_key = %(poster_key)s,
+       tagger = %(tagger)s, tags_key = %(tags_key)s, updated_at = now()
 WHERE id = %(recording_id)s AND status = 'processing'
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
@@ -140,6 +145,11 @@ MARK_READY = f"""
 UPDATE recordings SET status = 'ready', curve_key = COALESCE(%(curve_key)s, curve_key),
        ready_at = COALESCE(ready_at, now()), updated_at = now()
 WHERE id = %(recording_id)s AND status IN ('processing', 'ready') AND timeline_key IS NOT NULL
+RETURNING {COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+UPDATE_TAGGED = f"""
+UPDATE recordings SET timeline_key = %(timeline_key)s, tagger = %(tagger)s, tags_key = %(tags_key)s, updated_at = now()
+WHERE id = %(recording_id)s AND status IN ('processing', 'ready')
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 MARK_FAILED = f"""
@@ -281,8 +291,18 @@ def update_ingested(tx: Transaction, *, recording_id: UUID, found: Ingested) -> 
         "index_key": found.index_key,
         "waveform_key": found.waveform_key,
         "poster_key": found.poster_key,
+        "tagger": found.tagger,
+        "tags_key": found.tags_key,
     }
     return _one(tx, UPDATE_INGESTED, values)
+
+
+def update_tagged(
+    tx: Transaction, *, recording_id: UUID, timeline_key: str, tagger: str, tags_key: str | None
+) -> Recording | None:
+    """Replace the timeline by one of another tagger; None when the recording is neither processing nor ready."""
+    values = {"recording_id": recording_id, "timeline_key": timeline_key, "tagger": tagger, "tags_key": tags_key}
+    return _one(tx, UPDATE_TAGGED, values)
 
 
 def mark_ready(tx: Transaction, *, recording_id: UUID, curve_key: str | None) -> Recording | None:

@@ -124,4 +124,9 @@ CRASHED = Cause(
 )
 CANCELLED = Cause("cancelled", "The work was cancelled", "Start it again when you need it.")
 BAD_TASK = Cause("bad_task", "The media task could not be understood", "This is a fault of the service; report it.")
+TAGGER_UNUSABLE = Cause(
+    "tagger_unusable",
+    "The audio tagger cannot be used",
+    "Name a YAMNet export (yamnet.tflite) by its path, or none for the built-in tagger.",
+)
 BAD_OPTION = Cause("invalid_option", "An option cannot be used", "Correct the option named here, or leave it out.")

@@ -1,4 +1,4 @@
-"""What is done with a recording once: probe, timeline, waveform, packet index, poster; and scoring a kept timeline."""
+"""Looks at a recording once (probe, timeline, waveform, packet index, poster), and scores a stored timeline."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,18 +7,29 @@ from msgspec.structs import replace
 
 from pipeline.errors import BAD_OPTION, BAD_TASK, MediaError
 from pipeline.listening.listen import Timeline, TimelineFormatError, build_timeline
-from pipeline.listening.waveform import write_curve, write_waveform
+from pipeline.listening.tagging.load import load_tagger
+from pipeline.listening.waveform import write_curve, write_tags, write_waveform
 from pipeline.progress import Meter
 from pipeline.reading.index import PacketIndex, build_index
 from pipeline.reading.probe import probe
 from pipeline.rendering.poster import write_poster
-from pipeline.types import DetectResult, DetectTask, IngestResult, IngestTask, Probe, Source
+from pipeline.types import (
+    DetectResult,
+    DetectTask,
+    IngestResult,
+    IngestTask,
+    ListenResult,
+    ListenTask,
+    Probe,
+    Source,
+)
 
 TIMELINE = "timeline.bin"
 WAVEFORM = "waveform.json"
 INDEX = "index.bin"
 POSTER = "poster.jpg"
 CURVE = "curve.json"
+TAGS = "tags.json"
 
 
 def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
@@ -34,7 +45,7 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
     report = meter.stage("probe", 0.1, 0.12)
     found = probe(source)
     report(1.0)
-    timeline = _listen(source, found, meter.stage("listen", 0.12, 0.95))
+    timeline = _listen(source, found, task.tagger, meter.stage("listen", 0.12, 0.95))
     timeline.save(scratch / TIMELINE)
     write_waveform(
         scratch / WAVEFORM,
@@ -43,6 +54,8 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
         duration_s=found.duration_s,
         keyframes_s=index.keyframes(found.video) if index is not None and found.video is not None else (),
     )
+    if timeline.tagger:
+        write_tags(scratch / TAGS, timeline.tags, tagger=timeline.tagger)
     report = meter.stage("poster", 0.95, 1.0)
     has_poster = write_poster(source, found, scratch / POSTER)
     report(1.0)
@@ -52,13 +65,26 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
         waveform=WAVEFORM,
         index=INDEX if index is not None else None,
         poster=POSTER if has_poster else None,
+        tagger=timeline.tagger,
+        tags=TAGS if timeline.tagger else None,
     )
 
 
-def _listen(source: Source, found: Probe, report: Callable[[float], None]) -> Timeline:
+def listen_again(task: ListenTask, scratch: Path, meter: Meter) -> ListenResult:
+    """Leave the timeline that another tagger makes of a recording; MediaError as `ingest`."""
+    report = meter.stage("listen", 0.0, 1.0)
+    tagger = load_tagger(task.tagger)
+    timeline = build_timeline(task.source, stream_index=task.stream, on_progress=report, tagger=tagger)
+    timeline.save(scratch / TIMELINE)
+    write_tags(scratch / TAGS, timeline.tags, tagger=timeline.tagger)
+    report(1.0)
+    return ListenResult(timeline=TIMELINE, tagger=timeline.tagger, tags=TAGS)
+
+
+def _listen(source: Source, found: Probe, model: str | None, report: Callable[[float], None]) -> Timeline:
     if found.audio is None:
         return Timeline.silent(found.duration_s)
-    return build_timeline(source, stream_index=found.audio, on_progress=report)
+    return build_timeline(source, stream_index=found.audio, on_progress=report, tagger=load_tagger(model))
 
 
 def _index(source: Source, report: Callable[[float], None]) -> PacketIndex | None:

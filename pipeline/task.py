@@ -25,6 +25,7 @@ from pipeline.types import (
     Event,
     Failed,
     IngestTask,
+    ListenTask,
     Task,
     TaskResult,
     task_decoder,
@@ -49,6 +50,10 @@ def run_task(task: Task, scratch: Path, emit: Emit) -> TaskResult:
         from pipeline.ingest import ingest
 
         return ingest(task, scratch, meter)
+    if isinstance(task, ListenTask):
+        from pipeline.ingest import listen_again
+
+        return listen_again(task, scratch, meter)
     if isinstance(task, DetectTask):
         from pipeline.ingest import detect
 

@@ -3,7 +3,8 @@
 Times are seconds (float) at this border only; inside, plans use `Fraction` or integer ticks with a time base.
 """
 
-from typing import Annotated, Any, Literal
+import hashlib
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,6 +14,18 @@ Format = Literal["mp4", "webm", "mp3"]
 Accuracy = Literal["exact", "fast", "encode"]
 Preset = Literal["original", "720p", "vertical", "square", "audiogram"]
 StreamKind = Literal["video", "audio", "subtitle", "data", "attachment"]
+
+
+BUILTIN_TAGGER: Final = "built-in-1"
+"""The name of the audio tagger that every installation has; counts up with each new set of weights."""
+
+
+def name_tagger(model: bytes | None) -> str:
+    """Return the name of the tagger that a model file's content makes; None is the built-in one.
+
+    Named by content: timelines that were tagged by different models do not compare.
+    """
+    return BUILTIN_TAGGER if model is None else f"yamnet-{hashlib.sha256(model).hexdigest()[:12]}"
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -236,19 +249,42 @@ class Output(Struct, frozen=True, kw_only=True):
 
 
 class IngestTask(Struct, frozen=True, kw_only=True, tag="ingest", tag_field="task"):
-    """Look at a new recording once: probe, timeline, packet index, waveform, poster."""
+    """Look at a new recording once: probe, timeline, packet index, waveform, tags, poster."""
 
     source: Source
+    tagger: str | None = None
+    """Path of a YAMNet export; None is the built-in tagger."""
 
 
 class IngestResult(Struct, frozen=True, kw_only=True, tag="ingest", tag_field="task"):
-    """File names are relative to the scratch folder; `index`, `poster` are None where the source has none."""
+    """File names are relative to the scratch folder; `index`, `tags`, `poster` are None where the source has none."""
 
     probe: Probe
     timeline: str
     waveform: str
     index: str | None
     poster: str | None
+    tagger: str = ""
+    """The name of the tagger that has listened."""
+    tags: str | None = None
+    """Its rows for drawing."""
+
+
+class ListenTask(Struct, frozen=True, kw_only=True, tag="listen", tag_field="task"):
+    """Listen to a recording again, with another tagger."""
+
+    source: Source
+    stream: int | None
+    """The sound stream that ingest chose."""
+    tagger: str | None = None
+
+
+class ListenResult(Struct, frozen=True, kw_only=True, tag="listen", tag_field="task"):
+    """What `IngestResult` says of listening."""
+
+    timeline: str
+    tagger: str
+    tags: str
 
 
 class DetectTask(Struct, frozen=True, kw_only=True, tag="detect", tag_field="task"):
@@ -293,8 +329,8 @@ class RenderResult(Struct, frozen=True, kw_only=True, tag="render", tag_field="t
     notes: list[Problem]
 
 
-Task = IngestTask | DetectTask | RenderTask
-TaskResult = IngestResult | DetectResult | RenderResult
+Task = IngestTask | ListenTask | DetectTask | RenderTask
+TaskResult = IngestResult | ListenResult | DetectResult | RenderResult
 
 
 class Progress(Struct, frozen=True, kw_only=True, tag="progress", tag_field="event"):

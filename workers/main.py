@@ -96,6 +96,8 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
         recording_max_bytes=settings.recording_max_bytes,
         mailer=open_mailer(settings.smtp_url, settings.mail_from),
         public_url=settings.public_url,
+        tagger=settings.tagger,
+        tagger_model=settings.tagger_model,
     )
 
 

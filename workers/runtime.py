@@ -3,11 +3,13 @@
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 from msgspec import Struct
 
 from db.connection import Database
+from pipeline.types import BUILTIN_TAGGER
 from services.mail.transport import LogMailer, Mailer
 from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
@@ -39,5 +41,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     recording_max_bytes: int
     mailer: Mailer = LogMailer()
     public_url: str = ""
+    tagger: str = BUILTIN_TAGGER
+    tagger_model: Path | None = None
     random: Callable[[], float] = random.random
     clock: Callable[[], datetime] = utc_now

@@ -88,6 +88,7 @@ def auto_generate(
             sensitivity=data.sensitivity,
             top=data.top,
             style=data.style(),
+            tagger=deps.settings.tagger,
             trace_id=request.trace_id,
         )
         if not isinstance(made, GeneratedClips):

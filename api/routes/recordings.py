@@ -258,7 +258,7 @@ def get_timeline(
         QueryParameter(ge=10, le=100_000, description="At most so many points a curve, each the greatest of its part."),
     ] = None,
 ) -> Answer[TimelineView]:
-    """Give what a page needs to draw the recording: waveform, score curve, keyframes."""
+    """Give what a page needs to draw the recording: waveform, score curve, tagger rows, keyframes."""
     recording = _recording(deps, request, recording_id)
     return Answer(data=timeline_view(recording, timeline.read(recording, deps.stores.recordings, points=points)))
 
@@ -311,6 +311,7 @@ def score(
             user_id=request.user.user_id,
             recording_id=recording_id,
             options=options,
+            tagger=deps.settings.tagger,
             trace_id=request.trace_id,
         )
         if isinstance(found, Selection):

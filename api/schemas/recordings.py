@@ -251,6 +251,21 @@ class CurveView(Struct, kw_only=True):
     values: Annotated[list[Score], Meta(examples=[[0.1, 0.4, 0.9]])]
 
 
+class TaggerView(Struct, kw_only=True):
+    """The kinds of sound that were heard, as the audio tagger named in `name` told them."""
+
+    name: Annotated[str, Meta(description="The tagger and its version.", examples=["built-in-1"])]
+    rate: Annotated[float, Meta(description="Values a second.", examples=[2.083])]
+    groups: Annotated[
+        dict[str, list[Annotated[int, Meta(ge=0, le=100)]]],
+        Meta(
+            description="By class group (laughter, applause, cheering, shouting, screaming, speech, music, alarm …): "
+            "how sure the tagger is, 0 to 100.",
+            examples=[{"laughter": [2, 88, 91], "speech": [97, 40, 12]}],
+        ),
+    ]
+
+
 class TimelineView(Struct, kw_only=True):
     """What a page needs to draw a recording."""
 
@@ -258,6 +273,7 @@ class TimelineView(Struct, kw_only=True):
     duration_s: Annotated[float, Meta(examples=[183.4])]
     waveform: WaveformView
     curve: CurveView | None
+    tagger: Annotated[TaggerView | None, Meta(description="Null until an audio tagger has listened.")]
     keyframes_s: Annotated[list[float], Meta(description="Where a cut costs nothing.", examples=[[0.0, 2.0, 4.0]])]
 
 
@@ -300,7 +316,7 @@ def _work_view(activity: RecordingActivity) -> WorkView:
 
 def timeline_view(recording: Recording, drawn: Drawing) -> TimelineView:
     """Show what there is to draw."""
-    curve = drawn.curve
+    curve, tags = drawn.curve, drawn.tagger
     return TimelineView(
         recording_id=recording.id,
         duration_s=drawn.duration_s,
@@ -308,6 +324,7 @@ def timeline_view(recording: Recording, drawn: Drawing) -> TimelineView:
             rate=drawn.waveform.rate, duration_s=drawn.waveform.duration_s, peaks=drawn.waveform.peaks
         ),
         curve=None if curve is None else CurveView(rate=curve.rate, values=curve.values),
+        tagger=None if tags is None else TaggerView(name=tags.name, rate=tags.rate, groups=tags.groups),
         keyframes_s=drawn.keyframes_s,
     )
 

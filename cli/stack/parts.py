@@ -54,6 +54,7 @@ SETTINGS = (
     "RECORDING_MAX_BYTES",
     "DISK_RESERVE_BYTES",
     "IMPORT_ALLOW_HOSTS",
+    "AUDIO_TAGGER_MODEL",
     "FORWARDED_ALLOW_IPS",  # uvicorn's own: which proxies may say who asks
 )
 TRACING = "OTEL_"

@@ -1,22 +1,21 @@
-"""Analysis beside the decoder: a thread that empties a queue of decoded sound into a timeline, here or elsewhere."""
+"""Analysis beside the decoder: a thread that empties a queue of decoded sound into a timeline."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Final
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from pipeline.listening.second_process import RemoteBuilder, is_worth_it
 from pipeline.listening.timeline_builder import ChannelSamples, TimelineBuilder
 from pipeline.listening.timeline_file import Timeline
 from pipeline.types import Problem
 
 MAX_WAITING_BYTES: Final = 48 * 1024 * 1024
-"""Sound decoded ahead of analysis: two minutes of stereo at 48 kHz, most of what is decoded while a process starts."""
+"""Sound decoded ahead of analysis: two minutes of stereo at 48 kHz."""
 PLANES_UNSAFE_FROM: Final = 8
 """PyAV 18 looks for a null pointer behind the planes; behind eight of them FFmpeg has none, and memory is overrun."""
 _SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
@@ -26,7 +25,7 @@ _SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
 class Analysis:
     """Sound on its way from the decoder into a timeline."""
 
-    def __init__(self, builder: TimelineBuilder | RemoteBuilder, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, builder: TimelineBuilder, thread: ThreadPoolExecutor) -> None:
         self._builder = builder
         self._thread = thread
         self._waiting: deque[tuple[Future[None], int]] = deque()
@@ -58,26 +57,13 @@ class Analysis:
 
 
 @contextmanager
-def analysing(*, start_s: float, length_s: float | None) -> Iterator[Analysis]:
-    """Yield what analyses a recording of this length; leaving it early stops what is still going on."""
-    builder = _start_builder(start_s, length_s)
+def analysing(builder: TimelineBuilder) -> Iterator[Analysis]:
+    """Yield what analyses decoded sound into a builder; leaving it early drops what still waits."""
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="listen")
-    with builder if isinstance(builder, RemoteBuilder) else nullcontext():
-        try:
-            yield Analysis(builder, thread)
-        finally:
-            if isinstance(builder, RemoteBuilder):
-                builder.stop()  # the thread may be waiting for it
-            thread.shutdown(cancel_futures=True)
-
-
-def _start_builder(start_s: float, length_s: float | None) -> TimelineBuilder | RemoteBuilder:
-    if is_worth_it(length_s):
-        try:
-            return RemoteBuilder(start_s=start_s)
-        except OSError:
-            pass  # no room for another process: this one can do it too
-    return TimelineBuilder(start_s=start_s)
+    try:
+        yield Analysis(builder, thread)
+    finally:
+        thread.shutdown(cancel_futures=True)
 
 
 def _channels(frame: AudioFrame) -> ChannelSamples:

@@ -16,6 +16,7 @@ from av.packet import Packet
 
 from pipeline.errors import DECODE_FAILED, NO_AUDIO, NOT_MEDIA, UNSUPPORTED, MediaError
 from pipeline.listening.analysis import Analysis, analysing
+from pipeline.listening.tagging.tagger import Tagger
 from pipeline.listening.timeline_builder import TOLERANCE_S, TimelineBuilder
 from pipeline.listening.timeline_file import Timeline, TimelineFormatError
 from pipeline.reading.clock import Jump, offset_at
@@ -41,29 +42,38 @@ def build_timeline(
     *,
     stream_index: int | None = None,
     on_progress: Callable[[float], None] | None = None,
+    tagger: Tagger | None = None,
 ) -> Timeline:
     """Decode one audio stream of a recording (a path, a URL, or a binary file object) once; return its timeline.
 
     `stream_index` is the container's index of the stream; None takes the one that players take. `on_progress` is called
-    with 0..1. Memory stays constant but for the timeline itself (6 MB an hour). Damaged places become silence and are
-    named in `problems`. Raises MediaError: NO_AUDIO, UNSUPPORTED, NOT_MEDIA, READ_FAILED and what else `open_media`
-    knows, or DECODE_FAILED when nothing at all could be decoded.
+    with 0..1. With `tagger`, the timeline has its rows. Memory stays constant but for the timeline itself (6 MB an
+    hour). Damaged places become silence and are named in `problems`. Raises MediaError: NO_AUDIO, UNSUPPORTED,
+    NOT_MEDIA, READ_FAILED and what else `open_media` knows, or DECODE_FAILED when nothing at all could be decoded.
 
     Where a recording's clock starts again, its packet index says how it goes on (see `open_indexed`).
     """
     with _open(location) as (container, index):
         jumps = index.jumps if index is not None else ()
         length_s = float(index.duration_s) if index is not None and index.duration_s > 0 else None
-        return listen(container, stream_index=stream_index, on_progress=on_progress, jumps=jumps, length_s=length_s)
+        return listen(
+            container,
+            stream_index=stream_index,
+            on_progress=on_progress,
+            jumps=jumps,
+            length_s=length_s,
+            tagger=tagger,
+        )
 
 
-def listen(
+def listen(  # noqa: PLR0913 - keyword-only
     container: InputContainer,
     *,
     stream_index: int | None = None,
     on_progress: Callable[[float], None] | None = None,
     jumps: Sequence[Jump] = (),
     length_s: float | None = None,
+    tagger: Tagger | None = None,
 ) -> Timeline:
     """Do as `build_timeline` on a container that is already open, from its start. The other streams are discarded.
 
@@ -73,7 +83,8 @@ def listen(
     for other in container.streams:
         if other.index != stream.index:
             other.discard = av.stream.Discard.all
-    return _Listener(container, stream, on_progress, jumps=jumps, length_s=length_s).run()
+    listener = _Listener(container, stream, on_progress, jumps=jumps, length_s=length_s)
+    return listener.run(TimelineBuilder(start_s=listener.origin_s, tagger=tagger))
 
 
 @contextmanager
@@ -128,7 +139,7 @@ class _Listener:
         self._place = 0
         self._stream = stream
         self._on_progress = on_progress
-        self._origin_s = float(zero_s(container))
+        self.origin_s = float(zero_s(container))
         self._tick_s = float(stream.time_base or 1 / av.time_base)
         stated_s = container.duration / av.time_base if container.duration else None
         self._length_s = stated_s if length_s is None else length_s
@@ -139,9 +150,9 @@ class _Listener:
         self._frames = 0
         self._problems = _ProblemLog(stream.index)
 
-    def run(self) -> Timeline:
-        """Decode everything; return the timeline."""
-        with analysing(start_s=self._origin_s, length_s=self._length_s) as analysis:
+    def run(self, builder: TimelineBuilder) -> Timeline:
+        """Decode everything into a builder; return the timeline."""
+        with analysing(builder) as analysis:
             for frame in self._frames_of_stream():
                 self._gather(frame, analysis)
             self._hand_over(analysis)
@@ -189,7 +200,7 @@ class _Listener:
             self._layout, self._fifo = layout, AudioFifo()
         pts = frame.pts
         if pts is not None:
-            time_s = pts * self._tick_s - self._origin_s
+            time_s = pts * self._tick_s - self.origin_s
             expected_s = self._chunk_start_s + self._chunk_samples / rate
             if not -TOLERANCE_S <= time_s - expected_s <= TOLERANCE_S:
                 self._hand_over(analysis)
@@ -213,7 +224,7 @@ class _Listener:
                 self._problems.note("audio_gap", f"{time_s - expected_s:.1f} s of sound are missing", expected_s)
             return time_s
         self._problems.note("audio_clock_jumps", f"The clock jumps by {time_s - expected_s:.1f} s", expected_s)
-        self._origin_s += time_s - expected_s
+        self.origin_s += time_s - expected_s
         return expected_s
 
     def _hand_over(self, analysis: Analysis) -> None:

@@ -1,6 +1,7 @@
 """Building a timeline from sound as it arrives: the same rows whatever the portions, so that live equals whole."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -17,6 +18,7 @@ from pipeline.listening.features import (
     Samples,
     extract_rows,
 )
+from pipeline.listening.tagging.tagger import Tagger, TagStream, row_count
 from pipeline.listening.timeline_file import MAX_PROBLEMS, MAX_ROWS, PEAK_STEPS, Timeline
 from pipeline.types import Problem
 
@@ -44,10 +46,13 @@ class TimelineBuilder:
 
     Push float32 samples, mono [n] or [channels, n], in -1..1, in order. Sound is resampled in whole seconds and
     analysed in blocks, both counted from time 0: every way of portioning a sound gives the same timeline, to the bit.
+    With a tagger, the timeline has its rows too.
     """
 
-    def __init__(self, *, start_s: float = 0.0) -> None:
+    def __init__(self, *, start_s: float = 0.0, tagger: Tagger | None = None) -> None:
         self._start_s = start_s
+        self._tagger_name = tagger.name if tagger is not None else ""
+        self._tags = TagStream(tagger) if tagger is not None else None
         self._rate = 0
         self._channels = 1
         self._held: list[NDArray[np.float32]] = []
@@ -138,6 +143,8 @@ class TimelineBuilder:
 
     def _queue(self, samples: Samples) -> None:
         self._resampled += len(samples)
+        if self._tags is not None:
+            self._tags.push(samples)
         self._pending.append(samples)
         self._pending_samples += len(samples)
         while self._pending_samples >= BLOCK_SAMPLES + 2 * CONTEXT_SAMPLES:
@@ -174,13 +181,17 @@ class TimelineBuilder:
             last_features, last_peaks = _analyse(block)
             features.append(last_features)
             peaks.append(last_peaks)
-        return Timeline(
+        timeline = Timeline(
             features=np.concatenate(features or [_NO_ROWS], dtype=np.float32)[:rows],
             peaks=np.concatenate(peaks)[:rows] if peaks else np.empty(0, dtype=np.float32),
             duration_s=float(duration_s),
             start_s=self._start_s,
             problems=tuple(self._problems),
         )
+        if self._tags is None:
+            return timeline
+        tags = self._tags.rows(row_count(timeline.duration_s)).astype(np.float16).astype(np.float32)
+        return replace(timeline, tags=tags, tagger=self._tagger_name)
 
 
 def _mix(channels: NDArray[np.float32], rate: int) -> Samples:

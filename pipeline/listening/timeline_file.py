@@ -11,10 +11,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from pipeline.listening.features import FEATURES, ROWS_PER_S, SILENCE_DB
+from pipeline.listening.tagging.tagger import GROUPS, row_count
 from pipeline.types import Problem
 
 MAGIC: Final = b"SNUGTL"
-VERSION: Final = 1
+VERSION: Final = 2
+"""2 added the tagger's rows; files of version 1 are read as timelines without them."""
+VERSIONS: Final = (1, 2)
 MAX_ROWS: Final = 72 * 3600 * ROWS_PER_S
 """Three days: longer than any recording accepted, small enough (180 MB) that a forged header cannot exhaust memory."""
 MAX_HEADER_BYTES: Final = 256 * 1024
@@ -37,15 +40,18 @@ class _Header(Struct, frozen=True):
     start_s: float
     names: list[str]
     problems: list[Problem]
+    tagger: str = ""
+    groups: list[str] = []
 
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """What the ear of the system heard: `features` [rows, names] float32, ten rows a second from time 0.
+    """What was heard of a recording: `features` [rows, names] float32, ten rows a second from time 0.
 
     Time 0 is the recording's own start (the container's start time), at which a player shows 0:00; `start_s` is that
     start on the container's clock. `peaks` [rows] float32 0..1 is the greatest magnitude in each row, for drawing.
-    `problems` tells where sound was damaged or missing; silence stands there.
+    `problems` tells where sound was damaged or missing; silence stands there. `tags` [tag rows, GROUPS] float32 are the
+    logits of `tagger`, one row for each 0.48 s; there are none where no tagger has listened.
     """
 
     features: NDArray[np.float32]
@@ -55,6 +61,8 @@ class Timeline:
     problems: tuple[Problem, ...] = ()
     names: tuple[str, ...] = FEATURES
     rate: float = field(default=float(ROWS_PER_S))
+    tags: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, len(GROUPS)), dtype=np.float32))
+    tagger: str = ""
 
     @property
     def rows(self) -> int:
@@ -74,7 +82,7 @@ class Timeline:
         return cls(features=features, peaks=np.zeros(rows, dtype=np.float32), duration_s=max(0.0, duration_s))
 
     def save(self, path: Path) -> None:
-        """Write the timeline: 2.3 MB an hour, features in half precision, as `TimelineBuilder` made them."""
+        """Write the timeline: 2.5 MB an hour, all in half precision, as `TimelineBuilder` made it."""
         header = msgspec.json.encode(
             _Header(
                 rows=self.rows,
@@ -82,37 +90,59 @@ class Timeline:
                 start_s=self.start_s,
                 names=list(self.names),
                 problems=list(self.problems),
+                tagger=self.tagger,
+                groups=list(GROUPS) if self.tagger else [],
             ),
         )
         columns = np.ascontiguousarray(self.features.T, dtype="<f2")
+        tags = np.ascontiguousarray(self.tags.T, dtype="<f2")
         peaks = np.round(np.clip(self.peaks, 0.0, 1.0) * PEAK_STEPS).astype(np.uint8)
         prefix = MAGIC + VERSION.to_bytes(2, "big") + len(header).to_bytes(4, "big")
-        path.write_bytes(prefix + header + zlib.compress(columns.tobytes() + peaks.tobytes(), ZLIB_LEVEL))
+        path.write_bytes(
+            prefix + header + zlib.compress(columns.tobytes() + peaks.tobytes() + tags.tobytes(), ZLIB_LEVEL)
+        )
 
     @classmethod
     def load(cls, path: Path) -> "Timeline":
         """Read a timeline; TimelineFormatError when the file is not one that this version wrote."""
         header, body = _read_parts(path.read_bytes())
-        names = tuple(header.names)
-        values, count = header.rows * len(names), header.rows
-        unpacker = zlib.decompressobj()
-        try:
-            raw = unpacker.decompress(body, max_length=2 * values + count + 1)
-        except zlib.error as error:
-            raise TimelineFormatError("The timeline file is damaged; analyse the recording again") from error
-        if len(raw) != 2 * values + count or not unpacker.eof:
-            raise TimelineFormatError("The timeline file ends too early; analyse the recording again")
-        features = np.frombuffer(raw, dtype="<f2", count=values).reshape(len(names), count).T.astype(np.float32)
-        if not np.isfinite(features).all():
+        names, rows = tuple(header.names), header.rows
+        values = rows * len(names)
+        tag_rows = row_count(header.duration_s) if header.tagger else 0
+        size = 2 * values + rows + 2 * tag_rows * len(GROUPS)
+        raw = _unpack(body, size)
+        features = _columns(raw, 0, rows, len(names))
+        tags = _columns(raw, 2 * values + rows, tag_rows, len(GROUPS))
+        if not (np.isfinite(features).all() and np.isfinite(tags).all()):
             raise TimelineFormatError("The timeline file holds values that are no numbers; analyse the recording again")
         return cls(
             features=features,
-            peaks=(np.frombuffer(raw, dtype=np.uint8, offset=2 * values) / PEAK_STEPS).astype(np.float32),
+            peaks=(np.frombuffer(raw, dtype=np.uint8, offset=2 * values, count=rows) / PEAK_STEPS).astype(np.float32),
             duration_s=header.duration_s,
             start_s=header.start_s,
             problems=tuple(header.problems),
             names=names,
+            tags=tags,
+            tagger=header.tagger,
         )
+
+
+def _unpack(body: bytes, size: int) -> bytes:
+    """Return the arrays' bytes; TimelineFormatError unless there are exactly `size`."""
+    unpacker = zlib.decompressobj()
+    try:
+        raw = unpacker.decompress(body, max_length=size + 1)
+    except zlib.error as error:
+        raise TimelineFormatError("The timeline file is damaged; analyse the recording again") from error
+    if len(raw) != size or not unpacker.eof:
+        raise TimelineFormatError("The timeline file ends too early; analyse the recording again")
+    return raw
+
+
+def _columns(raw: bytes, offset: int, rows: int, names: int) -> NDArray[np.float32]:
+    """Return an array [rows, names] that was written column by column in half precision."""
+    stored = np.frombuffer(raw, dtype="<f2", offset=offset, count=rows * names)
+    return stored.reshape(names, rows).T.astype(np.float32)
 
 
 def _read_parts(data: bytes) -> tuple[_Header, bytes]:
@@ -121,7 +151,7 @@ def _read_parts(data: bytes) -> tuple[_Header, bytes]:
     if len(data) < fixed or not data.startswith(MAGIC):
         raise TimelineFormatError("This is not a timeline file; analyse the recording again")
     version = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 2], "big")
-    if version != VERSION:
+    if version not in VERSIONS:
         raise TimelineFormatError(f"The timeline is of version {version}, not {VERSION}; analyse the recording again")
     size = int.from_bytes(data[len(MAGIC) + 2 : fixed], "big")
     if size > MAX_HEADER_BYTES:
@@ -132,5 +162,7 @@ def _read_parts(data: bytes) -> tuple[_Header, bytes]:
         raise TimelineFormatError("The timeline's header is damaged; analyse the recording again") from error
     fits = abs(header.duration_s * ROWS_PER_S - header.rows) <= 2.0  # noqa: PLR2004 - rounding of the last row
     if not 0 <= header.rows <= MAX_ROWS or not fits or tuple(header.names) != FEATURES:
+        raise TimelineFormatError("The timeline's header contradicts itself; analyse the recording again")
+    if header.tagger and tuple(header.groups) != GROUPS:
         raise TimelineFormatError("The timeline's header contradicts itself; analyse the recording again")
     return header, data[fixed + size :]

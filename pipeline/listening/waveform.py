@@ -1,4 +1,4 @@
-"""Curves for a page to draw: the waveform of a recording and the score of its moments, as small JSON files."""
+"""Curves for a page to draw: a recording's waveform, its tagger's rows and its score, as small JSON files."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+
+from pipeline.listening.tagging.tagger import GROUPS, ROW_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +27,14 @@ class Waveform(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
     peaks: list[int]
     keyframes_s: list[float]
+
+
+class Tags(msgspec.Struct, frozen=True, kw_only=True):
+    """How sure a tagger is of each class group, 0 to 100 in every hundred, `rate` values a second."""
+
+    name: str
+    rate: float
+    groups: dict[str, list[int]]
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +63,15 @@ def write_waveform(
     keyframes = [round(time_s, 3) for time_s in keyframes_s[::every]]
     waveform = Waveform(rate=new_rate, duration_s=duration_s, peaks=steps, keyframes_s=keyframes)
     path.write_bytes(msgspec.json.encode(waveform))
+
+
+def write_tags(path: Path, tags: "NDArray[np.float32]", *, tagger: str) -> None:
+    """Write a tagger's logits [rows, GROUPS] as `Tags`."""
+    shares = np.rint(50.0 * (1.0 + np.tanh(0.5 * tags)))
+    columns = {group: reduce(shares[:, i], 1.0 / ROW_S) for i, group in enumerate(GROUPS)}
+    rate = reduce(shares[:, 0], 1.0 / ROW_S)[1]
+    groups = {group: values.astype(int).tolist() for group, (values, _) in columns.items()}
+    path.write_bytes(msgspec.json.encode(Tags(name=tagger, rate=rate, groups=groups)))
 
 
 def write_curve(path: Path, values: "NDArray[np.float32]", *, rate: float) -> None:

@@ -97,6 +97,7 @@ def auto_generate(  # noqa: PLR0913 - keyword-only, as every use case
     sensitivity: float | None,
     top: int | None,
     style: ClipStyle,
+    tagger: str,
     trace_id: str | None = None,
 ) -> GeneratedClips | Job:
     """Make a clip of each highlight: at once where the recording is scored already, else by a detection job."""
@@ -105,7 +106,7 @@ def auto_generate(  # noqa: PLR0913 - keyword-only, as every use case
     # What cannot be made is refused before anything is queued.
     framing.require_room(recording)
     framing.spec_of(recording, style, start_s=0, end_s=framing.MIN_CLIP_S)
-    if recording.curve_key is None:
+    if not highlights.is_scored(recording, tagger):
         return jobs.enqueue(
             tx,
             kind="detect",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from pipeline.types import BUILTIN_TAGGER, name_tagger
 from services.process.environment import address_problem, is_guessable
 
 MAX_OBJECT_BYTES = 5 * 1024**4  # S3's limit for one object
@@ -61,6 +62,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """From where any number of Socket.IO connections is taken (SOCKET_EXEMPT_ADDRESSES); by default this machine."""
     import_allow_hosts: tuple[str, ...]
     """host:port pairs on private addresses that URL imports and webhooks may reach (IMPORT_ALLOW_HOSTS)."""
+    tagger_model: Path | None
+    """A YAMNet export that tags sound (AUDIO_TAGGER_MODEL); None is the built-in tagger."""
+    tagger: str
+    """That tagger's name, as recordings carry it."""
 
 
 DEFAULTS = {
@@ -124,6 +129,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         disk_reserve_bytes=_integer(env, "DISK_RESERVE_BYTES", 0, MAX_OBJECT_BYTES),
         socket_exempt_addresses=_words(env, "SOCKET_EXEMPT_ADDRESSES"),
         import_allow_hosts=_words(env, "IMPORT_ALLOW_HOSTS"),
+        tagger_model=_path(env, "AUDIO_TAGGER_MODEL"),
+        tagger=_tagger_name(_path(env, "AUDIO_TAGGER_MODEL")),
     )
     _check(settings)
     return settings
@@ -174,6 +181,19 @@ def _integer(env: Mapping[str, str], name: str, least: int, most: int) -> int:
 def _path(env: Mapping[str, str], name: str) -> Path | None:
     value = env.get(name)
     return Path(value).expanduser().absolute() if value else None
+
+
+def _tagger_name(model: Path | None) -> str:
+    """Name the tagger by its model's content; whether the model can be run, `snuggles doctor` and each job find out."""
+    if model is None:
+        return BUILTIN_TAGGER
+    try:
+        return name_tagger(model.read_bytes())
+    except OSError as error:
+        raise SettingsError(
+            f"AUDIO_TAGGER_MODEL is {str(model)!r}, which cannot be read ({error.strerror}); "
+            "name a YAMNet export, or leave it out for the built-in tagger"
+        ) from error
 
 
 def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:

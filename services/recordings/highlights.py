@@ -144,25 +144,25 @@ def get(tx: Transaction, *, user_id: UUID, recording_id: UUID, highlight_id: UUI
     return row
 
 
-def score(
+def score(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction,
     *,
     user_id: UUID,
     recording_id: UUID,
     options: ScoreOptions,
+    tagger: str,
     trace_id: str | None = None,
 ) -> Selection | Job:
     """Answer from the stored candidates where they can, else queue a detection.
 
-    ConflictError before the recording has a timeline; InvalidFieldError when min_s is above max_s, or a weight names
-    an unknown signal.
+    `tagger` names the one whose scores are asked for. ConflictError before the recording has a timeline;
+    InvalidFieldError when min_s is above max_s, or a weight names an unknown signal.
     """
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
     _check_weights(options.weights or {})
     min_s, max_s = _lengths(options.min_s, options.max_s)
     require_listened(recording)
-    is_stored = recording.curve_key is not None
-    if is_stored and options.min_s is None and options.max_s is None and options.weights is None:
+    if is_scored(recording, tagger) and options.min_s is None and options.max_s is None and options.weights is None:
         return list_highlights(
             tx,
             user_id=user_id,
@@ -178,6 +178,11 @@ def score(
         payload=DetectPayload(options=structs.replace(options, min_s=min_s, max_s=max_s)),
         trace_id=trace_id,
     )
+
+
+def is_scored(recording: Recording, tagger: str) -> bool:
+    """Say whether the stored scores answer for a tagger: theirs is the same, or they are older than taggers."""
+    return recording.curve_key is not None and recording.tagger in {None, tagger}
 
 
 def require_listened(recording: Recording) -> None:

@@ -120,6 +120,8 @@ def publish_ingest(  # noqa: PLR0913 - keyword-only, as every use case
     index_key: str | None,
     waveform_key: str,
     poster_key: str | None,
+    tagger: str | None,
+    tags_key: str | None,
 ) -> Recording:
     """Write what ingest found; the recording becomes ready with its first detection."""
     found = Ingested(
@@ -132,8 +134,20 @@ def publish_ingest(  # noqa: PLR0913 - keyword-only, as every use case
         index_key=index_key,
         waveform_key=waveform_key,
         poster_key=poster_key,
+        tagger=tagger,
+        tags_key=tags_key,
     )
     return _changed(rows.update_ingested(tx, recording_id=recording_id, found=found))
+
+
+def publish_tags(
+    tx: Transaction, *, recording_id: UUID, timeline_key: str, tagger: str, tags_key: str | None
+) -> Recording:
+    """Replace a recording's timeline by one that another tagger has listened for; ConflictError where it is gone."""
+    found = rows.update_tagged(
+        tx, recording_id=recording_id, timeline_key=timeline_key, tagger=tagger, tags_key=tags_key
+    )
+    return _changed(found)
 
 
 def mark_ready(tx: Transaction, *, recording_id: UUID, curve_key: str | None = None) -> Recording:

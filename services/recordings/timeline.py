@@ -1,4 +1,4 @@
-"""What a page needs to draw a recording, read from where ingest and detection left it."""
+"""Reads what a page needs to draw a recording from where ingest and detection stored it."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from db.recordings import Recording
 from services.errors import NotReadyError, UnavailableError
 from storage.store import Store
 
-# Both files hold at most some ten thousand points; more than this was not written by us.
+# Each file holds at most some ten thousand points; more than this was not written by us.
 MAX_FILE_BYTES = 4 * 1024 * 1024
 
 Number = TypeVar("Number", int, float)
@@ -33,12 +33,21 @@ class Curve(Struct, kw_only=True):
     values: list[float]
 
 
+class Tags(Struct, kw_only=True):
+    """How sure the tagger is of each class group, 0 to 100 in every hundred, `rate` values a second."""
+
+    name: str
+    rate: float
+    groups: dict[str, list[int]]
+
+
 class Drawing(Struct, frozen=True, kw_only=True):
-    """Waveform and score curve, and the times of keyframes."""
+    """Waveform, score curve and tagger rows, and the times of keyframes."""
 
     duration_s: float
     waveform: Waveform
     curve: Curve | None
+    tagger: Tags | None
     keyframes_s: list[float]
 
 
@@ -53,17 +62,28 @@ def read(recording: Recording, store: Store, *, points: int | None = None) -> Dr
             status=recording.status,
         )
     waveform_file = store.get_range(recording.waveform_key, 0, MAX_FILE_BYTES)
-    curve_file = None if recording.curve_key is None else store.get_range(recording.curve_key, 0, MAX_FILE_BYTES)
+    curve_file, tags_file = _find(store, recording.curve_key), _find(store, recording.tags_key)
     try:
         waveform = msgspec.json.decode(waveform_file, type=Waveform)
         curve = None if curve_file is None else msgspec.json.decode(curve_file, type=Curve)
+        tags = None if tags_file is None else msgspec.json.decode(tags_file, type=Tags)
     except msgspec.DecodeError as error:
         raise UnavailableError("The stored waveform cannot be read; it may be being replaced. Try again.") from error
     keyframes_s, waveform.keyframes_s = waveform.keyframes_s, []
     waveform.peaks, waveform.rate = reduce(waveform.peaks, waveform.rate, points)
     if curve is not None:
         curve.values, curve.rate = reduce(curve.values, curve.rate, points)
-    return Drawing(duration_s=recording.duration_s, waveform=waveform, curve=curve, keyframes_s=keyframes_s)
+    if tags is not None:
+        reduced = {group: reduce(values, tags.rate, points) for group, values in tags.groups.items()}
+        tags.groups = {group: values for group, (values, _) in reduced.items()}
+        tags.rate = min((rate for _, rate in reduced.values()), default=tags.rate)
+    return Drawing(
+        duration_s=recording.duration_s, waveform=waveform, curve=curve, tagger=tags, keyframes_s=keyframes_s
+    )
+
+
+def _find(store: Store, key: str | None) -> bytes | None:
+    return None if key is None else store.get_range(key, 0, MAX_FILE_BYTES)
 
 
 def reduce(values: Sequence[Number], rate: float, points: int | None) -> tuple[list[Number], float]:

@@ -51,6 +51,8 @@ def recording(**changes: object) -> Recording:
         "index_key": None,
         "waveform_key": "w",
         "poster_key": None,
+        "tagger": None,
+        "tags_key": None,
         "curve_key": "c",
         "error": None,
         "created_at": NOW,

@@ -1,13 +1,15 @@
 """Scores a stored timeline: highlights, the score curve, and clips of the highlights if the job asks for them."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from db.connection import Transaction
 from db.recordings import Recording
-from pipeline.types import DetectOptions, DetectResult, DetectTask
+from pipeline.types import DetectOptions, DetectResult, DetectTask, ListenResult, ListenTask
 from services.clips import service as clips
 from services.clips.service import ClipStyle
 from services.errors import ConflictError, QuotaExceededError
@@ -22,12 +24,21 @@ from workers.children.child import run_child
 from workers.completer import Publish
 from workers.runtime import Runtime
 
+TIMELINE = "timeline"
 EVERYTHING = 0.0
 """The job stores all candidates with their scores; reading them applies the least score that counts."""
 
 
+class _Tagged(Struct, frozen=True, kw_only=True):
+    """A timeline that takes the place of the stored one."""
+
+    timeline_key: str
+    tagger: str
+    tags_key: str
+
+
 def detect(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Run the child on the timeline and store the curve."""
+    """Run the child on the timeline and store the curve; listen again first where another tagger has listened."""
     recording = get_recording(runtime, attempt)
     if recording.timeline_key is None:
         raise ConflictError("The recording has no timeline yet; wait until it is ready and ask again")
@@ -35,22 +46,64 @@ def detect(runtime: Runtime, attempt: Attempt) -> Publish:
     asked = msgspec.to_builtins(payload.options)
     options = msgspec.convert({**asked, "sensitivity": EVERYTHING, "top": None}, DetectOptions)
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
-        read = partial(runtime.stores.recordings.get_file, recording.timeline_key, scratch / "timeline")
-        attempt.wait_for(read)
+        tagged = _listen_again(runtime, attempt, recording, scratch)
+        if tagged is None:
+            attempt.wait_for(partial(runtime.stores.recordings.get_file, recording.timeline_key, scratch / TIMELINE))
         result = run_child(
-            DetectTask(timeline="timeline", options=options),
+            DetectTask(timeline=TIMELINE, options=options),
             launcher=runtime.launcher,
             attempt=attempt,
             scratch=scratch,
             policy=media.policy("detect", runtime.threads),
         )
         assert isinstance(result, DetectResult)  # noqa: S101 - the child answers its own kind of task
-        curve_key = keys.detect_key(
-            recording.user_id, recording.id, attempt.job.id, attempt=attempt.job.attempt, name="curve.json"
-        )
-        media.put(attempt, runtime.stores.recordings, curve_key, scratch / result.curve, "application/json")
+        curve_key = _put(runtime, attempt, recording, scratch / result.curve)
     items = msgspec.to_builtins(result.highlights)
-    return lambda tx: _publish(tx, attempt, recording, payload=payload, items=items, curve_key=curve_key)
+
+    def publish(tx: Transaction) -> dict[str, Any]:
+        if tagged is not None:
+            recordings.publish_tags(tx, recording_id=recording.id, **msgspec.structs.asdict(tagged))
+        return _publish(tx, attempt, recording, payload=payload, items=items, curve_key=curve_key)
+
+    return publish
+
+
+def _listen_again(runtime: Runtime, attempt: Attempt, recording: Recording, scratch: Path) -> _Tagged | None:
+    """Leave a timeline by this worker's tagger in the scratch folder; None where the stored one is by that tagger."""
+    if not recording.has_audio or recording.tagger in {None, runtime.tagger}:
+        return None
+    source = media.source(
+        runtime,
+        attempt,
+        "ingest",
+        key=recording.source_key,
+        size_bytes=recording.size_bytes,
+        index_key=recording.index_key,
+        kept=scratch,
+    )
+    stream = (recording.probe or {}).get("audio")
+    result = run_child(
+        ListenTask(source=source, stream=stream, tagger=media.tagger_path(runtime)),
+        launcher=runtime.launcher,
+        attempt=attempt,
+        scratch=scratch,
+        policy=media.policy("ingest", runtime.threads),
+    )
+    assert isinstance(result, ListenResult)  # noqa: S101 - the child answers its own kind of task
+    timeline = (scratch / result.timeline).rename(scratch / TIMELINE)
+    return _Tagged(
+        timeline_key=_put(runtime, attempt, recording, timeline),
+        tagger=result.tagger,
+        tags_key=_put(runtime, attempt, recording, scratch / result.tags),
+    )
+
+
+def _put(runtime: Runtime, attempt: Attempt, recording: Recording, path: Path) -> str:
+    """Store a file of this attempt; return its key."""
+    key = keys.detect_key(recording.user_id, recording.id, attempt.job.id, attempt=attempt.job.attempt, name=path.name)
+    content_type = "application/json" if path.suffix == ".json" else "application/octet-stream"
+    media.put(attempt, runtime.stores.recordings, key, path, content_type)
+    return key
 
 
 def _publish(  # noqa: PLR0913 - what one detection produced

@@ -35,7 +35,7 @@ def ingest(runtime: Runtime, attempt: Attempt) -> Publish:
             index_key=None,
         )
         result = run_child(
-            IngestTask(source=source),
+            IngestTask(source=source, tagger=media.tagger_path(runtime)),
             launcher=runtime.launcher,
             attempt=attempt,
             scratch=scratch,
@@ -44,7 +44,7 @@ def ingest(runtime: Runtime, attempt: Attempt) -> Publish:
         assert isinstance(result, IngestResult)  # noqa: S101 - the child answers its own kind of task
         stored = {
             name: _put(runtime, attempt, recording, scratch, getattr(result, name))
-            for name in ("timeline", "index", "waveform", "poster")
+            for name in ("timeline", "index", "waveform", "poster", "tags")
         }
     return _publication(attempt, recording, result, stored)
 
@@ -84,6 +84,8 @@ def _publication(
             index_key=stored["index"],
             waveform_key=stored["waveform"] or "",
             poster_key=stored["poster"],
+            tagger=result.tagger or None,
+            tags_key=stored["tags"],
         )
         detect = jobs.enqueue(
             tx,

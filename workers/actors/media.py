@@ -61,6 +61,11 @@ def source(  # noqa: PLR0913 - keyword-only
     )
 
 
+def tagger_path(runtime: Runtime) -> str | None:
+    """Return the path of the tagger's model, as a child is told it; None is the built-in tagger."""
+    return None if runtime.tagger_model is None else str(runtime.tagger_model)
+
+
 def put(attempt: Attempt, store: Store, key: str, path: Path, content_type: str) -> int:
     """Store a file of this attempt and return its size in bytes; it is deleted again unless it gets published."""
     attempt.written.append((store, key))

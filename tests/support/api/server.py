@@ -173,6 +173,8 @@ class Service:
                 index_key=None,
                 waveform_key=waveform,
                 poster_key=None,
+                tagger=None,
+                tags_key=None,
             )
             items = [moment(score, 20.0 * number) for number, score in enumerate(scores)]
             highlights.replace(tx, recording_id=recording_id, user_id=person.id, items=items)

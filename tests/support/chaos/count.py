@@ -202,7 +202,7 @@ def assert_nothing_is_unnamed(site: Site) -> None:
     clips = rows(site.database, "SELECT objects FROM clips")
     named = {entry["key"] for row in clips for entry in row["objects"].values()}
     assert {stat.key for stat in site.stores.clips.list_objects("")} == named
-    names = ("source_key", "timeline_key", "index_key", "waveform_key", "poster_key", "curve_key")
+    names = ("source_key", "timeline_key", "index_key", "waveform_key", "poster_key", "curve_key", "tags_key")
     recordings = rows(site.database, "SELECT * FROM recordings WHERE status <> 'deleted'")
     asked: set[str] = {row[name] for row in recordings for name in names if row[name]}
     stored = {stat.key for stat in site.stores.recordings.list_objects("")}

@@ -41,6 +41,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PUBLIC_URL": settings.public_url,
         "PORT": str(settings.port),
         "IMPORT_ALLOW_HOSTS": ",".join(settings.import_allow_hosts),
+        "AUDIO_TAGGER_MODEL": str(settings.tagger_model or ""),
         "LOG_LEVEL": "info",
     }
     return {**os.environ, **{name: value for name, value in given.items() if value}}

@@ -1,0 +1,2 @@
+ALTER TABLE recordings DROP COLUMN tags_key;
+ALTER TABLE recordings DROP COLUMN tagger;

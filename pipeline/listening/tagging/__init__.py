@@ -1,0 +1,1 @@
+"""Audio taggers: what kinds of sound are heard in each half second."""

@@ -1,0 +1,110 @@
+"""YAMNet, by the path of a TensorFlow Lite export: Google's tagger of 521 AudioSet classes (Apache-2.0)."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import TAGGER_UNUSABLE, MediaError
+from pipeline.listening.tagging.tagger import GROUPS, LOGIT_LIMIT, ROW_SAMPLES, Rows, Samples, Window
+from pipeline.types import name_tagger
+
+INPUT_SAMPLES: Final = 15_600
+"""0.975 s: 96 frames of 25 ms every 10 ms."""
+CLASSES: Final = 521
+CLASSES_OF: Final[dict[str, tuple[int, ...]]] = {
+    "laughter": (13, 14, 15, 16, 17, 18),
+    "applause": (58, 62),
+    "cheering": (61, 64),
+    "shouting": (6, 8, 9, 10),
+    "screaming": (11,),
+    "crying": (19, 20, 21, 22),
+    "speech": (0, 1, 2, 3),
+    "music": (132, 24, 25, 27),
+    "alarm": (302, 304, 312, 313, 316, 317, 318, 319, 325, 382, 383, 384, *range(389, 396), 475),
+    "whistle": (35, 324, 396, 397),
+    "animal": (67, 68, 69, 76, 81, 93, 103, 106, 117, 121, 127),
+    "weather": (277, 279, 280, 282, 283, 288, 292),
+    "machine": (294, 300, 321, 322, 329, 337, 363, 365, 371, 398, 406, 412, 414, 418),
+    "impact": (348, 352, 353, 420, 421, 426, 435, 437, 454, 456, 460, 461, 462, 463, 464, 483),
+}
+"""Indices in YAMNet's class map (`yamnet_class_map.csv`) by group."""
+LEAST_SCORE: Final = 1e-6
+"""Scores are kept this far from 0 and 1, so that their logits stay finite."""
+WINDOW_ROWS: Final = 20
+MAX_MODEL_BYTES: Final = 64 * 1024 * 1024
+"""YAMNet has 4 MB (15 MB in full precision); anything much larger is another kind of file."""
+
+
+class Yamnet:
+    """A `Tagger` that runs a YAMNet export with a waveform input of 15,600 samples and 521 class scores.
+
+    Each row is one window whose middle is the row's. Raises MediaError (TAGGER_UNUSABLE) for a file that is not one.
+    """
+
+    window = Window(
+        rows=WINDOW_ROWS,
+        before=(INPUT_SAMPLES - ROW_SAMPLES) // 2,
+        after=(INPUT_SAMPLES - ROW_SAMPLES) // 2,
+    )
+
+    def __init__(self, path: Path) -> None:
+        content = read_model(path)
+        self.name = name_tagger(content)
+        self._interpreter = _load(path, content)
+        given = self._interpreter.get_input_details()
+        scores = [d for d in self._interpreter.get_output_details() if int(np.prod(d["shape"])) == CLASSES]
+        if len(given) != 1 or int(np.prod(given[0]["shape"])) != INPUT_SAMPLES or not scores:
+            raise MediaError(
+                TAGGER_UNUSABLE, f"{path} does not take {INPUT_SAMPLES:,} samples and give {CLASSES} scores"
+            )
+        if given[0]["dtype"] != np.float32 or scores[0]["dtype"] != np.float32:
+            raise MediaError(TAGGER_UNUSABLE, f"{path} does not work on 32-bit floats")
+        self._shape = given[0]["shape"]
+        self._input, self._output = given[0]["index"], scores[0]["index"]
+
+    def tag(self, samples: Samples) -> Rows:
+        """Return logits of the class groups, as `Tagger.tag`."""
+        scores = np.empty((WINDOW_ROWS, CLASSES), dtype=np.float32)
+        for row in range(WINDOW_ROWS):
+            part = samples[row * ROW_SAMPLES :][:INPUT_SAMPLES]
+            self._interpreter.set_tensor(self._input, part.reshape(self._shape))
+            self._interpreter.invoke()
+            scores[row] = self._interpreter.get_tensor(self._output).reshape(CLASSES)
+        return group_logits(scores)
+
+
+def group_logits(scores: NDArray[np.float32]) -> Rows:
+    """Return the log-sum-exp of the logits of each group's classes [rows, len(GROUPS)] for scores [rows, 521]."""
+    inside = np.clip(np.nan_to_num(scores, nan=0.0), LEAST_SCORE, 1.0 - LEAST_SCORE)
+    logits = np.log(inside / (1.0 - inside))
+    groups = [np.logaddexp.reduce(logits[:, list(CLASSES_OF[group])], axis=1) for group in GROUPS]
+    return np.asarray(np.clip(np.stack(groups, axis=1), -LOGIT_LIMIT, LOGIT_LIMIT), dtype=np.float32)
+
+
+def read_model(path: Path) -> bytes:
+    """Return a model file's content; MediaError when it cannot be read or is no TensorFlow Lite file."""
+    try:
+        if path.stat().st_size > MAX_MODEL_BYTES:
+            raise MediaError(TAGGER_UNUSABLE, f"{path} is too large to be YAMNet")
+        content = path.read_bytes()
+    except OSError as error:
+        raise MediaError(TAGGER_UNUSABLE, f"{path} cannot be read ({error.strerror})") from error
+    if content[4:8] != b"TFL3":
+        raise MediaError(TAGGER_UNUSABLE, f"{path} is not a TensorFlow Lite model")
+    return content
+
+
+def _load(path: Path, content: bytes) -> Any:
+    """Return an interpreter with its tensors allocated, one thread."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise MediaError(TAGGER_UNUSABLE, "the package ai-edge-litert does not run on this platform") from error
+    try:
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise MediaError(TAGGER_UNUSABLE, f"{path} is damaged or not a model that can be run here") from error
+    return interpreter
