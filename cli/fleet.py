@@ -71,6 +71,10 @@ def worker(
     *,
     queues: Annotated[str | None, typer.Option(help="Work on these queues only, separated by commas.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=64, help="Jobs at once [default: $WORKER_THREADS].")] = None,
+    exit_when_drained: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="End after being drained and idle for so long, to be replaced."),
+    ] = None,
 ) -> None:
     """Work on jobs."""
     from services.jobs.service import QUEUES
@@ -81,7 +85,7 @@ def worker(
     start(settings, part="worker")
     wanted = tuple(name.strip() for name in queues.split(",") if name.strip()) if queues else QUEUES
     with explained():
-        run(settings, queues=wanted, threads=threads)
+        run(settings, queues=wanted, threads=threads, exit_when_drained_s=exit_when_drained)
 
 
 def dispatcher() -> None:

@@ -64,6 +64,8 @@ API_STOP_S = 10.0
 # Running media work is finished or handed back before this: the worker's own grace is half a minute.
 WORKER_STOP_S = 40.0
 SERVER_STOP_S = 30.0
+REPLACE_DRAINED_AFTER_S = 20
+"""A drained worker that is idle for so long gives way to a fresh one; until then the drain can be undone."""
 
 
 class Blueprint(Struct, frozen=True, kw_only=True):
@@ -105,6 +107,7 @@ def draw(folder: DataFolder, secrets: Secrets, environment: Mapping[str, str], *
     }
     settings = defaults | settings | {"PORT": str(port)}
     url = f"http://{_reachable(settings['HOST'])}:{port}"
+    replaced = ("--exit-when-drained", str(REPLACE_DRAINED_AFTER_S))
     settings.setdefault("PUBLIC_URL", url)
     return Blueprint(
         url=url,
@@ -115,7 +118,13 @@ def draw(folder: DataFolder, secrets: Secrets, environment: Mapping[str, str], *
         services=[
             _service("api", settings, lambda: _answers(f"{url}/ready"), stop_s=API_STOP_S, options=("--with-sockets",)),
             _service("dispatcher", settings, lambda: True, stop_s=API_STOP_S),
-            _service("worker", settings, lambda: True, stop_s=WORKER_STOP_S),
+            _service(
+                "worker",
+                settings,
+                lambda: True,
+                stop_s=WORKER_STOP_S,
+                options=replaced,
+            ),
         ],
     )
 
