@@ -14,6 +14,7 @@ import dramatiq
 import structlog
 
 from db.connection import Database
+from services.billing.sync import open_billing
 from services.jobs.service import QUEUES
 from services.mail.transport import open_mailer
 from services.outbound.fetch import SafeFetcher
@@ -101,6 +102,7 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
         public_url=settings.public_url,
         tagger=settings.tagger,
         tagger_model=settings.tagger_model,
+        billing=open_billing(settings, database),
     )
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import dramatiq
 
 from services.jobs.service import QUEUES
+from workers.actors.billing import BILLING
 from workers.actors.detect import detect
 from workers.actors.housekeeping import HOUSEKEEPING
 from workers.actors.import_url import import_url
@@ -24,6 +25,7 @@ WORKS: Mapping[str, Work] = {
     **HOUSEKEEPING,
     **WEBHOOK,
     **MAIL,
+    **BILLING,
 }
 PRIORITIES: Mapping[str, int] = {"webhook": 0, "housekeeping": 1, "detect": 2, "ingest": 3, "render": 4}
 """Which of the messages that a process has at hand it takes first: short work before long."""
