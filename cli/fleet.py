@@ -40,6 +40,24 @@ def up(
     raise typer.Exit(status)
 
 
+def stripe_simulation(
+    *,
+    port: Annotated[int, typer.Option(min=1, max=65535)],
+    state: Annotated[Path, typer.Option(help="File that keeps what happened.")],
+) -> None:
+    """Simulate Stripe, for the demo: nothing is charged."""
+    from cli.embedded.stripe.simulation import Simulation, run
+
+    run(
+        Simulation(
+            port=port,
+            webhook_secret=os.environ["STRIPE_WEBHOOK_SECRET"],
+            webhook_url=os.environ["STRIPE_WEBHOOK_URL"],
+        ),
+        state,
+    )
+
+
 def api(
     *,
     with_sockets: Annotated[

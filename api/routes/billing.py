@@ -8,7 +8,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from api.auth import PUBLIC, people_only
+from api.auth import PUBLIC, SESSION_COOKIE, authenticate, people_only
 from api.deps import Deps
 from api.http.request import ApiRequest
 from api.limits.metering import UNMETERED
@@ -35,7 +35,7 @@ from api.schemas.billing import (
 )
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit
 from db import billing as rows
-from db.connection import SERVICE
+from db.connection import SERVICE, Identity, user_identity
 from services.billing import checkout as checkouts
 from services.billing import quota as quotas
 from services.billing import stripe_event as stripe_events
@@ -48,15 +48,19 @@ from services.errors import BillingNotConfiguredError, PayloadTooLargeError
 from services.paging import decode_time_cursor, page_of
 
 
-@get("/tiers", sync_to_thread=True)
+@get("/tiers", opt={PUBLIC: True}, sync_to_thread=True)
 def list_tiers(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Items[TierView]]:
-    """List the tiers, cheapest first."""
-    with deps.database.transaction(request.user.identity) as tx:
-        current = syncing.find(tx, user_id=request.user.user_id)
+    """List the tiers, cheapest first; anybody may ask. With credentials it says which one is the asker's."""
+    user_id = _optional_user(request, deps)
+    with deps.database.transaction(Identity(role="anon")) as tx:
         found = tiers.list_tiers(tx)
-    days = checkouts.TRIAL_DAYS if checkouts.trial_available(current) else 0
-    items = [tier_view(tier, trial_days=days, current=current.tier_in_force) for tier in found]
-    return Answer(data=Items(items=items))
+    current = None
+    if user_id is not None:
+        with deps.database.transaction(user_identity(user_id)) as tx:
+            current = syncing.find(tx, user_id=user_id)
+    days = checkouts.TRIAL_DAYS if current is None or checkouts.trial_available(current) else 0
+    name = current.tier_in_force if current else None
+    return Answer(data=Items(items=[tier_view(tier, trial_days=days, current=name) for tier in found]))
 
 
 @get("/usage", opt={UNMETERED: True}, sync_to_thread=True)
@@ -187,6 +191,12 @@ def _store(deps: Deps, billing: Billing, body: bytes, header: str | None) -> Non
     except stripe_events.InvalidSignatureError:
         deps.metrics.refuse_webhook()
         raise
+
+
+def _optional_user(request: ApiRequest, deps: Deps) -> UUID | None:
+    if not request.headers.get("authorization") and SESSION_COOKIE not in request.cookies:
+        return None
+    return authenticate(deps, request).user_id
 
 
 def _billing(deps: Deps) -> Billing:

@@ -193,8 +193,8 @@ def usage_item_view(usage: Usage) -> UsageItemView:
     )
 
 
-def tier_view(tier: Tier, *, trial_days: int, current: str) -> TierView:
-    """Show a tier to a user on the tier `current`."""
+def tier_view(tier: Tier, *, trial_days: int, current: str | None) -> TierView:
+    """Show a tier to a user on the tier `current`, or to a stranger."""
     return TierView(
         tier=tier.name,
         display_name=tier.display_name,
