@@ -73,6 +73,8 @@ NO_INDEX = Cause(
     "The file's index (moov) is missing: the recorder stopped before it could write it",
     "Send the file again after repairing it, and record in a format that survives a crash (MKV, fragmented MP4).",
 )
+ENCRYPTED = Cause("encrypted", "The recording is encrypted", "Send it without copy protection.")
+STILL_IMAGE = Cause("still_image", "This is a still picture, not a recording", "Send a video or audio recording.")
 NO_STREAMS = Cause("no_streams", "The file holds neither sound nor moving images", "Send a video or audio recording.")
 NO_AUDIO = Cause(
     "no_audio", "There is no sound to listen to", "Clips can still be cut by hand from start and end times."
@@ -83,7 +85,9 @@ OUT_OF_RANGE = Cause(
 DECODE_FAILED = Cause(
     "decode_failed", "The stream could not be decoded", "The file is damaged here; send a better copy."
 )
-ENCODE_FAILED = Cause("encode_failed", "The clip could not be encoded", "Try another preset or format.")
+ENCODE_FAILED = Cause(
+    "encode_failed", "The clip could not be encoded", "Convert the recording to H.264 and AAC first, or report this."
+)
 UNSUPPORTED = Cause(
     "unsupported_codec", "No decoder for this codec is available", "Convert the file to H.264 and AAC first."
 )
@@ -98,8 +102,7 @@ TOO_SHORT = Cause(
 VERIFY_FAILED = Cause(
     "verify_failed",
     "The finished clip did not pass its check",
-    "Try other times, further apart where the clip is short, or another preset or format.",
-    retryable=True,
+    "Choose other times, further apart where the clip is short; if that fails too, convert the recording first.",
 )
 LOUDNESS_MISSED = Cause(
     "loudness_missed",

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from pipeline import errors
 from pipeline.cutting.plan import REASONS
+from pipeline.cutting.stretch.extract import WHY_DECODED
 from pipeline.errors import Cause
 from pipeline.reading.problems import PROBLEMS
+from pipeline.rendering.eligibility import NOTES, OTHER_NOTES
 
 _HEAD = """# Errors of media work
 
@@ -22,12 +24,18 @@ do. *Again* says whether the same work on the same file may succeed later: jobs 
 _NOTES = """
 ## Notes of a cut
 
-A cut that cannot copy encodes instead and says why in `notes`.
+A cut that was asked to be `exact` or `fast` and cannot copy encodes instead, and says why in `notes`.
 
 | code | why |
 | --- | --- |
 | `codec_not_allowed` | The recording's video codec cannot be kept in this kind of output. |
 | `cannot_join` | Its pictures cannot be joined to newly encoded ones; the message names the codec or the property. |
+"""
+_OTHERS = """
+Other notes of a cut:
+
+| code | what it means |
+| --- | --- |
 """
 _PROBLEMS = """
 ## Notes of a recording
@@ -51,9 +59,11 @@ def table() -> str:
         f"| `{cause.code}` | {cause.meaning}. | {cause.remedy} | {'yes' if cause.retryable else 'no'} |\n"
         for cause in causes()
     ]
-    notes = [f"| `{code}` | {text} |\n" for code, text in sorted(REASONS.items())]
+    reasons: dict[str, str] = {**dict(REASONS.items()), **WHY_DECODED, **NOTES}
+    notes = [f"| `{code}` | {text.format(codec='other codecs')} |\n" for code, text in sorted(reasons.items())]
+    others = [f"| `{code}` | {text} |\n" for code, text in sorted(OTHER_NOTES.items())]
     problems = [f"| `{code}` | {text} |\n" for code, text in sorted(PROBLEMS.items())]
-    return _HEAD + "".join(rows) + _NOTES + "".join(notes) + _PROBLEMS + "".join(problems)
+    return _HEAD + "".join(rows) + _NOTES + "".join(notes) + _OTHERS + "".join(others) + _PROBLEMS + "".join(problems)
 
 
 def main(arguments: list[str]) -> int:

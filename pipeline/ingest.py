@@ -1,6 +1,8 @@
 """Looks at a recording once (probe, timeline, waveform, packet index, poster), and scores a stored timeline."""
 
+import dataclasses
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -84,7 +86,14 @@ def listen_again(task: ListenTask, scratch: Path, meter: Meter) -> ListenResult:
 def _listen(source: Source, found: Probe, model: str | None, report: Callable[[float], None]) -> Timeline:
     if found.audio is None:
         return Timeline.silent(found.duration_s)
-    return build_timeline(source, stream_index=found.audio, on_progress=report, tagger=load_tagger(model))
+    timeline = build_timeline(source, stream_index=found.audio, on_progress=report, tagger=load_tagger(model))
+    rows = ceil(found.duration_s * timeline.rate)
+    if timeline.rows <= rows + timeline.rate:
+        return timeline
+    # Sound whose times run beyond the recording: no highlight may lie there.
+    return dataclasses.replace(
+        timeline, features=timeline.features[:rows], peaks=timeline.peaks[:rows], duration_s=found.duration_s
+    )
 
 
 def _index(source: Source, report: Callable[[float], None]) -> PacketIndex | None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from pipeline.cutting.assemble import assemble
 from pipeline.cutting.draft import Draft
 from pipeline.cutting.mux import SOUND_ONLY, format_of, takes
-from pipeline.cutting.plan import REASONS, STANDSTILL_S, CutPlan, plan_cut
+from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS, STANDSTILL_S, CutPlan, plan_cut
 from pipeline.cutting.splice import Splicer
 from pipeline.cutting.survey import Survey, survey, ticks
 from pipeline.errors import NO_STREAMS, OUT_OF_RANGE, UNSUPPORTED_OUTPUT, MediaError
@@ -18,14 +18,13 @@ from pipeline.reading.cropping import find_crop
 from pipeline.reading.demux import Demuxer
 from pipeline.reading.index import open_indexed
 from pipeline.reading.media import Media
-from pipeline.reading.streams import Selection, select_streams
+from pipeline.reading.selection import choose_streams
+from pipeline.reading.streams import Selection
 from pipeline.reading.times import check_range, is_counted, known_duration
 from pipeline.types import Accuracy, Problem, Source
 
 ROUNDING_S = Fraction(1, 1000)
 """People and JSON round to milliseconds; a picture this little after the start is the one meant."""
-NO_TIMES = "The recording keeps no times; its pictures were counted and encoded."
-CROPPED = "The recording shows a part of its pictures only; a copy would show all of them."
 CLIP_FORMATS = frozenset({"mp4", "ipod", "mov", "matroska", "webm", "mp3"})
 
 
@@ -116,7 +115,7 @@ class _Cut:
             return Problem(code="asked", message="Encoding was asked for.")
         if self.splicer is None:
             return None
-        if is_counted(self.media):
+        if is_counted(self.media.container):
             return Problem(code="no_times", message=NO_TIMES)
         if find_crop(self.media, self.splicer.stream) is not None:
             return Problem(code="cropped", message=CROPPED)
@@ -177,7 +176,7 @@ def _report(draft: Draft, accuracy: Accuracy, bytes_read: int, decoded: int) -> 
 
 
 def _selection(media: Media, out: Path) -> Selection:
-    selection = select_streams(media.container)
+    selection = choose_streams(media)
     if format_of(out) not in SOUND_ONLY:
         return selection
     if selection.audio is None:

@@ -29,6 +29,8 @@ REASONS: dict[Reason, str] = {
     "broken_order": "The decoding times of the recording are out of order.",
 }
 """Why a clip is encoded as a whole, in words for a person."""
+NO_TIMES = "The recording keeps no times; its pictures were counted and encoded."
+CROPPED = "The recording shows a part of its pictures only; a copy would show all of them."
 
 
 class Unit(NamedTuple):

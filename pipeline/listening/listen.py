@@ -20,7 +20,7 @@ from pipeline.listening.tagging.tagger import Tagger
 from pipeline.listening.timeline_builder import TOLERANCE_S, TimelineBuilder
 from pipeline.listening.timeline_file import Timeline, TimelineFormatError
 from pipeline.reading.clock import Jump, offset_at
-from pipeline.reading.demux import may_restart, to_start
+from pipeline.reading.demux import PacketTimer, may_restart, to_start
 from pipeline.reading.index import open_indexed
 from pipeline.reading.media import ALLOWED_FORMATS, as_media_error
 from pipeline.reading.packets import PacketIndex
@@ -148,6 +148,7 @@ class _Listener:
         self._chunk_start_s = 0.0
         self._chunk_samples = 0
         self._frames = 0
+        self._timer = PacketTimer(container)
         self._problems = _ProblemLog(stream.index)
 
     def run(self, builder: TimelineBuilder) -> Timeline:
@@ -167,6 +168,7 @@ class _Listener:
             for packet in self._container.demux(self._stream):
                 if packet.stream_index != index:  # a discarded stream may leak one
                     continue
+                self._timer.repair(packet)  # type: ignore[arg-type] # packets of any stream will do
                 if self._jumps:
                     self._straighten(packet)
                 try:

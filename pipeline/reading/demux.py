@@ -9,6 +9,7 @@ from statistics import median
 from typing import NamedTuple, TypeAlias
 
 import av.error
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
@@ -69,14 +70,16 @@ class Demuxer:
         self.media = media
         self.selection = selection
         self.zero = zero_s(media.container)
+        self._needs_start = PacketTimer(media.container).needs_start
+        """Times are right only from the start on, and streams may then stand far apart in the file."""
         wanted = {stream.index for stream in selection.all}
         for stream in media.container.streams:
             stream.discard = Discard.default if stream.index in wanted else Discard.all
 
     def seek_before(self, time_s: Fraction) -> None:
         """Move to where decoding must begin to show and sound what is due at `time_s` of the container's clock."""
-        if is_counted(self.media):
-            self.rewind()  # its pictures are counted from the start
+        if self._needs_start:
+            self.rewind()
             return
         if self._seek_by_index(time_s):
             return
@@ -96,7 +99,7 @@ class Demuxer:
         """Yield the packets from here on in file order; MediaError READ_FAILED, DECODE_FAILED."""
         jumps = self.media.index.jumps if self.media.index is not None else []
         places: dict[int, int] = {}
-        timer = PacketTimer(self.media)
+        timer = PacketTimer(self.media.container)
         try:
             for packet in self.media.container.demux(self.selection.all):
                 piece = timer.piece(packet)
@@ -134,7 +137,8 @@ class Demuxer:
                 yield piece
                 continue
             waiting.discard(piece.stream)
-            if not waiting or (piece.stream == main.index and piece.dts >= too_late):
+            is_late = piece.stream == main.index and piece.dts >= too_late and not self._needs_start
+            if not waiting or is_late:
                 return
 
     def _seek_by_index(self, time_s: Fraction) -> bool:
@@ -180,7 +184,7 @@ class Demuxer:
 def to_start(media: Media) -> None:
     """Move an open recording to its first packet."""
     container = media.container
-    if not may_restart(media) and not is_counted(media):
+    if not may_restart(media) and not is_counted(container):
         # By the stream that starts first: the places that Matroska knows of others may all lie behind its beginning.
         started = [s for s in container.streams if s.start_time is not None]
         first = min(started, key=lambda s: (s.start_time or 0) * _base(s), default=None)
@@ -222,14 +226,26 @@ def is_cut_off(packet: AnyPacket, media: Media) -> bool:
 
 
 class PacketTimer:
-    """Tells the times of packets in file order, from the start of the recording where they have to be counted."""
+    """Tells the times of packets in file order, and puts right those that a container gets wrong.
 
-    def __init__(self, media: Media) -> None:
-        self._counts = is_counted(media)
+    Bare pictures are counted, from the start of the recording. Some sound in AVI (G.722) is timed in bytes although its
+    clock counts packets.
+    """
+
+    def __init__(self, container: InputContainer) -> None:
+        self._counts = is_counted(container)
         self._number: dict[int, int] = {}
+        is_avi = "avi" in container.format.name.split(",")
+        self._units = {s.index: unit for s in container.streams if is_avi and (unit := _bytes_a_tick(s)) > 1}
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether times are right only when reading from the start."""
+        return self._counts or bool(self._units)
 
     def piece(self, packet: AnyPacket) -> Piece | None:
         """Return a packet with its times; None for one without any (a flush)."""
+        self.repair(packet)
         if not self._counts:
             return as_piece(packet)
         if not packet.size:
@@ -238,6 +254,26 @@ class PacketTimer:
         self._number[packet.stream_index] = number + 1
         step = picture_step(packet.stream)
         return Piece(packet, packet.stream_index, number * step, number * step, step, packet.time_base)
+
+    def repair(self, packet: AnyPacket) -> None:
+        """Correct the times in a packet, and so those of what is decoded from it."""
+        unit = self._units.get(packet.stream_index)
+        if unit is None:
+            return
+        packet.pts = None if packet.pts is None else packet.pts // unit
+        packet.dts = None if packet.dts is None else packet.dts // unit
+
+
+def _bytes_a_tick(stream: Stream) -> int:
+    """Return how many bytes a stream's timestamps count to a tick of its clock, 1 where they count ticks."""
+    if stream.type != "audio" or not stream.duration:
+        return 1
+    entries = stream.index_entries
+    if len(entries) < 2:  # noqa: PLR2004 - a step needs two
+        return 1
+    first, second, last = entries[0], entries[1], entries[len(entries) - 1]
+    counts_bytes = second.timestamp - first.timestamp == first.size and last.timestamp > 2 * stream.duration
+    return int(first.size) if counts_bytes else 1
 
 
 def picture_step(stream: Stream) -> int:

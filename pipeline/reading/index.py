@@ -65,7 +65,7 @@ def open_indexed(source: Source | str | Path | Media) -> Iterator[Media]:
 
 def _needs_index(media: Media, source: Source) -> bool:
     """Whether times cannot be trusted before all was read; worth it only where reading costs nothing."""
-    return not is_url(source.location) and (may_restart(media) or is_counted(media))
+    return not is_url(source.location) and (may_restart(media) or is_counted(media.container))
 
 
 def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketIndex:
@@ -176,7 +176,7 @@ def _from_reading(
     rows: dict[int, list[tuple[int, int, int, int, int]]] = {stream.index: [] for stream in streams}
     zero = last = zero_s(media.container)
     restarts = may_restart(media)
-    timer = PacketTimer(media)
+    timer = PacketTimer(media.container)
     to_start(media)
     try:
         for packet in media.container.demux(streams):

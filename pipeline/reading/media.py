@@ -27,6 +27,7 @@ from pipeline.errors import (
     NOT_MEDIA,
     OUT_OF_MEMORY,
     READ_FAILED,
+    STILL_IMAGE,
     TRUNCATED,
     Cause,
     MediaError,
@@ -37,6 +38,7 @@ from pipeline.reading.prefixed import PrefixedReader
 from pipeline.reading.ranges import RangeReader
 from pipeline.reading.reader import NO_SUCH_PLACE, RangeLog, Reader
 from pipeline.reading.recovery.recover import Salvage, salvage
+from pipeline.reading.still import is_still
 from pipeline.reading.streams import is_usable
 from pipeline.types import Source
 
@@ -47,7 +49,10 @@ AV_ERRORS: tuple[type[Exception], ...] = (av.error.FFmpegError, ValueError, Look
 """What PyAV raises on damaged media: its own errors, and Python's where a file lies about counts, ids or clocks."""
 ALLOWED_FORMATS = (
     "mov,matroska,mpegts,mpeg,avi,flv,live_flv,ogg,wav,w64,flac,mp3,aac,ac3,eac3,dts,aiff,caf,asf,amr,au,mxf,gxf,"
-    "nut,ivf,dv,wv,tta,ape,mpc,mpc8,rm,voc,dsf,h264,hevc,m4v,mpegvideo,obu,latm,loas,truehd,mlp,oma,adp,gsm"
+    "nut,ivf,dv,wv,tta,ape,mpc,mpc8,rm,voc,dsf,h264,hevc,m4v,mpegvideo,obu,latm,loas,truehd,mlp,oma,adp,gsm,"
+    "gif,apng,yuv4mpegpipe,mjpeg,tak,wtv,xwma,vqf,shn,nuv,smk,bink,nsv,pva,sox,ircam,vc1,vc1test,h261,h263,cavsvideo,"
+    "dirac,dnxhd,vvc,av1,roq,film_cpk,4xm,flic,vmd,idcin,wsvqa,ea,psxstr,thp,smjpeg,iff,cine,rpl,nistsphere,qcp,adx,ast,"
+    "brstm,xa,wve,vivo,mlv,ty,dtshd,osq,wavarc,bonk,hca,apac"
 )
 """FFmpeg's demuxers for media that carries its own bytes. Not here: playlists (hls, dash, concat, sdp), image
 sequences, subtitle texts, devices, raw samples without a header."""
@@ -215,9 +220,14 @@ def _open_container(reader: Reader) -> "av.container.InputContainer | None":
     try:
         container = _open_with_av(reader)
     except AV_ERRORS as exc:
+        if is_still(_head(reader)):
+            raise MediaError(STILL_IMAGE) from exc
         if not read_layout(reader, reader.size_bytes).is_isobmff:
             raise MediaError(NOT_MEDIA) from exc
         return None
+    if "mov" in container.format.name.split(",") and is_still(_head(reader, reader.tell())):
+        container.close()
+        raise MediaError(STILL_IMAGE)
     if any(is_usable(stream) for stream in container.streams):
         return container
     position = reader.tell()
@@ -263,9 +273,10 @@ def _open_salvaged(reader: Reader) -> "av.container.InputContainer":
         raise MediaError(NO_INDEX, "what was found in its data cannot be decoded") from exc
 
 
-def _head(reader: Reader) -> bytes:
-    head = reader.read(SNIFF_BYTES)
+def _head(reader: Reader, back_to: int = 0) -> bytes:
     reader.seek(0)
+    head = reader.read(SNIFF_BYTES)
+    reader.seek(back_to)
     return head.removeprefix(b"\xef\xbb\xbf")
 
 
@@ -300,3 +311,17 @@ def as_media_error(
         return MediaError(NO_SPACE)
     detail = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
     return MediaError(otherwise, detail, stream=stream, time_s=time_s)
+
+
+@contextmanager
+def passing_over_damage() -> Iterator[None]:
+    """Go on behind a packet that cannot be decoded; what is not the packet's fault (memory, disk) is raised.
+
+    MediaError OUT_OF_MEMORY, NO_SPACE.
+    """
+    try:
+        yield
+    except AV_ERRORS as exc:
+        error = as_media_error(exc)
+        if error.cause is not DECODE_FAILED:
+            raise error from exc

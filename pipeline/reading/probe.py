@@ -11,14 +11,15 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from pipeline.errors import NO_STREAMS, TRUNCATED, MediaError
+from pipeline.errors import TRUNCATED, MediaError
 from pipeline.reading.clock import ClockRepair
 from pipeline.reading.demux import PacketTimer, is_cut_off, may_restart, seems_straight, to_start
 from pipeline.reading.index import load_index
 from pipeline.reading.isobmff import Layout
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error, as_source, open_media
 from pipeline.reading.ranges import RangeReader
-from pipeline.reading.streams import find_streams, has_decoder, is_cover, is_usable, zero_s
+from pipeline.reading.selection import choose_streams
+from pipeline.reading.streams import codec_name, has_decoder, is_cover, is_usable, zero_s
 from pipeline.reading.times import outer_layout, stated_duration
 from pipeline.reading.truncation import SLACK_S, Shortfall, find_shortfall, indexed_end_s
 from pipeline.types import Probe, Problem, Source, StreamInfo, StreamKind
@@ -54,10 +55,7 @@ def probe_media(media: Media) -> Probe:
     """Describe a recording that is already open; moves its read position."""
     container = media.container
     layout = outer_layout(media)
-    selection = find_streams(container)
-    if selection is None:
-        kinds = sorted({s.type for s in container.streams})
-        raise MediaError(NO_STREAMS, f"it holds only: {', '.join(kinds)}" if kinds else "")
+    selection = choose_streams(media)
     problems = list(media.salvage.problems) if media.salvage is not None else []
     zero = zero_s(container)
     look = _Look(media, selection.video)
@@ -148,7 +146,7 @@ def _describe(stream: Stream, look: _Look | None, zero: Fraction) -> StreamInfo:
     base = StreamInfo(
         index=stream.index,
         kind=_kind(stream),
-        codec=_codec_name(stream),
+        codec=codec_name(stream),
         profile=stream.profile if known else None,
         time_base=str(stream.time_base) if stream.time_base else "1/1",
         start_s=_seconds(stream, stream.start_time, zero),
@@ -210,12 +208,6 @@ _KINDS: dict[str, StreamKind] = {
 
 def _kind(stream: Stream) -> StreamKind:
     return _KINDS.get(stream.type, "data")
-
-
-def _codec_name(stream: Stream) -> str:
-    if has_decoder(stream):
-        return str(stream.codec_context.codec.canonical_name)
-    return str(getattr(stream, "name", None) or "unknown")
 
 
 def _seconds(stream: Stream, ticks: int | None, zero: Fraction) -> float | None:
@@ -298,7 +290,7 @@ def _measure(media: Media, clock: ClockRepair) -> Fraction:
     zero = last = zero_s(container)
     streams = [s for s in container.streams if is_usable(s)]
     restarts = may_restart(media)
-    timer = PacketTimer(media)
+    timer = PacketTimer(media.container)
     to_start(media)
     try:
         for packet in container.demux(streams):

@@ -4,6 +4,7 @@ Everywhere in the pipeline time 0 is the container's start: the earliest first p
 count. A transport stream whose clock starts at 90 s still begins at 0 for a person.
 """
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
@@ -17,6 +18,10 @@ from av.video.stream import VideoStream
 from pipeline.errors import NO_STREAMS, MediaError
 
 AV_TIME_BASE = Fraction(1, av.time_base)
+LONGER = 2
+"""Another picture track must be so many times as long as the one that FFmpeg prefers to be taken instead."""
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+"""How Matroska writers note the length of a track."""
 _ROUNDING_S = Fraction(2, av.time_base)
 """The container's start is the streams' own, rounded to microseconds."""
 
@@ -65,21 +70,44 @@ def find_streams(container: InputContainer) -> Selection | None:
     audio = [s for s in container.streams.audio if is_usable(s)]
     if not video and not audio:
         return None
-    best_video = container.streams.best("video")
-    best_audio = container.streams.best("audio")
-    return Selection(
-        video=next((s for s in video if s is best_video), video[0] if video else None),
-        audio=next((s for s in audio if s is best_audio), audio[0] if audio else None),
-    )
+    best_video = next((s for s in video if s is container.streams.best("video")), video[0] if video else None)
+    best_audio = next((s for s in audio if s is container.streams.best("audio")), audio[0] if audio else None)
+    return Selection(video=_longest(best_video, video), audio=best_audio)
+
+
+def _longest(best: VideoStream | None, streams: list[VideoStream]) -> VideoStream | None:
+    """Return the best stream, unless another is far longer: a title of two seconds is not the recording."""
+    if best is None:
+        return None
+    longest = max(streams, key=stream_length_s)
+    return longest if stream_length_s(longest) > LONGER * stream_length_s(best) > 0 else best
+
+
+def stream_length_s(stream: Stream) -> Fraction:
+    """Return how long the container says a stream is, 0 where it does not say."""
+    if stream.duration and stream.time_base:
+        return Fraction(stream.duration * stream.time_base)
+    found = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
+    if found is None:
+        return Fraction(0)
+    hours, minutes, seconds = found.groups()
+    return Fraction(int(hours) * 3600 + int(minutes) * 60) + Fraction(seconds)
 
 
 def select_streams(container: InputContainer) -> Selection:
     """Return the best usable video and audio stream; MediaError NO_STREAMS when there is neither."""
     selection = find_streams(container)
     if selection is None:
-        codecs = sorted({s.type for s in container.streams})
-        raise MediaError(NO_STREAMS, f"it holds only: {', '.join(codecs)}" if codecs else "")
+        raise MediaError(NO_STREAMS)
     return selection
+
+
+def codec_name(stream: Stream) -> str:
+    """Return the name of a stream's codec; where FFmpeg knows none, the tag that the container gives it."""
+    if has_decoder(stream):
+        return str(stream.codec_context.codec.canonical_name)
+    name = getattr(stream, "name", None)
+    return str(name) if name else "of an unknown codec"
 
 
 def zero_s(container: InputContainer) -> Fraction:

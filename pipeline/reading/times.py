@@ -3,10 +3,13 @@
 import math
 from fractions import Fraction
 
+from av.container import InputContainer
+from av.stream import Stream
+
 from pipeline.errors import OUT_OF_RANGE, MediaError
 from pipeline.reading.isobmff import Layout, read_layout
 from pipeline.reading.media import Media
-from pipeline.reading.streams import AV_TIME_BASE, zero_s
+from pipeline.reading.streams import AV_TIME_BASE, is_usable, stream_length_s, zero_s
 from pipeline.reading.truncation import find_shortfall, indexed_end_s
 
 END_SLACK_S = Fraction(1, 4)
@@ -20,6 +23,7 @@ BARE_FORMATS = frozenset({"aac", "mp3", "ac3", "eac3", "dts", "amr", "h264", "he
 
 COUNTED_FORMATS = frozenset(
     {"h264", "hevc", "vvc", "m4v", "mpegvideo", "obu", "cavsvideo", "vc1", "h263", "h261", "dirac"}
+    | {"mjpeg", "dnxhd", "av1"}
 )
 """Bare pictures: FFmpeg gives them no times, or times that leave out the delay of the decoder. They are counted."""
 
@@ -37,7 +41,27 @@ def stated_duration(media: Media, layout: Layout) -> Fraction | None:
     stated: int | None = media.container.duration
     if not stated or stated < 0 or layout.is_fragmented or is_bare(media) or _may_count_from_zero(media):
         return None
-    return stated * AV_TIME_BASE
+    return min(stated * AV_TIME_BASE, _media_end(media) or stated * AV_TIME_BASE)
+
+
+def _media_end(media: Media) -> Fraction | None:
+    """Return when sound and pictures end by what the header says of each; None where it does not say of all.
+
+    The length of the whole file covers subtitles and data too, which do not make a recording longer.
+    """
+    usable = [stream for stream in media.container.streams if is_usable(stream)]
+    lengths = [stream_length_s(stream) for stream in usable]
+    if len(usable) == len(media.container.streams) or not all(lengths):
+        return None
+    zero = zero_s(media.container)
+    return max(length + _start_s(stream, zero) for stream, length in zip(usable, lengths, strict=True))
+
+
+def _start_s(stream: Stream, zero: Fraction) -> Fraction:
+    """Return when a stream begins; Matroska's note of its length counts from the recording's start already."""
+    if not stream.duration or stream.start_time is None or stream.time_base is None:
+        return Fraction(0)
+    return stream.start_time * stream.time_base - zero
 
 
 def _may_count_from_zero(media: Media) -> bool:
@@ -68,9 +92,9 @@ def is_bare(media: Media) -> bool:
     return bool(BARE_FORMATS & set(media.container.format.name.split(",")))
 
 
-def is_counted(media: Media) -> bool:
+def is_counted(container: InputContainer) -> bool:
     """Whether the recording has no times of its own: its pictures are counted from the start, at an even rate."""
-    return bool(COUNTED_FORMATS & set(media.container.format.name.split(",")))
+    return bool(COUNTED_FORMATS & set(container.format.name.split(",")))
 
 
 def check_range(media: Media, start_s: float, end_s: float, duration: Fraction | None) -> tuple[Fraction, Fraction]:

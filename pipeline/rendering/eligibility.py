@@ -7,6 +7,15 @@ EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
 """What every browser's H.264 decoder shows; 10 bit and 4:4:4 stay black in most."""
 KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
 """Sound that a cut would keep in an MP4, which not every player of MP4 decodes; other codecs it makes AAC of."""
+OTHER_NOTES = {
+    "alpha_flattened": "The pictures are transparent in places: black shows there.",
+    "copy_failed": "A copy did not pass its check; the message says what was wrong with it.",
+    "loudness_missed": "The clip is not as loud as was asked; the message says how loud it is.",
+    "silence": "The clip is silent: its level was left alone.",
+    "still_picture": "There are no moving images: the video shows the waveform as a still picture.",
+    "tone_mapped": "The recording is in HDR; the clip has ordinary brightness and colours (SDR).",
+}
+"""What else clips come with, beside why they were encoded."""
 VIDEO_FORMAT = "mp4"
 NOTES = {
     "format_encoded": "WebM and MP3 are always encoded.",

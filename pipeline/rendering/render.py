@@ -13,6 +13,7 @@ from pipeline.errors import (
     BAD_OPTION,
     DECODE_FAILED,
     ENCODE_FAILED,
+    OUT_OF_RANGE,
     TOO_LARGE,
     TOO_SHORT,
     UNSUPPORTED_OUTPUT,
@@ -44,7 +45,7 @@ THUMBNAIL, PREVIEW, STORYBOARD = "thumbnail.jpg", "preview.webp", "storyboard.jp
 NAMES: dict[Format, str] = {"mp4": "clip.mp4", "webm": "clip.webm", "mp3": "clip.mp3"}
 DECODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, DECODE_FAILED})
 """What can be wrong with a clip because a decoder began in the wrong place or a container lost something."""
-ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE})
+ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE, OUT_OF_RANGE})
 """What can be wrong with a copy and right with an encoded clip (of a lower bit rate, in the last case)."""
 SHORTEST_S = 0.05
 """One picture or two at usual rates. Less is not enough for LAME, which calls it a lack of memory."""

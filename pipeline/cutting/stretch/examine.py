@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -11,7 +12,7 @@ from av.video.stream import VideoStream
 from pipeline.cutting.sound.mono import MonoTrack
 from pipeline.cutting.stretch.reference import Reference, Sample, Shrinker
 from pipeline.reading.demux import AUDIO_PREROLL_S, Demuxer, Piece
-from pipeline.reading.media import AV_ERRORS
+from pipeline.reading.media import passing_over_damage
 from pipeline.reading.streams import Selection
 
 TIME_SLACK_S = Fraction(1, 1000)
@@ -93,10 +94,9 @@ class _Examination:
         sound = self._found.reference.sound
         if sound is None or piece.shown_s < self._begin - SOUND_MARGIN_S:
             return
-        try:
+        frames: list[AudioFrame] = []
+        with passing_over_damage():  # what decodes tells enough
             frames = audio.decode(piece.packet)
-        except AV_ERRORS:
-            return  # damaged here; what decodes tells enough
         for frame in frames:
             self._found.sound_shapes.add((frame.layout.name, frame.sample_rate))
             sound.push(frame, piece.base)
@@ -118,10 +118,9 @@ class _Examination:
 
 def _alone(video: VideoStream, piece: Piece) -> VideoFrame | None:
     """Decode one keyframe by itself; None for one that does not stand alone."""
-    try:
+    frames: list[VideoFrame] = []
+    with passing_over_damage():
         frames = [*video.decode(piece.packet), *video.decode(None)]
-    except AV_ERRORS:
-        frames = []
     video.codec_context.flush_buffers()
     whole = [frame for frame in frames if not frame.is_corrupt]
     return whole[0] if whole else None

@@ -5,7 +5,6 @@ without loss (long and large ones nearly so), sound as PCM. No container in betw
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from fractions import Fraction
 from math import floor, gcd, lcm
 from pathlib import Path
@@ -18,6 +17,7 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from pipeline.cutting.mux import PacketWriter, copy_stream, open_output
+from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS
 from pipeline.cutting.sound.encoder import SoundEncoder
 from pipeline.cutting.stretch.carriers import carries_pictures, carries_sound, suffix_for
 from pipeline.cutting.stretch.examine import TIME_SLACK_S, Findings, examine
@@ -27,8 +27,9 @@ from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
 from pipeline.reading.cropping import Crop, find_crop
 from pipeline.reading.demux import AUDIO_PREROLL_S, Demuxer, Piece
 from pipeline.reading.index import open_indexed
-from pipeline.reading.media import AV_ERRORS, Media, as_media_error
-from pipeline.reading.streams import Selection, select_streams
+from pipeline.reading.media import AV_ERRORS, Media, as_media_error, passing_over_damage
+from pipeline.reading.selection import choose_streams
+from pipeline.reading.streams import Selection
 from pipeline.reading.times import check_range, is_counted, known_duration
 from pipeline.types import Problem, Source
 
@@ -48,6 +49,18 @@ FALSE_KEYFRAMES = frozenset(
     | {"truemotion1", "truemotion2", "vmnc", "gif", "apng", "ansi"}
 )
 """Codecs that are found with every packet marked as a keyframe: only decoding from the start is sure to be right."""
+
+
+WHY_DECODED = {
+    "no_times": NO_TIMES,
+    "cropped": CROPPED,
+    "transparent": "The pictures may be transparent, which clips cannot be.",
+    "changes_midway": REASONS["changes_midway"],
+    "codec_not_copied": "Pictures in {codec} are always encoded.",
+    "no_keyframe": "What is marked as the keyframe before the clip does not decode by itself.",
+    "decode_errors": "The pictures did not decode well from the keyframe before the clip, so decoding began earlier.",
+}
+"""Why pictures are decoded when they are read, and the clip is encoded as a whole."""
 
 
 class StretchReport(Struct, frozen=True, kw_only=True):
@@ -87,7 +100,7 @@ def extract_stretch(  # noqa: PLR0913 - keyword-only
     OUT_OF_RANGE, NO_STREAMS, DECODE_FAILED and those of opening the recording.
     """
     with open_indexed(source) as media:
-        demuxer = Demuxer(media, select_streams(media.container))
+        demuxer = Demuxer(media, choose_streams(media))
         begin, end = check_range(media, start_s, end_s, known_duration(media))
         found = examine(demuxer, begin, end)
         return _Extraction(media, demuxer, found, begin, end, on_progress).run(out, must_decode=must_decode)
@@ -132,27 +145,21 @@ class _Extraction:
 
     def _why_decode(self, suffix: str, video: VideoStream, *, must_decode: bool) -> Problem | None:
         """Return why the pictures are decoded here, None where the file with this suffix carries them whole."""
-        codec = video.codec_context.codec.canonical_name
         self._crop = find_crop(self._media, video)
-        code, message = "", ""
-        if is_counted(self._media):
-            code, message = "no_times", "The recording keeps no times; its pictures were counted and encoded."
-        elif self._crop is not None:
-            code, message = "cropped", "The recording shows a part of its pictures only; a copy would show all of them."
-        elif has_alpha(video):
-            code, message = "transparent", "The pictures have an alpha channel, which clips cannot have."
-        elif len(self._found.picture_shapes) > 1:
-            code, message = "changes_midway", "The pictures change their size or format inside the clip."
-        elif not carries_pictures(suffix, video):
-            code, message = "codec_not_allowed", f"{codec} video cannot be copied."
-        elif not self._found.stands_alone:
-            code, message = (
-                "no_keyframe",
-                "The packet marked as the keyframe before the clip does not decode by itself.",
-            )
-        elif must_decode:
-            code, message = "decode_errors", "The pictures could not be decoded from the keyframe before the clip."
-        return Problem(code=code, message=message, stream=video.index) if code else None
+        applies = (
+            ("no_times", is_counted(self._media.container)),
+            ("cropped", self._crop is not None),
+            ("transparent", has_alpha(video)),
+            ("changes_midway", len(self._found.picture_shapes) > 1),
+            ("codec_not_copied", not carries_pictures(suffix, video)),
+            ("no_keyframe", not self._found.stands_alone),
+            ("decode_errors", must_decode),
+        )
+        code = next((code for code, is_so in applies if is_so), None)
+        if code is None:
+            return None
+        message = WHY_DECODED[code].format(codec=video.codec_context.codec.canonical_name)
+        return Problem(code=code, message=message, stream=video.index)
 
     def _keeps_sound(self, suffix: str, audio: AudioStream, container: str) -> bool:
         return len(self._found.sound_shapes) <= 1 and carries_sound(suffix, audio, container)
@@ -185,7 +192,7 @@ class _Extraction:
             return
         is_sure = self._selection.video.codec_context.codec.canonical_name not in FALSE_KEYFRAMES
         origin = self._begin - PICTURE_LEAD_S
-        if not is_sure or origin - self._demuxer.zero <= NEAR_START_S or is_counted(self._media):
+        if not is_sure or origin - self._demuxer.zero <= NEAR_START_S or is_counted(self._media.container):
             origin = self._demuxer.zero
         yield from self._demuxer.stretch(origin, self._end)
 
@@ -203,7 +210,7 @@ class _Extraction:
                 end=self._end,
                 shift=shift,
                 crop=self._crop,
-                counts=is_counted(self._media),
+                counts=is_counted(self._media.container),
             )
             return keeper, lambda piece: keeper.push(piece.packet, piece.shown_s)
         stream = copy_stream(container, video)
@@ -246,10 +253,11 @@ class _Extraction:
         start = max(self._demuxer.zero, heard_from)
         encoder = SoundEncoder(container, audio, encoder=PCM, start_s=start, end_s=self._end, at_s=start - shift)
         waiting: list[Packet[Stream]] = []
-        self._note(start)
 
         def mux(packets: Iterable["Packet[Stream]"]) -> None:
             waiting.extend(packets)
+            if waiting:
+                self._note(start)
             if keeper is None or keeper.is_open:  # all streams must be known before the first packet is written
                 container.mux(waiting)
                 waiting.clear()
@@ -257,7 +265,7 @@ class _Extraction:
         def take(piece: Piece) -> None:
             if piece.shown_s < start - SOUND_LEAD_S:
                 return
-            with suppress(*AV_ERRORS):  # damaged here: what is missing becomes silence
+            with passing_over_damage():  # what is missing becomes silence
                 for frame in audio.decode(piece.packet):
                     mux(encoder.push(frame))
 

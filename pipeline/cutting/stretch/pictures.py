@@ -24,7 +24,7 @@ from pipeline.cutting.stretch.reference import Reference, Sample, Shrinker
 from pipeline.errors import DECODE_FAILED, MediaError
 from pipeline.limits import thread_count
 from pipeline.reading.cropping import Crop
-from pipeline.reading.media import AV_ERRORS
+from pipeline.reading.media import passing_over_damage
 
 ENCODER = "libx264"
 LOSSLESS_PIXELS = 1_200_000_000
@@ -108,6 +108,7 @@ class PictureKeeper:
         self._step = max(1, round(1 / Fraction(rate) / self._base))
         self._counts = counts
         self._number = 0
+        self._number_decoded = 0
         self._last: int | None = None
         self._steps: list[int] = []
         self._held: VideoFrame | None = None
@@ -129,21 +130,21 @@ class PictureKeeper:
 
     def push(self, packet: "Packet[Stream]", shown_s: Fraction) -> None:
         """Take a packet in decoding order."""
-        try:
+        decoded = self._number_decoded
+        frames: list[VideoFrame] = []
+        with passing_over_damage():
             frames = self._decoder.decode(cast("Packet[VideoStream]", packet))
-        except AV_ERRORS:
+            self._number_decoded += 1
+        if self._number_decoded == decoded:
             self.failures += shown_s >= self._begin - LEAD_S
-            return
         for frame in frames:
             self._take(frame)
 
     def finish(self) -> None:
         """Write what is left; MediaError DECODE_FAILED when there was no picture."""
-        try:
+        with passing_over_damage():
             for frame in self._decoder.decode(None):
                 self._take(frame)
-        except AV_ERRORS:
-            self.failures += 1
         if self._fitter is None and self._held is not None:
             self._write(self._held)
         if self._fitter is None or self._stream is None:
