@@ -22,6 +22,8 @@ from pipeline.reading.times import is_counted
 
 AUDIO_PREROLL_S = Fraction(1, 10)
 """Sound before the cut that a decoder needs to settle: one frame for AAC and MP3, 80 ms for Opus (RFC 7845, 4.6)."""
+LONGEST_SKEW_S = Fraction(6)
+"""Sound that stands further behind its pictures in a file is not looked for by going back."""
 INTERLEAVE_S = Fraction(2)
 """How much later than the pictures their sound may stand in a file."""
 LANDING_PACKETS = 3000
@@ -76,8 +78,11 @@ class Demuxer:
         for stream in media.container.streams:
             stream.discard = Discard.default if stream.index in wanted else Discard.all
 
-    def seek_before(self, time_s: Fraction) -> None:
-        """Move to where decoding must begin to show and sound what is due at `time_s` of the container's clock."""
+    def seek_before(self, time_s: Fraction, lead_s: Fraction = AUDIO_PREROLL_S) -> None:
+        """Move to where decoding must begin to show what is due at `time_s` of the container's clock.
+
+        Sound is met from `lead_s` before that time on, as far as it is interleaved with the pictures within seconds.
+        """
         if self._needs_start:
             self.rewind()
             return
@@ -87,7 +92,7 @@ class Demuxer:
             target = time_s - AUDIO_PREROLL_S - step
             if target <= self.zero:
                 break
-            if self._seek(target) and self._lands_before(time_s) and self._seek(target):
+            if self._seek(target) and self._lands_before(time_s, lead_s, step) and self._seek(target):
                 return
         self.rewind()
 
@@ -115,13 +120,14 @@ class Demuxer:
         except AV_ERRORS as exc:
             raise as_media_error(exc) from exc
 
-    def stretch(self, start_s: Fraction, end_s: Fraction) -> Iterator[Piece]:
+    def stretch(self, start_s: Fraction, end_s: Fraction, *, lead_s: Fraction = AUDIO_PREROLL_S) -> Iterator[Piece]:
         """Yield the packets, in file order, among which are all that are needed to show [start_s, end_s).
 
-        Of pictures also those shown before the last of them: a copy that ended among them would have gaps.
+        Sound begins `lead_s` earlier. Of pictures also those are yielded that are shown before the last of them: a
+        copy that ended among them would have gaps.
         """
         self._prefetch(start_s, end_s)
-        self.seek_before(start_s)
+        self.seek_before(start_s, lead_s)
         waiting = {stream.index for stream in self.selection.all}
         ends = {stream.index: ceil(end_s / _base(stream)) for stream in self.selection.all}
         main = self.selection.main
@@ -170,15 +176,28 @@ class Demuxer:
             return False
         return True
 
-    def _lands_before(self, time_s: Fraction) -> bool:
-        """Whether reading from here meets a keyframe shown at or before `time_s`, and no sound was jumped over."""
-        main = self.selection.main.index
+    def _lands_before(self, time_s: Fraction, lead_s: Fraction, step: Fraction) -> bool:
+        """Whether reading from here meets a keyframe shown at or before `time_s`, and sound from `lead_s` before it.
+
+        Sound that stands far from its pictures is waited for no longer after a few steps back.
+        """
+        main, audio = self.selection.main.index, self.selection.audio
+        has_key = False
+        has_sound = audio is None or audio.index == main or step > LONGEST_SKEW_S
         for number, piece in enumerate(self.pieces()):
-            if piece.stream == main and piece.packet.is_keyframe:
-                return piece.shown_s <= time_s
+            if piece.stream == main and piece.packet.is_keyframe and not has_key:
+                if piece.shown_s > time_s:
+                    return False
+                has_key = True
+            elif audio is not None and piece.stream == audio.index and not has_sound:
+                if piece.shown_s > max(self.zero, time_s - lead_s) + AUDIO_PREROLL_S / 2:
+                    return False
+                has_sound = True
+            if has_key and has_sound:
+                return True
             if number > LANDING_PACKETS:
                 break
-        return False
+        return has_key
 
 
 def to_start(media: Media) -> None:

@@ -28,6 +28,7 @@ AUDIBLE_DB = -45.0
 LAG_S = 0.04
 """What broadcasters allow sound to be off the picture (EBU R37); larger lags are looked for up to `SEARCH_S`."""
 SEARCH_S = 0.3
+REACH = round(SEARCH_S * SAMPLES_A_SECOND)
 WINDOW_S = 1.0
 LIKE = 0.3
 """Least correlation of a clip's sound with the recording's; encoders of speech and music reach 0.9."""
@@ -142,10 +143,11 @@ class Comparison:
         _check_level(original, made, wanted, "")
         if _level_db(original) > SILENT_DB and not self._has_sound:
             raise MediaError(VERIFY_FAILED, "the recording has sound here, the clip has none")
+        around = _stretch(sound.samples, at + begin - REACH, at + end + REACH)
         for place in range(PLACES):
             half = len(original) // PLACES
             window = _loudest(original[place * half : (place + 1) * half]) + place * half
-            _check_window(original, made, window, wanted)
+            _check_window(around, made, window, wanted)
 
 
 def _rotation(frame: VideoFrame | None) -> int:
@@ -198,19 +200,17 @@ def _loudest(samples: NDArray[np.float32]) -> int:
     return int(np.argmax(power[size:] - power[: len(power) - size])) if size else 0
 
 
-def _check_window(original: NDArray[np.float32], made: NDArray[np.float32], at: int, wanted: Likeness) -> None:
-    """Compare level and time of one window of sound."""
+def _check_window(around: NDArray[np.float32], made: NDArray[np.float32], at: int, wanted: Likeness) -> None:
+    """Compare level and time of one window of sound; `around` begins `REACH` samples before the clip."""
     size = round(WINDOW_S * SAMPLES_A_SECOND)
     piece = made[at : at + size]
-    same = original[at : at + len(piece)]
+    same = around[at + REACH : at + REACH + len(piece)]
     if len(piece) < SAMPLES_A_SECOND // 10 or _level_db(same) <= AUDIBLE_DB:
         return
     where = f" at {at / SAMPLES_A_SECOND + wanted.fade_in_s:.1f} s"
     _check_level(same, piece, wanted, where)
-    reach = round(SEARCH_S * SAMPLES_A_SECOND)
-    first = max(0, at - reach)
-    fits = _fits(original[first : at + len(piece) + reach], piece)
-    lags = (np.arange(len(fits)) - (at - first)) / SAMPLES_A_SECOND
+    fits = _fits(around[at : at + len(piece) + 2 * REACH], piece)
+    lags = (np.arange(len(fits)) - REACH) / SAMPLES_A_SECOND
     near = np.abs(lags) <= LAG_S
     best = float(fits[near].max(initial=-1.0))
     if not near.all() and float(fits[~near].max(initial=-1.0)) > best + BETTER and best < 1 - BETTER:

@@ -17,6 +17,8 @@ from pipeline.reading.streams import Selection
 
 TIME_SLACK_S = Fraction(1, 1000)
 """A new file's times may be rounded to milliseconds; asking for 1 ms earlier still meets the first picture wanted."""
+SOUND_LEAD_S = Fraction(3, 5)
+"""Sound is decoded from so long before the stretch: clips begin a little earlier, and WMA needs a while to settle."""
 SOUND_MARGIN_S = Fraction(1, 2)
 """Sound around the stretch that belongs to the reference: a clip may begin a little before its stretch."""
 MOST_KEYFRAMES = 64
@@ -60,7 +62,7 @@ class _Examination:
 
     def run(self) -> Findings:
         video, audio = self._selection.video, self._selection.audio
-        for piece in self._demuxer.stretch(self._begin, self._end):
+        for piece in self._demuxer.stretch(self._begin, self._end, lead_s=SOUND_LEAD_S):
             if video is not None and piece.stream == video.index:
                 self._take_picture(piece)
             elif audio is not None:
@@ -92,7 +94,7 @@ class _Examination:
 
     def _take_sound(self, audio: AudioStream, piece: Piece) -> None:
         sound = self._found.reference.sound
-        if sound is None or piece.shown_s < self._begin - SOUND_MARGIN_S:
+        if sound is None or piece.shown_s < self._begin - SOUND_LEAD_S - AUDIO_PREROLL_S:
             return
         frames: list[AudioFrame] = []
         with passing_over_damage():  # what decodes tells enough

@@ -20,7 +20,7 @@ from pipeline.cutting.mux import PacketWriter, copy_stream, open_output
 from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS
 from pipeline.cutting.sound.encoder import SoundEncoder
 from pipeline.cutting.stretch.carriers import carries_pictures, carries_sound, suffix_for
-from pipeline.cutting.stretch.examine import TIME_SLACK_S, Findings, examine
+from pipeline.cutting.stretch.examine import SOUND_LEAD_S, TIME_SLACK_S, Findings, examine
 from pipeline.cutting.stretch.pictures import LEAD_S, PictureKeeper, Shape, has_alpha
 from pipeline.cutting.stretch.reference import Reference
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
@@ -38,7 +38,7 @@ DECODED_SUFFIX = ".mov"
 """The container of decoded pictures: it keeps any clock."""
 LONGEST_COMMON_TICK_S = 60
 """Where ticks meet more rarely, only the longest are kept whole."""
-SOUND_LEAD_S = Fraction(1, 4)
+SOUND_KEPT_S = Fraction(1, 4)
 """Decoded sound begins this long before the stretch: the clip may begin with a picture that is a little earlier."""
 PICTURE_LEAD_S = Fraction(10)
 """Pictures are decoded from the last keyframe that is so long before the stretch: what a seek broke has healed then."""
@@ -167,7 +167,7 @@ class _Extraction:
     def _write(self, path: Path, *, decodes: bool, keeps_sound: bool) -> PictureKeeper | None:
         """Write the file; notes the container time at which it starts."""
         key = self._begin if decodes else self._found.key_s
-        lead = LEAD_S if decodes else AUDIO_PREROLL_S + SOUND_LEAD_S
+        lead = LEAD_S if decodes else AUDIO_PREROLL_S + SOUND_KEPT_S
         shift = _in_whole_ticks(min(key, self._begin) - lead, self._selection)
         with open_output(path) as container:
             try:
@@ -188,13 +188,13 @@ class _Extraction:
     def _pieces(self, *, decodes: bool) -> Iterator[Piece]:
         """Yield the packets of the stretch, from far enough before it where pictures are decoded here."""
         if not decodes or self._selection.video is None:
-            yield from self._demuxer.stretch(self._begin, self._end)
+            yield from self._demuxer.stretch(self._begin, self._end, lead_s=SOUND_LEAD_S)
             return
         is_sure = self._selection.video.codec_context.codec.canonical_name not in FALSE_KEYFRAMES
         origin = self._begin - PICTURE_LEAD_S
         if not is_sure or origin - self._demuxer.zero <= NEAR_START_S or is_counted(self._media.container):
             origin = self._demuxer.zero
-        yield from self._demuxer.stretch(origin, self._end)
+        yield from self._demuxer.stretch(origin, self._end, lead_s=SOUND_LEAD_S)
 
     def _picture_way(
         self, container: OutputContainer, shift: Fraction, *, decodes: bool, key: Fraction
@@ -240,7 +240,7 @@ class _Extraction:
                     writer.write(stream, piece)
 
             return copy, _rest
-        return self._sound_decoder(container, audio, shift, keeper, heard_from - SOUND_LEAD_S)
+        return self._sound_decoder(container, audio, shift, keeper, heard_from - SOUND_KEPT_S)
 
     def _sound_decoder(
         self,
