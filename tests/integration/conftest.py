@@ -1,20 +1,26 @@
 """Servers that only these tests use."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import psycopg
 import pytest
-from support.api.server import Service, serving
+from support.api.server import Service, listening, serving
 from support.api.webhook_worker import owner, told, worker
 from support.servers.databases import clone_of_template, settings_for
 from support.servers.local_store import http, new_store, store
 from support.servers.storage_contract import new_contract_store
 from support.servers.swift import swift_server
 from support.servers.talking_server import serve
+from support.sockets.house import GRACE, House
+from support.sockets.node import Driver, driver
+from support.sockets.sticky import sticky_proxy
 
 from cli.embedded import postgres, valkey
+from cli.embedded.port import free_port
 from db.connection import Database
 from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
@@ -52,6 +58,42 @@ def service(running_service: tuple[Service, str]) -> Service:
     running.deps.redis.flushall()
     running.client.cookies.clear()
     return running
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Driver]:
+    """Clients of the real socket.io-client."""
+    with driver() as started:
+        yield started
+
+
+@pytest.fixture(scope="session", params=["one process", "two processes"])
+def house(
+    request: pytest.FixtureRequest,
+    postgres_server: postgres.PostgresServer,
+    valkey_server: valkey.ValkeyServer,
+    node: Driver,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
+    """A service with Socket.IO for all tests of rooms; each makes people and rooms of its own.
+
+    Alone, and once more as two processes behind a balancer, where neighbours in a room are served by different ones.
+    """
+    with clone_of_template(postgres_server) as owner_url:
+        settings = settings_for(
+            postgres_server, owner_url, redis_url=valkey_server.url(), folder=tmp_path_factory.mktemp("house")
+        )
+        database = Database(settings.database_url)
+        database.open(wait_s=20)
+        with ExitStack() as stack:
+            ports = [settings.port] if request.param == "one process" else [free_port(), free_port()]
+            for port in ports:
+                stack.enter_context(listening(msgspec.structs.replace(settings, port=port), GRACE))
+            url = f"http://127.0.0.1:{settings.port}"
+            if len(ports) > 1:
+                url = stack.enter_context(sticky_proxy(ports))
+            yield House(url=url, settings=settings, database=database, driver=node)
+        database.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,46 +1,12 @@
 """Rooms over Socket.IO, as the real socket.io-client sees them."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from support.api.server import listening
-from support.servers.databases import clone_of_template, settings_for
 from support.servers.fleet import wait_for
-from support.sockets.house import House
-from support.sockets.node import Driver, driver
-
-from api.realtime.limits import Limits
-from cli.embedded import postgres, valkey
-from db.connection import Database
-
-GRACE = Limits(presence_grace_s=0.4, leave_grace_s=1.0, host_grace_s=1.6)
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[Driver]:
-    with driver() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def house(
-    postgres_server: postgres.PostgresServer,
-    valkey_server: valkey.ValkeyServer,
-    node: Driver,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[House]:
-    with clone_of_template(postgres_server) as owner_url:
-        settings = settings_for(
-            postgres_server, owner_url, redis_url=valkey_server.url(), folder=tmp_path_factory.mktemp("house")
-        )
-        database = Database(settings.database_url)
-        database.open(wait_s=20)
-        with listening(settings, GRACE) as (url, _):
-            yield House(url=url, settings=settings, database=database, driver=node)
-        database.close()
+from support.sockets.house import GRACE, House
 
 
 def test_three_lines_of_the_contract_join_a_room(house: House) -> None:

@@ -8,12 +8,16 @@ from msgspec import Struct
 from support.servers.fleet import add_user, rows
 from support.sockets.node import Driver, Socket
 
+from api.realtime.limits import Limits
 from db.connection import SERVICE, Database
 from services.accounts.token import Tokens
 from services.billing import tier as tiers
 from services.process.settings import Settings
 from services.rooms import service as rooms
 from services.rooms.service import Membership
+
+GRACE = Limits(presence_grace_s=0.4, leave_grace_s=1.0, host_grace_s=1.6)
+"""Times that a test can wait for."""
 
 
 class Member(Struct, frozen=True):
@@ -34,8 +38,6 @@ class House(Struct, frozen=True, kw_only=True):
     settings: Settings
     database: Database
     driver: Driver
-    urls: tuple[str, ...] = ()
-    """Of several realtime processes, where there are."""
 
     def member(self, *, tier: str = "free") -> Member:
         user_id = add_user(self.database, tier=tier)
