@@ -120,6 +120,6 @@ $(SITE): $(PAGES) | web/node_modules/.installed
 	@touch $@
 
 $(TYPES): $(DESCRIBED) web/package-lock.json | web/node_modules/.installed-dev
-	@$(BIN)/python -m api.describe web/openapi.json
+	@$(BIN)/python -m api.describe web/openapi.json web/src/api/room_events.ts
 	@web/npm run --silent describe
 	@touch $@

@@ -20,7 +20,7 @@ from socketio.exceptions import ConnectionRefusedError as Refusal
 from api.auth import Principal, authenticate_cookie, authenticate_token, check_again
 from api.deps import Deps
 from api.realtime.bus import Bus, Notice
-from api.realtime.command import Commands
+from api.realtime.command import Command, Commands
 from api.realtime.connection import Connection
 from api.realtime.feed import EventFeeds
 from api.realtime.hub import Hub
@@ -83,7 +83,7 @@ class Realtime:
             outbox=self._outbox,
             limits=self._limits,
         )
-        self._commands = Commands({**self._rooms.table(), **PollCommands(deps).table()})
+        self._commands = Commands(self.commands)
         self._connections: dict[str, Connection] = {}
         self._addresses: Counter[str] = Counter()
         self._address_of: dict[str, str] = {}
@@ -91,6 +91,11 @@ class Realtime:
         self._server.on("connect", self._connect)
         self._server.on("disconnect", self._disconnect)
         guard(self._server, max_queued=self._limits.max_queued, on_opened=self._opened, on_closed=self._closed)
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        """What clients can ask for."""
+        return {**self._rooms.table(), **PollCommands(self._deps).table()}
 
     def mount(self, app: Any) -> Any:
         """Return an application that answers `/socket.io/` itself and leaves everything else to `app`."""
