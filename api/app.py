@@ -29,7 +29,9 @@ from api import pages
 from api.auth import PUBLIC, Authentication
 from api.changes import Changes
 from api.deps import Deps
+from api.http import parameters
 from api.http.errors import exception_handlers
+from api.http.head import as_get
 from api.http.request import ApiRequest
 from api.jwks import open_keys
 from api.limits.metering import METERED, METERED_HEADERS
@@ -55,7 +57,6 @@ from api.routes.web import web_router
 from api.routes.webhooks import webhooks_router
 from db.connection import Database
 from services.accounts.token import Tokens
-from services.billing.sync import open_billing
 from services.mail.transport import open_mailer
 from services.operations.metrics import SystemMetrics
 from services.outbound.fetch import SafeFetcher
@@ -95,7 +96,8 @@ class Api(Litestar):
     ) -> None:
         """Serve one connection."""
         if scope["type"] == ScopeType.HTTP:
-            await self._serve(cast("HTTPScope", scope), cast("Receive", receive), cast("Send", send))
+            request, answer = as_get(cast("HTTPScope", scope), cast("Send", send))
+            await self._serve(request, cast("Receive", receive), answer)
         else:
             await super().__call__(scope, receive, send)
 
@@ -177,8 +179,9 @@ def _assemble(deps: Deps, handlers: Sequence[ControllerRouterHandler], backgroun
             deps.database.close()
             deps.redis.connection_pool.disconnect()  # close() leaves a pool it was given alone
 
-    return Api(
+    app = Api(
         handlers,
+        before_request=parameters.refuse_unknown,
         dependencies={"deps": Provide(lambda: deps, sync_to_thread=False)},
         middleware=[_authentication],
         exception_handlers=exception_handlers(),
@@ -190,6 +193,8 @@ def _assemble(deps: Deps, handlers: Sequence[ControllerRouterHandler], backgroun
         state=State({"deps": deps}),
         logging_config=None,
     )
+    app.state.query_parameters = parameters.known_of(app)
+    return app
 
 
 def open_deps(settings: Settings) -> Deps:
@@ -217,7 +222,6 @@ def open_deps(settings: Settings) -> Deps:
         fetcher=SafeFetcher(allowed=settings.import_allow_hosts),
         limits=RateLimits(redis),
         changes=Changes(settings.database_url),
-        billing=open_billing(settings, database),
         registry=registry,
         metrics=RequestMetrics(registry),
     )

@@ -31,6 +31,8 @@ class JobFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     created_before: datetime | None = None
     text: str | None = None
     """Words of the error."""
+    is_system: bool | None = None
+    """True for the system's own jobs, False for those of owners."""
 
 
 class RunningJob(Struct, frozen=True, kw_only=True):
@@ -86,6 +88,32 @@ class SeriesPoint(Struct, frozen=True, kw_only=True):
     run_s: float
 
 
+class ErrorGroup(Struct, frozen=True, kw_only=True):
+    """Failed jobs with the same error code. `jobs` counts at most ERROR_JOBS, the newest."""
+
+    code: str
+    jobs: int
+    kinds: list[str]
+    owners: int
+    message: str | None
+    remedy: str | None
+    retryable: bool
+    first_at: datetime
+    last_at: datetime
+    last_job_id: UUID
+
+
+class QueueTimes(Struct, frozen=True, kw_only=True):
+    """Percentiles of how long a queue's jobs waited and ran, in seconds."""
+
+    queue: str
+    jobs: int
+    wait_p50_s: float
+    wait_p95_s: float
+    run_p50_s: float
+    run_p95_s: float
+
+
 class Receiver(Struct, frozen=True, kw_only=True):
     """Where a webhook sends to, and whose it is."""
 
@@ -125,6 +153,7 @@ CONDITIONS: Mapping[str, str] = {
         "jobs.error IS NOT NULL AND to_tsvector('simple', (jobs.error ->> 'code') || ' ' || (jobs.error ->> 'message'))"
         " @@ plainto_tsquery('simple', %(text)s)"
     ),
+    "is_system": "(jobs.user_id IS NULL) = %(is_system)s",
 }
 TEMPLATES: Mapping[str, str] = {
     "search": (
@@ -134,6 +163,37 @@ TEMPLATES: Mapping[str, str] = {
     "count": ("SELECT count(*)::integer AS n FROM (SELECT 1 FROM jobs WHERE {conditions} LIMIT %(limit)s) AS matching"),
     "lock": ("SELECT jobs.id FROM jobs WHERE {conditions} ORDER BY jobs.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED"),
 }
+ERROR_JOBS = TIMED_JOBS = 10_000
+"""Most rows that one look at failures or times reads, however many there are."""
+LIST_ERRORS = """
+SELECT code, count(*)::integer AS jobs, array_agg(DISTINCT kind ORDER BY kind) AS kinds,
+    count(DISTINCT user_id)::integer AS owners,
+    (array_agg(error ->> 'message' ORDER BY created_at DESC))[1] AS message,
+    (array_agg(error ->> 'remedy' ORDER BY created_at DESC))[1] AS remedy,
+    bool_or(coalesce((error ->> 'retryable')::boolean, false)) AS retryable,
+    min(created_at) AS first_at, max(created_at) AS last_at,
+    (array_agg(id ORDER BY created_at DESC))[1] AS last_job_id
+FROM (
+    SELECT id, kind, user_id, error, created_at, coalesce(error ->> 'code', 'unknown') AS code
+    FROM jobs WHERE state = 'failed' AND created_at >= now() - make_interval(secs => %(back_s)s)
+    ORDER BY created_at DESC LIMIT %(most)s
+) AS failed
+GROUP BY code ORDER BY count(*) DESC, max(created_at) DESC LIMIT %(limit)s
+"""
+LIST_TIMES = """
+SELECT queue, jobs, waits[1] AS wait_p50_s, waits[2] AS wait_p95_s, runs[1] AS run_p50_s, runs[2] AS run_p95_s
+FROM (
+    SELECT queue, count(*)::integer AS jobs, percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY wait_s) AS waits,
+        percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY run_s) AS runs
+    FROM (
+        SELECT queue, greatest(0, extract(epoch FROM started_at - run_at))::double precision AS wait_s,
+            greatest(0, extract(epoch FROM finished_at - started_at))::double precision AS run_s
+        FROM jobs
+        WHERE finished_at >= now() - make_interval(secs => %(back_s)s) AND started_at IS NOT NULL
+        ORDER BY finished_at DESC LIMIT %(most)s
+    ) AS ended GROUP BY queue
+) AS times ORDER BY queue
+"""
 LIST_DELIVERIES = f"""
 SELECT {DELIVERY_COLUMNS} FROM webhook_deliveries d JOIN events e ON e.id = d.event_id
 WHERE (d.created_at, d.id) < (%(before)s, %(before_id)s) AND (%(status)s::text IS NULL OR d.status = %(status)s::text)
@@ -243,6 +303,17 @@ def list_receivers(tx: Transaction, webhook_ids: Sequence[UUID]) -> dict[UUID, R
 def list_series(tx: Transaction, *, back_s: int, step_s: int) -> list[SeriesPoint]:
     """List how jobs ended, in steps of `step_s`, oldest first; steps without jobs are left out."""
     return [SeriesPoint(**row) for row in tx.execute(LIST_SERIES, {"back_s": back_s, "step_s": step_s})]
+
+
+def list_errors(tx: Transaction, *, back_s: int, limit: int) -> list[ErrorGroup]:
+    """Group the jobs that were created in the last `back_s` seconds and failed by error code, the largest first."""
+    rows = tx.execute(LIST_ERRORS, {"back_s": back_s, "most": ERROR_JOBS, "limit": limit})
+    return [ErrorGroup(**row) for row in rows]
+
+
+def list_times(tx: Transaction, *, back_s: int) -> list[QueueTimes]:
+    """List how long the jobs of each queue waited and ran, over the last `back_s` seconds."""
+    return [QueueTimes(**row) for row in tx.execute(LIST_TIMES, {"back_s": back_s, "most": TIMED_JOBS})]
 
 
 def set_queue_paused(tx: Transaction, queue: str, *, is_paused: bool) -> None:

@@ -106,6 +106,10 @@ DISABLE_FAILING = f"""
 UPDATE webhooks SET status = 'disabled', disabled_at = now(), disabled_reason = %(reason)s, updated_at = now()
 WHERE id = %(webhook_id)s AND status = 'enabled' AND failing_since < %(since)s RETURNING {WEBHOOK_COLUMNS}
 """  # noqa: S608 - the columns are a constant
+DISABLE = f"""
+UPDATE webhooks SET status = 'disabled', disabled_at = now(), disabled_reason = %(reason)s, updated_at = now()
+WHERE id = %(webhook_id)s AND status = 'enabled' RETURNING {WEBHOOK_COLUMNS}
+"""  # noqa: S608 - the columns are a constant
 FIND_NOTICE = """
 SELECT users.email, webhooks.url, webhooks.disabled_reason AS reason
 FROM webhooks JOIN users ON users.id = webhooks.user_id
@@ -183,6 +187,11 @@ def begin_try(tx: Transaction, webhook_id: UUID, *, at: datetime, until: datetim
 def disable_failing(tx: Transaction, webhook_id: UUID, *, since: datetime, reason: str) -> Webhook | None:
     """Disable a webhook to which nothing has got through since before then; None when that is not so."""
     return _webhook(tx, DISABLE_FAILING, {"webhook_id": webhook_id, "since": since, "reason": reason})
+
+
+def disable(tx: Transaction, webhook_id: UUID, *, reason: str) -> Webhook | None:
+    """Disable a webhook; None when it is not enabled."""
+    return _webhook(tx, DISABLE, {"webhook_id": webhook_id, "reason": reason})
 
 
 def find_notice(tx: Transaction, webhook_id: UUID) -> Notice | None:

@@ -1,4 +1,4 @@
-"""Removes abandoned uploads and their files."""
+"""Removal of what abandoned uploads leave behind, whichever adapter holds it."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 from storage.store import Store
 
 ABANDONED_AFTER: Final = timedelta(hours=24)
-"""Part URLs are valid for hours, so an upload that is older than a day is abandoned."""
+"""Part URLs are signed for hours: who has not finished after a day has gone."""
 
 
 def sweep_uploads(store: Store, *, now: datetime, older_than: timedelta = ABANDONED_AFTER) -> int:
-    """Abort multipart uploads that began before `now - older_than`; return how many.
+    """Abort multipart uploads that were begun before `now - older_than`; return how many.
 
-    In a local folder this also removes files of writers that died.
+    In a local folder this also removes what writers that died have left, which S3 does by itself.
     """
     limit = now - older_than
     stale = [upload for upload in store.list_uploads() if upload.initiated_at < limit]

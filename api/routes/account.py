@@ -29,7 +29,7 @@ from api.schemas.accounts import (
     new_api_key_view,
 )
 from api.schemas.answers import Answer, Done, Items
-from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit
+from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit, time_of
 from db.connection import SERVICE, Transaction, as_service
 from services.accounts import api_key as api_keys
 from services.accounts import export
@@ -176,7 +176,7 @@ def create_key(
                 account=user,
                 name=data.name,
                 scopes=data.scopes,
-                expires_at=data.expires_at,
+                expires_at=time_of("expires_at", data.expires_at),
                 secret=secret,
                 now=deps.clock(),
             )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar import Response, Router, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import Body, FromPath, JSONBody, QueryParameter
 
 from api.deps import Deps
 from api.http.idempotency import answer_once
@@ -27,7 +27,7 @@ from api.schemas.clips import (
     clip_view,
     shown_clip,
 )
-from api.schemas.fields import DEFAULT_LIMIT, ClipStatus, CursorParameter, Limit, Search
+from api.schemas.fields import DEFAULT_LIMIT, ClipStatus, CursorParameter, Limit, Search, time_of
 from api.schemas.jobs import job_view
 from db.connection import Transaction
 from db.shares import Share
@@ -241,11 +241,12 @@ def retry(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[De
 @post("/{clip_id:uuid}/share", sync_to_thread=True, status_code=201)
 def share(
     clip_id: FromPath[UUID],
-    data: JSONBody[ShareRequest],
     request: ApiRequest,
     deps: NamedDependency[Deps],
+    data: Annotated[ShareRequest | None, Body()] = None,
 ) -> Response[Answer[ShareView]]:
     """Make a public link to a finished clip."""
+    body = data or ShareRequest()
 
     def work(tx: Transaction) -> ShareView:
         user_id = request.user.user_id
@@ -253,8 +254,8 @@ def share(
             tx,
             user_id=user_id,
             clip_id=clip_id,
-            platform=data.platform,
-            expires_at=data.expires_at,
+            platform=body.platform,
+            expires_at=time_of("expires_at", body.expires_at),
             now=deps.clock(),
         )
         title = clips.get(tx, user_id=user_id, clip_id=clip_id).title

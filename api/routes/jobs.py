@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Router, get, post
+from litestar import Response, Router, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
@@ -30,6 +30,8 @@ from services.paging import decode_time_cursor, page_of
 # Proxies close what is silent for 30 to 60 s.
 HEARTBEAT_S = 15.0
 RECONNECT_MS = 2000
+END_ID = "end"
+"""Id of the last event of a stream; a browser sends it back when it reconnects."""
 END_STATES = ("succeeded", "failed", "cancelled")
 KINDS = Annotated[str | None, QueryParameter(max_length=50, description="Only jobs of this kind, such as render.")]
 
@@ -71,14 +73,19 @@ def cancel_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependenc
 
 
 @get("/{job_id:uuid}/events", media_type="text/event-stream", opt={UNMETERED: True})
-async def follow_job(job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> ServerSentEvent:
+async def follow_job(
+    job_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
+) -> ServerSentEvent | Response[None]:
     """Follow a job by server-sent events: `progress` whenever it changes, `end` once it has ended.
 
-    Each event's data is the job. The first comes at once, so a client that reconnects misses nothing.
+    Each event's data is the job. The first comes at once, so a client that reconnects misses nothing. One that comes
+    back after `end` is answered 204, which tells a browser not to come again.
     """
     principal = request.user
     # Before the stream begins, so that a job that is not there is a plain 404.
     await sync_to_thread(_read, deps, principal, job_id)
+    if request.headers.get("last-event-id") == END_ID:
+        return Response(None, status_code=204)
     return ServerSentEvent(_events(deps, principal, job_id), retry_duration=RECONNECT_MS)
 
 
@@ -97,7 +104,7 @@ async def _events(deps: Deps, principal: Principal, job_id: UUID) -> AsyncIterat
             job = await sync_to_thread(_read, deps, principal, job_id)
             data = msgspec.json.encode(job_view(job))
             if job.state in END_STATES:
-                yield ServerSentEventMessage(data=data, event="end", id=number)
+                yield ServerSentEventMessage(data=data, event="end", id=END_ID)
                 return
             if data != shown:
                 shown = data

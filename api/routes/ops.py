@@ -1,6 +1,5 @@
 """`/api/ops`: the queue at a glance, and everything an operator does to it. Each change is in the audit log."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -13,15 +12,17 @@ from api.deps import Deps
 from api.http.request import ApiRequest
 from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Done, Items
-from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit
+from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit, TimeParameter
 from api.schemas.jobs import JobView, job_view
 from api.schemas.ops import (
     BulkRequest,
+    JobCountsView,
     OperatorDeliveryView,
     OperatorJobDetailView,
     OperatorJobView,
     QueuesView,
     ScheduleView,
+    SelectionView,
     operator_delivery_view,
     operator_job_detail_view,
     operator_job_view,
@@ -31,12 +32,25 @@ from api.schemas.webhooks import DeliveryStatus
 from db.connection import SERVICE
 from services.jobs import schedule as schedules
 from services.operations import service as operations
-from services.operations.service import Action, AuditEntry, BulkResult, JobFilter, Operator, Tenant, WorkerState
+from services.operations.service import (
+    Action,
+    AuditEntry,
+    BulkResult,
+    ErrorGroup,
+    Operator,
+    Tenant,
+    WorkerState,
+)
 from services.paging import decode_time_cursor
 
 DAY_S = 24 * 3600
 Word = Annotated[str | None, QueryParameter(max_length=100)]
 Words = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="Words of the error.")]
+StatusParameter = Annotated[JobStatus | None, QueryParameter()]
+OwnerParameter = Annotated[str | None, QueryParameter(max_length=254, description="The owner's id or email address.")]
+SystemParameter = Annotated[
+    bool | None, QueryParameter(description="True: only the system's own jobs; false: only those of owners.")
+]
 Span = Annotated[int, QueryParameter(description="Seconds that the series looks back: 3600, 86400 or 604800.")]
 Before = Annotated[int | None, QueryParameter(ge=1, description="Entries before this id.")]
 
@@ -50,10 +64,15 @@ def operator_of(principal: Principal) -> Operator:
 
 @get("/queues", sync_to_thread=True)
 def list_queues(deps: NamedDependency[Deps], back_s: Span = DAY_S) -> Answer[QueuesView]:
-    """Show every queue with its depth and age, and how jobs ended over the last hour, day or week."""
+    """Show every queue with its depth and age, and how jobs ended, waited and ran over the last hour, day or week."""
     with deps.database.transaction(SERVICE) as tx:
-        series = operations.list_series(tx, back_s=back_s)
-        return Answer(data=QueuesView(items=operations.list_queues(tx), series=series))
+        return Answer(
+            data=QueuesView(
+                items=operations.list_queues(tx),
+                series=operations.list_series(tx, back_s=back_s),
+                times=operations.list_times(tx, back_s=back_s),
+            )
+        )
 
 
 @post("/queues/{queue:str}/pause", sync_to_thread=True, status_code=200)
@@ -83,52 +102,83 @@ def drain_worker(worker_id: FromPath[UUID], request: ApiRequest, deps: NamedDepe
     return Answer(data=Done(status="draining"))
 
 
-@post("/workers/{worker_id:uuid}/undrain", sync_to_thread=True, status_code=200)
-def undrain_worker(worker_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
-    """Let a drained worker take jobs again, within five seconds."""
-    with deps.database.transaction(SERVICE) as tx:
-        operations.undrain_worker(tx, operator_of(request.user), worker_id=worker_id)
-    return Answer(data=Done(status="active"))
-
-
 @get("/jobs", sync_to_thread=True)
 def search_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorParameter = None,
     id: Annotated[UUID | None, QueryParameter()] = None,  # noqa: A002 - the parameter's name
-    user_id: Annotated[UUID | None, QueryParameter()] = None,
-    email: Annotated[str | None, QueryParameter(max_length=254, description="The owner's.")] = None,
-    queue: Word = None,
+    status: StatusParameter = None,
+    q: Words = None,
     kind: Word = None,
-    status: Annotated[JobStatus | None, QueryParameter()] = None,
+    owner: OwnerParameter = None,
+    is_system: SystemParameter = None,
+    queue: Word = None,
     error_code: Word = None,
     recording_id: Annotated[UUID | None, QueryParameter()] = None,
     clip_id: Annotated[UUID | None, QueryParameter()] = None,
-    created_after: Annotated[datetime | None, QueryParameter()] = None,
-    created_before: Annotated[datetime | None, QueryParameter()] = None,
-    q: Words = None,
+    created_after: TimeParameter = None,
+    created_before: TimeParameter = None,
 ) -> Answer[Items[OperatorJobView]]:
     """Search the jobs of all owners, newest first."""
-    wanted = JobFilter(
-        ids=None if id is None else [id],
-        user_id=user_id,
-        email=email,
-        queue=queue,
+    conditions = SelectionView(
+        status=status,
+        q=q,
         kind=kind,
-        state=status,
+        owner=owner,
+        is_system=is_system,
+        queue=queue,
         error_code=error_code,
         recording_id=recording_id,
         clip_id=clip_id,
         created_after=created_after,
         created_before=created_before,
-        text=q,
     )
+    wanted = conditions.as_filter(None if id is None else [id])
     with deps.database.transaction(SERVICE) as tx:
         page = operations.search_jobs(tx, wanted, limit=limit, cursor=decode_time_cursor(cursor))
         emails = operations.emails_of(tx, page.items)
     items = [operator_job_view(job, emails) for job in page.items]
     return Answer(data=Items(items=items, next_cursor=page.next_cursor))
+
+
+@get("/jobs/counts", sync_to_thread=True)
+def count_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+    deps: NamedDependency[Deps],
+    q: Words = None,
+    kind: Word = None,
+    owner: OwnerParameter = None,
+    is_system: SystemParameter = None,
+    queue: Word = None,
+    error_code: Word = None,
+    recording_id: Annotated[UUID | None, QueryParameter()] = None,
+    clip_id: Annotated[UUID | None, QueryParameter()] = None,
+    created_after: TimeParameter = None,
+    created_before: TimeParameter = None,
+) -> Answer[JobCountsView]:
+    """Count the matching jobs of all owners by status."""
+    wanted = SelectionView(
+        q=q,
+        kind=kind,
+        owner=owner,
+        is_system=is_system,
+        queue=queue,
+        error_code=error_code,
+        recording_id=recording_id,
+        clip_id=clip_id,
+        created_after=created_after,
+        created_before=created_before,
+    )
+    with deps.database.transaction(SERVICE) as tx:
+        counts = operations.count_by_state(tx, wanted.as_filter())
+    return Answer(data=JobCountsView(**counts, most=operations.SHOWN_COUNT))
+
+
+@get("/errors", sync_to_thread=True)
+def list_errors(deps: NamedDependency[Deps], back_s: Span = DAY_S) -> Answer[Items[ErrorGroup]]:
+    """Group failed jobs by error code over the last hour, day or week, the largest group first."""
+    with deps.database.transaction(SERVICE) as tx:
+        return Answer(data=Items(items=operations.list_errors(tx, back_s=back_s)))
 
 
 @get("/jobs/{job_id:uuid}", sync_to_thread=True)
@@ -265,8 +315,9 @@ ops_router = Router(
         resume_queue,
         list_workers,
         drain_worker,
-        undrain_worker,
         search_jobs,
+        count_jobs,
+        list_errors,
         get_job,
         retry_jobs,
         discard_jobs,

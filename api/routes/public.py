@@ -13,7 +13,7 @@ from api import pages
 from api.auth import PUBLIC
 from api.deps import Deps
 from api.http.client_address import address_of, limit_key
-from api.http.errors import status_of
+from api.http.errors import failure, status_of
 from api.http.request import ApiRequest
 from api.limits import rate_limit
 from api.pages import AUDIO_HEIGHT, DEFAULT_HEIGHT, DEFAULT_WIDTH, Page, Player
@@ -81,7 +81,9 @@ def oembed(
     """Describe a shared clip to sites that embed it (oembed.com). The answer is oEmbed's own, without an envelope."""
     if format != "json":
         # oEmbed §2.3.4: the status of a format that is not provided.
-        return Response(None, status_code=501)  # type: ignore[arg-type]  # there is no body
+        message = "oEmbed answers are JSON; ask with format=json."
+        body = failure("format_not_provided", message, retryable=False, details={"field": "format"})
+        return Response(body, status_code=501)  # type: ignore[arg-type]  # a failure is no view
     player = _player(deps, _visit(deps, _slug_of(url, deps.settings.public_url)))
     width, height = _fit(player, maxwidth, maxheight)
     has_poster = player.poster_url is not None

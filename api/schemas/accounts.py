@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from api.schemas.fields import Email, Id, Password, Time
+from api.schemas.fields import Email, Id, Password, Time, TimeText
 from services.accounts.api_key import ApiKey, Scope
 from services.accounts.service import Account
 from services.accounts.session import SessionRow
@@ -110,8 +110,7 @@ class ApiKeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = msgspec.field(default_factory=lambda: ["read", "write"])
     expires_at: (
         Annotated[
-            datetime,
-            Meta(tz=True, description="When the key stops working; null: never.", examples=["2027-01-31T12:00:00Z"]),
+            TimeText, Meta(description="When the key stops working; null: never.", examples=["2027-01-31T12:00:00Z"])
         ]
         | None
     ) = None

@@ -1,6 +1,5 @@
 """Clips and share links, as clients see them."""
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +17,7 @@ from api.schemas.fields import (
     Seconds,
     Sensitivity,
     Time,
+    TimeText,
     Title,
     Top,
 )
@@ -134,7 +134,7 @@ class ShareRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """Where a clip shall be shared, and until when."""
 
     platform: Platform = "direct_link"
-    expires_at: Annotated[datetime, Meta(tz=True, examples=["2026-12-31T00:00:00Z"])] | None = None
+    expires_at: TimeText | None = None
 
 
 class OutputView(Struct, kw_only=True):

@@ -1,14 +1,24 @@
 """Fields that many schemas share, each with its bounds, its meaning and an example."""
 
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from litestar.params import QueryParameter
 from msgspec import Meta
 
+from services.errors import InvalidFieldError
+
 Id = Annotated[UUID, Meta(description="Stays the same for good.", examples=["0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e"])]
 Time = Annotated[datetime, Meta(description="UTC.", examples=["2026-01-31T12:00:00Z"])]
+TimeText = Annotated[
+    str,
+    Meta(
+        max_length=40,
+        description="A time with its zone, or a date, which stands for its midnight in UTC.",
+        examples=["2026-12-31T12:00:00Z"],
+    ),
+]
 Title = Annotated[str, Meta(min_length=1, max_length=300, examples=["Friday talk"])]
 Description = Annotated[str, Meta(max_length=5000, examples=["The moment when the demo worked."])]
 Seconds = Annotated[float, Meta(ge=0, description="Seconds from the start of the recording.", examples=[12.5])]
@@ -54,4 +64,29 @@ Platform = Literal["twitter", "facebook", "whatsapp", "reddit", "direct_link", "
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many a page holds.")]
 CursorParameter = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
 Search = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="A part of it, in any case.")]
+TimeParameter = Annotated[
+    str | None,
+    QueryParameter(max_length=40, description="A time with its zone, or a date, which stands for its midnight in UTC."),
+]
 DEFAULT_LIMIT = 50
+
+
+def time_of(field: str, text: str | None) -> datetime | None:
+    """Return a time given as RFC 3339 with its zone, or a plain date as its midnight in UTC; InvalidFieldError."""
+    if text is None:
+        return None
+    try:
+        if len(text) == len("2026-01-31"):
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"{field} must be a date such as 2026-01-31 or a time such as 2026-01-31T12:00:00Z."
+        raise InvalidFieldError(field, message) from error
+    if found.tzinfo is None:
+        message = f"{field} must say its time zone: 2026-01-31T12:00:00Z for UTC, or 2026-01-31T13:00:00+01:00."
+        raise InvalidFieldError(field, message)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidFieldError(field, f"{field} must be a time between the years 1 and 9999.") from error

@@ -1,38 +1,68 @@
 """The queue, its workers and its owners, as operators see them."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
 
-from api.schemas.fields import JobStatus, Time
+from api.schemas.fields import JobStatus, Time, TimeText, time_of
 from api.schemas.jobs import JobEventView, JobView, job_view
 from api.schemas.webhooks import DeliveryView, delivery_view
 from services.jobs.schedule import ScheduleState
 from services.jobs.service import Job, JobEvent
-from services.operations.service import JobFilter, QueueState, Receiver, SeriesPoint
+from services.operations.service import JobFilter, QueueState, QueueTimes, Receiver, SeriesPoint
 from services.webhooks.service import Delivery
 
 MAX_IDS = 1000
 
 
 class SelectionView(Struct, kw_only=True, forbid_unknown_fields=True):
-    """All jobs that fit every condition given."""
+    """All jobs that fit every condition given. The list of jobs takes the same words."""
 
-    user_id: UUID | None = None
-    email: Annotated[str, Meta(max_length=254, description="The owner's.", examples=["ada@example.com"])] | None = None
-    queue: Annotated[str, Meta(max_length=50, examples=["render"])] | None = None
+    status: JobStatus | None = None
+    q: Annotated[str, Meta(max_length=200, description="Words of the error.", examples=["moov"])] | None = None
     kind: Annotated[str, Meta(max_length=50, examples=["render"])] | None = None
-    state: JobStatus | None = None
+    owner: (
+        Annotated[str, Meta(max_length=254, description="Id or email address.", examples=["ada@example.com"])] | None
+    ) = None
+    is_system: Annotated[bool, Meta(description="True: the system's own jobs; false: those of owners.")] | None = None
+    queue: Annotated[str, Meta(max_length=50, examples=["render"])] | None = None
     error_code: Annotated[str, Meta(max_length=100, examples=["decode_failed"])] | None = None
     recording_id: UUID | None = None
     clip_id: UUID | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    text: Annotated[str, Meta(max_length=200, description="Words of the error.", examples=["moov"])] | None = None
+    created_after: TimeText | None = None
+    created_before: TimeText | None = None
+
+    def as_filter(self, ids: list[UUID] | None = None) -> JobFilter:
+        """Return the conditions; InvalidFieldError for a time that is none."""
+        user_id, email = _owner(self.owner)
+        return JobFilter(
+            ids=ids,
+            user_id=user_id,
+            email=email,
+            is_system=self.is_system,
+            queue=self.queue,
+            kind=self.kind,
+            state=self.status,
+            error_code=self.error_code,
+            recording_id=self.recording_id,
+            clip_id=self.clip_id,
+            created_after=time_of("created_after", self.created_after),
+            created_before=time_of("created_before", self.created_before),
+            text=self.q,
+        )
+
+
+def _owner(owner: str | None) -> tuple[UUID | None, str | None]:
+    """Return an owner's id or address, whichever was given."""
+    if owner is None:
+        return None, None
+    try:
+        return UUID(owner), None
+    except ValueError:
+        return None, owner
 
 
 class BulkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -44,8 +74,7 @@ class BulkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
     def wanted(self) -> JobFilter:
         """Return both as one filter."""
-        conditions = msgspec.structs.asdict(self.filter) if self.filter else {}
-        return JobFilter(ids=self.ids, **conditions)
+        return (self.filter or SelectionView()).as_filter(self.ids)
 
 
 class OperatorJobView(JobView, kw_only=True):
@@ -83,6 +112,18 @@ class QueuesView(Struct, kw_only=True):
 
     items: list[QueueState]
     series: list[SeriesPoint]
+    times: list[QueueTimes]
+
+
+class JobCountsView(Struct, kw_only=True):
+    """How many jobs are in each state."""
+
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    most: Annotated[int, Meta(description="Counts stop here: a greater one means more than this.", examples=[10000])]
 
 
 class ScheduleView(Struct, kw_only=True):

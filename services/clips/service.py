@@ -18,7 +18,7 @@ from services.billing.tier import Tier, tier_of
 from services.clips import render as renders
 from services.clips import spec as framing
 from services.clips.spec import ClipStyle
-from services.errors import ConflictError, NotFoundError, QuotaExceededError
+from services.errors import ConflictError, InvalidFieldError, NotFoundError, NotReadyError, QuotaExceededError
 from services.jobs import service as jobs
 from services.jobs.payload import AutoClips, DetectPayload
 from services.jobs.service import Job, JobError
@@ -230,9 +230,11 @@ def steps_under_way(tx: Transaction, *, job_ids: Sequence[UUID], user_ids: Seque
 
 
 def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:
-    """Return the format and the stored object to download; NotFoundError says why there is none.
+    """Return the format and the stored object to download.
 
     Without a format: the first that was asked for. While only the preview exists, it is the MP4.
+    Raises NotReadyError while the clip is being made, InvalidFieldError for a format that it was not made in,
+    NotFoundError once it has expired, failed or been cancelled.
     """
     if clip.status == "expired":
         raise NotFoundError(f"This clip was kept for {KEEP_DAYS} days and has expired; retry it to make it again.")
@@ -240,9 +242,13 @@ def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:
     if name in clip.objects:
         return name, clip.objects[name]
     if clip.status in OPEN_STATES:
-        raise NotFoundError(f"The {name} of this clip is not ready yet; ask for its status and try again.")
-    made = ", ".join(sorted(clip.objects)) or "nothing"
-    raise NotFoundError(f"This clip was not made as {name}; there is {made}.", status=clip.status)
+        raise NotReadyError(
+            f"The {name} of this clip is not ready yet; ask for its status and try again.", status=clip.status
+        )
+    if not clip.objects:
+        raise NotFoundError(f"This clip is {clip.status}; retry it to make it.", status=clip.status)
+    made = sorted(clip.objects)
+    raise InvalidFieldError("format", f"This clip was not made as {name}; choose {', '.join(made)}.", allowed=made)
 
 
 def retry(tx: Transaction, *, user_id: UUID, clip_id: UUID, trace_id: str | None = None) -> tuple[Clip, Job]:

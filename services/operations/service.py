@@ -16,7 +16,16 @@ from db import operations as rows
 from db.connection import Transaction
 from db.deliveries import Delivery
 from db.jobs import Cursor
-from db.operations import AuditEntry, JobFilter, Receiver, SeriesPoint, Tenant, WorkerState
+from db.operations import (
+    AuditEntry,
+    ErrorGroup,
+    JobFilter,
+    QueueTimes,
+    Receiver,
+    SeriesPoint,
+    Tenant,
+    WorkerState,
+)
 from services.errors import InvalidFieldError, NotFoundError
 from services.jobs.dispatch import WORKER_SILENT_S
 from services.jobs.fairness import SYSTEM
@@ -25,12 +34,25 @@ from services.lifecycle import outcome as lifecycle
 from services.paging import Page, page_of
 from services.webhooks import service as webhooks
 
-__all__ = ["AuditEntry", "JobFilter", "Receiver", "SeriesPoint", "Tenant", "WorkerState"]
+__all__ = [
+    "AuditEntry",
+    "ErrorGroup",
+    "JobFilter",
+    "QueueTimes",
+    "Receiver",
+    "SeriesPoint",
+    "Tenant",
+    "WorkerState",
+]
 
 Action = Literal["retry", "discard", "cancel", "run_next"]
 BULK_LIMIT = 10_000
 """Jobs one call changes; a call that leaves some over says so, and is repeated."""
 COUNT_LIMIT = 100_000
+SHOWN_COUNT = 10_000
+"""Counts beside a list stop here: exact ones at millions of rows take seconds."""
+ERROR_GROUPS = 50
+STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 TENANTS = 100
 SERIES = {3600: 300, 24 * 3600: 3600, 7 * 24 * 3600: 6 * 3600}
 """Seconds looked back → seconds a step: some dozens of points each."""
@@ -97,9 +119,13 @@ def list_queues(tx: Transaction) -> list[QueueState]:
 
 def list_series(tx: Transaction, *, back_s: int) -> list[SeriesPoint]:
     """List how jobs ended over the last hour, day or week; InvalidFieldError for another span."""
+    _require_span(back_s)
+    return rows.list_series(tx, back_s=back_s, step_s=SERIES[back_s])
+
+
+def _require_span(back_s: int) -> None:
     if back_s not in SERIES:
         raise InvalidFieldError("back_s", f"Choose one of {', '.join(map(str, SERIES))} seconds.")
-    return rows.list_series(tx, back_s=back_s, step_s=SERIES[back_s])
 
 
 def pause_queue(tx: Transaction, operator: Operator, *, queue: str, is_paused: bool) -> None:
@@ -109,6 +135,23 @@ def pause_queue(tx: Transaction, operator: Operator, *, queue: str, is_paused: b
     rows.set_queue_paused(tx, queue, is_paused=is_paused)
     workers.wake_dispatcher(tx)
     record(tx, operator, action="queue.pause" if is_paused else "queue.resume", subject=("queue", queue))
+
+
+def list_errors(tx: Transaction, *, back_s: int) -> list[ErrorGroup]:
+    """Group failed jobs by error code over the last hour, day or week; InvalidFieldError for another span."""
+    _require_span(back_s)
+    return rows.list_errors(tx, back_s=back_s, limit=ERROR_GROUPS)
+
+
+def list_times(tx: Transaction, *, back_s: int) -> list[QueueTimes]:
+    """List percentiles of waiting and running over the last hour, day or week; InvalidFieldError for another span."""
+    _require_span(back_s)
+    return rows.list_times(tx, back_s=back_s)
+
+
+def count_by_state(tx: Transaction, wanted: JobFilter) -> dict[str, int]:
+    """Count the matching jobs of each state, whatever state the filter names; SHOWN_COUNT + 1 means more than that."""
+    return {state: rows.count_jobs(tx, replace(wanted, state=state), most=SHOWN_COUNT + 1) for state in STATES}
 
 
 def list_workers(tx: Transaction) -> list[WorkerState]:
@@ -121,13 +164,6 @@ def drain_worker(tx: Transaction, operator: Operator, *, worker_id: UUID) -> Non
     if not workers.request_drain(tx, worker_id):
         raise NotFoundError("There is no such worker.")
     record(tx, operator, action="worker.drain", subject=("worker", str(worker_id)))
-
-
-def undrain_worker(tx: Transaction, operator: Operator, *, worker_id: UUID) -> None:
-    """Let a drained worker take jobs again, within seconds; NotFoundError when it is gone."""
-    if not workers.cancel_drain(tx, worker_id):
-        raise NotFoundError("There is no such worker.")
-    record(tx, operator, action="worker.undrain", subject=("worker", str(worker_id)))
 
 
 def list_tenants(tx: Transaction) -> list[Tenant]:

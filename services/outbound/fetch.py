@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import certifi
@@ -17,6 +18,7 @@ from db.connection import forbid_in_transaction
 from services.errors import InvalidFieldError, PayloadTooLargeError, UnavailableError
 from services.outbound.address import are_public
 from services.outbound.exchange import Exchange, OnStop, Request, SlowPeerError, open_exchange
+from services.outbound.header import file_name_of, pause_of
 from services.outbound.resolver import BoundedResolver, Resolver, system_resolver
 from services.outbound.url import WebUrl, check_port, parse_url
 
@@ -51,7 +53,10 @@ PATIENCE: Final = Patience()
 
 
 class Fetched(Struct, frozen=True, kw_only=True):
-    """A body that arrived whole. `name` is the last part of the final URL's path, decoded; it may be empty."""
+    """A body that arrived whole.
+
+    `name` is the file name of Content-Disposition, or else the last part of the final URL's path; it may be empty.
+    """
 
     url: str
     name: str
@@ -60,10 +65,11 @@ class Fetched(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What a webhook's receiver said: any status, and at most the first KiB of the body."""
+    """What a webhook's receiver said: any status, at most the first KiB of the body, and its Retry-After."""
 
     status: int
     excerpt: str
+    retry_after_s: float | None = None
 
 
 def default_tls() -> ssl.SSLContext:
@@ -129,7 +135,8 @@ class SafeFetcher:
         deadline = time.monotonic() + timeout_s
         request = {"deadline": deadline, "head_deadline": deadline, "body": body, "headers": headers}
         with self._exchange(parse_url(url), "POST", **request) as exchange:
-            return Answer(status=exchange.status, excerpt=exchange.excerpt())
+            retry_after_s = pause_of(exchange.header("Retry-After"), now=datetime.now(UTC))
+            return Answer(status=exchange.status, excerpt=exchange.excerpt(), retry_after_s=retry_after_s)
 
     def _addresses(self, target: WebUrl, *, deadline: float | None = None) -> Sequence[str]:
         """Return where the target may be reached; InvalidFieldError when strangers may not choose that address."""
@@ -199,7 +206,8 @@ def _receive(exchange: Exchange, sink: Sink, max_bytes: int, *, rate_window_s: f
     if not size_bytes:
         raise InvalidFieldError("url", "The URL leads to an empty file; use the address of a recording.")
     target = exchange.target
-    return Fetched(url=target.text, name=target.name, content_type=content_type, size_bytes=size_bytes)
+    name = file_name_of(exchange.header("Content-Disposition")) or target.name
+    return Fetched(url=target.text, name=name, content_type=content_type, size_bytes=size_bytes)
 
 
 def _check_status(exchange: Exchange) -> None:

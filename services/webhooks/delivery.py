@@ -39,6 +39,7 @@ of events for one such would keep everybody's workers waiting."""
 TRY_S = 60.0
 """Longer than a try takes: nobody else tries meanwhile."""
 EXCERPT_BYTES = 1024
+GONE = 410
 KEPT_DAYS = 30
 SWEEP_BATCH = 1000
 
@@ -71,11 +72,18 @@ class Outcome(Struct, frozen=True, kw_only=True):
     status: int | None = None
     excerpt: str | None = None
     error: dict[str, str] | None = None
+    retry_after_s: float | None = None
+    """How long the receiver asks to be left alone."""
 
     @property
     def is_delivered(self) -> bool:
         """Whether the receiver took it."""
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - the class of HTTP's successes
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the receiver says that it will never take anything again."""
+        return self.status == GONE
 
 
 def offer(tx: Transaction, event: EventRow) -> None:
@@ -138,11 +146,13 @@ def finish(
     """Write what came of an attempt and let the next one, or the next delivery of the lane, follow.
 
     Returns the delivery's status, or `ended` when it had one already. `random` (0 to 1) places the next attempt within
-    the jitter. A webhook is disabled when a delivery is given up and nothing has got through for DISABLED_AFTER.
+    the jitter. A webhook is disabled when its receiver answers 410, or when a delivery is given up and nothing has got
+    through for DISABLED_AFTER.
     """
     delivery = outgoing.delivery
     rows.lock_lane(tx, webhook_id=delivery.webhook_id, lane=delivery.lane)
-    next_at = None if outcome.is_delivered else _next_attempt(delivery, outgoing.attempt, now=now, random=random)
+    is_last = outcome.is_delivered or outcome.is_gone
+    next_at = None if is_last else _next_attempt(outgoing, outcome, now=now, random=random)
     status: Literal["delivered", "pending", "failed"] = (
         "delivered" if outcome.is_delivered else "failed" if next_at is None else "pending"
     )
@@ -151,7 +161,7 @@ def finish(
         webhook_rows.note_success(tx, delivery.webhook_id)
     else:
         webhook_rows.note_failure(tx, delivery.webhook_id, at=now, rest=REST)
-    disabled = _disable_failing(tx, delivery.webhook_id, now=now) if status == "failed" else None
+    disabled = _disable(tx, delivery.webhook_id, outcome, now=now) if status == "failed" else None
     is_ours = rows.end_attempt(
         tx,
         delivery.id,
@@ -213,10 +223,11 @@ def pause_s(attempt: int, *, random: float) -> float:
     return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 30)) * (0.5 + 0.5 * random)
 
 
-def _next_attempt(delivery: Delivery, attempt: int, *, now: datetime, random: float) -> datetime | None:
-    """Return when to try again; the last attempt is made at the end of the day, and none after it."""
-    last_at = (delivery.first_attempt_at or now) + TRIES_FOR
-    return None if now >= last_at else min(last_at, now + timedelta(seconds=pause_s(attempt, random=random)))
+def _next_attempt(outgoing: Outgoing, outcome: Outcome, *, now: datetime, random: float) -> datetime | None:
+    """Return when to try again, not before the receiver asks for; the last attempt is made at the end of the day."""
+    last_at = (outgoing.delivery.first_attempt_at or now) + TRIES_FOR
+    wait_s = max(pause_s(outgoing.attempt, random=random), outcome.retry_after_s or 0.0)
+    return None if now >= last_at else min(last_at, now + timedelta(seconds=min(wait_s, TRIES_FOR.total_seconds())))
 
 
 def _rests(tx: Transaction, webhook_id: UUID, target: Target, now: datetime) -> bool:
@@ -249,6 +260,14 @@ def _wait_or_give_up(tx: Transaction, delivery: Delivery, target: Target, *, now
         _wind_up(tx, disabled)
     else:
         schedule(tx, webhook_id=delivery.webhook_id, lane=delivery.lane, at=now)
+
+
+def _disable(tx: Transaction, webhook_id: UUID, outcome: Outcome, *, now: datetime) -> Webhook | None:
+    """Disable a webhook whose receiver is gone, or to which nothing has got through for days."""
+    if not outcome.is_gone:
+        return _disable_failing(tx, webhook_id, now=now)
+    reason = "The receiver answered 410 Gone. Enable the webhook again once its address takes events."
+    return webhook_rows.disable(tx, webhook_id, reason=reason)
 
 
 def _disable_failing(tx: Transaction, webhook_id: UUID, *, now: datetime) -> Webhook | None:

@@ -62,7 +62,7 @@ def test_stuck_jobs_of_a_dead_worker_are_given_to_another(product: Product, ada:
     product.worker = product.fleet.worker(threads=1)
     ada.until(f"/api/recordings/{recording_id}", "ready")
     assert all_gone(orphans)
-    jobs = product.operator.ask("GET", f"/api/ops/jobs?user_id={ada.id}")["items"]
+    jobs = product.operator.ask("GET", f"/api/ops/jobs?owner={ada.id}")["items"]
     assert max(events_of(product, job["id"]).count("claimed") for job in jobs) == 2
 
 
@@ -71,7 +71,7 @@ def test_failure_without_a_cause_does_not_exist(product: Product, ada: Person) -
     failed = ada.until(f"/api/recordings/{recording_id}", "failed")
     assert "not a media file" in failed["error"]["message"]
     assert failed["error"]["remedy"]
-    [job] = product.operator.ask("GET", f"/api/ops/jobs?user_id={ada.id}&status=failed")["items"]
+    [job] = product.operator.ask("GET", f"/api/ops/jobs?owner={ada.id}&status=failed")["items"]
     assert job["error"]["code"] == failed["error"]["code"]
     [own] = ada.ask("GET", "/api/jobs?status=failed")["items"]
     assert own["error"]["message"] == failed["error"]["message"]
@@ -133,9 +133,9 @@ def test_search_over_jobs_finds_them_by_owner_and_by_words(product: Product, ada
         items = product.operator.ask("GET", f"/api/ops/jobs?{query}")["items"]
         return [item["recording_id"] for item in items if item["user_id"] == ada.id]
 
-    assert set(found(f"email={ada.email}")) == {ready, broken}
+    assert set(found(f"owner={ada.email}")) == {ready, broken}
     assert found("status=failed&q=media+file") == [broken]
-    assert found(f"kind=detect&user_id={ada.id}") == [ready]
+    assert found(f"kind=detect&owner={ada.id}") == [ready]
 
 
 def test_bulk_retry_of_all_that_match_mends_what_failed(product: Product, ada: Person, talk: bytes) -> None:
@@ -146,7 +146,7 @@ def test_bulk_retry_of_all_that_match_mends_what_failed(product: Product, ada: P
     for recording_id in recordings:
         ada.until(f"/api/recordings/{recording_id}", "failed")
     (product.source.folder / "talk.mp4").write_bytes(talk)
-    matching = {"filter": {"kind": "import", "state": "failed", "email": ada.email}}
+    matching = {"filter": {"kind": "import", "status": "failed", "owner": ada.email}}
     preview = product.operator.ask("POST", "/api/ops/jobs/retry", {**matching, "preview": True})
     assert (preview["matched"], preview["changed"]) == (3, 0)
     assert product.operator.ask("POST", "/api/ops/jobs/retry", matching)["changed"] == 3
@@ -178,5 +178,5 @@ def test_view_of_which_tenant_fills_the_queue(product: Product, ada: Person, rea
         bob.clip(own)
         seen: Callable[[], list[Any]] = lambda: product.operator.ask("GET", "/api/ops/tenants")["items"]  # noqa: E731
         assert [(tenant["email"], tenant["waiting"]) for tenant in seen()][:2] == [(ada.email, 5), (bob.email, 1)]
-        product.operator.ask("POST", "/api/ops/jobs/cancel", {"filter": {"kind": "render", "state": "queued"}})
+        product.operator.ask("POST", "/api/ops/jobs/cancel", {"filter": {"kind": "render", "status": "queued"}})
         assert not any(tenant["waiting"] for tenant in seen() if tenant["email"] in (ada.email, bob.email))

@@ -175,19 +175,21 @@ def test_download_leads_to_the_file_under_a_name_that_people_know(service: Servi
     assert service.client.get(thumbnail).content == b"the thumbnail"
 
 
-def test_format_that_was_not_made_is_404_in_words(service: Service) -> None:
+def test_format_that_was_not_made_is_refused_with_those_that_were(service: Service) -> None:
     person = service.person()
     clip_id = service.ready_clip(person)
-    error = refused(person.get(f"/api/clips/{clip_id}/download?format=webm"), 404)
-    assert error["message"] == "This clip was not made as webm; there is jpeg, mp4."
-    refused(person.get(f"/api/clips/{clip_id}/download?format=../../x"), 404)
+    error = refused(person.get(f"/api/clips/{clip_id}/download?format=webm"), 422, "format")
+    assert error["message"] == "This clip was not made as webm; choose jpeg, mp4."
+    assert error["details"]["allowed"] == ["jpeg", "mp4"]
+    refused(person.get(f"/api/clips/{clip_id}/download?format=../../x"), 422, "format")
 
 
 def test_preview_can_be_downloaded_while_the_exact_version_is_made(service: Service) -> None:
     person = service.person()
     data = ask(person, service.ready_recording(person)).json()["data"]
     clip_id = data["clip"]["id"]
-    assert "not ready yet" in refused(person.get(f"/api/clips/{clip_id}/download"), 404)["message"]
+    error = refused(person.get(f"/api/clips/{clip_id}/download"), 409)
+    assert (error["code"], error["retryable"]) == ("not_ready", True)
     job = service.begin(data["job"]["id"])
     key = f"{person.id}/{clip_id}/1/preview.mp4"
     stored = service.deps.stores.clips.put_bytes(key, b"early", content_type="video/mp4")

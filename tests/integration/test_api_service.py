@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import psycopg
@@ -11,7 +12,7 @@ from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 from msgspec.structs import replace
 from structlog.testing import capture_logs
-from support.api.server import LOCAL, PASSWORD, Service, serving
+from support.api.server import LOCAL, PASSWORD, Service, refused, serving
 
 from api.app import create_app, open_deps
 from api.openapi import page as docs
@@ -341,3 +342,21 @@ def test_example_of_a_clip_is_one_that_could_be_made(service: Service) -> None:
 
 def test_addresses_of_storage_are_the_services_own(service: Service) -> None:
     assert service.deps.settings.public_url == LOCAL
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_parameter_that_an_operation_does_not_take_is_refused(service: Service, method: str) -> None:
+    person = service.person()
+    path = {"GET": "/api/clips", "POST": "/api/clips", "DELETE": "/api/me/keys/" + str(uuid4())}[method]
+    error = refused(person.request(method, f"{path}?stauts=failed", json={}), 422, "stauts")
+    assert "There is no parameter stauts here" in error["message"]
+    assert service.client.get("/?utm_source=mail").status_code != 422
+
+
+def test_head_answers_like_get_without_a_body(service: Service) -> None:
+    person = service.person()
+    for path in ("/health", "/api/docs", "/api/clips", "/c/no-such-slug-at-all"):
+        got, head = person.get(path), person.request("HEAD", path)
+        assert head.status_code == got.status_code
+        assert head.headers["Content-Type"] == got.headers["Content-Type"]
+        assert head.content == b""

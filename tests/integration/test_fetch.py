@@ -49,6 +49,13 @@ def read(fetch: SafeFetcher, url: str, *, max_bytes: int = 64 * MIB, timeout_s: 
 # What arrives
 
 
+def test_name_that_the_server_gives_wins_over_the_address(serve: Callable[..., Server]) -> None:
+    named = answer(b"media", Content_Type="video/mp4", Content_Disposition='attachment; filename="Friday talk.mp4"')
+    server = serve(named)
+    fetched = fetcher(server).fetch(f"http://{NAME}:{server.port}/download?id=7", bytearray().extend, max_bytes=100)
+    assert fetched.name == "Friday talk.mp4"
+
+
 def test_body_name_and_type_arrive(serve: Callable[..., Server]) -> None:
     body = bytes(range(256)) * 8192
     server = serve(answer(body, Content_Type="video/mp4; codecs=avc1"))

@@ -21,7 +21,7 @@ from services.lifecycle import outcome as lifecycle
 
 TOKEN = {"Authorization": "Bearer test-admin-token-that-is-long-enough-too"}
 DAMAGED = JobError(code="decode_failed", message="The stream is damaged near the moov.", remedy="", retryable=False)
-READS = ("queues", "workers", "jobs", "tenants", "schedules", "deliveries", "audit")
+READS = ("queues", "workers", "jobs", "jobs/counts", "errors", "tenants", "schedules", "deliveries", "audit")
 
 
 def get(service: Service, path: str) -> Any:
@@ -70,7 +70,6 @@ def test_reading_is_for_operators_only(service: Service, path: str) -> None:
         "/api/ops/jobs/cancel",
         "/api/ops/jobs/run-next",
         f"/api/ops/workers/{UUID(int=1)}/drain",
-        f"/api/ops/workers/{UUID(int=1)}/undrain",
         "/api/ops/schedules/prune-jobs/run",
         "/api/ops/schedules/prune-jobs/pause",
         f"/api/ops/deliveries/{UUID(int=1)}/replay",
@@ -104,16 +103,16 @@ def test_search_finds_by_every_condition(service: Service, owner: UUID) -> None:
     def found(query: str) -> set[str]:
         return {job["id"] for job in get(service, f"jobs?{query}")["items"]}
 
-    assert found(f"user_id={owner}") == {str(dead.id), str(waiting.id)}
+    assert found(f"owner={owner}") == {str(dead.id), str(waiting.id)}
     for query in ("status=failed", "error_code=decode_failed", "q=damaged+moov", f"id={dead.id}", "kind=render&q=moov"):
         assert found(query) == {str(dead.id)}, query
     assert found("queue=render&status=queued") == {str(waiting.id)}
     assert found("q=nothing+like+this") == set()
     assert found("created_before=2020-01-01T00:00:00Z") == set()
     assert len(found("created_after=2020-01-01T00:00:00Z")) == 3
-    [email] = {job["email"] for job in get(service, f"jobs?user_id={owner}")["items"]}
-    assert found(f"email={email.upper()}") == {str(dead.id), str(waiting.id)}
-    assert found("email=nobody@example.org") == set()
+    [email] = {job["email"] for job in get(service, f"jobs?owner={owner}")["items"]}
+    assert found(f"owner={email.upper()}") == {str(dead.id), str(waiting.id)}
+    assert found("owner=nobody@example.org") == set()
     assert get(service, "jobs?kind=prune_jobs")["items"][0]["email"] is None
     detail = get(service, f"jobs/{dead.id}")
     assert [entry["event"] for entry in detail["timeline"]] == ["queued", "claimed", "failed"]
@@ -133,7 +132,7 @@ def test_bulk_action_is_counted_first_and_then_written_down(service: Service, ow
     for job in dead:
         kill(service, job)
     [other] = enqueue(service, 1, user_id=owner)
-    matching = {"filter": {"user_id": str(owner)}}
+    matching = {"filter": {"owner": str(owner)}}
     preview = post(service, "jobs/retry", {**matching, "preview": True})
     assert (preview["matched"], preview["changed"], preview["is_preview"]) == (4, 0, True)
     assert get(service, "audit")["items"] == []
@@ -172,11 +171,8 @@ def test_worker_shows_what_it_is_doing_and_is_drained(service: Service, owner: U
     assert [entry["id"] for entry in worker["jobs"]] == [str(job.id)]
     post(service, f"workers/{worker_id}/drain")
     assert get(service, "workers")["items"][0]["is_draining"]
-    post(service, f"workers/{worker_id}/undrain")
-    assert not get(service, "workers")["items"][0]["is_draining"]
     service.execute("DELETE FROM workers")
-    for call in ("drain", "undrain"):
-        assert service.client.post(f"/api/ops/workers/{worker_id}/{call}", headers=TOKEN).status_code == 404
+    assert service.client.post(f"/api/ops/workers/{worker_id}/drain", headers=TOKEN).status_code == 404
 
 
 def test_tenants_are_listed_by_what_they_have_in_the_queue(service: Service, owner: UUID) -> None:
@@ -209,6 +205,39 @@ def test_series_shows_how_jobs_ended(service: Service, owner: UUID) -> None:
     service.execute("DELETE FROM job_series")
     assert service.client.get("/api/ops/queues?back_s=7", headers=TOKEN).status_code == 422
     assert owner
+
+
+def test_failures_are_grouped_by_their_code(service: Service, owner: UUID) -> None:
+    for job in enqueue(service, 3, user_id=owner):
+        kill(service, job)
+    [group] = get(service, "errors")["items"]
+    assert (group["code"], group["jobs"], group["owners"], group["kinds"]) == ("decode_failed", 3, 1, ["render"])
+    assert group["message"] == DAMAGED.message
+    assert not group["retryable"]
+
+
+def test_jobs_are_counted_by_status_with_the_words_of_the_list(service: Service, owner: UUID) -> None:
+    dead, *_ = enqueue(service, 2, user_id=owner)
+    enqueue(service, 1, kind="prune_jobs")
+    kill(service, dead)
+    counts = get(service, f"jobs/counts?owner={owner}")
+    assert (counts["queued"], counts["failed"], counts["succeeded"]) == (1, 1, 0)
+    assert get(service, "jobs/counts?is_system=true&kind=prune_jobs")["queued"] == 1
+    assert get(service, "jobs/counts?created_before=2020-01-31")["queued"] == 0
+    listed = get(service, "jobs?is_system=false&created_after=2020-01-31")["items"]
+    assert {job["user_id"] for job in listed} == {str(owner)}
+
+
+def test_queues_say_how_long_jobs_waited_and_ran(service: Service, owner: UUID) -> None:
+    for seconds in (1, 2, 3):
+        service.execute(
+            "INSERT INTO jobs (user_id, kind, queue, state, run_at, started_at, finished_at) SELECT "
+            f"'{owner}', 'render', 'render', 'succeeded', now() - interval '{10 + seconds} s', "
+            f"now() - interval '10 s', now() - interval '{10 - 2 * seconds} s'"
+        )
+    [times] = [row for row in get(service, "queues?back_s=3600")["times"] if row["queue"] == "render"]
+    assert (times["jobs"], times["wait_p50_s"], times["run_p50_s"]) == (3, 2.0, 4.0)
+    assert times["wait_p95_s"] == pytest.approx(2.9)
 
 
 def test_maintenance_on_demand_answers_with_counts(service: Service) -> None:
@@ -294,12 +323,14 @@ def test_no_look_reads_all_jobs(owner_url: str) -> None:
             (rows.LIST_WORKERS, {}),
             (rows.LIST_TENANTS, {"system": SYSTEM, "limit": 100}),
             (rows.filtered("search", JobFilter())[0], page),
+            (rows.LIST_ERRORS, {"back_s": 3600, "most": rows.ERROR_JOBS, "limit": 50}),
+            (rows.LIST_TIMES, {"back_s": 3600, "most": rows.TIMED_JOBS}),
         ):
             assert not reads_all_of_jobs(plan_of(connection, statement, values)), statement
 
 
 def test_every_condition_of_a_filter_fits_the_schema(owner_url: str) -> None:
-    everything = JobFilter(**VALUES, created_after="2020-01-01", created_before="2030-01-01")  # type: ignore[arg-type]
+    everything = JobFilter(**VALUES, created_after="2020-01-01", created_before="2030-01-01", is_system=False)  # type: ignore[arg-type]
     with psycopg.connect(owner_url) as connection:
         for template in ("search", "count", "lock"):
             statement, given = rows.filtered(template, everything)

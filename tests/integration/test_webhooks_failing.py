@@ -37,6 +37,24 @@ def test_failing_delivery_backs_off_for_a_day_and_is_given_up(database: Database
     assert state_of(database, webhook).status == "enabled"
 
 
+def test_receiver_that_asks_for_time_is_left_alone_for_it(database: Database, told: Receiver, owner: UUID) -> None:
+    webhook, _ = subscribe(database, owner, told.url)
+    complete(database, add_clip(database, owner))
+    delivery = log_of(database, webhook)[0]
+    assert attempt(database, delivery.id, now=NOW, status=503, retry_after_s=600.0) == "pending"
+    assert log_of(database, webhook)[0].next_attempt_at == NOW + timedelta(seconds=600)
+
+
+def test_receiver_that_is_gone_ends_its_webhook(database: Database, told: Receiver, owner: UUID) -> None:
+    webhook, _ = subscribe(database, owner, told.url)
+    complete(database, add_clip(database, owner))
+    delivery = log_of(database, webhook)[0]
+    assert attempt(database, delivery.id, now=NOW, status=410) == "failed"
+    disabled = state_of(database, webhook)
+    assert disabled.status == "disabled"
+    assert "410" in (disabled.disabled_reason or "")
+
+
 def give_up(database: Database, webhook: Webhook, owner: UUID, *, first: datetime, last: datetime) -> UUID:
     """Let a clip's event fail at `first` and, for good, at `last`."""
     complete(database, add_clip(database, owner))

@@ -1,4 +1,4 @@
-"""Sends webhooks: one request for each job; a retry is another job."""
+"""Tells an owner's receiver what happened: one request an attempt, the next attempt is another job."""
 
 import time
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Send one delivery once. If the receiver fails, the job still succeeds and queues the next attempt."""
+    """Send one delivery once. A receiver that fails does not fail the job: the next attempt is queued with its end."""
     delivery_id = payload_of(attempt.job, DeliverWebhookPayload).delivery_id
     with runtime.database.transaction(SERVICE) as tx:
         outgoing = deliveries.begin(tx, delivery_id=delivery_id, now=datetime.now(UTC), random=runtime.random())
@@ -55,7 +55,7 @@ def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def mail_webhook_disabled(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Mail the owner of a disabled webhook, unless it has been enabled again."""
+    """Mail the owner of a webhook that was disabled, unless it is enabled again by now."""
     with runtime.database.transaction(SERVICE) as tx:
         notice = webhooks.find_notice(tx, webhook_id=payload_of(attempt.job, MailWebhookDisabledPayload).webhook_id)
     if notice is None:
@@ -76,7 +76,7 @@ WEBHOOK: Mapping[str, Work] = {
 
 
 def _send(runtime: Runtime, attempt: Attempt, outgoing: Outgoing) -> Outcome:
-    """Send it; an address that is refused or does not answer is an outcome too."""
+    """Send it; an address that may not be reached, or does not answer, is an outcome like any other."""
     began_s = time.monotonic()
     headers = outgoing.headers(now=datetime.now(UTC))
     try:
@@ -84,7 +84,12 @@ def _send(runtime: Runtime, attempt: Attempt, outgoing: Outgoing) -> Outcome:
     except DomainError as error:
         failure = {"code": "unreachable" if error.retryable else "address_refused", "message": error.message}
         return Outcome(duration_ms=_elapsed_ms(began_s), error=failure)
-    return Outcome(duration_ms=_elapsed_ms(began_s), status=answer.status, excerpt=answer.excerpt)
+    return Outcome(
+        duration_ms=_elapsed_ms(began_s),
+        status=answer.status,
+        excerpt=answer.excerpt,
+        retry_after_s=answer.retry_after_s,
+    )
 
 
 def _elapsed_ms(began_s: float) -> int:

@@ -159,12 +159,13 @@ def state_of(database: Database, webhook: Webhook) -> Webhook:
         return webhooks.get(tx, user_id=webhook.user_id, webhook_id=webhook.id)
 
 
-def attempt(database: Database, delivery_id: UUID, *, now: datetime, status: int = 500) -> str:
+def attempt(
+    database: Database, delivery_id: UUID, *, now: datetime, status: int = 500, retry_after_s: float | None = None
+) -> str:
     """Make one attempt at a given moment, without a network."""
     with database.transaction(SERVICE) as tx:
         outgoing = deliveries.begin(tx, delivery_id=delivery_id, now=now)
     assert outgoing is not None
     with database.transaction(SERVICE) as tx:
-        return deliveries.finish(
-            tx, outgoing=outgoing, outcome=Outcome(duration_ms=3, status=status), now=now, random=0.5
-        )
+        outcome = Outcome(duration_ms=3, status=status, retry_after_s=retry_after_s)
+        return deliveries.finish(tx, outgoing=outgoing, outcome=outcome, now=now, random=0.5)

@@ -44,8 +44,8 @@ describe('what the API is asked', () => {
   });
 
   it('tells an owner’s id from an address', () => {
-    expect(toConditions(asked({ owner: ID }), NOW)).toEqual({ user_id: ID });
-    expect(toConditions(asked({ owner: 'Ada@example.com' }), NOW)).toEqual({ email: 'Ada@example.com' });
+    expect(toConditions(asked({ owner: ID }), NOW)).toEqual({ owner: ID });
+    expect(toConditions(asked({ owner: 'Ada@example.com' }), NOW)).toEqual({ owner: 'Ada@example.com' });
   });
 
   it('counts a span back from now', () => {
@@ -67,7 +67,7 @@ describe('an action on all that match', () => {
   it('is for the same jobs as the search', () => {
     const conditions = toConditions(asked({ q: 'moov', status: 'failed', kind: 'render' }), NOW);
     expect(toSelection(conditions, [])).toEqual({
-      filter: { text: 'moov', state: 'failed', kind: 'render' },
+      filter: { q: 'moov', status: 'failed', kind: 'render' },
     });
   });
 
@@ -78,7 +78,7 @@ describe('an action on all that match', () => {
   it('is for one job where its id was searched for, and other conditions still hold', () => {
     expect(toSelection(toConditions(asked({ q: ID }), NOW), [])).toEqual({ ids: [ID] });
     const both = toSelection(toConditions(asked({ q: ID, status: 'failed' }), NOW), []);
-    expect(both).toEqual({ ids: [ID], filter: { state: 'failed' } });
+    expect(both).toEqual({ ids: [ID], filter: { status: 'failed' } });
   });
 
   it('says nothing at all where nothing was asked, which the service refuses', () => {

@@ -34,8 +34,7 @@ export type Filters = Record<Name, string>;
 /** What the API's search and its actions take. */
 export interface Conditions {
   id?: string;
-  user_id?: string;
-  email?: string;
+  owner?: string;
   queue?: string;
   kind?: string;
   status?: JobState;
@@ -94,8 +93,7 @@ export function toConditions(filters: Filters, now: number): Conditions {
   if (isUuid(q)) conditions.id = q;
   else if (q) conditions.q = q;
   const owner = filters.owner.trim();
-  if (isUuid(owner)) conditions.user_id = owner;
-  else if (owner) conditions.email = owner;
+  if (owner) conditions.owner = owner;
   if (filters.queue) conditions.queue = filters.queue;
   if (filters.kind) conditions.kind = filters.kind.trim();
   if (isState(filters.status)) conditions.status = filters.status;
@@ -125,8 +123,7 @@ export function toSelection(
   ids: readonly string[],
 ): Pick<BulkRequest, 'ids' | 'filter'> {
   if (ids.length > 0) return { ids: [...ids] };
-  const { id, status, q, ...others } = conditions;
-  const filter = { ...others, ...(status ? { state: status } : {}), ...(q ? { text: q } : {}) };
+  const { id, ...filter } = conditions;
   return {
     ...(id ? { ids: [id] } : {}),
     ...(Object.keys(filter).length > 0 ? { filter } : {}),
