@@ -250,8 +250,18 @@ def _cors(settings: Settings) -> CORSConfig | None:
             "X-CSRF-Token",
             "Last-Event-ID",
             "traceparent",
+            "Range",
         ],
-        expose_headers=[REQUEST_ID, "Retry-After", "Idempotent-Replayed", *METERED_HEADERS],
+        expose_headers=[
+            REQUEST_ID,
+            "Retry-After",
+            "Idempotent-Replayed",
+            # An uploader hands the ETag of each part back; a player needs to know which bytes it got.
+            "ETag",
+            "Content-Range",
+            "Accept-Ranges",
+            *METERED_HEADERS,
+        ],
         # A browser sends cookies to another origin only where that origin is named, never for "*".
         allow_credentials="*" not in settings.cors_origins,
         max_age=600,

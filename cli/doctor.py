@@ -43,19 +43,32 @@ class TroubleError(Exception):
         super().__init__(detail)
 
 
-def examine(environment: Mapping[str, str]) -> list[Finding]:
-    """Look at everything; nothing that is wrong keeps the rest from being looked at."""
+def examine(environment: Mapping[str, str], *, data: Path | None = None) -> list[Finding]:
+    """Check everything; nothing that is wrong keeps the rest from being checked.
+
+    With `data`, it is the stack of that folder: the servers that run there, or those that would.
+    """
+    folder = DataFolder(data or default_folder())
+    if data is not None:
+        environment = _of_stack(folder, environment)
     settings, about_settings = _settings(environment)
     checks: list[tuple[str, Callable[[], str]]] = [
         ("python", _python),
         ("ffmpeg", _ffmpeg),
         ("av", _av),
-        ("database", lambda: _database(environment, settings)),
+        ("database", lambda: _database(environment, settings, folder)),
         ("redis", lambda: _redis(environment)),
-        ("storage", lambda: _storage(settings)),
-        ("disk", lambda: _disk(settings)),
+        ("storage", lambda: _storage(settings, folder)),
+        ("disk", lambda: _disk(settings, folder)),
     ]
     return [*(_look(name, check) for name, check in checks), about_settings]
+
+
+def _of_stack(folder: DataFolder, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the settings of the stack that runs in a folder, or the environment without a fleet's where none runs."""
+    if folder.path.is_dir() and folder.is_locked():
+        return folder.running().environment
+    return {name: value for name, value in environment.items() if name not in FLEET}
 
 
 def _look(name: str, check: Callable[[], str]) -> Finding:
@@ -113,10 +126,10 @@ def _av() -> str:
     return f"PyAV {av.__version__}"
 
 
-def _database(environment: Mapping[str, str], settings: Settings | None) -> str:
+def _database(environment: Mapping[str, str], settings: Settings | None, folder: DataFolder) -> str:
     url = environment.get("DATABASE_URL")
     if not url:
-        return _embedded_database()
+        return _embedded_database(folder)
     import psycopg
 
     try:
@@ -142,18 +155,18 @@ def _schema(url: str) -> None:
         raise TroubleError(f"the schema lacks {', '.join(missing)}", "run `snuggles migrate`")
 
 
-def _embedded_database() -> str:
+def _embedded_database(folder: DataFolder) -> str:
     from cli.embedded.errors import EmbeddedError
     from cli.embedded.installation import find_binaries, unprivileged_account
 
     try:
         account = unprivileged_account()
-        find_binaries(DataFolder(default_folder()).postgres, account)
+        find_binaries(folder.postgres, account)
     except EmbeddedError as error:
         raise TroubleError(str(error), "or set DATABASE_URL to a server of your own") from error
     except OSError as error:  # a folder of somebody else's, or no folder at all
         remedy = "choose another place with SNUGGLES_DATA, or set DATABASE_URL to a server of your own"
-        raise TroubleError(f"{error.filename or default_folder()} cannot be read: {error.strerror}", remedy) from error
+        raise TroubleError(f"{error.filename or folder.path} cannot be read: {error.strerror}", remedy) from error
     return "the embedded PostgreSQL can run" + (" (as nobody, since we are root)" if account else "")
 
 
@@ -178,9 +191,9 @@ def _redis(environment: Mapping[str, str]) -> str:
     return f"Redis {server.get('redis_version', '')}".strip()
 
 
-def _storage(settings: Settings | None) -> str:
+def _storage(settings: Settings | None, folder: DataFolder) -> str:
     if settings is None:
-        return _embedded_storage()
+        return _embedded_storage(folder)
     from services.process.resources import open_from
     from storage.store import StorageError
 
@@ -198,8 +211,7 @@ def _storage(settings: Settings | None) -> str:
     return settings.s3_endpoint or f"the folder {settings.storage_dir}"
 
 
-def _embedded_storage() -> str:
-    folder = DataFolder(default_folder())
+def _embedded_storage(folder: DataFolder) -> str:
     place = _nearest(folder.path)
     try:
         with TemporaryFile(dir=place):
@@ -227,8 +239,8 @@ def _nearest(path: Path) -> Path:
             return place
 
 
-def _disk(settings: Settings | None) -> str:
-    place = _nearest((settings.scratch_dir if settings else None) or DataFolder(default_folder()).path)
+def _disk(settings: Settings | None, folder: DataFolder) -> str:
+    place = _nearest((settings.scratch_dir if settings else None) or folder.path)
     try:
         free = shutil.disk_usage(place).free
     except OSError as error:

@@ -119,11 +119,11 @@ def migrate(
         typer.echo("nothing to undo" if rollback else "up to date")
 
 
-def doctor(*, json: AsJson = False) -> None:
+def doctor(*, json: AsJson = False, data: Data = None) -> None:
     """Check everything that the service stands on, and say what to do about what is wrong."""
     from cli.doctor import examine
 
-    findings = examine(os.environ)
+    findings = examine(os.environ, data=data)
     broken = [finding for finding in findings if finding.status == "failed"]
     if json:
         print_json({"ok": not broken, "checks": findings})

@@ -1,5 +1,6 @@
 """The `snuggles` command: what there is, and how a failure ends."""
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,8 @@ from pipeline.errors import MediaError
 BAD_INPUT, BROKEN_ENVIRONMENT, INTERRUPTED = 1, 3, 130
 # Failures of media work that have nothing to do with the media.
 ENVIRONMENTAL = {errors.NO_SPACE.code, errors.OUT_OF_MEMORY.code}
+
+WITH_INPUT = ("clip", "highlights", "cut", "probe")
 
 app = typer.Typer(
     help="Find the moments worth sharing in a recording, and make clips of them.",
@@ -51,7 +54,7 @@ app.add_typer(mails, name="mail")
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status: 1 for bad input, 2 for bad usage, 3 for a broken environment."""
     try:
-        status = app(list(arguments), standalone_mode=False, prog_name="snuggles")
+        status = app(_input_last(arguments), standalone_mode=False, prog_name="snuggles")
     except TyperException as error:
         complain(_with_hint(error.format_message()))
         return error.exit_code
@@ -71,6 +74,15 @@ def run(arguments: Sequence[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
+def _input_last(arguments: Sequence[str]) -> list[str]:
+    """Let options follow `-- INPUT`, which a parser would take for more inputs: media commands have just one."""
+    given = list(arguments)
+    if "--" not in given or given[0] not in WITH_INPUT:
+        return given
+    at = given.index("--")
+    return [*given[:at], *given[at + 2 :], *given[at : at + 2]]
+
+
 def _with_hint(message: str) -> str:
     """Say what was wrong with the arguments, without the words that the parser has for programmers."""
     said = message.replace("Value error, ", "").rstrip(".")
@@ -78,7 +90,9 @@ def _with_hint(message: str) -> str:
 
 
 def main() -> None:
-    """Be the command."""
+    """Run the command that the process was started with."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     sys.exit(run(sys.argv[1:]))
 
 

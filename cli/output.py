@@ -1,5 +1,6 @@
 """Where commands write: answers to standard output, everything else to standard error."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +14,24 @@ PLAIN_WIDTH = 140
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document, for scripts. Floats that are no number become null, as JSON has none."""
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    """Print one JSON document, for scripts. Floats that are not finite become null.
+
+    File names whose bytes are not UTF-8 are shown with replacement characters: JSON is UTF-8.
+    """
+    try:
+        encoded = msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        encoded = msgspec.json.encode(_valid(msgspec.to_builtins(document)))
+    sys.stdout.buffer.write(msgspec.json.format(encoded, indent=2) + b"\n")
     sys.stdout.buffer.flush()
+
+
+def _valid(value: Any) -> Any:
+    if isinstance(value, str):
+        return os.fsencode(value).decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {name: _valid(item) for name, item in value.items()}
+    return [_valid(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def complain(sentence: str) -> None:
@@ -27,6 +43,21 @@ def answers() -> Console:
     """Return the console for a command's answer."""
     width = None if sys.stdout.isatty() else PLAIN_WIDTH
     return Console(width=width, highlight=False, markup=False)
+
+
+def parse_clock(text: str) -> float:
+    """Return a time in seconds, given as seconds or as [h:]m:s.f; ValueError."""
+    *larger, seconds = text.strip().split(":")
+    if len(larger) > 2 or any(not part.isdecimal() for part in larger):  # noqa: PLR2004 - hours and minutes
+        raise ValueError(text)
+    total = float(seconds)
+    if larger and not 0 <= total < 60:  # noqa: PLR2004 - seconds in a minute
+        raise ValueError(text)
+    if len(larger) == 2 and int(larger[1]) >= 60:  # noqa: PLR2004 - hours and minutes; minutes in an hour
+        raise ValueError(text)
+    for number, part in enumerate(reversed(larger), start=1):
+        total += int(part) * 60.0**number
+    return total
 
 
 def clock(seconds: float) -> str:

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from cli.errors import CommandError, UsageError
-from cli.output import answers, interruptible, print_json
+from cli.output import answers, interruptible, parse_clock, print_json
 from pipeline.types import Accuracy, DetectOptions, Preset, Probe, RenderTask
 
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="A recording: a file, or an http(s) address.")]
@@ -22,6 +22,15 @@ Look = Annotated[Preset, typer.Option(help="Shape and size of the picture.")]
 Precision = Annotated[
     Accuracy, typer.Option(help="exact: to the frame, copying what it can; fast: at keyframes; encode: all anew.")
 ]
+
+
+def _time(text: str) -> float:
+    try:
+        return parse_clock(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is not a time; write seconds or [h:]m:s, such as 83.4 or 1:23.4") from error
+
+
 CUT_FORMATS = {".mp4": "mp4", ".webm": "webm", ".mp3": "mp3"}
 
 
@@ -94,8 +103,10 @@ def highlights(
 def cut(  # noqa: PLR0913 - one parameter for each option
     source: Input,
     *,
-    start: Annotated[float, typer.Option(help="Where the clip begins, in seconds.")],
-    end: Annotated[float, typer.Option(help="Where it ends, in seconds.")],
+    start: Annotated[
+        float, typer.Option(parser=_time, metavar="TIME", help="Where the clip begins: seconds, or [h:]m:s.f.")
+    ],
+    end: Annotated[float, typer.Option(parser=_time, metavar="TIME", help="Where it ends: seconds, or [h:]m:s.f.")],
     out: Annotated[Path, typer.Option(help="The file to write: .mp4, .webm or .mp3.")],
     accuracy: Precision = "exact",
     preset: Look = "original",

@@ -1,6 +1,7 @@
 """Commands that need no server, on a recording whose moments are known."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -300,3 +301,41 @@ def test_interrupted_clip_leaves_nothing_half_written(sample: Path, tmp_path: Pa
     for path in out.rglob("*"):
         assert path.suffix in {".webm", ".jpg"}
         assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("62.5", "1:10"), ("1:02.5", "0:01:10.0"), ("1:02.500", "70")], ids=["mixed", "clock", "digits"]
+)
+def test_times_are_taken_as_seconds_and_as_a_clock_shows_them(
+    snuggles: Snuggles, sample: Path, tmp_path: Path, start: str, end: str
+) -> None:
+    out = tmp_path / "clip.mp3"
+    done = snuggles("cut", "--start", start, "--end", end, "--", sample, "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert (made["start_s"], made["end_s"]) == (62.5, 70.0)
+    assert decoded(out)[0] == pytest.approx(7.5, abs=0.06)
+
+
+@pytest.mark.parametrize("start", ["1:2:3:4", "1:70", "1:61:00", "-1:00", "soon", ""])
+def test_time_that_is_none_is_refused_in_one_sentence(
+    snuggles: Snuggles, sample: Path, tmp_path: Path, start: str
+) -> None:
+    done = snuggles("cut", sample, f"--start={start}", "--end", "70", "--out", tmp_path / "clip.mp3")
+    assert done.returncode == 2
+    assert one_sentence(done.stderr)
+    assert "is not a time" in done.stderr
+
+
+def test_file_name_that_is_not_utf8_is_worked_on_and_shown(snuggles: Snuggles, sample: Path, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/talk-\xff.ogg"))
+    shutil.copy(sample, odd)
+    for command in (
+        ("probe", odd, "--json"),
+        ("cut", odd, "--start", "60", "--end", "66", "--out", tmp_path / "clip.mp3", "--json"),
+    ):
+        done = snuggles(*command)
+        assert done.returncode == 0, done.stderr
+        json.loads(done.stdout)
+    assert "talk-\ufffd.ogg" in snuggles("probe", odd, "--json").stdout
+    assert snuggles("probe", odd).returncode == 0
