@@ -1,4 +1,4 @@
-"""The README's commands, run as they stand against a running service."""
+"""The commands of the walk-through, run as they stand against a running service."""
 
 import re
 import shutil
@@ -11,13 +11,13 @@ import pytest
 from support.api.command import PLAIN
 from support.servers.stack import Stack
 
-README = Path(__file__).parents[2] / "README.md"
+WALK_THROUGH = Path(__file__).parents[2] / "docs" / "walkthrough.md"
 # More than two parts of an upload.
 PADDING_BYTES = 40 * 1024 * 1024
 
 
 def shell_of(section: str) -> str:
-    inside = re.search(rf"<!-- {section} -->\n(.*)<!-- /{section} -->", README.read_text(), re.DOTALL)
+    inside = re.search(rf"<!-- {section} -->\n(.*)<!-- /{section} -->", WALK_THROUGH.read_text(), re.DOTALL)
     assert inside, section
     return "".join(re.findall(r"^```sh\n(.*?)^```$", inside.group(1), re.DOTALL | re.MULTILINE))
 
@@ -32,12 +32,12 @@ def padded(sample: Path, target: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("storage", ["folder", "s3"])
-def test_readme_walk_through_ends_with_clips_that_decode(
+def test_walk_through_ends_with_clips_that_decode(
     request: pytest.FixtureRequest, tmp_path: Path, sample: Path, storage: str
 ) -> None:
     environment = request.getfixturevalue("swift_server").environment if storage == "s3" else {}
     for tool in ("bash", "curl", "python3", "split"):
-        assert shutil.which(tool), f"{tool} is needed to follow the README"
+        assert shutil.which(tool), f"{tool} is needed to follow the walk-through"
     recording = padded(sample, tmp_path / "talk.mp4")
     with Stack(tmp_path / "data", environment=environment) as stack:
         url = stack.ready()
