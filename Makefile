@@ -18,7 +18,7 @@ PAGES := $(wildcard web/*.html web/*.ts web/*.js) web/package.json web/package-l
 DESCRIBED := $(shell find api services db -name '*.py')
 TYPES := web/src/api/schema.d.ts
 
-.PHONY: help run setup web test check bench chaos rabbitmq lock clean develop
+.PHONY: access help run setup web test check bench chaos rabbitmq lock clean develop
 
 help: ## What there is
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -49,6 +49,9 @@ check: develop $(TYPES) ## Lint, format, types, imports
 	@$(BIN)/lint-imports
 	@web/npm run --silent types
 	@web/npm run --silent lint
+
+access: develop ## Write docs/access.md from the schema and the routes
+	@PYTHONPATH=tests $(BIN)/python -m support.access
 
 bench: $(subst _,-,$(patsubst bench/bench_%.py,bench-%,$(wildcard bench/bench_*.py))) bench-highlights ## All benchmarks, each beside a peer; bench-NAME for one
 

@@ -58,7 +58,7 @@ UNION ALL
 -- A grant to our roles that is missing is a difference, one that somebody added is not: see `_differences`.
 SELECT granted.relname, 'grant ' || privilege_type || ' to ' || rolname
 FROM (SELECT tables.relname, (aclexplode(relacl)).* FROM tables JOIN pg_class USING (oid)) AS granted
-JOIN pg_roles ON pg_roles.oid = grantee AND rolname IN ('anon', 'authenticated', 'service_role')
+JOIN pg_roles ON pg_roles.oid = grantee AND rolname IN ('anon', 'authenticated', 'snuggles_user', 'service_role')
 """
 
 

@@ -51,6 +51,9 @@ log = structlog.get_logger(__name__)
 SET_IDENTITY = "SELECT set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
 ALLOW_LOSS = "SELECT set_config('synchronous_commit', 'off', true)"
 SET_ROLE = "SELECT set_config('role', %s, true)"
+DATABASE_ROLES = {"anon": "anon", "authenticated": "snuggles_user", "service_role": "service_role"}
+"""Claimed role → role in PostgreSQL. Both see what `authenticated` may see; `snuggles_user` may also write what the API
+checks first, which a client that speaks SQL as `authenticated` may not."""
 
 
 def user_identity(user_id: UUID, *, is_admin: bool = False) -> Identity:
@@ -124,7 +127,7 @@ class Database:
         while True:
             connection = self._pool.getconn(max(deadline - time.monotonic(), 0))
             try:
-                connection.execute(SET_IDENTITY, (identity.role, msgspec.json.encode(claims).decode()))
+                connection.execute(SET_IDENTITY, (DATABASE_ROLES[identity.role], msgspec.json.encode(claims).decode()))
             except BaseException as error:
                 self._pool.putconn(connection)
                 if not (isinstance(error, psycopg.OperationalError) and connection.closed):

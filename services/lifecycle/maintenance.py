@@ -1,8 +1,10 @@
 """Retention and clearing up: what the schedules run. Every function may run at any time, twice, or by two at once."""
 
+import re
 from collections.abc import Sequence
 from uuid import UUID
 
+from db import accounts as account_rows
 from db import maintenance as rows
 from db import schedules as schedule_rows
 from db.connection import Transaction
@@ -10,6 +12,7 @@ from db.maintenance import Kept, PublishedClip
 from services.billing import quota as quotas
 from services.clips import render as renders
 from services.clips import service as clips
+from services.errors import ConflictError
 from services.jobs.service import JobError
 from services.mail import outbox
 from services.polls import service as polls
@@ -17,6 +20,8 @@ from services.recordings import service as recordings
 from services.rooms import service as rooms
 from services.webhooks import event as events
 
+UUID_PATTERN = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+PREFIX = re.compile(rf"(?P<owner>{UUID_PATTERN})/(?:(?P<thing>{UUID_PATTERN})/)?")
 BATCH = 500
 """Rows a transaction: short enough to be in nobody's way; what is left over waits for the next tick."""
 UPLOAD_HOURS = 24
@@ -126,6 +131,22 @@ def find_orphans(tx: Transaction, *, bucket: str, keys: Sequence[str]) -> list[s
     ids = {subject for subject in owners.values() if subject is not None}
     kept = {row.id: row for row in rows.list_kept(tx, bucket, list(ids))}
     return [key for key, subject in owners.items() if subject is not None and _is_orphan(key, kept.get(subject))]
+
+
+def may_delete(tx: Transaction, *, bucket: str, prefix: str, keys: Sequence[str]) -> list[str] | None:
+    """Return which objects under a prefix may be deleted: those that no row refers to; None while work goes on there.
+
+    ConflictError for what is not the prefix of an account that is gone, or of one recording or clip: whoever could
+    queue a job with another prefix must not empty a bucket with it.
+    """
+    if not (found := PREFIX.fullmatch(prefix)):
+        raise ConflictError(f"{prefix!r} is not the prefix of one account, recording or clip; nothing was deleted.")
+    if found["thing"] is not None:
+        kept = rows.list_kept(tx, bucket, [UUID(found["thing"])])
+        return None if any(row.is_open for row in kept) else find_orphans(tx, bucket=bucket, keys=keys)
+    if account_rows.find_account(tx, user_id=UUID(found["owner"])) is not None:
+        raise ConflictError("The account of this prefix still exists; nothing was deleted.")
+    return list(keys)
 
 
 def _is_orphan(key: str, kept: Kept | None) -> bool:

@@ -154,7 +154,7 @@ def test_newer_files_that_psql_applied_are_recorded_too(empty_database_url: str)
         ("ALTER TABLE clips ADD COLUMN mood text", "clips has besides column mood text"),
         ("ALTER TABLE clips NO FORCE ROW LEVEL SECURITY", "clips lacks row-level security true true"),
         ("DROP POLICY clips_owner ON clips", "clips lacks policy clips_owner"),
-        ("REVOKE SELECT ON clips FROM authenticated", "clips lacks grant SELECT to authenticated"),
+        ("REVOKE SELECT ON events FROM authenticated", "events lacks grant SELECT to authenticated"),
         ("DROP INDEX clips_job", "clips lacks index CREATE INDEX clips_job"),
         ("DROP TRIGGER jobs_notify_change ON jobs", "jobs lacks trigger CREATE TRIGGER jobs_notify_change"),
         ("ALTER TABLE clips OWNER TO service_role", "clips has besides owner service_role"),

@@ -25,12 +25,21 @@ DELETE_BATCH = 1000  # what S3 takes in one request
 
 
 def delete_objects(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Delete all objects under a prefix, and give up the uploads that are open there."""
+    """Delete the objects under a prefix that no row refers to, and give up the uploads that are open there.
+
+    ConflictError for a prefix that the system does not delete, and for a job that is not the system's own.
+    """
+    if attempt.job.user_id is not None:
+        raise ConflictError("Only the system deletes by prefix; nothing was deleted.")
     payload = payload_of(attempt.job, DeleteObjectsPayload)
     store = _bucket(runtime, payload.bucket)
-    attempt.wait_for(partial(_abort_uploads, store, payload.prefix))
     found = attempt.wait_for(lambda: [stat.key for stat in store.list_objects(payload.prefix)])
-    return _result({"deleted": _delete(attempt, store, found)})
+    with runtime.database.transaction(SERVICE) as tx:
+        orphans = maintenance.may_delete(tx, bucket=payload.bucket, prefix=payload.prefix, keys=found)
+    if orphans is None:
+        return _result({"deleted": 0})
+    attempt.wait_for(partial(_abort_uploads, store, payload.prefix))
+    return _result({"deleted": _delete(attempt, store, orphans)})
 
 
 def tidy_clip(runtime: Runtime, attempt: Attempt) -> Publish:

@@ -1,0 +1,1 @@
+"""The access matrix: who may do what, in SQL and over HTTP."""
