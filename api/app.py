@@ -30,13 +30,13 @@ from api.auth import PUBLIC, Authentication
 from api.changes import Changes
 from api.deps import Deps
 from api.http import parameters
-from api.http.errors import exception_handlers
+from api.http.errors import CLIENT_LEFT, exception_handlers
 from api.http.head import as_get
 from api.http.request import ApiRequest
 from api.jwks import open_keys
 from api.limits.metering import METERED, METERED_HEADERS
 from api.limits.rate_limit import RateLimits
-from api.metrics import RequestMetrics
+from api.metrics import MetricsPage, RequestMetrics
 from api.openapi import config
 from api.openapi import page as docs
 from api.routes.account import account_router
@@ -108,7 +108,7 @@ class Api(Litestar):
         scope.setdefault("state", {})["trace_id"] = trace_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(trace_id=trace_id)
-        status = 499  # the client left before there was an answer (nginx's number for it)
+        status = CLIENT_LEFT
 
         async def send_on(message: Message) -> None:
             nonlocal status
@@ -224,6 +224,7 @@ def open_deps(settings: Settings) -> Deps:
         changes=Changes(settings.database_url),
         registry=registry,
         metrics=RequestMetrics(registry),
+        metrics_page=MetricsPage(registry),
     )
 
 

@@ -12,6 +12,7 @@ import structlog
 from litestar.concurrency import sync_to_thread
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
+from litestar.enums import HttpMethod
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 from msgspec import Struct
@@ -172,14 +173,19 @@ def check_again(deps: Deps, principal: Principal) -> None:
 
 def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """Guard of the routes for operators: the operator's token, or a user with is_admin."""
-    if not connection.user.is_operator:
+    if not _asks_for_options(connection) and not connection.user.is_operator:
         raise ForbiddenError("This is for operators only.")
 
 
 def people_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """Guard of what an API key may not do, such as making more keys or deleting the account."""
-    if connection.user.via == "api_key":
+    if not _asks_for_options(connection) and connection.user.via == "api_key":
         raise ForbiddenError("An API key cannot do this; log in and use the session's token.")
+
+
+def _asks_for_options(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Say whether a browser asks which methods there are: such a request carries no credentials, and tells nothing."""
+    return connection.scope.get("method") == HttpMethod.OPTIONS
 
 
 def session_cookies(deps: Deps, session: Session) -> list[Cookie]:

@@ -10,7 +10,7 @@ from redis import Redis
 
 from api.changes import Changes
 from api.limits.rate_limit import RateLimits
-from api.metrics import RequestMetrics
+from api.metrics import MetricsPage, RequestMetrics
 from api.readiness import Readiness
 from api.threads import open_threads
 from db.connection import Database
@@ -40,6 +40,7 @@ class Deps(Struct, frozen=True, kw_only=True):
     changes: Changes
     registry: CollectorRegistry
     metrics: RequestMetrics
+    metrics_page: MetricsPage
     readiness: Readiness = field(default_factory=Readiness)
     outside_threads: ThreadPoolExecutor = field(default_factory=open_threads)
     """For handlers that call storage or the network (`api.threads`)."""

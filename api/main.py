@@ -1,5 +1,6 @@
 """The processes that serve: the API, Socket.IO, or both in one. Settings in, uvicorn out."""
 
+import resource
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from socket import socket
@@ -12,6 +13,7 @@ from litestar.concurrency import set_asyncio_executor
 
 from api.app import THREADS, create_app, create_probes, open_deps
 from api.deps import Deps
+from api.http.edge import EdgeLimits, edge_protocol
 from api.realtime.limits import MAX_MESSAGE_BYTES
 from api.realtime.server import Realtime
 from services.process.settings import Settings
@@ -53,13 +55,13 @@ def run_realtime(settings: Settings) -> None:
     _serve(realtime.mount(create_probes(deps, background=[realtime.running])), deps)
 
 
-def config_of(app: Any, settings: Settings) -> uvicorn.Config:
+def config_of(app: Any, settings: Settings, limits: EdgeLimits | None = None) -> uvicorn.Config:
     """Return how uvicorn serves an application of ours."""
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=edge_protocol(limits),
         # Without compression of each message: events are small, and it doubles the cost of a delivery.
         ws="websockets-sansio",
         ws_per_message_deflate=False,
@@ -78,6 +80,8 @@ def config_of(app: Any, settings: Settings) -> uvicorn.Config:
 
 
 def _serve(app: Any, deps: Deps) -> None:
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection takes a descriptor
     set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="api"))
     # Uvicorn raises the signal again once it has shut down; being told to stop is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,10 +1,16 @@
 """Counts and times of requests, for Prometheus."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+import threading
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from services.errors import DomainError, QuotaExceededError, TierRequiredError
 
 # A request is either a query or two (milliseconds), a completed upload (seconds), or something is wrong.
+PAGE_CACHE_S = 1.0
+"""Writing the page takes a processor for a while; scrapers come every few seconds."""
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -43,3 +49,26 @@ class RequestMetrics:
         """Count one request."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
+
+
+class MetricsPage:
+    """The text that Prometheus reads, written at most once a second; whoever asks meanwhile gets the last one."""
+
+    def __init__(self, registry: CollectorRegistry, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._page = b""
+        self._until_s = float("-inf")
+
+    def read(self) -> bytes:
+        """Return the page; only the first callers wait for it to be written."""
+        if not self._lock.acquire(blocking=not self._page):
+            return self._page
+        try:
+            if self._clock() >= self._until_s:
+                self._page = generate_latest(self._registry)
+                self._until_s = self._clock() + PAGE_CACHE_S
+            return self._page
+        finally:
+            self._lock.release()

@@ -8,7 +8,7 @@ import psycopg
 import redis.exceptions
 import structlog
 from litestar import MediaType, Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, InternalServerException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
 from api.http.validation import invalid_parameter
@@ -148,8 +148,14 @@ def _parameter(request: Request[Any, Any, Any], error: ValidationException) -> R
     return domain_response(invalid_parameter(field, str(first.get("message", "")), signature.raw if signature else Any))
 
 
+CLIENT_LEFT = 499
+"""nginx's number for a client that left before there was an answer; nobody reads this one."""
+
+
 def _http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     status = error.status_code
+    if isinstance(error, InternalServerException) and "disconnected" in error.detail:
+        return Response(b"", status_code=CLIENT_LEFT)
     if status >= 500 and status not in HTTP_CODES:  # noqa: PLR2004 - the first of the server's statuses
         return _unexpected(_request, error)
     return status_response(status, dict(error.headers or {}))

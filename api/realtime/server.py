@@ -51,6 +51,7 @@ class Realtime:
         self._limits = limits or Limits()
         quiet = logging.getLogger("socketio")
         quiet.setLevel(logging.ERROR)  # it would log every packet with its content
+        quiet.addFilter(_is_ours)
         self._server = SocketServer(
             on_event=self._event,
             on_admitted=self._admitted,
@@ -346,3 +347,11 @@ def _origin_check(settings: Settings) -> Callable[[str | None, Mapping[str, Any]
         return "*" in settings.cors_origins or (origin is not None and _is_own(origin, environ, settings))
 
     return is_allowed
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Turn what the library logs of a payload that it cannot take, with a traceback, into one line."""
+    if record.exc_info is None or not isinstance(record.exc_info[1], ValueError | LookupError):
+        return True
+    logger.info("payload_refused", error=str(record.exc_info[1])[:200])
+    return False

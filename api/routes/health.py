@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.auth import PUBLIC
 from api.deps import Deps
@@ -45,7 +45,7 @@ def metrics(request: ApiRequest, deps: NamedDependency[Deps]) -> Response[bytes]
         raise UnauthenticatedError(
             "Send the operator's token as `Authorization: Bearer …`, or ask the API itself from the machine it runs on."
         )
-    return Response(generate_latest(deps.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(deps.metrics_page.read(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _may_read_metrics(deps: Deps, request: ApiRequest) -> bool:

@@ -29,6 +29,8 @@ from services.errors import DomainError, NotFoundError
 SLUG = re.compile(r"[A-Za-z0-9_-]{10,64}")
 CACHE_S = 60  # a link that was closed is gone from caches a minute later
 MAX_SIDE = 10_000
+MAX_FORM_BYTES = 16 * 1024
+"""A form with a password. Forms are parsed on the event loop, where a large one would hold up everybody."""
 Side = Annotated[int | None, QueryParameter(ge=1, le=MAX_SIDE)]
 
 
@@ -109,7 +111,14 @@ def ask_to_verify(token: FromPath[str]) -> Response[str]:
     return _html(pages.verify_page(token))
 
 
-@post("/verify/{token:str}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False, status_code=200)
+@post(
+    "/verify/{token:str}",
+    media_type=MediaType.HTML,
+    sync_to_thread=True,
+    include_in_schema=False,
+    status_code=200,
+    request_max_body_size=MAX_FORM_BYTES,
+)
 def verify(token: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[str]:
     """Confirm the address."""
     try:
@@ -127,7 +136,14 @@ def ask_for_password(token: FromPath[str]) -> Response[str]:
     return _html(pages.reset_page(token))
 
 
-@post("/reset/{token:str}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False, status_code=200)
+@post(
+    "/reset/{token:str}",
+    media_type=MediaType.HTML,
+    sync_to_thread=True,
+    include_in_schema=False,
+    status_code=200,
+    request_max_body_size=MAX_FORM_BYTES,
+)
 def reset(
     token: FromPath[str],
     data: Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)],

@@ -15,6 +15,7 @@ from litestar.testing import TestClient
 
 from api.app import create_app, open_deps
 from api.deps import Deps
+from api.http.edge import EdgeLimits
 from api.main import ApiServer, config_of
 from api.realtime.limits import Limits
 from api.realtime.server import Realtime
@@ -250,12 +251,14 @@ def serving(
 
 
 @contextmanager
-def listening(settings: Settings, limits: Limits | None = None) -> Iterator[tuple[str, ApiServer]]:
+def listening(
+    settings: Settings, limits: Limits | None = None, *, edge: EdgeLimits | None = None
+) -> Iterator[tuple[str, ApiServer]]:
     """Run the API with Socket.IO on a port, as `snuggles api --with-sockets` does but in a thread of this process."""
     deps = open_deps(msgspec.structs.replace(settings, host="127.0.0.1"))
     realtime = Realtime(deps, limits=limits)
     app = realtime.mount(create_app(deps, background=[realtime.running]))
-    server = ApiServer(config_of(app, deps.settings), deps)
+    server = ApiServer(config_of(app, deps.settings, edge), deps)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
