@@ -1,1 +1,1 @@
-"""Pool, transactions and typed queries, one module a subject."""
+"""Connection pool, transactions and typed queries, one module for each subject."""

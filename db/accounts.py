@@ -11,7 +11,7 @@ from db.connection import Transaction
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """A user with the tier that is in force now and what it includes."""
+    """A user with the tier in force and its features."""
 
     id: UUID
     email: str
@@ -21,7 +21,7 @@ class Account(Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     sessions_valid_from: datetime | None
-    """Tokens without a session that were issued earlier are refused; None when there never was a reason to."""
+    """Tokens without a session that were issued before this are refused; None refuses none."""
     tier: str
     tier_name: str
     features: dict[str, Any]
@@ -94,7 +94,7 @@ def insert_user(tx: Transaction, *, email: str, password_hash: str, display_name
 
 
 def insert_foreign_user(tx: Transaction, *, user_id: UUID, email: str, verified_at: datetime | None) -> bool:
-    """Add a user who signs in elsewhere; False when the id or the address is there already."""
+    """Add a user who signs in elsewhere; False when the id or the address exists."""
     values = {"user_id": user_id, "email": email, "verified_at": verified_at}
     return tx.execute(INSERT_FOREIGN_USER, values).fetchone() is not None
 
@@ -112,12 +112,12 @@ def find_password(tx: Transaction, *, user_id: UUID) -> str | None:
 
 
 def update_profile(tx: Transaction, *, user_id: UUID, display_name: str) -> bool:
-    """Rename a user; False when there is none."""
+    """Rename a user; False when the user does not exist."""
     return tx.execute(UPDATE_PROFILE, {"user_id": user_id, "display_name": display_name}).fetchone() is not None
 
 
 def update_email_verified(tx: Transaction, *, user_id: UUID) -> None:
-    """Note that the address answered."""
+    """Record that the address is verified."""
     tx.execute(UPDATE_EMAIL_VERIFIED, {"user_id": user_id})
 
 
@@ -163,11 +163,11 @@ def forget_tokens(tx: Transaction, *, user_id: UUID, purpose: str) -> None:
 
 
 def use_token(tx: Transaction, *, token_hash: bytes, purpose: str) -> tuple[UUID, str | None] | None:
-    """Use up a one-time token; return its user and the address it confirms, or None when it is of no use."""
+    """Use up a one-time token; return its user and the address it confirms, or None when it is not valid."""
     row = tx.execute(USE_TOKEN, {"token_hash": token_hash, "purpose": purpose}).fetchone()
     return (row["user_id"], row["new_email"]) if row else None
 
 
 def update_email(tx: Transaction, *, user_id: UUID, email: str) -> bool:
-    """Change a user's address to one that answered; False when another account has it."""
+    """Change a user's address to a verified one; False when another account has it."""
     return tx.execute(UPDATE_EMAIL, {"user_id": user_id, "email": email}).fetchone() is not None

@@ -1,4 +1,4 @@
-"""API keys: hashes, scopes, and when each was used last."""
+"""API keys: hashes, scopes and times of last use."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -52,7 +52,7 @@ FIND_WORKING_KEY = """
 SELECT id, user_id, name, prefix, scopes, expires_at, last_used_at, revoked_at, created_at FROM api_keys
 WHERE key_hash = %(key_hash)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 """
-# Once a minute is enough for a person to see whether a key is in use, and spares a write a call.
+# Written once a minute, which shows whether a key is in use and spares a write for each call.
 TOUCH_API_KEY = """
 UPDATE api_keys SET last_used_at = now()
 WHERE id = %(key_id)s AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
@@ -86,7 +86,7 @@ def insert_api_key(  # noqa: PLR0913 - keyword-only, one a column
 
 
 def find_api_key(tx: Transaction, *, user_id: UUID, key_id: UUID) -> ApiKey | None:
-    """Return a user's key, revoked or not; None when there is none."""
+    """Return a user's key, revoked or not; None when it does not exist."""
     with tx.cursor(row_factory=class_row(ApiKey)) as cursor:
         return cursor.execute(FIND_API_KEY, {"user_id": user_id, "key_id": key_id}).fetchone()
 
@@ -106,18 +106,18 @@ def count_api_keys(tx: Transaction, *, user_id: UUID) -> int:
 
 
 def revoke_api_key(tx: Transaction, *, user_id: UUID, key_id: UUID) -> ApiKey | None:
-    """Stop a key from working; None when it was revoked already or belongs to somebody else."""
+    """Revoke a key; None when it was revoked before or belongs to another user."""
     with tx.cursor(row_factory=class_row(ApiKey)) as cursor:
         return cursor.execute(REVOKE_API_KEY, {"key_id": key_id, "user_id": user_id}).fetchone()
 
 
 def revoke_all(tx: Transaction, *, user_id: UUID) -> int:
-    """Stop every key of a user from working; return how many."""
+    """Revoke all keys of a user; return how many."""
     return len(tx.execute(REVOKE_ALL, {"user_id": user_id}).fetchall())
 
 
 def find_working_key(tx: Transaction, *, key_hash: bytes) -> ApiKey | None:
-    """Return a key that works and note that it was used; None when there is no such key."""
+    """Return a valid key and record its use; None when it is not valid."""
     with tx.cursor(row_factory=class_row(ApiKey)) as cursor:
         key = cursor.execute(FIND_WORKING_KEY, {"key_hash": key_hash}).fetchone()
     if key is not None:

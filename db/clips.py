@@ -1,4 +1,4 @@
-"""Clips: what was asked for, and the objects that the published attempt made."""
+"""Clips: their specification, and the objects of the published attempt."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -46,7 +46,7 @@ class Clip(Struct, frozen=True, kw_only=True):
 
 
 class ClipActivity(Struct, frozen=True, kw_only=True):
-    """What a clip was cut from, and how far its job is; progress in percent."""
+    """The recording of a clip, and the progress of its job in percent."""
 
     clip_id: UUID
     recording_title: str
@@ -58,7 +58,7 @@ class ClipActivity(Struct, frozen=True, kw_only=True):
 
 
 class ClipStep(Struct, frozen=True, kw_only=True):
-    """How far the job of an open clip is; progress in percent."""
+    """The progress of the job of an open clip, in percent."""
 
     clip_id: UUID
     user_id: UUID
@@ -71,11 +71,11 @@ class ClipStep(Struct, frozen=True, kw_only=True):
 
 
 class RenderSubject(Struct, frozen=True, kw_only=True):
-    """What a render needs to know of a clip and its recording."""
+    """The fields of a clip and its recording that a render needs."""
 
     id: UUID
     render_id: UUID
-    """What its objects lie under."""
+    """Part of the keys of its objects."""
     user_id: UUID
     recording_id: UUID
     job_id: UUID | None
@@ -97,7 +97,7 @@ class RenderSubject(Struct, frozen=True, kw_only=True):
 
 
 class ClipSpec(Struct, frozen=True, kw_only=True):
-    """A clip that was asked for and checked."""
+    """A requested clip that has passed all checks."""
 
     start_s: float
     end_s: float
@@ -129,7 +129,7 @@ UPDATE clips SET job_id = %(job_id)s, render_id = %(render_id)s, updated_at = no
 WHERE id = %(clip_id)s RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 FIND_CLIP = f"SELECT {COLUMNS} FROM clips WHERE id = %(clip_id)s AND user_id = %(user_id)s"  # noqa: S608 - the same
-# What has been made so far of the same clip becomes this one's too.
+# The clip takes over the state of the render that it joins.
 JOIN_RENDER = f"""
 UPDATE clips SET render_id = other.render_id, job_id = %(job_id)s, status = other.status, objects = other.objects,
        is_preview = other.is_preview, notes = other.notes, updated_at = now(),
@@ -159,7 +159,7 @@ UPDATE clips SET title = COALESCE(%(title)s::text, title), description = COALESC
 WHERE id = %(clip_id)s AND user_id = %(user_id)s
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
-# The service's alone: how long a clip is kept follows from this.
+# Only the service may change this column, which decides the retention.
 KEEP_CLIP = f"""
 UPDATE clips SET is_kept = %(keep)s, updated_at = now(),
        expires_at = CASE WHEN %(keep)s THEN NULL
@@ -189,7 +189,7 @@ SELECT c.id, coalesce(c.render_id, c.id) AS render_id, c.user_id, c.recording_id
 FROM clips c JOIN recordings r ON r.id = c.recording_id LEFT JOIN renders n ON n.id = c.render_id
 WHERE c.id = (SELECT clip_id FROM jobs WHERE id = %(job_id)s)
 """
-# What happens to a render happens to all the clips that wait for it; one without a render stands for itself.
+# A change of a render changes all clips that wait for it; a clip without a render changes alone.
 SHARING = "(id = %(clip_id)s OR render_id = (SELECT render_id FROM clips WHERE id = %(clip_id)s))"
 MARK_PROCESSING = f"""
 UPDATE clips SET status = 'processing', updated_at = now()
@@ -223,7 +223,7 @@ UPDATE clips SET status = 'cancelled', updated_at = now()
 WHERE id = %(clip_id)s AND status IN ('queued', 'processing')
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
-# The service's alone: what an earlier attempt left is forgotten with it.
+# Only the service may do this, because it discards the results of earlier attempts.
 REQUEUE = f"""
 UPDATE clips SET status = 'queued', objects = '{{}}', is_preview = false, notes = '[]', error = NULL,
        completed_at = NULL, expires_at = NULL, updated_at = now()
@@ -280,12 +280,12 @@ def insert_clip(tx: Transaction, *, user_id: UUID, recording_id: UUID, spec: Cli
 
 
 def set_job(tx: Transaction, *, clip_id: UUID, job_id: UUID, render_id: UUID) -> Clip | None:
-    """Note which job makes the clip, and as which render."""
+    """Set the job and the render of a clip."""
     return _one(tx, SET_JOB, {"clip_id": clip_id, "job_id": job_id, "render_id": render_id})
 
 
 def join_render(tx: Transaction, *, clip_id: UUID, render_id: UUID, job_id: UUID, keep_days: int) -> Clip | None:
-    """Bring a queued clip to where the others of a render are; None when there are none any more."""
+    """Give a queued clip the state of the others of its render; None when no others are left."""
     values = {"clip_id": clip_id, "render_id": render_id, "job_id": job_id, "keep_days": keep_days}
     return _one(tx, JOIN_RENDER, values)
 
@@ -329,27 +329,27 @@ def update_text(
 
 
 def keep_clip(tx: Transaction, *, clip_id: UUID, keep: bool, keep_days: int) -> Clip | None:
-    """Keep a clip for good, or for `keep_days` from now again; None when there is no such clip."""
+    """Keep a clip for ever, or for `keep_days` from now; None when it does not exist."""
     return _one(tx, KEEP_CLIP, {"clip_id": clip_id, "keep": keep, "keep_days": keep_days})
 
 
 def count_share(tx: Transaction, *, clip_id: UUID) -> None:
-    """Count that a clip was shared."""
+    """Count a share."""
     tx.execute(COUNT_SHARE, {"clip_id": clip_id})
 
 
 def count_view(tx: Transaction, *, clip_id: UUID) -> None:
-    """Count that somebody looked at a clip."""
+    """Count a view."""
     tx.execute(COUNT_VIEW, {"clip_id": clip_id})
 
 
 def count_clips(tx: Transaction, *, user_id: UUID) -> dict[str, int]:
-    """Count an owner's clips by status; states without any are left out."""
+    """Count an owner's clips by status; statuses without clips are left out."""
     return {row["status"]: row["number"] for row in tx.execute(COUNT_CLIPS, {"user_id": user_id})}
 
 
 def list_clip_activity(tx: Transaction, *, clip_ids: Sequence[UUID]) -> dict[UUID, ClipActivity]:
-    """Return what clips were cut from and how far they are, by id."""
+    """Return the recordings and the progress of clips, by id."""
     with tx.cursor(row_factory=class_row(ClipActivity)) as cursor:
         return {row.clip_id: row for row in cursor.execute(LIST_CLIP_ACTIVITY, {"clip_ids": list(clip_ids)})}
 
@@ -359,42 +359,42 @@ def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None
     return _one(tx, DELETE_CLIP, {"user_id": user_id, "clip_id": clip_id})
 
 
-# Each of these changes the clip and all that share its render, and returns those that it changed, oldest first.
+# Each of these changes the clip and all clips that share its render, and returns the changed ones, oldest first.
 
 
 def mark_processing(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
-    """Change queued → processing; none from an end state."""
+    """Change queued → processing; no change of an ended clip."""
     return _all(tx, MARK_PROCESSING, {"clip_id": clip_id})
 
 
 def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> list[Clip]:
-    """Show an early version; none unless processing."""
+    """Publish a preview of a processing clip."""
     return _all(tx, PUBLISH_PREVIEW, {"clip_id": clip_id, "objects": Jsonb(objects)})
 
 
 def publish(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], keep_days: int) -> list[Clip]:
-    """Change processing → completed; none from any other state."""
+    """Change processing → completed; no change from another state."""
     values = {"clip_id": clip_id, "objects": Jsonb(objects), "notes": Jsonb(notes), "keep_days": keep_days}
     return _all(tx, PUBLISH, values)
 
 
 def mark_failed(tx: Transaction, *, clip_id: UUID, error: JobError) -> list[Clip]:
-    """Change queued | processing → failed; none from any other state."""
+    """Change queued | processing → failed; no change from another state."""
     return _all(tx, MARK_FAILED, {"clip_id": clip_id, "error": error_json(error)})
 
 
 def mark_cancelled(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
-    """Change queued | processing → cancelled; none from any other state."""
+    """Change queued | processing → cancelled; no change from another state."""
     return _all(tx, MARK_CANCELLED, {"clip_id": clip_id})
 
 
 def requeue_failed(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
-    """Change failed → queued; none from any other state."""
+    """Change failed → queued; no change from another state."""
     return _all(tx, REQUEUE_FAILED, {"clip_id": clip_id})
 
 
 def list_steps(tx: Transaction, *, job_ids: Sequence[UUID], user_ids: Sequence[UUID]) -> list[ClipStep]:
-    """List how far the open clips of these jobs are, of these owners alone."""
+    """List the progress of the open clips of these jobs and owners."""
     with tx.cursor(row_factory=class_row(ClipStep)) as cursor:
         return cursor.execute(LIST_STEPS, {"job_ids": list(job_ids), "user_ids": list(user_ids)}).fetchall()
 
@@ -403,18 +403,18 @@ def list_steps(tx: Transaction, *, job_ids: Sequence[UUID], user_ids: Sequence[U
 
 
 def find_for_render(tx: Transaction, *, job_id: UUID) -> RenderSubject | None:
-    """Return the clip that a job is named after, with what is needed of its recording, or None."""
+    """Return the clip of a job with the fields of its recording that a render needs, or None."""
     with tx.cursor(row_factory=class_row(RenderSubject)) as cursor:
         return cursor.execute(GET_FOR_RENDER, {"job_id": job_id}).fetchone()
 
 
 def mark_one_cancelled(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """Change queued | processing → cancelled, whatever becomes of the render; None from any other state."""
+    """Change queued | processing → cancelled for this clip alone; None from another state."""
     return _one(tx, MARK_ONE_CANCELLED, {"clip_id": clip_id})
 
 
 def requeue(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """Change any state but completed → queued; None when it is completed or gone."""
+    """Change any state but completed → queued; None when it is completed or does not exist."""
     return _one(tx, REQUEUE, {"clip_id": clip_id})
 
 

@@ -1,4 +1,4 @@
-"""The pool, and transactions that carry who is asking."""
+"""The connection pool, and transactions that carry the identity of the caller."""
 
 import os
 import time
@@ -19,7 +19,7 @@ Transaction = psycopg.Connection[DictRow]
 """A connection inside an open transaction; services and queries take it as their first argument."""
 
 CONNECT_TIMEOUT_S = 5
-# A request that cannot get a connection in this time answers 503 rather than pile up.
+# A request that waits longer for a connection answers 503, so that requests do not pile up.
 POOL_TIMEOUT_S = 10.0
 
 
@@ -28,11 +28,11 @@ class DatabaseUnavailableError(Exception):
 
 
 class CallInTransactionError(AssertionError):
-    """Storage or network was asked while a transaction is open, which holds locks and a pooled connection meanwhile."""
+    """Storage or network was called inside a transaction, which would hold its locks and connection meanwhile."""
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """Who is asking: the role and the JWT claims that row-level security sees."""
+    """The caller: the role and the JWT claims that row-level security checks."""
 
     role: Literal["anon", "authenticated", "service_role"]
     user_id: UUID | None = None
@@ -78,7 +78,7 @@ class Database:
         )
 
     def open(self, *, wait_s: float = 0) -> None:
-        """Start filling the pool; with `wait_s`, wait that long for the first connections.
+        """Start filling the pool; with `wait_s`, wait up to that long for the first connections.
 
         DatabaseUnavailableError when they do not come in time.
         """
@@ -95,9 +95,9 @@ class Database:
 
     @contextmanager
     def transaction(self, identity: Identity) -> Iterator[Transaction]:
-        """Open a transaction as `identity`; it commits at the end of the block and rolls back on an exception.
+        """Open a transaction as `identity`. It commits at the end of the block and rolls back on an exception.
 
-        DatabaseUnavailableError when no connection can be had, or it breaks on the way.
+        DatabaseUnavailableError when no connection is free, or it breaks.
         """
         try:
             connection = self._begin(identity)
@@ -114,11 +114,11 @@ class Database:
             raise DatabaseUnavailableError("The database does not answer; try again in a moment") from error
 
     def _begin(self, identity: Identity) -> Transaction:
-        """Return a connection whose transaction has this identity; PoolTimeout when none can be had.
+        """Return a connection whose transaction has this identity; PoolTimeout when no connection is free.
 
-        Connections that died in the pool, as all do when PostgreSQL restarts, show it at this first statement and are
-        passed over. The pool's own check would ask one statement more every time, and after a restart it sleeps a
-        second and more between the dead ones.
+        Connections that died in the pool, as all do when PostgreSQL restarts, fail at this first statement and are
+        skipped. The check of the pool itself would add a statement every time, and after a restart it sleeps for a
+        second and more between dead connections.
         """
         claims: dict[str, Any] = {"role": identity.role}
         if identity.user_id is not None:
@@ -137,9 +137,9 @@ class Database:
 
 
 def forbid_in_transaction(what: str) -> None:
-    """Report a call to `what` (storage, network) that this thread makes while it has a transaction open.
+    """Report a call to `what` (storage, network) by a thread with an open transaction.
 
-    Whatever hangs there would keep row locks and a connection of the pool for as long. CallInTransactionError in tests.
+    A call that hangs would hold row locks and a connection of the pool. CallInTransactionError in tests.
     """
     if not _open_transactions.get():
         return
@@ -149,19 +149,19 @@ def forbid_in_transaction(what: str) -> None:
 
 
 def allow_loss(tx: Transaction) -> None:
-    """Let this transaction's commit not wait for the disk.
+    """Commit this transaction without waiting for the disk.
 
-    If PostgreSQL crashes within the next second (three times wal_writer_delay) it may be undone, whole. Only for what
-    is noticed and done again then: never for what somebody was told.
+    If PostgreSQL crashes within the next second (three times wal_writer_delay), the whole transaction may be undone.
+    Use it only for changes that are then noticed and repeated, never for one that a client was told about.
     """
     tx.execute(ALLOW_LOSS)
 
 
 @contextmanager
 def as_service(tx: Transaction) -> Iterator[None]:
-    """Let a few statements of a user's transaction run as the service, such as counting a quota.
+    """Run a few statements of a user's transaction as the service, such as counting a quota.
 
-    An exception leaves the role as it is: the transaction is lost anyway.
+    After an exception the role stays changed, because the transaction is rolled back anyway.
     """
     row = tx.execute("SELECT current_setting('role') AS role").fetchone()
     tx.execute(SET_ROLE, ("service_role",))

@@ -1,4 +1,4 @@
-"""What has to stop before an owner's rows go."""
+"""Finds the jobs to stop before an owner's rows are deleted."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Deliveries of events to webhooks: whose turn it is, what was sent, and what came back."""
+"""Deliveries of events to webhooks: their order, attempts and answers."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from db.webhooks import Cursor
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """A row of `webhook_deliveries`, with its event's type and subject."""
+    """A row of `webhook_deliveries`, with the type and subject of its event."""
 
     id: UUID
     webhook_id: UUID
@@ -39,20 +39,20 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """A delivery whose turn it is."""
+    """The first pending delivery of a lane."""
 
     id: UUID
     user_id: UUID
     trace_id: str | None
     has_job: bool
-    """Whether a job that has not ended is going to send it."""
+    """Whether an open job will send it."""
 
 
 DELIVERY_COLUMNS = """d.id, d.webhook_id, d.user_id, d.event_id, e.type AS event_type, e.recording_id, e.clip_id,
 d.replay_of, d.lane, d.status, d.attempts, d.job_id, d.next_attempt_at, d.first_attempt_at, d.last_attempt_at,
 d.duration_ms, d.response_status, d.response_excerpt, d.error, d.created_at, d.finished_at"""
 
-# One lane at a time: who adds to a lane and who ends its first delivery must see each other's rows.
+# The lock of a lane: adding to a lane and ending its first delivery must see each other's rows.
 LOCK_LANE = "SELECT pg_advisory_xact_lock(hashtextextended(%(webhook_id)s::text || '/' || %(lane)s::text, 0))"
 INSERT_DELIVERY = """
 INSERT INTO webhook_deliveries (webhook_id, user_id, event_id, lane, replay_of)
@@ -84,7 +84,7 @@ UPDATE webhook_deliveries SET attempts = attempts + 1, first_attempt_at = coales
     last_attempt_at = %(at)s
 WHERE id = %(delivery_id)s AND status = 'pending' RETURNING id
 """
-# A later run of the same attempt finds the delivery ended and changes nothing.
+# A second run of the same attempt finds the delivery ended and changes nothing.
 DELIVERED = """
 UPDATE webhook_deliveries SET status = 'delivered', finished_at = now(), duration_ms = %(duration_ms)s,
     response_status = %(response_status)s, response_excerpt = %(response_excerpt)s, error = NULL,
@@ -108,7 +108,7 @@ UPDATE webhook_deliveries SET status = 'failed', error = %(error)s, job_id = NUL
     finished_at = now()
 WHERE webhook_id = %(webhook_id)s AND status = 'pending' RETURNING id
 """
-# First of its lane, and nobody is going to send it: its job was discarded, or has killed too many workers.
+# The first of its lane, without an open job: the job was discarded, or has killed too many workers.
 LIST_STRANDED = """
 SELECT d.id, d.webhook_id, d.lane FROM webhook_deliveries d
 WHERE d.status = 'pending'
@@ -121,7 +121,7 @@ LIMIT %(limit)s
 
 
 def lock_lane(tx: Transaction, *, webhook_id: UUID, lane: UUID) -> None:
-    """Hold a lane until the transaction ends."""
+    """Lock a lane until the transaction ends."""
     tx.execute(LOCK_LANE, {"webhook_id": webhook_id, "lane": lane})
 
 
@@ -143,18 +143,18 @@ def insert_delivery(  # noqa: PLR0913 - keyword-only, one a column
 
 
 def find_first(tx: Transaction, *, webhook_id: UUID, lane: UUID) -> Waiting | None:
-    """Return the delivery whose turn it is in a lane."""
+    """Return the first pending delivery of a lane."""
     with tx.cursor(row_factory=class_row(Waiting)) as cursor:
         return cursor.execute(FIRST_IN_LANE, {"webhook_id": webhook_id, "lane": lane}).fetchone()
 
 
 def set_next(tx: Transaction, delivery_id: UUID, *, job_id: UUID, at: datetime) -> None:
-    """Write which job makes the next attempt, and when."""
+    """Set the job and the time of the next attempt."""
     tx.execute(SET_NEXT, {"delivery_id": delivery_id, "job_id": job_id, "at": at})
 
 
 def find_delivery(tx: Transaction, delivery_id: UUID) -> Delivery | None:
-    """Return a delivery, whoever owns it."""
+    """Return a delivery of any owner."""
     return _delivery(tx, FIND_DELIVERY, {"delivery_id": delivery_id})
 
 
@@ -194,7 +194,7 @@ def end_attempt(  # noqa: PLR0913 - keyword-only, one a column
     response_excerpt: str | None,
     error: dict[str, Any] | None,
 ) -> bool:
-    """Write what an attempt came to; False when the delivery had ended already."""
+    """Write the outcome of an attempt; False when the delivery had ended before."""
     parameters = {
         "delivery_id": delivery_id,
         "duration_ms": duration_ms,
@@ -212,7 +212,7 @@ def give_up_all(tx: Transaction, webhook_id: UUID, *, error: dict[str, Any]) -> 
 
 
 def list_stranded(tx: Transaction, *, limit: int) -> list[tuple[UUID, UUID]]:
-    """List (webhook, lane) of deliveries whose turn it is and that no job is going to send."""
+    """List (webhook, lane) of first pending deliveries without an open job."""
     return [(row["webhook_id"], row["lane"]) for row in tx.execute(LIST_STRANDED, {"limit": limit})]
 
 

@@ -1,4 +1,4 @@
-"""What the dispatcher asks: how many slots there are, who is waiting, and which rows it may send."""
+"""Queries of the dispatcher: free slots, waiting owners, and rows to send."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from msgspec import Struct
 from db.connection import Transaction
 
 URGENT_PRIORITY = 100
-"""From this priority on a job passes every owner's turn; the index jobs_urgent carries the same number."""
+"""Jobs of at least this priority come before every owner's turn; the index jobs_urgent has the same number."""
 
 
 class Flight(Struct, frozen=True, kw_only=True):
-    """How many jobs of one owner in one queue are running, or sent and not yet claimed."""
+    """Numbers of an owner's jobs in a queue that are running, and that are sent and not claimed."""
 
     queue: str
     owner_key: UUID
@@ -22,14 +22,14 @@ class Flight(Struct, frozen=True, kw_only=True):
 
 
 class WaitingOwner(Struct, frozen=True, kw_only=True):
-    """Somebody who has a job in the queue that could be sent now."""
+    """An owner with a job in the queue that could be sent now."""
 
     owner_key: UUID
     tier: str
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """A row that was marked as sent: what the message has to carry."""
+    """A row that was marked as sent, with the fields of its message."""
 
     job_id: UUID
     dispatch_no: int
@@ -40,15 +40,15 @@ class Sent(Struct, frozen=True, kw_only=True):
 
 
 class Unclaimed(Struct, frozen=True, kw_only=True):
-    """A row that was sent, and whose message no worker has answered."""
+    """A sent row that no worker has claimed."""
 
     job_id: UUID
     dispatch_no: int
     queue: str
 
 
-# Jobs arrive faster than statistics: a planner that believes that nothing waits takes any index and reads a hundred
-# thousand rows. Every statement here asks for rows in the order of the index it is meant for, and sorting is forbidden.
+# Jobs arrive faster than statistics. A planner that expects no waiting rows takes any index and reads a hundred
+# thousand rows. So every statement here asks for rows in the order of its index, and sorting is disabled.
 KEEP_TO_INDEXES = """
 SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
     set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
@@ -75,8 +75,8 @@ SELECT queue, owner_key, sum(running)::integer AS running, sum(sent)::integer AS
      ORDER BY queue, dispatched_at)
 ) AS in_flight GROUP BY queue, owner_key
 """
-# A loose index scan: one step in jobs_waiting for each owner, however many jobs he has. LIMIT 1 keeps the planner from
-# reading all jobs at once, as it would for EXISTS.
+# A loose index scan: one step in jobs_waiting for each owner, however many jobs they have. LIMIT 1 keeps the planner
+# from reading all jobs at once, as it would for EXISTS.
 LIST_OWNERS = """
 WITH RECURSIVE owners AS (
     (SELECT owner_key FROM jobs
@@ -114,8 +114,8 @@ SELECT id FROM jobs
 WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND priority >= 100 AND run_at <= now()
 ORDER BY priority DESC, run_at LIMIT %(limit)s
 """
-# The state is asked outside of the locked rows: beside the ids it would tempt the planner, when its statistics are old,
-# to read all that wait.
+# The state is checked outside of the subquery that locks: inside, a planner with old statistics would read all waiting
+# rows.
 MARK_SENT = """
 WITH picked AS (
     SELECT id, state, dispatched_at FROM jobs WHERE id = ANY(%(job_ids)s) FOR UPDATE SKIP LOCKED
@@ -140,7 +140,7 @@ UPDATE jobs SET dispatched_at = NULL WHERE id IN (
 )
 RETURNING owner_key
 """
-# A worker with a free slot takes a message within milliseconds: one that it has not taken for seconds may be gone.
+# A worker with a free slot fetches a message within milliseconds, so one that waits for seconds may be lost.
 LIST_UNCLAIMED = """
 SELECT id AS job_id, dispatch_no, queue FROM jobs AS unclaimed
 WHERE state = 'queued' AND dispatched_at < now() - make_interval(secs => %(unclaimed_s)s)
@@ -157,7 +157,7 @@ ORDER BY queue, dispatched_at
 
 
 def keep_to_indexes(tx: Transaction) -> None:
-    """Let the rest of this transaction read by index only, whatever the statistics say."""
+    """Make the rest of this transaction read by index only, whatever the statistics say."""
     tx.execute(KEEP_TO_INDEXES)
 
 
@@ -167,22 +167,22 @@ def count_slots(tx: Transaction, *, silent_s: float) -> dict[str, int]:
 
 
 def list_queues(tx: Transaction, queues: Sequence[str]) -> list[str]:
-    """List those of the queues in which something waits: most of the time that is none."""
+    """List the queues with waiting jobs."""
     return [row["queue"] for row in tx.execute(LIST_QUEUES, {"queues": list(queues)})]
 
 
 def list_flights(tx: Transaction) -> list[Flight]:
-    """List what is running or sent, by queue and owner."""
+    """Count running and sent jobs, by queue and owner."""
     return [Flight(**row) for row in tx.execute(LIST_FLIGHTS)]
 
 
 def list_owners(tx: Transaction, queue: str) -> list[WaitingOwner]:
-    """List who has something waiting in the queue that is due."""
+    """List the owners with a waiting job in the queue that is due."""
     return [WaitingOwner(**row) for row in tx.execute(LIST_OWNERS, {"queue": queue})]
 
 
 def list_next(tx: Transaction, queue: str, counts: Mapping[UUID, int]) -> dict[UUID, list[UUID]]:
-    """Return owner → his next jobs in his order, as many as asked for where he has them."""
+    """Return owner → their next jobs in order, up to the wanted number."""
     parameters: dict[str, Any] = {"queue": queue, "owners": list(counts), "counts": list(counts.values())}
     jobs: dict[UUID, list[UUID]] = {owner: [] for owner in counts}
     for row in tx.execute(LIST_NEXT, parameters):
@@ -191,32 +191,32 @@ def list_next(tx: Transaction, queue: str, counts: Mapping[UUID, int]) -> dict[U
 
 
 def list_urgent(tx: Transaction, queue: str, *, limit: int) -> list[UUID]:
-    """List the waiting jobs that an operator put before all others."""
+    """List the waiting jobs that an operator put first."""
     return [row["id"] for row in tx.execute(LIST_URGENT, {"queue": queue, "limit": limit})]
 
 
 def mark_sent(tx: Transaction, job_ids: Sequence[UUID]) -> list[Sent]:
-    """Mark rows as sent under a new number, leaving out those that somebody else holds; in the order given."""
+    """Mark rows as sent under a new number, in the given order; locked rows are left out."""
     rows = tx.execute(MARK_SENT, {"job_ids": list(job_ids)})
     place = {job_id: number for number, job_id in enumerate(job_ids)}
     return sorted((Sent(**row) for row in rows), key=lambda sent: place[sent.job_id])
 
 
 def unmark(tx: Transaction, sent: Sequence[tuple[UUID, int]]) -> int:
-    """Put (job id, dispatch number) pairs that nobody has claimed back among the waiting; return how many."""
+    """Make sent jobs that were not claimed wait again, by id and dispatch number; return how many."""
     parameters = {"job_ids": [job_id for job_id, _ in sent], "numbers": [number for _, number in sent]}
     return len(tx.execute(UNMARK, parameters).fetchall())
 
 
 def recall(tx: Transaction, queue: str, owners: Sequence[UUID]) -> list[UUID]:
-    """Put what was sent for these owners and not begun back among the waiting, urgent jobs aside.
+    """Make the sent jobs of these owners wait again, except urgent ones.
 
-    Returns the owner of each job that this concerned.
+    Returns the owner of each of these jobs.
     """
     return [row["owner_key"] for row in tx.execute(RECALL, {"queue": queue, "owners": list(owners)})]
 
 
 def list_unclaimed(tx: Transaction, *, unclaimed_s: float, silent_s: float) -> list[Unclaimed]:
-    """List what was sent so long ago and not claimed, though a worker of its queue has a free slot."""
+    """List jobs that were sent that long ago and not claimed, though a worker of their queue has a free slot."""
     rows = tx.execute(LIST_UNCLAIMED, {"unclaimed_s": unclaimed_s, "silent_s": silent_s})
     return [Unclaimed(**row) for row in rows]

@@ -1,4 +1,4 @@
-"""What an estimate is made from: who is ahead, and how long such jobs took lately."""
+"""Queries for estimates: the jobs ahead, and run times of recent similar jobs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,9 +12,9 @@ from db.jobs import Job
 
 
 class RunTimes(Struct, frozen=True, kw_only=True):
-    """How long the latest jobs of a kind ran: all, and those that are like the one in question.
+    """Run times of the latest jobs of a kind: of all, and of similar ones.
 
-    Size is seconds of media for a render or a detection, bytes for what brings a recording in.
+    Size is seconds of media for a render or a detection, and bytes for an ingest or an import.
     """
 
     now: datetime
@@ -24,12 +24,12 @@ class RunTimes(Struct, frozen=True, kw_only=True):
     alike_mean_s: float | None
     alike_mean_size: float | None
     slope: float | None
-    """Seconds for each unit of size, by least squares over those alike; None when they are all of one size."""
+    """Seconds for each unit of size, by least squares over similar jobs; None if all have the same size."""
     intercept_s: float | None
 
 
 class Running(Struct, frozen=True, kw_only=True):
-    """A job under way."""
+    """A running job."""
 
     owner_key: UUID
     elapsed_s: float
@@ -37,7 +37,7 @@ class Running(Struct, frozen=True, kw_only=True):
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """What stands before a job besides other owners' waiting jobs."""
+    """The jobs ahead of a job, apart from other owners' waiting ones."""
 
     own_waiting: int
     own_sent: int
@@ -108,12 +108,12 @@ SELECT extract(epoch FROM now() - run_at)::double precision AS age_s FROM jobs
 WHERE queue = %(queue)s AND state = 'queued' ORDER BY run_at LIMIT 1
 """
 SAMPLE = 60
-"""Jobs that are looked at: what a kind took a day ago says little about the recordings of today."""
+"""How many of the latest jobs count; older ones say little about today's recordings."""
 MOST = 10_000
 
 
 def find_run_times(tx: Transaction, job: Job) -> RunTimes:
-    """Return how long the latest jobs of this kind ran."""
+    """Return run times of the latest jobs of this kind."""
     row = tx.execute(RUN_TIMES, {"job_id": job.id, "kind": job.kind, "sample": SAMPLE}).fetchone()
     if row is None:
         raise RuntimeError("an aggregate returned no row")
@@ -121,12 +121,12 @@ def find_run_times(tx: Transaction, job: Job) -> RunTimes:
 
 
 def list_running(tx: Transaction, queue: str) -> list[Running]:
-    """List what is under way in a queue."""
+    """List the running jobs of a queue."""
     return [Running(**row) for row in tx.execute(LIST_RUNNING, {"queue": queue})]
 
 
 def find_line(tx: Transaction, job: Job) -> Line:
-    """Count the owner's own jobs that come before this one, and what was sent to the workers before it."""
+    """Count the owner's own jobs before this one, and the sent jobs before it."""
     row = tx.execute(FIND_LINE, line_parameters(job)).fetchone()
     if row is None:
         raise RuntimeError("an aggregate returned no row")
@@ -134,7 +134,7 @@ def find_line(tx: Transaction, job: Job) -> Line:
 
 
 def line_parameters(job: Job) -> dict[str, Any]:
-    """Return what FIND_LINE asks for."""
+    """Return the parameters of FIND_LINE."""
     return {
         "queue": job.queue,
         "owner_key": job.owner_key,
@@ -148,12 +148,12 @@ def line_parameters(job: Job) -> dict[str, Any]:
 
 
 def count_backlogs(tx: Transaction, *, queue: str, owners: Sequence[UUID], most: int) -> dict[UUID, int]:
-    """Return owner → how many of his jobs wait, counting no further than `most`."""
+    """Return owner → number of their waiting jobs, counted up to `most`."""
     rows = tx.execute(COUNT_BACKLOGS, {"queue": queue, "owners": list(owners), "most": most})
     return {row["owner_key"]: row["jobs"] for row in rows}
 
 
 def find_oldest_due_s(tx: Transaction, *, queue: str) -> float:
-    """Return for how many seconds the oldest queued job has been due; 0 when there is none."""
+    """Return for how many seconds the oldest queued job has been due; 0 without a queued job."""
     row = tx.execute(OLDEST_DUE, {"queue": queue}).fetchone()
     return max(0.0, row["age_s"]) if row else 0.0

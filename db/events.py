@@ -1,4 +1,4 @@
-"""What happened to an owner's things: one row an event, kept for a month."""
+"""Events of an owner's recordings, clips and webhooks, one row each, kept for a month."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,7 +40,7 @@ WHERE user_id = %(user_id)s AND seq > %(after)s AND seq <> ALL(%(seen)s::bigint[
 ORDER BY seq LIMIT %(limit)s
 """  # noqa: S608 - the columns are a constant
 LAST_SEQ = "SELECT coalesce(max(seq), 0) AS seq FROM events WHERE user_id = %(user_id)s"
-# Numbers are handed out before the commit: what began this long ago is all there by now.
+# Numbers are assigned before the commit, but no transaction is open for as long as this.
 SETTLED_SEQ = """
 SELECT coalesce(max(seq), 0) AS seq FROM events
 WHERE user_id = %(user_id)s AND seq <= %(seq)s AND created_at < now() - make_interval(secs => %(settle_s)s)
@@ -64,7 +64,7 @@ def insert_event(  # noqa: PLR0913 - keyword-only, one a column
     clip_id: UUID | None = None,
     trace_id: str | None = None,
 ) -> EventRow:
-    """Write down that something happened; whoever listens for the owner's events is woken by the commit."""
+    """Insert an event; the commit notifies those who follow the owner's events."""
     parameters = {
         "user_id": user_id,
         "type": type,
@@ -80,26 +80,26 @@ def insert_event(  # noqa: PLR0913 - keyword-only, one a column
 
 
 def find_event(tx: Transaction, event_id: UUID) -> EventRow | None:
-    """Return an event, if it is still kept."""
+    """Return an event, or None after its retention."""
     with tx.cursor(row_factory=class_row(EventRow)) as cursor:
         return cursor.execute(FIND_EVENT, {"event_id": event_id}).fetchone()
 
 
 def list_after(tx: Transaction, *, user_id: UUID, after: int, seen: Sequence[int], limit: int) -> list[EventRow]:
-    """List an owner's events behind a number, oldest first, without those that were `seen`."""
+    """List an owner's events after a number, oldest first, without those in `seen`."""
     parameters = {"user_id": user_id, "after": after, "seen": list(seen), "limit": limit}
     with tx.cursor(row_factory=class_row(EventRow)) as cursor:
         return cursor.execute(LIST_AFTER, parameters).fetchall()
 
 
 def last_seq(tx: Transaction, *, user_id: UUID) -> int:
-    """Return the number of an owner's newest event; 0 when there is none."""
+    """Return the number of an owner's newest event; 0 without events."""
     row = tx.execute(LAST_SEQ, {"user_id": user_id}).fetchone()
     return int(row["seq"]) if row else 0
 
 
 def settled_seq(tx: Transaction, *, user_id: UUID, seq: int, settle_s: float) -> int:
-    """Return the highest number up to `seq` behind which no event of the owner can appear any more."""
+    """Return the highest number up to `seq` before which no event of the owner can still appear."""
     row = tx.execute(SETTLED_SEQ, {"user_id": user_id, "seq": seq, "settle_s": settle_s}).fetchone()
     return int(row["seq"]) if row else 0
 

@@ -1,11 +1,11 @@
-"""Everything of one owner, for `GET /api/me/export`."""
+"""All rows of one owner, for `GET /api/me/export`."""
 
 from typing import Any
 from uuid import UUID
 
 from db.connection import Transaction
 
-# Column lists leave out what opens doors (hashes, upload ids) and what only says where in our storage bytes lie.
+# The column lists leave out credentials (hashes, upload ids) and keys of our storage.
 EXPORT_RECORDINGS = """
 SELECT id, title, filename, content_type, size_bytes, status, source_url, duration_s, has_audio, has_video, probe,
        error, created_at, updated_at, ready_at

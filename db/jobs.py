@@ -1,4 +1,4 @@
-"""Jobs as rows: asking for one, looking at one, and ending one that nobody is working on."""
+"""Rows of jobs and their events, and changes of jobs that no worker holds."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from db.connection import Transaction
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Queue = Literal["ingest", "detect", "render", "housekeeping", "webhook"]
 Cursor = tuple[datetime, UUID]
-"""Where a page ended: created_at and id of its last row."""
+"""The end of a page: created_at and id of its last row."""
 
 
 class JobError(Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class JobEvent(Struct, frozen=True, kw_only=True):
-    """One row of `job_events`: a transition, when it happened, and what is worth knowing about it."""
+    """One row of `job_events`: a transition with its time and details."""
 
     id: int
     job_id: UUID
@@ -76,9 +76,9 @@ class JobEvent(Struct, frozen=True, kw_only=True):
 
 
 def logged(change: str) -> str:
-    """Return a statement that makes the change, writes one event for each row it changed, and returns the rows.
+    """Return a statement that makes the change, inserts an event for each changed row, and returns the rows.
 
-    The statement takes `event` and `details` beside the parameters of the change, which must end in RETURNING *.
+    Its parameters are those of the change, which must end in RETURNING *, and `event` and `details`.
     """
     return (
         f"WITH changed AS ({change}), logged AS ("  # noqa: S608 - constants of the db package, no input
@@ -105,7 +105,7 @@ FIND_JOB_OF_USER = "SELECT * FROM jobs WHERE id = %(job_id)s AND user_id = %(use
 LIST_JOBS = """
 SELECT * FROM jobs
 WHERE user_id = %(user_id)s AND (created_at, id) < (%(before)s, %(before_id)s)
-  -- Attempts at webhooks are the system's errands; their log is the webhook's own.
+  -- Attempts at webhooks are listed with their webhook.
   AND (queue <> 'webhook' OR kind = %(kind)s::text)
   AND (%(state)s::text IS NULL OR state = %(state)s)
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
@@ -128,13 +128,13 @@ WHERE id = ANY(%(job_ids)s) AND state = 'failed' RETURNING *
 """)
 DISCARD_FAILED = "DELETE FROM jobs WHERE id = ANY(%(job_ids)s) AND state = 'failed' RETURNING *"
 SET_PRIORITY = logged(
-    # One that was sent waits again: its place would be that of its message.
+    # A sent job waits again; otherwise it would keep the place of its message.
     "UPDATE jobs SET priority = %(priority)s, dispatched_at = NULL "
     "WHERE id = ANY(%(job_ids)s) AND state = 'queued' RETURNING *"
 )
 
 FIRST_PAGE: Cursor = (datetime.max, UUID(int=2**128 - 1))  # noqa: DTZ901 - compared by PostgreSQL, later than any row
-EVENTS_LIMIT = 500  # a job that was retried for days has some hundred
+EVENTS_LIMIT = 500  # a job that was retried for days has a few hundred
 
 
 def insert_job(  # noqa: PLR0913 - keyword-only, one a column
@@ -170,7 +170,7 @@ def insert_job(  # noqa: PLR0913 - keyword-only, one a column
         },
     ).fetchone()
     job = as_job(row) if row else _impossible()
-    # A statement of its own: the owner's policy on events must see the job.
+    # A separate statement, because the policy of events must see the job.
     tx.execute(
         INSERT_EVENT,
         {"job_id": job.id, "state": job.state, "attempt": job.attempt, "event": "queued", "details": Jsonb({})},
@@ -198,17 +198,17 @@ def list_jobs(  # noqa: PLR0913 - keyword-only, one a filter
 
 
 def list_events(tx: Transaction, job_id: UUID) -> list[JobEvent]:
-    """List what happened to a job, oldest first."""
+    """List the events of a job, oldest first."""
     return [JobEvent(**row) for row in tx.execute(LIST_EVENTS, {"job_id": job_id, "limit": EVENTS_LIMIT})]
 
 
 def cancel_queued(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
-    """Cancel those that nobody has begun; return them."""
+    """Cancel the queued ones; return them."""
     return change(tx, CANCEL_QUEUED, event="cancelled", job_ids=list(job_ids))
 
 
 def request_cancel(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
-    """Ask the workers of those that are running to stop; return the ones that were not asked before."""
+    """Ask the workers of the running ones to stop; return those that were not asked before."""
     return change(tx, REQUEST_CANCEL, event="cancel_requested", job_ids=list(job_ids))
 
 
@@ -223,7 +223,7 @@ def discard_failed(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
 
 
 def set_priority(tx: Transaction, job_ids: Sequence[UUID], priority: int) -> list[Job]:
-    """Change the priority of those that are still queued; return them."""
+    """Change the priority of the queued ones; return them."""
     return change(tx, SET_PRIORITY, event="priority_changed", job_ids=list(job_ids), priority=priority)
 
 

@@ -1,4 +1,4 @@
-"""How busy the system is, for Prometheus: what is under way now, read from the rows."""
+"""Queries for Prometheus: the current load of the system."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ class QueueDemand(Struct, frozen=True, kw_only=True):
     queue: str
     slots_needed: int
     sendable_s: float
-    """For how long the next job has been due that could be sent if there was a slot; 0 when there is none."""
+    """For how long the next job that could be sent has been due; 0 without such a job."""
 
 
 class OwnerLoad(Struct, frozen=True, kw_only=True):
@@ -210,7 +210,7 @@ def is_lock_held(tx: Transaction, name: str) -> bool:
 
 
 def count_webhooks(tx: Transaction) -> WebhookLoad:
-    """Count webhooks by state, and what is pending for them."""
+    """Count webhooks by state, and their pending deliveries."""
     with tx.cursor(row_factory=class_row(WebhookLoad)) as cursor:
         row = cursor.execute(WEBHOOKS).fetchone()
     assert row is not None  # noqa: S101 - aggregates without groups have one row

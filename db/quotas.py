@@ -83,7 +83,7 @@ ON CONFLICT (user_id, feature, period_start) DO UPDATE SET used = q.used + 1, up
     WHERE %(allowance)s::bigint < 0 OR q.used + q.reserved < %(allowance)s::bigint
 RETURNING used
 """
-# held → done | released, once: the second call finds no row and counts nothing.
+# held → done | released happens once: a second call finds no row and counts nothing.
 COMMIT = """
 WITH hold AS (
     UPDATE quota_holds SET state = 'done'
@@ -116,7 +116,7 @@ GET_USAGE = """
 SELECT feature, period_start, used, reserved FROM usage_quotas
 WHERE user_id = %(user_id)s AND feature = %(feature)s AND period_start = %(period_start)s
 """
-# Held to the end of the transaction: whoever counts the same things waits, and then counts what this one has added.
+# Locked until the end of the transaction: another one that counts the same things waits, and then sees the new rows.
 LOCK_STOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%(feature)s || %(user_id)s::uuid::text, 0))"
 SUM_STORAGE = """
 SELECT coalesce((SELECT sum(size_bytes) FROM recordings WHERE user_id = %(user_id)s AND status <> 'deleted'), 0)
@@ -126,7 +126,7 @@ SELECT coalesce((SELECT sum(size_bytes) FROM recordings WHERE user_id = %(user_i
 
 
 def find_tier(tx: Transaction, *, user_id: UUID) -> TierRow | None:
-    """Return the tier in force for a user, or None when there is no such user."""
+    """Return the tier in force for a user, or None when the user does not exist."""
     with tx.cursor(row_factory=class_row(TierRow)) as cursor:
         return cursor.execute(TIER_OF_USER, {"user_id": user_id}).fetchone()
 
@@ -147,7 +147,7 @@ def reserve(  # noqa: PLR0913 - keyword-only, one a column or filter
     allowance: int,
     holder: Holder,
 ) -> bool:
-    """Reserve for a holder, once; False when the allowance (negative: no limit) does not reach."""
+    """Reserve for a holder, once; False when the allowance (negative: no limit) is used up."""
     values = {"user_id": user_id, "feature": feature, "period_start": period_start, "amount": amount}
     if tx.execute(INSERT_HOLD, {**values, **_columns(holder)}).fetchone() is None:
         return True
@@ -158,24 +158,24 @@ def reserve(  # noqa: PLR0913 - keyword-only, one a column or filter
 
 
 def count(tx: Transaction, *, user_id: UUID, feature: str, period_start: datetime, allowance: int) -> int | None:
-    """Count one use at once and return how many that makes; None when the allowance (negative: no limit) is used up."""
+    """Count one use and return the new count; None when the allowance (negative: no limit) is used up."""
     values = {"user_id": user_id, "feature": feature, "period_start": period_start, "allowance": allowance}
     row = tx.execute(COUNT, values).fetchone()
     return row["used"] if row else None
 
 
 def commit(tx: Transaction, holder: Holder) -> bool:
-    """Count what a holder has reserved as used; False when it holds nothing."""
+    """Count the reservation of a holder as used; False when it has none."""
     return tx.execute(COMMIT, _columns(holder)).fetchone() is not None
 
 
 def release(tx: Transaction, holder: Holder) -> bool:
-    """Give back what a holder has reserved; False when it holds nothing."""
+    """Release the reservation of a holder; False when it has none."""
     return tx.execute(RELEASE, _columns(holder)).fetchone() is not None
 
 
 def find_usage(tx: Transaction, *, user_id: UUID, feature: str, period_start: datetime) -> UsageRow | None:
-    """Return the count of one feature in one period, or None when nothing was counted."""
+    """Return the count of a feature in a period, or None before the first use."""
     values = {"user_id": user_id, "feature": feature, "period_start": period_start}
     with tx.cursor(row_factory=class_row(UsageRow)) as cursor:
         return cursor.execute(GET_USAGE, values).fetchone()

@@ -1,4 +1,4 @@
-"""Recordings: from an announced upload to what ingest and detection found."""
+"""Recordings, from an announced upload to the results of ingest and detection."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -45,7 +45,7 @@ class Recording(Struct, frozen=True, kw_only=True):
 
 
 class Ingested(Struct, frozen=True, kw_only=True):
-    """What an ingest job found, and where it put it."""
+    """The results of an ingest job, and the keys of its objects."""
 
     probe: dict[str, Any]
     duration_s: float
@@ -61,7 +61,7 @@ class Ingested(Struct, frozen=True, kw_only=True):
 
 
 class RecordingActivity(Struct, frozen=True, kw_only=True):
-    """What is going on with a recording, and what was found in it."""
+    """The running work on a recording, and the number of its highlights."""
 
     recording_id: UUID
     highlight_count: int
@@ -99,7 +99,7 @@ WHERE user_id = %(user_id)s AND status <> 'deleted'
   AND (%(before_at)s::timestamptz IS NULL OR (created_at, id) < (%(before_at)s, %(before_id)s::uuid))
 ORDER BY created_at DESC, id DESC LIMIT %(limit)s
 """  # noqa: S608 - the columns are a constant
-# Counts what a list of highlights without a sensitivity holds: those at the default, or else the best few.
+# Counts the highlights of a list without a sensitivity: those at the default, or else the best few.
 LIST_ACTIVITY = """
 SELECT r.id AS recording_id, j.id AS job_id, j.kind, j.state, j.stage, j.progress, j.eta_s,
        CASE WHEN h.at_default > 0 THEN h.at_default ELSE least(h.above_floor, %(few)s) END AS highlight_count
@@ -229,7 +229,7 @@ def count_uploading(tx: Transaction, *, user_id: UUID) -> int:
 
 
 def find_source(tx: Transaction, *, recording_id: UUID) -> Recording | None:
-    """Return a recording whoever owns it and whatever its state, for workers."""
+    """Return a recording of any owner in any state, for workers."""
     return _one(tx, FIND_SOURCE, {"recording_id": recording_id})
 
 
@@ -252,14 +252,14 @@ def list_recordings(  # noqa: PLR0913 - keyword-only, one a column or filter
 def list_activity(
     tx: Transaction, *, recording_ids: Sequence[UUID], default: float, floor: float, few: int
 ) -> dict[UUID, RecordingActivity]:
-    """Return what is going on with recordings, by id; scores from `default` count, or else `few` from `floor`."""
+    """Return the activity of recordings, by id; scores from `default` count, or else `few` from `floor`."""
     values = {"recording_ids": list(recording_ids), "default": default, "floor": floor, "few": few}
     with tx.cursor(row_factory=class_row(RecordingActivity)) as cursor:
         return {row.recording_id: row for row in cursor.execute(LIST_ACTIVITY, values)}
 
 
 def count_recordings(tx: Transaction, *, user_id: UUID) -> dict[str, int]:
-    """Count an owner's recordings by status; states without any are left out."""
+    """Count an owner's recordings by status; statuses without recordings are left out."""
     return {row["status"]: row["number"] for row in tx.execute(COUNT_RECORDINGS, {"user_id": user_id})}
 
 
@@ -279,7 +279,7 @@ def mark_deleted(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> Recor
 
 
 def update_ingested(tx: Transaction, *, recording_id: UUID, found: Ingested) -> Recording | None:
-    """Write what ingest found; None when the recording is not processing any more."""
+    """Write the results of ingest; None when the recording is no longer processing."""
     values = {
         "recording_id": recording_id,
         "probe": Jsonb(found.probe),
@@ -323,7 +323,7 @@ def reprocess(tx: Transaction, *, recording_id: UUID) -> Recording | None:
 def update_imported(
     tx: Transaction, *, recording_id: UUID, size_bytes: int, content_type: str, filename: str
 ) -> Recording | None:
-    """Write what the fetch learnt of the file; None when the recording is not processing any more."""
+    """Write size, type and name of a fetched file; None when the recording is no longer processing."""
     values = {"size_bytes": size_bytes, "content_type": content_type, "filename": filename}
     return _one(tx, UPDATE_IMPORTED, {"recording_id": recording_id, **values})
 

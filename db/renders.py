@@ -1,4 +1,4 @@
-"""Renders: what is made once for all clips that are the same, and who uses it."""
+"""Renders: the files that equal clips share, and the clips that use them."""
 
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ class Render(Struct, frozen=True, kw_only=True):
     job_id: UUID | None
 
 
-# Inserts, or locks the one that is there; then also waits for whoever is about to insert or to close it.
+# Inserts the row or locks the existing one, after any transaction that is inserting or closing it.
 TAKE = """
 INSERT INTO renders AS r (id, user_id, recording_id, fingerprint, title)
 VALUES (CASE WHEN EXISTS (SELECT 1 FROM renders WHERE id = %(clip_id)s) THEN gen_random_uuid() ELSE %(clip_id)s END,
@@ -45,14 +45,14 @@ SELECT EXISTS (
 DROP_UNUSED = """
 DELETE FROM renders WHERE id = %(render_id)s AND NOT EXISTS (SELECT 1 FROM clips WHERE render_id = %(render_id)s)
 """
-# A render whose file will carry another title is no longer what its fingerprint says.
+# A render whose files get another title no longer matches its fingerprint.
 RETITLE = """
 UPDATE renders SET title = %(title)s, is_current = false
 WHERE id = %(render_id)s AND title <> %(title)s
   AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = renders.job_id AND jobs.state = 'queued')
   AND NOT EXISTS (SELECT 1 FROM clips WHERE render_id = %(render_id)s AND id <> %(clip_id)s)
 """
-# The job is named after a clip that waits for it, as long as there is one; jobs go with the clip that they name.
+# The job refers to one of the clips that wait for it, because jobs are deleted with the clip that they refer to.
 HAND_ON = """
 UPDATE jobs SET clip_id = (
     SELECT id FROM clips WHERE job_id = jobs.id AND id <> %(clip_id)s
@@ -74,17 +74,17 @@ def take(  # noqa: PLR0913 - keyword-only, one a column
 
 
 def set_job(tx: Transaction, *, render_id: UUID, job_id: UUID) -> None:
-    """Note which job makes it."""
+    """Set the job of a render."""
     tx.execute(SET_JOB, {"render_id": render_id, "job_id": job_id})
 
 
 def close(tx: Transaction, *, render_id: UUID) -> None:
-    """Let nobody join it any more."""
+    """Close a render, so that no clip joins it."""
     tx.execute(CLOSE, {"render_id": render_id})
 
 
 def lock(tx: Transaction, *, render_id: UUID | None, job_id: UUID | None = None) -> None:
-    """Keep others from joining, and the job from ending, until the transaction does: the job first, as workers do."""
+    """Lock the job and then the render, as workers do: until the commit nobody joins and the job cannot end."""
     if job_id is not None:
         tx.execute(LOCK_JOB, {"job_id": job_id})
     if render_id is not None:
@@ -92,32 +92,32 @@ def lock(tx: Transaction, *, render_id: UUID | None, job_id: UUID | None = None)
 
 
 def lock_of_clip(tx: Transaction, *, clip_id: UUID) -> None:
-    """Keep others from joining a clip's render, so that the next statement sees all who have."""
+    """Lock a clip's render, so that the next statement sees every clip that has joined."""
     tx.execute(LOCK_OF_CLIP, {"clip_id": clip_id})
 
 
 def is_awaited(tx: Transaction, *, render_id: UUID | None, besides: UUID) -> bool:
-    """Say whether another clip waits for it."""
+    """Return whether another clip waits for it."""
     return _found(tx, IS_AWAITED, {"render_id": render_id, "clip_id": besides})
 
 
 def is_used(tx: Transaction, *, render_id: UUID) -> bool:
-    """Say whether any clip shows its objects, or waits for them."""
+    """Return whether any clip uses its objects or waits for them."""
     return _found(tx, IS_USED, {"render_id": render_id})
 
 
 def drop_unused(tx: Transaction, *, render_id: UUID) -> None:
-    """Forget it when no clip names it."""
+    """Delete it when no clip refers to it."""
     tx.execute(DROP_UNUSED, {"render_id": render_id})
 
 
 def retitle(tx: Transaction, *, render_id: UUID, clip_id: UUID, title: str) -> None:
-    """Change what will be written into the files, while nothing is made yet and it is this clip's alone."""
+    """Change the title for the files, if nothing is made yet and no other clip shares it."""
     tx.execute(RETITLE, {"render_id": render_id, "clip_id": clip_id, "title": title})
 
 
 def pass_on(tx: Transaction, *, clip_id: UUID) -> None:
-    """Name the clip's jobs after another one that shares them, where there is one."""
+    """Make the clip's jobs refer to another clip that shares them, if any."""
     tx.execute(HAND_ON, {"clip_id": clip_id})
 
 

@@ -1,4 +1,4 @@
-"""Schedules and their ticks: one row a run, so that two schedulers cannot make two of it."""
+"""Schedules and their ticks: one row for each run, so that two schedulers cannot run it twice."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from db.jobs import JobState
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
-    """Something that is to happen every so often."""
+    """A job that runs at an interval."""
 
     name: str
     every_s: int
@@ -41,7 +41,7 @@ SELECT * FROM unnest(%(names)s::text[], %(seconds)s::integer[], %(kinds)s::text[
 ON CONFLICT (name) DO UPDATE SET every_s = excluded.every_s, kind = excluded.kind
 """
 DELETE_OTHERS = "DELETE FROM schedules WHERE name <> ALL(%(names)s)"
-# A tick that was missed while nothing ran is made up for once, by the slot of now.
+# Missed ticks are made up for once, by the current slot.
 INSERT_TICKS = """
 INSERT INTO schedule_ticks (name, slot)
 SELECT name, to_timestamp(floor(extract(epoch FROM now()) / every_s) * every_s) FROM schedules WHERE NOT is_paused
@@ -87,7 +87,7 @@ RETURNING name
 
 
 def save_schedules(tx: Transaction, schedules: Sequence[Schedule]) -> None:
-    """Make the table hold exactly these; what is paused stays so."""
+    """Make the table hold exactly these schedules; paused ones stay paused."""
     names = [schedule.name for schedule in schedules]
     tx.execute(
         UPSERT_SCHEDULES,
@@ -101,23 +101,23 @@ def save_schedules(tx: Transaction, schedules: Sequence[Schedule]) -> None:
 
 
 def insert_ticks(tx: Transaction) -> list[str]:
-    """Insert the ticks that are due and return the names of those that nobody had inserted before."""
+    """Insert the ticks that are due; return the names of those that were not inserted before."""
     return [row["name"] for row in tx.execute(INSERT_TICKS)]
 
 
 def insert_extra_tick(tx: Transaction, name: str) -> bool:
-    """Insert a tick for now, whatever is due; False when there is no such schedule."""
+    """Insert a tick for now, due or not; False when the schedule does not exist."""
     return tx.execute(INSERT_EXTRA_TICK, {"name": name}).fetchone() is not None
 
 
 def find_open_job(tx: Transaction, name: str) -> UUID | None:
-    """Return the job of an earlier tick that has not ended yet."""
+    """Return the open job of an earlier tick."""
     row = tx.execute(FIND_OPEN_JOB, {"name": name}).fetchone()
     return row["id"] if row else None
 
 
 def set_tick_job(tx: Transaction, name: str, job_id: UUID) -> None:
-    """Note which job the latest tick has brought about."""
+    """Set the job of the latest tick."""
     tx.execute(SET_TICK_JOB, {"name": name, "job_id": job_id})
 
 
@@ -133,7 +133,7 @@ def list_schedules(tx: Transaction) -> list[ScheduleState]:
 
 
 def set_paused(tx: Transaction, name: str, *, is_paused: bool) -> bool:
-    """Pause or resume; False when there is no such schedule."""
+    """Pause or resume; False when the schedule does not exist."""
     return tx.execute(SET_PAUSED, {"name": name, "is_paused": is_paused}).fetchone() is not None
 
 

@@ -1,4 +1,4 @@
-"""Share links: public addresses of clips, which end or are revoked."""
+"""Share links: public addresses of clips, which expire or are revoked."""
 
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ class Share(Struct, frozen=True, kw_only=True):
 
 
 class PublicClip(Struct, frozen=True, kw_only=True):
-    """What a visitor with a link may see of a clip."""
+    """The fields of a clip that a visitor with a link sees."""
 
     clip_id: UUID
     slug: str
@@ -50,7 +50,7 @@ WHERE clip_id = %(clip_id)s AND user_id = %(user_id)s AND revoked_at IS NULL
   AND (%(slug)s::text IS NULL OR slug = %(slug)s::text)
 RETURNING id
 """
-# Expired, revoked, or of a clip that is gone: no row, and nobody can tell which.
+# An expired or revoked link, or one of a deleted clip, has no row, so visitors cannot tell which.
 FIND_PUBLIC_CLIP = """
 SELECT c.id AS clip_id, s.slug, c.title, c.description, c.start_s, c.end_s, c.objects, c.created_at, c.view_count,
        r.title AS recording_title, h.kind
@@ -74,12 +74,12 @@ def insert_share(  # noqa: PLR0913 - keyword-only, one a column or filter
 
 
 def revoke_shares(tx: Transaction, *, clip_id: UUID, user_id: UUID, slug: str | None) -> int:
-    """Close one link of a clip, or all; returns how many were open."""
+    """Revoke one link of a clip, or all; return how many were valid."""
     values = {"clip_id": clip_id, "user_id": user_id, "slug": slug}
     return len(tx.execute(REVOKE_SHARES, values).fetchall())
 
 
 def find_public_clip(tx: Transaction, *, slug: str) -> PublicClip | None:
-    """Return the clip behind a link that works, or None."""
+    """Return the clip of a valid link, or None."""
     with tx.cursor(row_factory=class_row(PublicClip)) as cursor:
         return cursor.execute(FIND_PUBLIC_CLIP, {"slug": slug}).fetchone()

@@ -1,4 +1,4 @@
-"""Totals of what has happened to jobs: counted from their events in batches, each event once."""
+"""Totals of job events, counted in batches, each event once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ class EndedJob(Struct, frozen=True, kw_only=True):
 
 
 class JobTotal(Struct, frozen=True, kw_only=True):
-    """How many jobs of a kind have ended in one way. Counts are by bucket, the last one beyond all bounds."""
+    """The number of jobs of a kind that ended in one way. Counts are by bucket; the last one is above all bounds."""
 
     queue: str
     kind: str
@@ -38,7 +38,7 @@ class JobTotal(Struct, frozen=True, kw_only=True):
 
 
 class EventTotal(Struct, frozen=True, kw_only=True):
-    """How often something happened to jobs of a queue."""
+    """The number of events of one type in a queue."""
 
     queue: str
     event: str
@@ -47,7 +47,7 @@ class EventTotal(Struct, frozen=True, kw_only=True):
 
 
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('big-snuggles/totals', 0)) AS is_ours"
-# Numbers are handed out before the commit, so what is young is left for the next time.
+# Numbers are assigned before the commit, so young events wait for the next count.
 LIST_UNCOUNTED = """
 WITH batch AS (
     SELECT id, job_id, at, event, details FROM job_events
@@ -95,19 +95,19 @@ LIST_EVENT_TOTALS = "SELECT queue, event, code, total FROM job_event_totals ORDE
 
 
 def try_lock(tx: Transaction) -> bool:
-    """Become the one who counts, for this transaction; False when somebody else is at it."""
+    """Take the lock for counting until the commit; False when another transaction has it."""
     row = tx.execute(TRY_LOCK).fetchone()
     return bool(row and row["is_ours"])
 
 
 def list_uncounted(tx: Transaction, *, limit: int, settle_s: float) -> list[EndedJob]:
-    """List what has happened to jobs since the last count, oldest first, up to `settle_s` ago."""
+    """List job events since the last count, oldest first, up to `settle_s` ago."""
     with tx.cursor(row_factory=class_row(EndedJob)) as cursor:
         return cursor.execute(LIST_UNCOUNTED, {"limit": limit, "settle_s": settle_s}).fetchall()
 
 
 def add(tx: Transaction, *, jobs: Sequence[JobTotal], events: Sequence[EventTotal], last_id: int) -> None:
-    """Add to the totals, and remember up to where has been counted."""
+    """Add to the totals, and record the last counted event."""
     with tx.cursor() as cursor:
         cursor.executemany(ADD_JOBS, [_parameters(total) for total in jobs])
         cursor.executemany(ADD_EVENTS, [_parameters(total) for total in events])
