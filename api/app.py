@@ -57,6 +57,7 @@ from api.routes.web import web_router
 from api.routes.webhooks import webhooks_router
 from db.connection import Database
 from services.accounts.token import Tokens
+from services.billing.sync import open_billing
 from services.mail.transport import open_mailer
 from services.operations.metrics import SystemMetrics
 from services.outbound.fetch import SafeFetcher
@@ -222,6 +223,7 @@ def open_deps(settings: Settings) -> Deps:
         fetcher=SafeFetcher(allowed=settings.import_allow_hosts),
         limits=RateLimits(redis),
         changes=Changes(settings.database_url),
+        billing=open_billing(settings, database),
         registry=registry,
         metrics=RequestMetrics(registry),
         metrics_page=MetricsPage(registry),

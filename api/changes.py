@@ -118,22 +118,30 @@ class Changes:
                     # Whatever changed while nobody listened.
                     self._wake_all()
                     async for notice in connection.notifies():
-                        self._wake(notice.payload)
-                        if notice.channel == JOBS_CHANGED:
-                            self._note(UUID(notice.payload))
-                        for call in self._callbacks.get(notice.channel, ()):
-                            call(notice.payload)
+                        self._notice(notice.channel, notice.payload)
             except psycopg.Error as error:
                 logger.warning("listen_lost", error=str(error))
+            except Exception:  # the edge of a task: it must listen again, whatever happened
+                logger.exception("listen_failed")
             await asyncio.sleep(RECONNECT_S)
+
+    def _notice(self, channel: str, payload: str) -> None:
+        """Pass a notification on. Any login of the database can send one, so its payload may be anything."""
+        self._wake(payload)
+        hearers = [self._note] if channel == JOBS_CHANGED else []
+        for hear in (*hearers, *self._callbacks.get(channel, ())):
+            try:
+                hear(payload)
+            except Exception as error:  # noqa: BLE001 - the others hear it, and this one hears the next
+                logger.warning("notification_refused", channel=channel, length=len(payload), error=repr(error)[:200])
 
     def _wake(self, subject_id: str) -> None:
         for event in self._waiting.get(subject_id, ()):
             event.set()
 
-    def _note(self, job_id: UUID) -> None:
+    def _note(self, job_id: str) -> None:
         for follower in self._followers:
-            follower.add(job_id)
+            follower.add(UUID(job_id))
 
     def _wake_all(self) -> None:
         for events in self._waiting.values():

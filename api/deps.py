@@ -15,6 +15,7 @@ from api.readiness import Readiness
 from api.threads import open_threads
 from db.connection import Database
 from services.accounts.token import Tokens
+from services.billing.sync import Billing
 from services.mail.transport import Mailer
 from services.outbound.fetch import SafeFetcher
 from services.process.settings import Settings
@@ -38,6 +39,8 @@ class Deps(Struct, frozen=True, kw_only=True):
     fetcher: SafeFetcher
     limits: RateLimits
     changes: Changes
+    billing: Billing | None
+    """None where the service is not paid for."""
     registry: CollectorRegistry
     metrics: RequestMetrics
     metrics_page: MetricsPage

@@ -39,11 +39,21 @@ class RequestMetrics:
             registry=registry,
         )
 
+        self._bad_webhooks = Counter(
+            "snuggles_stripe_invalid_signatures_total",
+            "Webhook requests without a valid signature of Stripe",
+            registry=registry,
+        )
+
     def refuse(self, error: DomainError) -> None:
         """Count a request that the tier does not allow; other errors are not counted."""
         if isinstance(error, QuotaExceededError | TierRequiredError):
             details = error.details
             self._refusals.labels(str(details.get("feature", "")), str(details.get("tier", ""))).inc()
+
+    def refuse_webhook(self) -> None:
+        """Count an event that Stripe did not sign."""
+        self._bad_webhooks.inc()
 
     def observe(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count one request."""

@@ -40,6 +40,24 @@ def up(
     raise typer.Exit(status)
 
 
+def stripe_simulation(
+    *,
+    port: Annotated[int, typer.Option(min=1, max=65535)],
+    state: Annotated[Path, typer.Option(help="File that keeps what happened.")],
+) -> None:
+    """Simulate Stripe, for the demo: nothing is charged."""
+    from cli.embedded.stripe.simulation import Simulation, run
+
+    run(
+        Simulation(
+            port=port,
+            webhook_secret=os.environ["STRIPE_WEBHOOK_SECRET"],
+            webhook_url=os.environ["STRIPE_WEBHOOK_URL"],
+        ),
+        state,
+    )
+
+
 def api(
     *,
     with_sockets: Annotated[
@@ -71,6 +89,10 @@ def worker(
     *,
     queues: Annotated[str | None, typer.Option(help="Work on these queues only, separated by commas.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, max=64, help="Jobs at once [default: $WORKER_THREADS].")] = None,
+    exit_when_drained: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="End after being drained and idle for so long, to be replaced."),
+    ] = None,
 ) -> None:
     """Work on jobs."""
     from services.jobs.service import QUEUES
@@ -81,7 +103,7 @@ def worker(
     start(settings, part="worker")
     wanted = tuple(name.strip() for name in queues.split(",") if name.strip()) if queues else QUEUES
     with explained():
-        run(settings, queues=wanted, threads=threads)
+        run(settings, queues=wanted, threads=threads, exit_when_drained_s=exit_when_drained)
 
 
 def dispatcher() -> None:
@@ -96,9 +118,13 @@ def dispatcher() -> None:
 
 
 def migrate(
-    *, rollback: Annotated[int | None, typer.Option(min=1, help="Undo so many migrations instead.")] = None
+    *,
+    rollback: Annotated[int | None, typer.Option(min=1, help="Undo this many migrations instead.")] = None,
+    baseline: Annotated[
+        bool, typer.Option(help="Record migrations that were applied by `psql -f`, after comparing the schema.")
+    ] = False,
 ) -> None:
-    """Bring the database's schema up to date (MIGRATION_DATABASE_URL, or DATABASE_URL)."""
+    """Bring the schema of the database up to date (MIGRATION_DATABASE_URL, or DATABASE_URL)."""
     from db import migrate as migrations
     from services.process.environment import address_problem
 
@@ -107,16 +133,19 @@ def migrate(
         raise BrokenEnvironmentError("DATABASE_URL is missing; set it to postgresql://user:password@host:5432/name")
     if problem := address_problem({"DATABASE_URL": url}):
         raise BrokenEnvironmentError(problem)
-    adopted: list[str] = []
+    if rollback and baseline:
+        raise typer.BadParameter("give either --rollback or --baseline")
     with explained():
-        names = migrations.rollback(url, rollback) if rollback else migrations.migrate(url, on_adopted=adopted.append)
-    verb = "undone" if rollback else "applied"
-    for name in adopted:
-        typer.echo(f"recorded {name}, which was applied by hand")
+        if rollback:
+            verb, names = "undone", migrations.rollback(url, rollback)
+        elif baseline:
+            verb, names = "recorded", migrations.baseline(url)
+        else:
+            verb, names = "applied", migrations.migrate(url)
     for name in names:
         typer.echo(f"{verb} {name}")
-    if not names and not adopted:
-        typer.echo("nothing to undo" if rollback else "up to date")
+    if not names:
+        typer.echo({"undone": "nothing to undo", "recorded": "nothing to record", "applied": "up to date"}[verb])
 
 
 def doctor(*, json: AsJson = False, data: Data = None) -> None:

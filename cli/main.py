@@ -43,6 +43,7 @@ for command in (
 ):
     app.command()(command)
 app.command(hidden=True)(fleet.demo)
+app.command(hidden=True)(fleet.stripe_simulation)
 user.command()(accounts.create)
 app.add_typer(user, name="user")
 mails = typer.Typer(help="Mails that users get.", rich_markup_mode=None)

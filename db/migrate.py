@@ -1,7 +1,7 @@
-"""Apply the plain-SQL migrations, one process at a time, and notice files that were edited after they ran."""
+"""Applies the plain-SQL migrations, one process at a time, and refuses files that were edited after they ran."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -12,10 +12,10 @@ from yoyo import get_backend, read_migrations
 from yoyo.backends import DatabaseBackend
 from yoyo.migrations import Migration, MigrationList
 
-from db.adoption import AdoptionError, made_already
+from db.baseline import SchemaDiffersError, count_applied
 
 FOLDER = Path(__file__).parent / "migrations"
-# Any fixed number will do, as long as it is ours: the first eight bytes of SHA-256("big-snuggles/migrate") as bigint.
+# An arbitrary number that is ours: the first eight bytes of SHA-256("big-snuggles/migrate") as bigint.
 LOCK_ID = int.from_bytes(hashlib.sha256(b"big-snuggles/migrate").digest()[:8], "big", signed=True)
 
 CREATE_CHECKSUMS = """
@@ -28,8 +28,8 @@ CREATE TABLE IF NOT EXISTS schema_checksums (
 LIST_CHECKSUMS = "SELECT migration, sha256 FROM schema_checksums"
 RECORD_CHECKSUM = "INSERT INTO schema_checksums (migration, sha256) VALUES (%s, %s)"
 FORGET_CHECKSUM = "DELETE FROM schema_checksums WHERE migration = %s"
-# What a migration fails with whose file was applied by hand.
-ALREADY_THERE = (
+# Errors of a migration that was applied before without being recorded.
+ALREADY_APPLIED = (
     psycopg.errors.DuplicateTable,
     psycopg.errors.DuplicateColumn,
     psycopg.errors.DuplicateFunction,
@@ -41,33 +41,47 @@ class MigrationError(Exception):
     """The schema cannot be brought up to date; the message names the migration and says why."""
 
 
-def migrate(url: str, *, folder: Path = FOLDER, on_adopted: Callable[[str], None] = lambda _: None) -> list[str]:
-    """Apply what is missing, oldest first, and return the names.
+def migrate(url: str, *, folder: Path = FOLDER) -> list[str]:
+    """Apply the missing migrations, oldest first, and return their names.
 
     Waits for another process that is migrating the same database. Each migration is one transaction, so a failure
-    leaves the database at the last one that worked. What was applied by hand, as by `psql -f`, is only recorded when
-    the schema is as the files make it; `on_adopted` is told the names.
-
-    MigrationError when a file was edited after it ran, or fails, or when its tables are there and are not as it makes
-    them.
+    leaves the database at the last one that worked. MigrationError when a file was edited after it ran, or fails.
     """
     with _session(url, folder) as (connection, backend, migrations):
         _refuse_edited(connection, migrations)
         done: list[str] = []
-        try:
-            _apply_missing(connection, backend, migrations, done)
-        except ALREADY_THERE as error:
-            for name in _adopt(connection, backend, migrations, error):
-                on_adopted(name)
-            _apply_missing(connection, backend, migrations, done, is_last_try=True)
+        for migration in backend.to_apply(migrations):
+            with _explained(migration):
+                backend.apply_one(migration)
+            connection.execute(RECORD_CHECKSUM, (migration.id, _checksum(migration)))
+            done.append(migration.id)
         return done
 
 
-def rollback(url: str, steps: int, *, folder: Path = FOLDER) -> list[str]:
-    """Undo the last `steps` migrations, newest first, and return their names.
+def baseline(url: str, *, folder: Path = FOLDER) -> list[str]:
+    """Record the migrations that were applied by other means, such as `psql -f`; return their names.
 
-    MigrationError when one cannot be undone.
+    Changes nothing but the records. MigrationError when the schema differs from what the migrations make.
     """
+    with _session(url, folder) as (connection, backend, migrations):
+        _refuse_edited(connection, migrations)
+        try:
+            count = count_applied(connection, [Path(migration.path) for migration in migrations])
+        except SchemaDiffersError as error:
+            raise MigrationError(
+                f"The schema is not what the migrations make: {error}. Correct it by hand, or use an empty database"
+            ) from error
+        missing = {migration.id for migration in backend.to_apply(migrations)}
+        recorded = [migration for migration in migrations[:count] if migration.id in missing]
+        for migration in recorded:
+            with backend.transaction():
+                backend.mark_one(migration)
+            connection.execute(RECORD_CHECKSUM, (migration.id, _checksum(migration)))
+        return [migration.id for migration in recorded]
+
+
+def rollback(url: str, steps: int, *, folder: Path = FOLDER) -> list[str]:
+    """Undo the last `steps` migrations, newest first, and return their names; MigrationError when one fails."""
     with _session(url, folder) as (connection, backend, migrations):
         undone = []
         for migration in list(backend.to_rollback(migrations))[:steps]:
@@ -79,7 +93,7 @@ def rollback(url: str, steps: int, *, folder: Path = FOLDER) -> list[str]:
 
 
 def pending(url: str, *, folder: Path = FOLDER) -> list[str]:
-    """Name the migrations that `migrate` would apply; MigrationError when a file was edited after it ran."""
+    """Return the names of the migrations that `migrate` would apply; MigrationError when a file was edited."""
     with _session(url, folder) as (connection, backend, migrations):
         _refuse_edited(connection, migrations)
         return [migration.id for migration in backend.to_apply(migrations)]
@@ -89,7 +103,7 @@ def pending(url: str, *, folder: Path = FOLDER) -> list[str]:
 def _session(url: str, folder: Path) -> Iterator[tuple[psycopg.Connection[TupleRow], DatabaseBackend, MigrationList]]:
     """Hold the lock for as long as the block runs.
 
-    The lock is PostgreSQL's own: it goes when the process dies, where yoyo's lock table would stay behind.
+    The lock is one of PostgreSQL: it ends with the process, where the lock table of yoyo would remain.
     """
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
@@ -107,47 +121,6 @@ def _session(url: str, folder: Path) -> Iterator[tuple[psycopg.Connection[TupleR
             backend.connection.close()
 
 
-def _apply_missing(
-    connection: psycopg.Connection[TupleRow],
-    backend: DatabaseBackend,
-    migrations: MigrationList,
-    done: list[str],
-    *,
-    is_last_try: bool = False,
-) -> None:
-    """Apply what is missing and add the names to `done`.
-
-    MigrationError, or but for the last try psycopg's own error when something of it is there already.
-    """
-    for migration in backend.to_apply(migrations):
-        with _explained(migration, but=() if is_last_try else ALREADY_THERE):
-            backend.apply_one(migration)
-        connection.execute(RECORD_CHECKSUM, (migration.id, _checksum(migration)))
-        done.append(migration.id)
-
-
-def _adopt(
-    connection: psycopg.Connection[TupleRow], backend: DatabaseBackend, migrations: MigrationList, cause: psycopg.Error
-) -> list[str]:
-    """Record the migrations that were applied by hand and return their names; MigrationError when none was."""
-    missing = [migration.id for migration in backend.to_apply(migrations)]
-    try:
-        count = made_already(connection, [Path(migration.path) for migration in migrations])
-    except AdoptionError as error:
-        raise MigrationError(
-            f"The database holds tables that `snuggles migrate` has not made ({_first_line(cause)}), and they are not "
-            f"what the migrations make: {error}. Mend that by hand, or give an empty database, and run it again"
-        ) from cause
-    adopted = [migration for migration in migrations[:count] if migration.id in missing]
-    if not adopted:
-        raise _failure(missing[0], cause) from cause
-    for migration in adopted:
-        with backend.transaction():
-            backend.mark_one(migration)
-        connection.execute(RECORD_CHECKSUM, (migration.id, _checksum(migration)))
-    return [migration.id for migration in adopted]
-
-
 def _yoyo_url(url: str) -> str:
     return urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg"))
 
@@ -162,22 +135,21 @@ def _refuse_edited(connection: psycopg.Connection[TupleRow], migrations: Migrati
         if recorded.get(migration.id, _checksum(migration)) != _checksum(migration):
             raise MigrationError(
                 f"The migration {migration.id} was edited after it was applied here. "
-                "Put the file back as it was, and make the change in a new migration."
+                "Restore the file, and make the change in a new migration."
             )
 
 
 @contextmanager
-def _explained(migration: Migration, *, but: tuple[type[psycopg.Error], ...] = ()) -> Iterator[None]:
+def _explained(migration: Migration) -> Iterator[None]:
     try:
         yield
-    except but:
-        raise
+    except ALREADY_APPLIED as error:
+        raise MigrationError(
+            f"The migration {migration.id} failed and was undone, because something that it creates exists already: "
+            f"{_first_line(error)}. If it was applied with `psql -f`, run `snuggles migrate --baseline` first"
+        ) from error
     except psycopg.Error as error:
-        raise _failure(migration.id, error) from error
-
-
-def _failure(name: str, error: psycopg.Error) -> MigrationError:
-    return MigrationError(f"The migration {name} failed and was undone: {error}")
+        raise MigrationError(f"The migration {migration.id} failed and was undone: {error}") from error
 
 
 def _first_line(error: psycopg.Error) -> str:

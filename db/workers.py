@@ -18,6 +18,7 @@ DELETE FROM workers WHERE heartbeat_at < now() - make_interval(secs => %(silent_
 REQUEST_DRAIN = """
 UPDATE workers SET drain_requested_at = coalesce(drain_requested_at, now()) WHERE id = %(id)s RETURNING id
 """
+CANCEL_DRAIN = "UPDATE workers SET drain_requested_at = NULL WHERE id = %(id)s RETURNING id"
 NOTIFY_DISPATCHER = "SELECT pg_notify('jobs_queued', '')"
 
 
@@ -63,6 +64,11 @@ def remove_dead(tx: Transaction, *, silent_s: float) -> list[UUID]:
 def request_drain(tx: Transaction, worker_id: UUID) -> bool:
     """Ask a process to take no new jobs; False when there is none with this id."""
     return tx.execute(REQUEST_DRAIN, {"id": worker_id}).fetchone() is not None
+
+
+def cancel_drain(tx: Transaction, worker_id: UUID) -> bool:
+    """Let a process take jobs again; False when there is none with this id."""
+    return tx.execute(CANCEL_DRAIN, {"id": worker_id}).fetchone() is not None
 
 
 def wake_dispatcher(tx: Transaction) -> None:

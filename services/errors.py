@@ -97,3 +97,9 @@ class UnavailableError(DomainError):
 
     code = "unavailable"
     retryable = True
+
+
+class BillingNotConfiguredError(DomainError):
+    """This installation takes no payments."""
+
+    code = "billing_not_configured"

@@ -1,4 +1,4 @@
-"""Open the two buckets of an installation: in S3 when an endpoint is configured, else in a local folder."""
+"""Opens the two buckets of an installation, in S3 if an endpoint is configured, else in a local folder."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ CLIPS_BUCKET = "clips"
 
 
 class Stores(Struct, frozen=True):
-    """What a process keeps media in. `local` holds the same stores by bucket when they need `api.routes.storage`."""
+    """The stores of a process. `local` has them by bucket if they are folders, which `api.routes.storage` serves."""
 
     recordings: Store
     clips: Store
@@ -26,7 +26,7 @@ class Stores(Struct, frozen=True):
 
 
 def guarded(stores: Stores, check: Callable[[str], None]) -> Stores:
-    """Return the same stores, which call `check("storage")` before they ask the storage for anything."""
+    """Return the same stores, which call `check("storage")` before every request to the storage."""
     return Stores(GuardedStore(stores.recordings, check), GuardedStore(stores.clips, check), stores.local)
 
 
@@ -37,7 +37,7 @@ def open_s3_stores(
     clips_bucket: str = CLIPS_BUCKET,
     create_buckets: bool = False,
 ) -> Stores:
-    """Return the stores of an S3 service; asks nothing of it unless `create_buckets`."""
+    """Return the stores of an S3 service, without a request to it unless `create_buckets`."""
     recordings = S3Store(access, bucket=recordings_bucket)
     clips = S3Store(access, bucket=clips_bucket)
     if create_buckets:
@@ -84,7 +84,7 @@ def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not k
     reserve_bytes: int = 0,
     create_buckets: bool = False,
 ) -> Stores:
-    """Return the stores that plain settings describe: S3 when `s3_endpoint` is set, else below `local_root`.
+    """Return the configured stores: S3 if `s3_endpoint` is set, else folders below `local_root`.
 
     Endpoints are `https://host[:port][/path]`, `http://…`, or without a scheme, which means HTTPS.
     """
@@ -114,9 +114,9 @@ def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not k
 
 
 def split_endpoint(endpoint: str) -> tuple[str, bool]:
-    """Return (host[:port][/path], whether HTTPS) of an endpoint; StorageError when it is none.
+    """Return (host[:port][/path], whether HTTPS) of an endpoint; StorageError when it is invalid.
 
-    The message does not repeat it: what has no place in it is mostly a key or a password.
+    The message does not repeat the endpoint, which may contain a key or a password.
     """
     try:
         url = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")

@@ -1,4 +1,4 @@
-"""A store that asks before each call that reaches the storage: whoever opens the stores says when none may be made."""
+"""A store that runs a check before every call that reaches the storage."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from storage.store import ObjectStat, OpenUpload, Part, PartLayout, PartTag, Sto
 
 
 class GuardedStore:
-    """Delegates to `inner`; `check` raises where a call would be wrong. Signing asks nothing of the storage."""
+    """Delegates to `inner`. `check` raises if a call is not allowed now; signing a URL is no call."""
 
     def __init__(self, inner: Store, check: Callable[[str], None]) -> None:
         self.inner = inner
@@ -63,7 +63,7 @@ class GuardedStore:
         return self.inner.presign_put(key, expires_s=expires_s)
 
     def child_source(self, key: str, *, expires_s: int) -> str:
-        """Return what a media child opens."""
+        """Return the location that a media child opens."""
         return self.inner.child_source(key, expires_s=expires_s)
 
     def create_multipart(self, key: str, *, content_type: str, layout: PartLayout | None = None) -> str:
@@ -91,11 +91,11 @@ class GuardedStore:
         return self._checked().list_uploads(prefix)
 
     def require_space(self, size_bytes: int) -> None:
-        """Raise StorageFullError when so many bytes have no place."""
+        """Raise StorageFullError unless these bytes fit."""
         self._checked().require_space(size_bytes)
 
     def discard_leftovers(self, older_than: datetime) -> int:
-        """Remove what writers that died have left."""
+        """Remove files of writers that died."""
         return self._checked().discard_leftovers(older_than)
 
     def ping(self) -> None:

@@ -1,7 +1,7 @@
-"""Where things lie in the buckets, and how downloads are named.
+"""Keys of objects, and file names of downloads.
 
-Every key starts with its owner's id, and what a job writes carries the attempt: a second run never overwrites what a
-first one may already have published.
+Every key starts with its owner's id. Objects that jobs write carry the number of the attempt, so a second attempt never
+overwrites what the first one published.
 """
 
 import re
@@ -36,7 +36,7 @@ _ATTR_CHARS = "!#$&+-.^_`|~"  # RFC 5987 attr-char besides letters and digits
 
 
 def check_key(key: str) -> str:
-    """Return `key` when it can be an object's key in every adapter; raise InvalidKeyError when not."""
+    """Return `key` if it is valid in every adapter; raise InvalidKeyError otherwise."""
     segments = key.split("/")
     if not all(_is_segment(segment) for segment in segments):
         raise InvalidKeyError(f"{key!r} is not an object key: a segment is empty, dotted, over-long or unprintable.")
@@ -57,7 +57,7 @@ def _key(*segments: object) -> str:
     parts = [str(segment) for segment in segments]
     for part in parts:
         if "/" in part or not _is_segment(part):
-            raise InvalidKeyError(f"{part!r} cannot be one segment of an object key.")
+            raise InvalidKeyError(f"{part!r} is not a valid segment of an object key.")
     return check_key("/".join(parts))
 
 
@@ -67,7 +67,7 @@ def user_prefix(user_id: UUID) -> str:
 
 
 def recording_prefix(user_id: UUID, recording_id: UUID) -> str:
-    """Return the start of every key of one recording: its source and all that was worked out from it."""
+    """Return the start of every key of one recording: its source and everything derived from it."""
     return _key(user_id, recording_id) + "/"
 
 
@@ -86,22 +86,22 @@ def detect_key(user_id: UUID, recording_id: UUID, job_id: UUID, *, attempt: int,
     return _key(user_id, recording_id, "detect", job_id, attempt, name)
 
 
-def clip_prefix(user_id: UUID, clip_id: UUID) -> str:
-    """Return the start of every key of one clip, all attempts."""
-    return _key(user_id, clip_id) + "/"
+def clip_prefix(user_id: UUID, render_id: UUID) -> str:
+    """Return the start of every key of one render, over all attempts."""
+    return _key(user_id, render_id) + "/"
 
 
-def clip_key(user_id: UUID, clip_id: UUID, attempt: int, name: str) -> str:
+def clip_key(user_id: UUID, render_id: UUID, attempt: int, name: str) -> str:
     """Return the key of a file that a render attempt writes; `name` is one of CLIP_FILE_NAMES."""
-    return _key(user_id, clip_id, attempt, name)
+    return _key(user_id, render_id, attempt, name)
 
 
 def download_name(title: str, *, extension: str = "", fallback: str = "download") -> str:
-    """Return a file name that a person recognises and every system accepts, from a title that may be hostile.
+    """Return a readable file name that every system accepts, from a title that may be hostile.
 
     Letters of all scripts stay. Control and direction characters, path separators and the characters that Windows
-    refuses become spaces; leading and trailing dots go; device names get an underscore in front. `extension` (such as
-    ".mp4") is added unless the title already ends so. At most 140 bytes of UTF-8.
+    refuses become spaces; leading and trailing dots are removed; device names get an underscore in front. `extension`
+    (such as ".mp4") is added unless the title ends with it. At most 140 bytes of UTF-8.
     """
     stem = unicodedata.normalize("NFC", "".join(map(_visible, title)))
     stem = _tidy(_UNSAFE.sub(" ", stem))
@@ -127,7 +127,7 @@ def content_disposition(name: str, *, inline: bool = False) -> str:
 
 
 def answer_headers(filename: str | None, content_type: str | None) -> dict[str, str]:
-    """Return the parameters of a GET by which a store is told the headers of its answer."""
+    """Return the query parameters of a GET that set headers of its answer."""
     wanted = {
         "response-content-disposition": None if filename is None else content_disposition(filename),
         "response-content-type": content_type,
@@ -151,7 +151,7 @@ def _shorten(name: str, max_bytes: int) -> str:
 
 def _ascii(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    # A percent sign would be decoded by some clients, a quote or backslash would end or escape the quoted string.
+    # Some clients decode a percent sign; a quote or backslash would end or escape the quoted string.
     plain = "".join(c if c.isprintable() and c not in '"\\%/' else "_" for c in letters).strip()
     extension = _EXTENSION.search(plain)
     if extension and extension.start() == 0:

@@ -1,4 +1,4 @@
-"""What both adapters hold a multipart upload to: S3's own rules, checked in one place with one wording."""
+"""The rules of S3 for multipart uploads, which both adapters check with the same messages."""
 
 import hashlib
 import itertools
@@ -14,23 +14,23 @@ MAX_PUT_BYTES: Final = 5 * 1024**3  # S3: one PUT, of an object or of a part
 
 
 def check_part_number(number: int) -> int:
-    """Return `number` when it can name a part (1 to 10,000); raise InvalidPartError when not."""
+    """Return `number` if it is a part number (1 to 10,000); raise InvalidPartError otherwise."""
     if not 1 <= number <= MAX_PART_NUMBER:
-        raise InvalidPartError(f"Part numbers run from 1 to {MAX_PART_NUMBER}; {number} is none.")
+        raise InvalidPartError(f"Part {number} does not exist: part numbers run from 1 to {MAX_PART_NUMBER}.")
     return number
 
 
 def plain_etag(etag: str) -> str:
-    """Return an ETag as clients send it back (quoted or not, any case) in the form that we store."""
+    """Return the stored form of an ETag that a client sends back, quoted or not, in any case."""
     return etag.strip().removeprefix("W/").strip('"').lower()
 
 
 def check_parts(stored: Sequence[Part], wanted: Sequence[PartTag]) -> list[Part]:
-    """Return the stored parts that `wanted` names, in order; InvalidPartError says which one does not fit and why."""
+    """Return the stored parts that `wanted` names, in order; InvalidPartError names the first mismatch."""
     if not wanted:
-        raise InvalidPartError("An upload is completed with at least one part.")
+        raise InvalidPartError("A completion needs at least one part.")
     if any(later.number <= earlier.number for earlier, later in itertools.pairwise(wanted)):
-        raise InvalidPartError("Parts must be listed once each, by ascending number.")
+        raise InvalidPartError("List each part once, by ascending number.")
     by_number = {part.number: part for part in stored}
     chosen = [_matching_part(by_number, tag) for tag in wanted]
     for part in chosen[:-1]:
@@ -51,13 +51,13 @@ def _matching_part(stored: dict[int, Part], tag: PartTag) -> Part:
 
 
 def joined_etag(etags: Sequence[str]) -> str:
-    """Return the ETag that S3 gives an object made of parts: MD5 of the parts' MD5s, a dash, their number."""
+    """Return the ETag of an object made of parts, as S3 computes it: MD5 of the parts' MD5s, a dash, their number."""
     digests = b"".join(bytes.fromhex(plain_etag(etag)) for etag in etags)
     return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(etags)}"
 
 
 def find_joined(stat: Callable[[str], ObjectStat], key: str, parts: Sequence[PartTag]) -> ObjectStat | None:
-    """Return the object when it is what these parts make: a completion whose answer was lost has joined them."""
+    """Return the object if it consists of these parts: the answer of the completion that joined them was lost."""
     with suppress(ObjectNotFoundError, ValueError):
         described = stat(key)
         if described.etag == joined_etag([part.etag for part in parts]):

@@ -1,7 +1,7 @@
 """An S3 bucket as an object store, through the MinIO client.
 
-minio-py has no public multipart calls; the private ones used here are pinned by version and held by the contract suite
-in `tests/integration/test_storage_contract*.py`.
+minio-py has no public multipart calls. The version that has the private ones used here is pinned, and
+`tests/integration/test_storage_contract*.py` covers them.
 """
 
 import io
@@ -36,8 +36,8 @@ from storage.store import (
 )
 
 CHUNK_BYTES: Final = 1024 * 1024
-PUT_PART_BYTES: Final = 16 * 1024 * 1024  # 10,000 of them hold 156 GiB; a few at a time fit any worker's memory
-PUT_PARALLEL: Final = 2  # one part travels while the next is read and hashed
+PUT_PART_BYTES: Final = 16 * 1024 * 1024  # 10,000 parts hold 156 GiB, and a few at a time fit into any worker's memory
+PUT_PARALLEL: Final = 2  # one part is sent while the next one is read and hashed
 
 
 class S3Store:
@@ -55,7 +55,7 @@ class S3Store:
         self._region = access.region
 
     def ensure_bucket(self) -> None:
-        """Create the bucket unless it is there."""
+        """Create the bucket if it is missing."""
         with wrapped_errors(f"Bucket {self.bucket!r}"):
             if self._client.bucket_exists(self.bucket):
                 return
@@ -98,9 +98,9 @@ class S3Store:
         )
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Return up to `length` bytes from `start` (0-based); shorter at the end of the object."""
+        """Return up to `length` bytes from `start` (0-based); fewer at the end of the object."""
         if start < 0 or length < 0:
-            raise ValueError("A range starts at 0 or later and has no negative length.")
+            raise ValueError("start and length must not be negative")
         if length == 0:
             self.stat(key)  # S3 has no empty range, but a missing object is still an error
             return b""
@@ -117,7 +117,7 @@ class S3Store:
         return cast("BinaryIO", io.BufferedReader(_Body(key, response), CHUNK_BYTES))
 
     def get_file(self, key: str, path: Path) -> ObjectStat:
-        """Copy an object into a local file; nothing is left there when that fails."""
+        """Copy an object into a local file, which is removed if the copy fails."""
         try:
             with wrapped_errors(f"Object {key!r}"), self._get(key) as response, path.open("wb") as file:
                 for chunk in response.stream(CHUNK_BYTES):
@@ -161,7 +161,7 @@ class S3Store:
                 )
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects, a thousand a request; one that does not exist is no error."""
+        """Delete objects, a thousand per request; missing ones are ignored."""
         with wrapped_errors("Objects"):
             wanted = [DeleteObject(check_key(key)) for key in keys]
             errors = [e for e in self._client.remove_objects(self.bucket, wanted) if e.code not in NOT_FOUND]
@@ -182,12 +182,12 @@ class S3Store:
         return self._presign(self._public_client, "PUT", key, {}, expires_s=expires_s)
 
     def presign_part(self, key: str, upload_id: str, number: int, *, expires_s: int) -> str:
-        """Return a URL that stores one part by PUT until it expires; the answer's ETag goes into completion."""
+        """Return a URL that stores one part by PUT until it expires; the completion needs the ETag of its answer."""
         query = {"partNumber": str(check_part_number(number)), "uploadId": upload_id}
         return self._presign(self._public_client, "PUT", key, query, expires_s=expires_s)
 
     def child_source(self, key: str, *, expires_s: int) -> str:
-        """Return a URL on the inner endpoint: children run where the workers run."""
+        """Return a URL of the internal endpoint, because children run where the workers run."""
         return self._presign(self._client, "GET", key, {}, expires_s=expires_s)
 
     def _presign(self, client: Minio, method: str, key: str, query: dict[str, str], *, expires_s: int) -> str:
@@ -241,12 +241,12 @@ class S3Store:
                 raise
             return completed
         if not result.etag:
-            # S3 may begin its answer with 200 to keep the connection alive, and only then find that it has failed.
+            # S3 may send status 200 early to keep the connection alive, and fail afterwards.
             raise StorageError(f"The service could not join the parts of {key!r}; try again.")
         return self.stat(key)
 
     def abort_multipart(self, key: str, upload_id: str) -> None:
-        """Drop an upload and its parts; one that is not open is no error."""
+        """Drop an upload and its parts; ignored when it is not open."""
         with suppress(ObjectNotFoundError), wrapped_errors(f"Upload {upload_id!r}"):
             self._client._abort_multipart_upload(  # noqa: SLF001 - see the module's docstring
                 self.bucket, check_key(key), upload_id
@@ -266,13 +266,13 @@ class S3Store:
             if not page.is_truncated or not page.next_key_marker:
                 return
             markers = {"key-marker": page.next_key_marker}
-            # minio-py 7.2.20 stores this marker under a name with a stray "self._".
+            # minio-py 7.2.20 sets this marker under a name with a stray "self._".
             upload_id_marker = page.next_upload_id_marker or getattr(page, "self._next_upload_id_marker", None)
             if upload_id_marker:
                 markers["upload-id-marker"] = upload_id_marker
 
     def _list_uploads_page(self, prefix: str, markers: dict[str, str]) -> ListMultipartUploadsResult:
-        # Not the client's own `_list_multipart_uploads`: it always sends an empty delimiter, which Swift takes for one.
+        # The client's `_list_multipart_uploads` always sends an empty delimiter, which Swift does not ignore.
         query = {
             "uploads": "",
             "prefix": prefix,
@@ -287,10 +287,10 @@ class S3Store:
             return ListMultipartUploadsResult(response)
 
     def require_space(self, size_bytes: int) -> None:
-        """Return at once: whatever the size, S3 has place for it."""
+        """Return at once: S3 has room for any size."""
 
     def discard_leftovers(self, older_than: datetime) -> int:  # noqa: ARG002 - the protocol's signature
-        """Return 0: S3 keeps nothing of writers that died."""
+        """Return 0: S3 itself removes what dead writers leave."""
         return 0
 
     def ping(self) -> None:
@@ -301,7 +301,7 @@ class S3Store:
 
 
 class _Body(io.RawIOBase):
-    """An answer's body as a raw stream whose errors are ours and whose connection goes back when it is closed."""
+    """The body of an answer as a raw stream that raises our errors and returns its connection when closed."""
 
     def __init__(self, key: str, response: urllib3.BaseHTTPResponse) -> None:
         self._key = key

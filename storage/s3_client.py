@@ -1,4 +1,4 @@
-"""The MinIO client as we configure it, and what its errors mean in the storage protocol."""
+"""Configures the MinIO client, and maps its errors to those of the storage protocol."""
 
 import os
 import re
@@ -18,19 +18,19 @@ from msgspec import Struct
 from storage.store import InvalidPartError, ObjectNotFoundError, StorageError
 
 CONNECT_TIMEOUT_S: Final = 5.0
-READ_TIMEOUT_S: Final = 60.0  # without a byte; completing a large upload may take a while to begin its answer
-POOL_TIMEOUT_S: Final = 30.0  # for a free connection: a leak of streams becomes an error, not a standstill
+READ_TIMEOUT_S: Final = 60.0  # of silence; a service may join a large upload before it begins its answer
+POOL_TIMEOUT_S: Final = 30.0  # for a free connection, so that leaked streams cause an error and not a deadlock
 NOT_FOUND: Final = frozenset({"NoSuchKey", "NoSuchUpload", "NoSuchBucket", "ResourceNotFound"})
 _PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)+", re.ASCII)
 _INVALID_PART: Final = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
 
 
 class S3Access(Struct, frozen=True, kw_only=True):
-    """Where an S3 service is and who we are there.
+    """The address of an S3 service, and our credentials.
 
-    `endpoint` is host[:port], with a path where the service has one. Clients may reach it by another name:
-    `public_endpoint` and `public_secure` go into the URLs that leave us. The region is given, never asked for, so that
-    signing needs no network.
+    `endpoint` is host[:port], with a path if the service has one. URLs for clients use `public_endpoint` and
+    `public_secure`, because clients may reach the service by another name. The region is configured, so that signing
+    needs no network.
     """
 
     endpoint: str
@@ -41,11 +41,11 @@ class S3Access(Struct, frozen=True, kw_only=True):
     public_endpoint: str | None = None
     public_secure: bool = True
     max_connections: int = 32
-    """Per store: at least the threads that use it at once."""
+    """For each store: at least the number of threads that use it at once."""
 
 
 class _TimedPool(urllib3.PoolManager):
-    """Waits for a free connection only so long; urllib3 by itself would wait for ever."""
+    """Waits for a free connection for a limited time; urllib3 alone would wait for ever."""
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kwargs: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override] # noqa: FBT001, FBT002 - urllib3's own signature
         kwargs.setdefault("pool_timeout", POOL_TIMEOUT_S)
@@ -53,18 +53,18 @@ class _TimedPool(urllib3.PoolManager):
 
 
 class RangeError(StorageError):
-    """The range lies behind the end of the object."""
+    """The range begins after the end of the object."""
 
 
 def connect(access: S3Access, *, endpoint: str, secure: bool) -> Minio:
-    """Return a client whose every wait is bounded; StorageError when the endpoint is not host[:port][/path]."""
+    """Return a client with a timeout on every wait; StorageError when the endpoint is not host[:port][/path]."""
     retries = urllib3.Retry(
         total=3,
         backoff_factor=0.2,
         status_forcelist=[500, 502, 503, 504],
         raise_on_status=False,
-        # POST too, which urllib3 leaves out: a server may close an idle connection just as it is used again. To join
-        # parts twice gives the same object, to delete twice is no error, and a second upload begun is swept.
+        # urllib3 does not retry POST by default. We do, because a server may close an idle connection just as it is
+        # used again: joining or deleting twice has the same effect, and the sweep removes an upload begun twice.
         allowed_methods=None,
     )
     pool = _TimedPool(
@@ -86,7 +86,7 @@ def connect(access: S3Access, *, endpoint: str, secure: bool) -> Minio:
             http_client=pool,
         )
         if path:
-            # minio-py takes no path in an endpoint; what it signs and requests is what this builds.
+            # minio-py does not accept a path in an endpoint; it signs and requests the URLs that this builds.
             client._base_url = _AddressBelow(f"/{path}", client._base_url, access.region)  # noqa: SLF001
     except ValueError as error:
         message = f"{endpoint!r} cannot be used as an S3 endpoint: {error}. Give host[:port][/path]."
@@ -95,7 +95,7 @@ def connect(access: S3Access, *, endpoint: str, secure: bool) -> Minio:
 
 
 class _AddressBelow(BaseURL):
-    """The address of a service that lies below a path of its host, such as Supabase's; buckets stand in the path."""
+    """The address of a service below a path of its host, such as Supabase's, with the bucket in the path."""
 
     def __init__(self, path: str, base: BaseURL, region: str) -> None:
         if not _PLAIN_PATH.fullmatch(path):
@@ -112,7 +112,7 @@ class _AddressBelow(BaseURL):
 
 @contextmanager
 def wrapped_errors(what: str) -> Iterator[None]:
-    """Turn what the client and the network raise into errors of the protocol."""
+    """Turn errors of the client and the network into errors of the protocol."""
     try:
         yield
     except S3Error as error:
@@ -121,7 +121,7 @@ def wrapped_errors(what: str) -> Iterator[None]:
         raise StorageError(f"{what}: the storage service answered {error.status_code}; try again.") from error
     except (MinioException, urllib3.exceptions.HTTPError, ET.ParseError) as error:
         raise StorageError(f"{what}: the storage service does not answer properly ({type(error).__name__}).") from error
-    except ValueError as error:  # a bucket's name, or an answer without what it must hold
+    except ValueError as error:  # an invalid bucket name, or an incomplete answer
         raise StorageError(f"{what}: {error}.") from error
     except OSError as error:
         raise StorageError(f"{what}: {error.strerror or error}.") from error

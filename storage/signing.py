@@ -1,4 +1,4 @@
-"""Expiring signed URLs for the local folder: what SigV4 presigning is to S3."""
+"""Expiring signed URLs for the local folder, like presigned URLs of S3."""
 
 import hmac
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ MIN_SECRET_BYTES = 16  # below this an HMAC key can be guessed
 
 
 class SignatureError(StorageError):
-    """The URL was not signed by us for this use, was changed, or has expired."""
+    """The URL has expired, or its signature is not ours for this request."""
 
 
 def check_expires(expires_s: int) -> int:
-    """Return `expires_s` when a URL may live that long (1 s to 7 days); raise ValueError when not."""
+    """Return `expires_s` if it is 1 s to 7 days; raise ValueError otherwise."""
     if not 1 <= expires_s <= MAX_EXPIRES_S:
         raise ValueError(f"A signed URL lives 1 to {MAX_EXPIRES_S} seconds, not {expires_s}.")
     return expires_s
@@ -32,7 +32,7 @@ class UrlSigner:
         if len(secret) < MIN_SECRET_BYTES:
             raise ValueError(f"The secret that signs storage URLs needs at least {MIN_SECRET_BYTES} bytes.")
         self._base_url = base_url.rstrip("/")
-        # A key of its own, so that a secret shared with tokens signs nothing that another part would accept.
+        # A derived key, so that no signature of ours is valid for tokens, which use the same secret.
         self._secret = hmac.digest(secret, b"snuggles storage urls v1", sha256)
 
     def sign(self, method: str, bucket: str, key: str, query: Mapping[str, str], *, expires_at: int) -> str:
@@ -48,8 +48,8 @@ class UrlSigner:
         expected = self._signature(method, bucket, key, signed)
         given = query.get("signature", "")
         if not hmac.compare_digest(expected.encode(), given.encode(errors="replace")):
-            raise SignatureError("The URL's signature does not fit the request; ask for a new URL.")
-        # Only now is `expires` known to be ours, and so a number.
+            raise SignatureError("The signature of the URL does not match the request; ask for a new URL.")
+        # The signature covers `expires`, so it is the number that we wrote.
         if now_s >= int(signed["expires"]):
             raise SignatureError("The URL has expired; ask for a new one.")
 

@@ -1,4 +1,4 @@
-"""The part of a disk that stays free for the rest of the machine: database, queue, logs, work under way."""
+"""Keeps part of a disk free for the rest of the machine: database, queue, logs and running jobs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,9 +23,9 @@ class DiskReserve:
         self._free_bytes = free_bytes
 
     def require(self, size_bytes: int) -> None:
-        """Raise StorageFullError unless so many more bytes leave the reserve untouched."""
+        """Raise StorageFullError if these bytes would use the reserve."""
         if self._free_bytes(self._folder) - size_bytes < self._reserve_bytes:
             raise StorageFullError(
-                "The server's disk is nearly full, so nothing more is stored now; the operator can make room by "
-                "deleting recordings and clips."
+                "The server's disk is nearly full, so nothing is stored now. The operator can delete recordings and "
+                "clips to make room."
             )

@@ -1,4 +1,4 @@
-"""The storage protocol: what the rest of the system may ask of an object store."""
+"""The storage protocol, which every adapter implements."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -9,19 +9,19 @@ from msgspec import Struct
 
 
 class StorageError(Exception):
-    """The store could not do what it was asked; trying again may help."""
+    """The store failed; trying again may help."""
 
 
 class ObjectNotFoundError(StorageError):
-    """There is no object (or no open upload) under this name."""
+    """The object or the open upload does not exist."""
 
 
 class InvalidPartError(StorageError):
-    """A multipart upload was completed with a part that is missing, out of order, too small or of another ETag."""
+    """A completion names a part that is missing, out of order or too small, or that has another ETag."""
 
 
 class PartTooLargeError(InvalidPartError):
-    """A part has more bytes than its place in the object."""
+    """A part is larger than announced."""
 
 
 class PartBusyError(StorageError):
@@ -29,15 +29,15 @@ class PartBusyError(StorageError):
 
 
 class InvalidKeyError(StorageError):
-    """This cannot be the key of an object: empty, too long, absolute, or with a segment that leads elsewhere."""
+    """The key is empty, too long or absolute, or has a segment such as `..`."""
 
 
 class StorageFullError(StorageError):
-    """There is no room for these bytes, or would be none for the rest of the service."""
+    """The disk is full, or the bytes would use the space reserved for the rest of the service."""
 
 
 class ObjectStat(Struct, frozen=True, kw_only=True):
-    """What the store knows of one object. `content_type` is empty in listings: S3 does not send it there."""
+    """Metadata of one object. `content_type` is empty in listings, because S3 does not send it there."""
 
     key: str
     size_bytes: int
@@ -55,34 +55,34 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class PartTag(Struct, frozen=True, kw_only=True):
-    """What a client sends back for a part it has stored."""
+    """The number and ETag that a client sends back for a part it has stored."""
 
     number: int
     etag: str
 
 
 class PartLayout(Struct, frozen=True, kw_only=True):
-    """How an object of known size is cut: every part has `part_bytes` but the last, which has what is left."""
+    """How an object of known size is divided: all parts but the last have `part_bytes`."""
 
     size_bytes: int
     part_bytes: int
 
     @property
     def count(self) -> int:
-        """How many parts there are; an empty object has one, of no bytes."""
+        """The number of parts; an empty object has one empty part."""
         return max(1, -(-self.size_bytes // self.part_bytes))
 
     def offset_of(self, number: int) -> int:
-        """Return where a part begins in the object."""
+        """Return the position of a part in the object."""
         return self.part_bytes * (number - 1)
 
     def length_of(self, number: int) -> int:
-        """Return how many bytes a part has; 0 for one behind the last."""
+        """Return the length of a part in bytes; 0 after the last one."""
         return max(0, min(self.part_bytes, self.size_bytes - self.offset_of(number)))
 
 
 class OpenUpload(Struct, frozen=True, kw_only=True):
-    """A multipart upload that was begun and neither completed nor aborted."""
+    """A multipart upload that is neither completed nor aborted."""
 
     key: str
     upload_id: str
@@ -101,7 +101,7 @@ class Store(Protocol):
         """Store a local file, in parts when it is large; constant memory."""
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Return up to `length` bytes from `start` (0-based); shorter at the end of the object."""
+        """Return up to `length` bytes from `start` (0-based); fewer at the end of the object."""
 
     def open(self, key: str) -> BinaryIO:
         """Open the whole object as a forward-only stream; the caller closes it."""
@@ -116,7 +116,7 @@ class Store(Protocol):
         """List objects whose key starts with `prefix`, in key order."""
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; one that does not exist is no error."""
+        """Delete objects; missing ones are ignored."""
 
     def presign_get(
         self, key: str, *, expires_s: int, filename: str | None = None, content_type: str | None = None
@@ -130,7 +130,7 @@ class Store(Protocol):
         """Return a URL that stores one object by PUT until it expires."""
 
     def child_source(self, key: str, *, expires_s: int) -> str:
-        """Return what a media child opens: a presigned URL, or a local path where the bytes lie on this machine."""
+        """Return the location that a media child opens: a presigned URL, or a local path."""
 
     def create_multipart(self, key: str, *, content_type: str, layout: PartLayout | None = None) -> str:
         """Begin a multipart upload and return its id.
@@ -140,7 +140,7 @@ class Store(Protocol):
         """
 
     def presign_part(self, key: str, upload_id: str, number: int, *, expires_s: int) -> str:
-        """Return a URL that stores one part by PUT until it expires; the answer's ETag goes into completion."""
+        """Return a URL that stores one part by PUT until it expires; the completion needs the ETag of its answer."""
 
     def list_parts(self, key: str, upload_id: str) -> list[Part]:
         """List the parts stored so far, by number; ObjectNotFoundError when the upload is not open."""
@@ -149,19 +149,19 @@ class Store(Protocol):
         """Join the parts into the object; InvalidPartError when a part is missing or its ETag differs."""
 
     def abort_multipart(self, key: str, upload_id: str) -> None:
-        """Drop an upload and its parts; one that is not open is no error."""
+        """Drop an upload and its parts; ignored when it is not open."""
 
     def list_uploads(self, prefix: str = "") -> Iterator[OpenUpload]:
         """List multipart uploads that are still open."""
 
     def require_space(self, size_bytes: int) -> None:
-        """Raise StorageFullError when so many bytes have no place beside what open uploads may still bring.
+        """Raise StorageFullError unless these bytes fit beside what open uploads may still bring.
 
-        An upload that is open already is counted with its announced size. S3 always has place.
+        Open uploads count with their announced size. S3 always has room.
         """
 
     def discard_leftovers(self, older_than: datetime) -> int:
-        """Remove what writers that died before that time have left; return how many files. S3 does so by itself."""
+        """Remove files of writers that died before that time; return how many. S3 needs no such sweep."""
 
     def ping(self) -> None:
         """Raise StorageError unless the bucket answers."""

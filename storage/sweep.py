@@ -1,4 +1,4 @@
-"""Removal of what abandoned uploads leave behind, whichever adapter holds it."""
+"""Removes abandoned uploads and their files."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 from storage.store import Store
 
 ABANDONED_AFTER: Final = timedelta(hours=24)
-"""Part URLs are signed for hours: who has not finished after a day has gone."""
+"""Part URLs are valid for hours, so an upload that is older than a day is abandoned."""
 
 
 def sweep_uploads(store: Store, *, now: datetime, older_than: timedelta = ABANDONED_AFTER) -> int:
-    """Abort multipart uploads that were begun before `now - older_than`; return how many.
+    """Abort multipart uploads that began before `now - older_than`; return how many.
 
-    In a local folder this also removes what writers that died have left, which S3 does by itself.
+    In a local folder this also removes files of writers that died.
     """
     limit = now - older_than
     stale = [upload for upload in store.list_uploads() if upload.initiated_at < limit]

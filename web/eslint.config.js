@@ -12,7 +12,12 @@ export default tseslint.config(
   svelte.configs.prettier,
   {
     // Types are TypeScript's trade; it knows the globals of the browser.
-    rules: { 'no-undef': 'off', eqeqeq: 'error', 'no-console': 'error' },
+    rules: {
+      'no-undef': 'off',
+      eqeqeq: 'error',
+      'no-console': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_', argsIgnorePattern: '^_' }],
+    },
   },
   {
     files: ['**/*.svelte', '**/*.svelte.ts'],
@@ -23,6 +28,8 @@ export default tseslint.config(
       'svelte/no-navigation-without-resolve': 'off',
       'svelte/button-has-type': 'error',
       'svelte/no-target-blank': 'error',
+      // Sets and maps that nothing draws need not be reactive.
+      'svelte/prefer-svelte-reactivity': 'off',
       // An attribute `style` is refused by the content security policy; `style:` directives go through the CSSOM.
       'no-restricted-syntax': [
         'error',

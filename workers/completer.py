@@ -119,6 +119,10 @@ class Completer:
         """Claim nothing from now on: messages go back to the dispatcher."""
         self._is_closed = True
 
+    def open(self) -> None:
+        """Claim again."""
+        self._is_closed = False
+
     def claim(self, job_id: UUID, dispatch_no: int) -> Job | None:
         """Begin an attempt; None when the message is stale, or another worker was first.
 

@@ -97,6 +97,16 @@ class LeaseRenewer:
                 workers.wake_dispatcher(tx)
         if wants_drain:
             self.drain_requested.set()
+        else:
+            self.drain_requested.clear()
+
+    def resume(self) -> None:
+        """Tell the dispatcher that this process takes jobs again."""
+        self._is_draining = False
+        try:
+            self.beat(wake=True)
+        except DatabaseUnavailableError as error:
+            log.warning("resume_not_announced", error=str(error))
 
     def drain(self) -> None:
         """Tell the dispatcher that this process takes no more jobs."""

@@ -14,6 +14,7 @@ import dramatiq
 import structlog
 
 from db.connection import Database
+from services.billing.sync import open_billing
 from services.jobs.service import QUEUES
 from services.mail.transport import open_mailer
 from services.outbound.fetch import SafeFetcher
@@ -44,9 +45,12 @@ def run(
     queues: Sequence[str] = QUEUES,
     threads: int | None = None,
     works: Mapping[str, Work] = actors.WORKS,
+    exit_when_drained_s: float | None = None,
 ) -> None:
     """Work until SIGTERM or SIGINT, then finish or hand back the running jobs; a second signal ends the grace at once.
 
+    With `exit_when_drained_s`, a drained worker ends once it has been idle for so long, so that its supervisor starts a
+    fresh one; until then the drain can be undone.
     SettingsError for an unknown queue; DatabaseUnavailableError when the database does not answer in time.
     """
     unknown = set(queues) - set(QUEUES)
@@ -65,7 +69,7 @@ def run(
         worker.start()
         runtime.lease_renewer.start()
         log.info("worker_ready", worker_id=str(runtime.worker_id), queues=list(queues), slots=slots)
-        shutdown.wait(runtime)
+        shutdown.wait(runtime, exit_when_drained_s=exit_when_drained_s)
         _shut_down(runtime, worker, shutdown)
     finally:
         runtime.lease_renewer.close()
@@ -98,6 +102,7 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
         public_url=settings.public_url,
         tagger=settings.tagger,
         tagger_model=settings.tagger_model,
+        billing=open_billing(settings, database),
     )
 
 
@@ -107,15 +112,30 @@ class _Shutdown:
     def __init__(self) -> None:
         self.requested = threading.Event()
         self.hurried = threading.Event()
+        self._idle_since_s: float | None = None
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
-    def wait(self, runtime: Runtime) -> None:
-        """Return at the first signal; until then, a drain by an operator stops new jobs."""
+    def wait(self, runtime: Runtime, *, exit_when_drained_s: float | None) -> None:
+        """Return at the first signal; until then, an operator's drain stops new jobs, and undraining resumes them."""
         while not self.requested.wait(TICK_S):
-            if runtime.lease_renewer.drain_requested.is_set() and not runtime.slots.is_closed:
+            wants_drain = runtime.lease_renewer.drain_requested.is_set()
+            if wants_drain and not runtime.slots.is_closed:
                 log.info("worker_drained_by_operator")
                 _stop_claiming(runtime)
+            elif not wants_drain and runtime.slots.is_closed:
+                log.info("worker_undrained_by_operator")
+                _resume_claiming(runtime)
+            if exit_when_drained_s is not None and self._idle_s(runtime) >= exit_when_drained_s:
+                return
+
+    def _idle_s(self, runtime: Runtime) -> float:
+        """Return for how long the process has been drained and without a job."""
+        if not runtime.slots.is_closed or runtime.lease_renewer.held:
+            self._idle_since_s = None
+        elif self._idle_since_s is None:
+            self._idle_since_s = time.monotonic()
+        return 0.0 if self._idle_since_s is None else time.monotonic() - self._idle_since_s
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         (self.hurried if self.requested.is_set() else self.requested).set()
@@ -126,6 +146,12 @@ def _stop_claiming(runtime: Runtime) -> None:
     runtime.slots.close()
     runtime.completer.close()
     runtime.lease_renewer.drain()
+
+
+def _resume_claiming(runtime: Runtime) -> None:
+    runtime.completer.open()
+    runtime.slots.open()
+    runtime.lease_renewer.resume()
 
 
 def _shut_down(runtime: Runtime, worker: dramatiq.Worker, shutdown: _Shutdown) -> None:

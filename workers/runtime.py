@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from db.connection import Database
 from pipeline.types import BUILTIN_TAGGER
+from services.billing.sync import Billing
 from services.mail.transport import LogMailer, Mailer
 from services.outbound.fetch import SafeFetcher
 from storage.factory import Stores
@@ -43,5 +44,6 @@ class Runtime(Struct, frozen=True, kw_only=True):
     public_url: str = ""
     tagger: str = BUILTIN_TAGGER
     tagger_model: Path | None = None
+    billing: Billing | None = None
     random: Callable[[], float] = random.random
     clock: Callable[[], datetime] = utc_now

@@ -1,4 +1,4 @@
-"""Folders for files in the making: one for each attempt, removed whatever happens, even when the process is killed."""
+"""Scratch folders: one for each attempt, removed when it ends or, after a kill, by the next process that starts."""
 
 import fcntl
 import os
@@ -16,36 +16,36 @@ import structlog
 LOCK = "in-use"
 REMOVE_TRIES = 5
 REMOVE_PAUSE_S = 0.1
-"""A killed encoder may still be writing while its folder is being removed."""
-KEPT = "kept"
-KEPT_FOLDERS = 2
-"""Recordings that nobody is working on. Each may hold half a gigabyte; clips of one mostly come in a row."""
-KEPT_S = 60.0
-"""How long what was read of a recording outlives the last clip made of it."""
-KEPT_FREE_BYTES = 2**30
-"""With less room than this on the disk nothing outlives its clip."""
+"""A killed encoder may still write while its folder is removed."""
+CACHE = "cache"
+IDLE_CACHES = 2
+"""Caches without a running attempt. Each may hold half a gigabyte; clips of one recording mostly come in a row."""
+CACHE_IDLE_S = 60.0
+"""How long a cache outlives the last attempt that used it."""
+CACHE_FREE_BYTES = 2**30
+"""With less free disk space than this, a cache is removed at once."""
 
 log = structlog.get_logger(__name__)
 
 
 class Scratch:
-    """This process's corner of the scratch disk. A lock held on a file in it says that the process lives."""
+    """The folder of this process on the scratch disk. A lock on a file in it shows that the process lives."""
 
-    def __init__(self, root: Path, name: str, *, kept_s: float = KEPT_S) -> None:
+    def __init__(self, root: Path, name: str, *, cache_idle_s: float = CACHE_IDLE_S) -> None:
         root.mkdir(parents=True, exist_ok=True)
         self.root = root
         self._folder = root / name
         self._folder.mkdir(mode=0o700)
         self._lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._kept_s = kept_s
-        self._kept_lock = threading.Lock()
+        self._cache_idle_s = cache_idle_s
+        self._cache_lock = threading.Lock()
         self._users: Counter[str] = Counter()
         self._idle: dict[str, threading.Timer] = {}
 
     @contextmanager
     def folder(self, name: str) -> Iterator[Path]:
-        """Make a folder for one attempt and remove it with all that is in it afterwards."""
+        """Create a folder for one attempt and remove it afterwards."""
         path = self._folder / name
         path.mkdir(mode=0o700)
         try:
@@ -54,14 +54,14 @@ class Scratch:
             remove(path)
 
     @contextmanager
-    def kept(self, recording: str) -> Iterator[Path]:
-        """Offer a folder for what is read of a recording (by its key), to all attempts that work on it.
+    def cache(self, recording: str) -> Iterator[Path]:
+        """Return the cache folder of a recording (by its key), shared by all attempts that work on it.
 
-        It goes a minute after the last of them, or sooner when other recordings want its place.
+        It is removed a minute after the last attempt ends, or earlier when other caches replace it.
         """
         name = named(recording)
-        path = self._folder / KEPT / name
-        with self._kept_lock:
+        path = self._folder / CACHE / name
+        with self._cache_lock:
             self._users[name] += 1
             timer = self._idle.pop(name, None)
             if timer is not None:
@@ -73,31 +73,31 @@ class Scratch:
             self._leave(name)
 
     def _leave(self, name: str) -> None:
-        with self._kept_lock:
+        with self._cache_lock:
             self._users[name] -= 1
             if self._users[name]:
                 return
             del self._users[name]
-            if shutil.disk_usage(self._folder).free < KEPT_FREE_BYTES:
-                remove(self._folder / KEPT / name)
+            if shutil.disk_usage(self._folder).free < CACHE_FREE_BYTES:
+                remove(self._folder / CACHE / name)
                 return
-            timer = threading.Timer(self._kept_s, self._forget, [name])
+            timer = threading.Timer(self._cache_idle_s, self._forget, [name])
             timer.daemon = True
             timer.start()
             self._idle[name] = timer
-            for oldest in list(self._idle)[:-KEPT_FOLDERS]:
+            for oldest in list(self._idle)[:-IDLE_CACHES]:
                 self._idle.pop(oldest).cancel()
-                remove(self._folder / KEPT / oldest)
+                remove(self._folder / CACHE / oldest)
 
     def _forget(self, name: str) -> None:
-        with self._kept_lock:
+        with self._cache_lock:
             if self._idle.get(name) is threading.current_thread():
                 del self._idle[name]
-                remove(self._folder / KEPT / name)
+                remove(self._folder / CACHE / name)
 
     def close(self) -> None:
-        """Remove what is left."""
-        with self._kept_lock:
+        """Remove the folder of this process."""
+        with self._cache_lock:
             for timer in self._idle.values():
                 timer.cancel()
             self._idle.clear()
@@ -106,12 +106,12 @@ class Scratch:
 
 
 def named(key: str) -> str:
-    """Return a file name for a key of storage, the same for the same key and no other."""
+    """Return a file name for an object key: a hash, so that any key gives a valid name."""
     return sha256(key.encode()).hexdigest()[:32]
 
 
 def sweep(root: Path) -> int:
-    """Remove the corners of processes that are gone, and return how many there were."""
+    """Remove the folders of dead processes; return how many."""
     swept = 0
     for folder in root.iterdir() if root.is_dir() else ():
         if folder.is_dir() and _is_abandoned(folder):
@@ -121,7 +121,7 @@ def sweep(root: Path) -> int:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder with all that is in it; one that stays is logged, and left to the next sweep."""
+    """Remove a folder and its contents; if that fails, log it and leave the folder to the next sweep."""
     for _ in range(REMOVE_TRIES):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -134,7 +134,7 @@ def _is_abandoned(folder: Path) -> bool:
     try:
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        # Just being made, or half removed by another sweep: old enough ones are nobody's.
+        # Being created, or half removed by another sweep. An old one is abandoned.
         return _age_s(folder) > 60  # noqa: PLR2004 - far longer than it takes to make a folder and a file in it
     except OSError:
         return False

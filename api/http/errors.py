@@ -52,6 +52,7 @@ STATUS: Mapping[type[DomainError], int] = {
     errors.RateLimitedError: 429,
     InternalError: 500,
     errors.UnavailableError: 503,
+    errors.BillingNotConfiguredError: 503,
 }
 
 HTTP_CODES: Mapping[int, tuple[str, str]] = {

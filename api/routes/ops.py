@@ -102,6 +102,14 @@ def drain_worker(worker_id: FromPath[UUID], request: ApiRequest, deps: NamedDepe
     return Answer(data=Done(status="draining"))
 
 
+@post("/workers/{worker_id:uuid}/undrain", sync_to_thread=True, status_code=200)
+def undrain_worker(worker_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
+    """Let a drained worker take jobs again, within five seconds."""
+    with deps.database.transaction(SERVICE) as tx:
+        operations.undrain_worker(tx, operator_of(request.user), worker_id=worker_id)
+    return Answer(data=Done(status="active"))
+
+
 @get("/jobs", sync_to_thread=True)
 def search_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     deps: NamedDependency[Deps],
@@ -315,6 +323,7 @@ ops_router = Router(
         resume_queue,
         list_workers,
         drain_worker,
+        undrain_worker,
         search_jobs,
         count_jobs,
         list_errors,

@@ -40,9 +40,10 @@ TYPES = {
     ".woff2": "font/woff2",
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
+    ".mp4": "video/mp4",
 }
 ASSET = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:js|css|svg|woff2|png)", re.ASCII)
-ROOT_FILES = ("manifest.webmanifest", "icon.svg", "icon-192.png", "icon-512.png", "icon-512-maskable.png")
+ROOT_FILES = ("manifest.webmanifest", "sample.mp4", "icon.svg", "icon-192.png", "icon-512.png", "icon-512-maskable.png")
 GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.ASCII)
 """In an Accept-Encoding header: gzip is listed and its q-value is not 0."""
 FOR_GOOD = "public, max-age=31536000, immutable"

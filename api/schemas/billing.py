@@ -1,15 +1,21 @@
 """Tiers, usage and subscriptions, as clients see them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 from msgspec import Meta, Struct
 
+from api.schemas.fields import Id, Time
+from db.billing import PaymentRow, Subscription
+from services.billing import subscription as subscriptions
+from services.billing.checkout import trial_available
 from services.billing.quota import Check, Usage
+from services.billing.subscription import Banner
 from services.billing.tier import CURRENCY, Tier
 
 TierName = Annotated[str, Meta(examples=["premium"])]
 Feature = Annotated[str, Meta(min_length=1, max_length=100, examples=["clips_per_month"])]
+Url = Annotated[str, Meta(min_length=1, max_length=2000, examples=["https://clips.example.com/subscription/success"])]
 UNLIMITED_NOTE = "-1 means no limit."
 
 
@@ -54,6 +60,100 @@ class UsageView(Struct, kw_only=True):
     upgrade_url: str
 
 
+class CheckoutRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which tier to buy, and where Stripe sends the browser afterwards."""
+
+    tier: TierName
+    successUrl: Url  # noqa: N815 - the name that clients send
+    cancelUrl: Url  # noqa: N815 - the same
+
+
+class CheckoutView(Struct, kw_only=True):
+    """Stripe's page for the payment."""
+
+    sessionId: Annotated[str, Meta(examples=["cs_test_a1b2"])]  # noqa: N815 - the name that clients read
+    url: Annotated[str, Meta(examples=["https://checkout.stripe.com/c/pay/cs_test_a1b2"])]
+
+
+class PortalRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where Stripe's portal sends the browser back to."""
+
+    returnUrl: Url  # noqa: N815 - the name that clients send
+
+
+class PortalView(Struct, kw_only=True):
+    """Stripe's portal."""
+
+    url: str
+
+
+class ChangeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The tier to go to."""
+
+    tier: TierName
+
+
+class SyncRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The checkout that has just ended."""
+
+    sessionId: Annotated[str, Meta(min_length=1, max_length=200, examples=["cs_test_a1b2"])]  # noqa: N815 - as sent
+
+
+class BannerView(Struct, kw_only=True):
+    """What every page should tell."""
+
+    kind: Literal["payment_failed", "trial_ending", "trial_refused", "ending", "limit"]
+    message: str
+    ends_at: datetime | None
+    action: Annotated[str | None, Meta(description="What helps: portal, pricing, resume or cancel.")]
+
+
+class CurrentView(Struct, kw_only=True):
+    """The user's subscription. `tier` is the one in force; everybody has a free one at least."""
+
+    id: Id
+    status: Annotated[str, Meta(description="Stripe's own; `active` for free ones.", examples=["trialing"])]
+    created_at: Time
+    tier: TierName
+    display_name: str
+    source: Literal["free", "stripe", "grant"]
+    subscribed_tier: Annotated[TierName, Meta(description="The tier that is paid for, also while it grants nothing.")]
+    price_monthly_cents: int
+    currency: str
+    trial_ends_at: datetime | None
+    current_period_start: datetime | None
+    current_period_end: datetime | None
+    cancel_at_period_end: bool
+    pending_tier: Annotated[TierName | None, Meta(description="Begins when the period ends.")]
+    grace_ends_at: datetime | None
+    granted_until: datetime | None
+    ended_at: datetime | None
+    trial_available: bool
+    can_withdraw: bool
+    is_configured: Annotated[bool, Meta(description="Whether this service takes payments.")]
+    is_test_mode: bool
+    banner: BannerView | None
+
+
+class PaymentView(Struct, kw_only=True):
+    """A payment."""
+
+    id: Id
+    status: Literal["succeeded", "failed", "refunded", "disputed", "void"]
+    created_at: Time
+    amount_cents: int
+    refunded_cents: int
+    currency: str
+    payment_date: Time
+    invoice_url: str | None
+
+
+class ReceivedView(Struct, kw_only=True):
+    """Stripe need not send it again."""
+
+    received: bool = True
+
+
 class TierView(Struct, kw_only=True):
     """A tier that one can be on."""
 
@@ -93,8 +193,8 @@ def usage_item_view(usage: Usage) -> UsageItemView:
     )
 
 
-def tier_view(tier: Tier, *, trial_days: int, current: str) -> TierView:
-    """Show a tier to a user on the tier `current`."""
+def tier_view(tier: Tier, *, trial_days: int, current: str | None) -> TierView:
+    """Show a tier to a user on the tier `current`, or to a stranger."""
     return TierView(
         tier=tier.name,
         display_name=tier.display_name,
@@ -104,4 +204,52 @@ def tier_view(tier: Tier, *, trial_days: int, current: str) -> TierView:
         limits=tier.all_limits(),
         trial_days=trial_days if tier.price_monthly_cents > 0 else 0,
         is_current=tier.name == current,
+    )
+
+
+def current_view(
+    found: Subscription, tier: Tier, *, banner: Banner | None, is_test: bool | None, now: datetime
+) -> CurrentView:
+    """Show a subscription; `tier` is the one in force, `is_test` None where nothing is paid for."""
+    return CurrentView(
+        id=found.id,
+        status=found.status,
+        created_at=found.created_at,
+        tier=tier.name,
+        display_name=tier.display_name,
+        source=cast("Any", subscriptions.source_of(found)),
+        subscribed_tier=found.tier,
+        price_monthly_cents=tier.price_monthly_cents,
+        currency=CURRENCY,
+        trial_ends_at=found.trial_ends_at,
+        current_period_start=found.current_period_start,
+        current_period_end=found.current_period_end,
+        cancel_at_period_end=found.cancel_at_period_end,
+        pending_tier=found.pending_tier,
+        grace_ends_at=found.grace_ends_at,
+        granted_until=found.granted_until,
+        ended_at=found.ended_at,
+        trial_available=trial_available(found),
+        can_withdraw=subscriptions.can_withdraw(found, now=now),
+        is_configured=is_test is not None,
+        is_test_mode=bool(is_test),
+        banner=None
+        if banner is None
+        else BannerView(
+            kind=cast("Any", banner.kind), message=banner.message, ends_at=banner.ends_at, action=banner.action
+        ),
+    )
+
+
+def payment_view(row: PaymentRow) -> PaymentView:
+    """Show a payment."""
+    return PaymentView(
+        id=row.id,
+        status=cast("Any", row.status),
+        created_at=row.created_at,
+        amount_cents=row.amount_cents,
+        refunded_cents=row.refunded_cents,
+        currency=row.currency,
+        payment_date=row.payment_date,
+        invoice_url=row.invoice_url,
     )

@@ -30,6 +30,7 @@ class Secrets(Struct, kw_only=True):
     database_application: str = msgspec.field(default_factory=_random)
     redis: str = msgspec.field(default_factory=_random)
     jwt: str = msgspec.field(default_factory=_random)
+    stripe_webhook: str = msgspec.field(default_factory=lambda: f"whsec_{_random()}")
     admin_token: str = msgspec.field(default_factory=_random)
     demo_password: str = msgspec.field(default_factory=lambda: secrets.token_urlsafe(12))
 

@@ -13,6 +13,7 @@ from cli.embedded import postgres, valkey
 from cli.embedded.port import HOST, free_port
 from cli.embedded.postgres import PostgresServer
 from cli.embedded.program import Program
+from cli.embedded.stripe.simulation import Simulation
 from cli.embedded.valkey import ValkeyServer
 from cli.stack.folder import DataFolder, Secrets
 from cli.stack.part import Part, always
@@ -39,6 +40,9 @@ SETTINGS = (
     "STRIPE_PRICE_PRO",
     "STRIPE_API_BASE",
     "STRIPE_AUTOMATIC_TAX",
+    "STRIPE_TRIAL_END",
+    "BILLING_GRACE_DAYS",
+    "BILLING_WITHDRAWAL_REFUND",
     "ADMIN_TOKEN",
     "SMTP_URL",
     "MAIL_FROM",
@@ -61,9 +65,12 @@ TRACING = "OTEL_"
 """How OpenTelemetry's own settings begin."""
 # Open downloads and streams are cut off after this.
 API_STOP_S = 10.0
+WEBHOOK_PATH = "/api/subscription/webhook"
 # Running media work is finished or handed back before this: the worker's own grace is half a minute.
 WORKER_STOP_S = 40.0
 SERVER_STOP_S = 30.0
+REPLACE_DRAINED_AFTER_S = 20
+"""A drained worker that is idle for so long gives way to a fresh one; until then the drain can be undone."""
 
 
 class Blueprint(Struct, frozen=True, kw_only=True):
@@ -79,8 +86,13 @@ class Blueprint(Struct, frozen=True, kw_only=True):
     services: list[Part]
 
 
-def draw(folder: DataFolder, secrets: Secrets, environment: Mapping[str, str], *, port: int) -> Blueprint:
-    """Decide what runs. Makes the folders of embedded servers; EmbeddedError when one cannot be used here."""
+def draw(
+    folder: DataFolder, secrets: Secrets, environment: Mapping[str, str], *, port: int, with_shop: bool = False
+) -> Blueprint:
+    """Decide what runs. Makes the folders of embedded servers; EmbeddedError when one cannot be used here.
+
+    `with_shop` adds a simulation of Stripe, where the environment names no account.
+    """
     settings = {
         name: value for name, value in environment.items() if value and (name in SETTINGS or name.startswith(TRACING))
     }
@@ -105,7 +117,12 @@ def draw(folder: DataFolder, secrets: Secrets, environment: Mapping[str, str], *
     }
     settings = defaults | settings | {"PORT": str(port)}
     url = f"http://{_reachable(settings['HOST'])}:{port}"
+    replaced = ("--exit-when-drained", str(REPLACE_DRAINED_AFTER_S))
     settings.setdefault("PUBLIC_URL", url)
+    if with_shop and "STRIPE_SECRET_KEY" not in settings:
+        shop = Simulation(port=free_port(), webhook_secret=secrets.stripe_webhook, webhook_url=f"{url}{WEBHOOK_PATH}")
+        servers.append(_shop_part(shop, folder))
+        settings |= shop.settings()
     return Blueprint(
         url=url,
         environment=settings,
@@ -115,7 +132,13 @@ def draw(folder: DataFolder, secrets: Secrets, environment: Mapping[str, str], *
         services=[
             _service("api", settings, lambda: _answers(f"{url}/ready"), stop_s=API_STOP_S, options=("--with-sockets",)),
             _service("dispatcher", settings, lambda: True, stop_s=API_STOP_S),
-            _service("worker", settings, lambda: True, stop_s=WORKER_STOP_S),
+            _service(
+                "worker",
+                settings,
+                lambda: True,
+                stop_s=WORKER_STOP_S,
+                options=replaced,
+            ),
         ],
     )
 
@@ -144,6 +167,16 @@ def _cache_part(server: ValkeyServer) -> Part:
     url = server.url()
     return Part(
         name="valkey", program=lambda: always(program), is_ready=lambda: valkey.is_ready(url), stop_s=SERVER_STOP_S
+    )
+
+
+def _shop_part(shop: Simulation, folder: DataFolder) -> Part:
+    program = Program(
+        argv=own_command("stripe-simulation", "--port", str(shop.port), "--state", str(folder.path / "stripe.json")),
+        environment={"STRIPE_WEBHOOK_SECRET": shop.webhook_secret, "STRIPE_WEBHOOK_URL": shop.webhook_url},
+    )
+    return Part(
+        name="stripe", program=lambda: always(program), is_ready=lambda: _answers(shop.url), stop_s=SERVER_STOP_S
     )
 
 

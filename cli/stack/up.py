@@ -51,7 +51,7 @@ def up(options: Options, environment: Mapping[str, str], terminal: Terminal) -> 
         folder.end_leftovers()
         shutil.rmtree(folder.scratch, ignore_errors=True)
         port = _choose_port(options.port, environment)
-        blueprint = draw(folder, folder.secrets(), environment, port=port)
+        blueprint = draw(folder, folder.secrets(), environment, port=port, with_shop=options.main_job is not None)
         known = settings.load(blueprint.environment)
         with _supervised(folder, blueprint, terminal) as supervisor:
             _bring_up(supervisor, blueprint, known)

@@ -1,1 +1,1 @@
-"""Jobs: the queue's rows, dispatch, fairness, schedules and retries."""
+"""Jobs: rows of the queue, payloads, dispatch, fairness, schedules and retries."""

@@ -1,4 +1,4 @@
-"""Which waiting jobs go to the workers next: enough to keep every slot busy, in an order that is fair to owners."""
+"""Chooses the jobs to send next: enough to keep every slot busy, in an order that is fair to owners."""
 
 import time
 from collections import Counter
@@ -12,29 +12,29 @@ from services.jobs.fairness import Fairness, Load, Share, share_of
 from services.jobs.service import QUEUES
 
 DISPATCHER_LOCK = "big-snuggles/dispatcher"
-"""The advisory lock of the one dispatcher that is active."""
+"""The advisory lock of the active dispatcher."""
 WORKER_SILENT_S = 20.0
-"""A worker writes every five seconds; one that has missed four is not counted on."""
+"""A worker writes every five seconds; after four missed heartbeats its slots no longer count."""
 WORKER_DEAD_S = 120.0
-"""After this its row goes: operators have seen by then that it fell silent."""
+"""After this its row is deleted; by then operators have seen that it fell silent."""
 WINDOW = 2
-"""Jobs sent for each slot: one under way and one at hand, so that a slot that becomes free does not wait for us."""
+"""Jobs sent for each slot: one running and one fetched, so that a free slot does not wait for the dispatcher."""
 FEW_OWNERS = 64
 LOOK_S = 0.25
-"""How late a newcomer may be seen where more than FEW_OWNERS wait: asking for a thousand costs some milliseconds."""
+"""How old the list of waiting owners may be when there are more than FEW_OWNERS: listing a thousand takes some ms."""
 UNCLAIMED_S = 5.0
-"""A message that a worker with a free slot has not taken for so long may be lost: it looks ten times a second."""
+"""A message that a worker with a free slot has not fetched for this long may be lost: workers poll every 100 ms."""
 
 
 class Dispatch:
-    """Remembers who was served how much in each queue. Losing that memory makes all owners equal once, no more."""
+    """Remembers how much each owner was served in each queue. A new dispatcher starts with all owners equal."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._queues = {queue: _Line(queue, clock) for queue in QUEUES}
 
     def next_batch(self, tx: Transaction) -> list[Sent]:
-        """Mark the jobs to be sent now, over all queues, and return them in the order in which to send them."""
-        # A mark that is lost with PostgreSQL makes the message stale, or the job is sent twice and claimed once.
+        """Mark the jobs to send now, over all queues, and return them in sending order."""
+        # If a crash undoes the mark, the message is stale, or the job is sent twice and claimed once.
         allow_loss(tx)
         rows.keep_to_indexes(tx)
         queues = rows.list_queues(tx, QUEUES)
@@ -50,7 +50,7 @@ class Dispatch:
 
 
 class _Line:
-    """One queue's owners."""
+    """The owners of one queue."""
 
     def __init__(self, queue: str, clock: Callable[[], float]) -> None:
         self._queue = queue
@@ -74,7 +74,7 @@ class _Line:
         return rows.mark_sent(tx, chosen) if chosen else []
 
     def _look(self, tx: Transaction) -> None:
-        """List who waits; where many do, what was seen a moment ago will do."""
+        """List the waiting owners; if there are many, from a cache of a moment ago."""
         now_s = self._clock()
         if len(self._waiting) <= FEW_OWNERS or now_s >= self._stale_s:
             self._waiting = {
@@ -83,7 +83,7 @@ class _Line:
             self._stale_s = now_s + LOOK_S
 
     def _jobs_of(self, tx: Transaction, owners: list[UUID], *, skip: list[UUID]) -> list[UUID]:
-        """Return the next job of each owner in the list, in its order; who has none any more gets his turn back."""
+        """Return the next job of each owner in the list, in order. Owners with nothing waiting keep their turn."""
         if not owners:
             return []
         next_jobs = rows.list_next(tx, self._queue, Counter(owners))

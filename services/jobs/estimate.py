@@ -1,4 +1,4 @@
-"""When a job will begin and end: from who waits before it, in fair order, and how long such jobs took lately."""
+"""Estimates when a job begins and ends, from the jobs before it and the run times of similar jobs."""
 
 import heapq
 from collections.abc import Iterable
@@ -15,25 +15,25 @@ from services.jobs.fairness import Share, share_of
 from services.jobs.service import Job
 
 USUAL_RUN_S = {"ingest": 30.0, "import": 60.0, "detect": 3.0, "render": 10.0}
-"""Until the first jobs of a kind have ended: what they take for an hour of talk on a small machine."""
+"""Used until the first jobs of a kind have ended: run times for an hour of talk on a small machine."""
 OTHER_RUN_S = 5.0
 LEAST_RUN_S = 0.1
 FEW_ALIKE = 3
-"""With fewer jobs of the same settings, what size has to do with time is a guess."""
+"""With fewer jobs of the same settings, the run time is not estimated from the size."""
 MOST_WEIGHT = 4
 
 
 class Estimate(Struct, frozen=True, kw_only=True):
-    """When a job begins (or began) and ends, as far as can be said."""
+    """When a job begins (or began) and ends, as far as known."""
 
     start_at: datetime
     finish_at: datetime
     starts_in_s: float
-    """From now; 0 for one that has begun."""
+    """Seconds from now; 0 for a running job."""
 
 
 def of(tx: Transaction, *, job: Job) -> Estimate | None:
-    """Estimate for a job that waits or runs; None once it has ended, and while no worker takes from its queue."""
+    """Estimate a waiting or running job; None for an ended job, and while no worker serves its queue."""
     if job.state not in ("queued", "running"):
         return None
     with as_service(tx):
@@ -53,7 +53,7 @@ def of(tx: Transaction, *, job: Job) -> Estimate | None:
 
 
 def run_s(times: RunTimes, *, kind: str) -> float:
-    """Return how long a job will run: by its size where jobs alike say what size has to do with it. Pure."""
+    """Return the expected run time: from the size if enough similar jobs have ended, else their mean. Pure."""
     if times.alike < FEW_ALIKE or times.size is None:
         return times.alike_mean_s or _mean_s(times, kind)
     if times.slope is not None and times.slope > 0 and times.intercept_s is not None and times.intercept_s >= 0:
@@ -65,24 +65,24 @@ def run_s(times: RunTimes, *, kind: str) -> float:
 
 
 def jobs_before(line: Line, own: Share, others: Iterable[tuple[Share, int]], *, is_newcomer: bool) -> int:
-    """Return how many jobs begin before one that waits. Pure.
+    """Return how many jobs begin before a waiting one. Pure.
 
-    While an owner's jobs before it take their turns, each other owner gets turns by the weights, as far as he has jobs.
-    What was sent already comes first, but for somebody who has nothing under way it is called back.
+    While the owner's earlier jobs take their turns, every other owner gets turns by weight, as long as they have jobs.
+    Sent jobs come first, except that they are called back for an owner with nothing running.
     """
     turns = sum(min(count, round(share.weight * line.own_waiting / own.weight)) for share, count in others)
     return (0 if is_newcomer else line.sent) + line.own_waiting + turns
 
 
 def wait_s(left_s: Iterable[float], *, slots: int, before: int, mean_s: float) -> float:
-    """Return when a slot is free for a job with so many others before it. Pure.
+    """Return when a slot is free for a job with `before` others ahead of it. Pure.
 
-    `left_s` is what the jobs under way still need; each of those before it takes `mean_s`.
+    `left_s` is the remaining time of the running jobs; each job ahead takes `mean_s`.
     """
     busy = sorted(left_s, reverse=True)[:slots]
     free_at = busy + [0.0] * (slots - len(busy))
     heapq.heapify(free_at)
-    # As many jobs as there are slots push all of them back alike.
+    # One job for each slot delays all slots equally.
     rounds, rest = divmod(before, slots) if before > slots else (0, before)
     for _ in range(rest):
         heapq.heapreplace(free_at, free_at[0] + mean_s)
@@ -98,7 +98,7 @@ def _wait(tx: Transaction, job: Job, slots: int, mean_s: float) -> float:
     backlogs = rows.count_backlogs(tx, queue=job.queue, owners=list(tiers), most=most) if line.own_waiting else {}
     others = [(share_of(owner, tiers[owner]), count) for owner, count in backlogs.items()]
     mine = [each for each in running if each.owner_key == job.owner_key]
-    # One that was sent keeps its place among what was sent.
+    # A sent job keeps its place among the sent ones.
     is_newcomer = not mine and line.own_sent == 0 and job.dispatched_at is None
     before = jobs_before(line, own, others, is_newcomer=is_newcomer)
     by_queue_s = wait_s(_left_s(running, mean_s), slots=slots, before=before, mean_s=mean_s)

@@ -1,7 +1,7 @@
-"""Whose job is next: weighted turns between owners, and a cap on what one owner may have under way. Pure.
+"""Fair order between owners: weighted turns, and a cap on the jobs of one owner in flight. Pure.
 
 Stride scheduling (Waldspurger and Weihl, "Stride Scheduling", MIT 1995): each owner has a pass that grows by 1 / weight
-with every job he is given, and the one with the smallest pass is next.
+with every job of theirs that is sent, and the owner with the smallest pass is next.
 """
 
 import heapq
@@ -11,11 +11,11 @@ from uuid import UUID
 from msgspec import Struct
 
 SYSTEM = UUID(int=2**128 - 1)
-"""The owner key of jobs that nobody asked for: maintenance takes its turn like an owner."""
+"""The owner key of the system's own jobs, which take turns like those of an owner."""
 
 
 class Share(Struct, frozen=True, kw_only=True):
-    """What an owner gets: `weight` against that of others, at most `cap` jobs of one queue under way."""
+    """An owner's share: turns by `weight`, and at most `cap` jobs of one queue in flight."""
 
     weight: int
     cap: int
@@ -30,14 +30,14 @@ SYSTEM_SHARE = Share(weight=2, cap=8)
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """What one owner has under way in a queue: running, and sent to the workers but not begun."""
+    """An owner's jobs in flight in a queue: running, and sent but not begun."""
 
     running: int = 0
     sent: int = 0
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Running and sent jobs together."""
         return self.running + self.sent
 
 
@@ -45,12 +45,12 @@ IDLE = Load()
 
 
 def share_of(owner: UUID, tier: str) -> Share:
-    """Return what the owner gets; an unknown tier is a free one."""
+    """Return the owner's share; unknown tiers count as free."""
     return SYSTEM_SHARE if owner == SYSTEM else SHARES.get(tier, SHARES["free"])
 
 
 class Fairness:
-    """The passes of one queue's owners. Losing them, as a new dispatcher does, makes all equal once."""
+    """The passes of the owners of one queue. A new dispatcher starts with all owners equal."""
 
     def __init__(self) -> None:
         self._passes: dict[UUID, float] = {}
@@ -58,10 +58,10 @@ class Fairness:
         self._now = 0.0
 
     def begin_round(self, waiting: Mapping[UUID, Share], loads: Mapping[UUID, Load]) -> list[UUID]:
-        """Take note of who waits and of what is under way; name the owners whose sent jobs are to be taken back.
+        """Note who waits and what is in flight; return the owners whose sent jobs should be called back.
 
-        What was sent keeps its place whoever comes after, so somebody who has nothing under way would wait for it on
-        top of what is running. It is taken back from owners who have a job running besides, and come after him.
+        Sent jobs keep their place, so an owner with nothing in flight would wait for them as well as for the running
+        ones. They are called back from owners who also have a running job and are behind the new owner.
         """
         self._admit(waiting, loads)
         newcomers = [self._passes[owner] for owner in waiting if owner not in loads]
@@ -75,17 +75,17 @@ class Fairness:
         ]
 
     def give_back(self, owner: UUID, jobs: int = 1) -> None:
-        """Uncount jobs that were taken back, or could not be sent."""
+        """Return the turns of jobs that were called back or could not be sent."""
         self._passes[owner] -= jobs / self._shares[owner].weight
 
     def share(self, owner: UUID) -> Share:
-        """Return the share of an owner who waits or has something under way."""
+        """Return the share of an owner who waits or has jobs in flight."""
         return self._shares[owner]
 
     def choose(self, waiting: Mapping[UUID, Share], loads: Mapping[UUID, Load], free: int) -> list[UUID]:
-        """Name the owners whose jobs are to be sent, one entry a job, in their order.
+        """Return the owners whose jobs to send next, one entry for each job, in order.
 
-        As if each had enough of them: what an owner turns out not to have is given back.
+        It assumes that each has enough jobs waiting; the caller gives unused turns back.
         """
         line = [(self._passes[owner], loads.get(owner, IDLE).total, owner) for owner in waiting]
         heapq.heapify(line)

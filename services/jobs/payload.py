@@ -84,6 +84,18 @@ class SendMailPayload(Payload, frozen=True, kw_only=True):
     mail_id: UUID
 
 
+class SyncSubscriptionPayload(Payload, frozen=True, kw_only=True):
+    """Bring a user's subscription to what Stripe has."""
+
+    user_id: UUID
+
+
+class EndSubscriptionPayload(Payload, frozen=True, kw_only=True):
+    """End what a deleted account still has at Stripe."""
+
+    customer_id: str
+
+
 PAYLOADS: Mapping[str, type[Payload]] = {
     "import": ImportPayload,
     "detect": DetectPayload,
@@ -92,6 +104,8 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "deliver_webhook": DeliverWebhookPayload,
     "mail_webhook_disabled": MailWebhookDisabledPayload,
     "send_mail": SendMailPayload,
+    "sync_subscription": SyncSubscriptionPayload,
+    "end_subscription": EndSubscriptionPayload,
 }
 """Kind → payload."""
 

@@ -22,6 +22,8 @@ SCHEDULES = (
     Schedule(name="purge-idempotency-keys", every_s=10 * MINUTE_S, kind="purge_idempotency_keys"),
     Schedule(name="roll-up-jobs", every_s=MINUTE_S, kind="roll_up_jobs"),
     Schedule(name="prune-jobs", every_s=10 * MINUTE_S, kind="prune_jobs"),
+    Schedule(name="reconcile-subscriptions", every_s=24 * HOUR_S, kind="reconcile_subscriptions"),
+    Schedule(name="prune-stripe-events", every_s=24 * HOUR_S, kind="prune_stripe_events"),
     Schedule(name="sweep-webhooks", every_s=MINUTE_S, kind="sweep_webhooks"),
 )
 

@@ -1,7 +1,7 @@
-"""The queue's truth: jobs are rows, and every change of state is one conditional UPDATE with one event.
+"""Jobs are rows, and every change of state is one conditional UPDATE with one event.
 
 A job is `queued` until a worker claims it, `running` while a lease is renewed, and ends `succeeded`, `failed` or
-`cancelled`. What that means for the clip or the recording it is for is the business of `services.lifecycle.outcome`.
+`cancelled`. `services.lifecycle.outcome` carries its end over to its clip or recording.
 """
 
 from collections.abc import Mapping
@@ -51,6 +51,10 @@ KINDS: Mapping[str, Queue] = {
     "reset_quotas": "housekeeping",
     "sweep_objects": "housekeeping",
     "sweep_webhooks": "housekeeping",
+    "sync_subscription": "webhook",
+    "end_subscription": "webhook",
+    "reconcile_subscriptions": "housekeeping",
+    "prune_stripe_events": "housekeeping",
     "deliver_webhook": "webhook",
     "mail_webhook_disabled": "webhook",
     "send_mail": "webhook",
@@ -60,12 +64,12 @@ KINDS: Mapping[str, Queue] = {
 QUEUES: tuple[Queue, ...] = ("ingest", "detect", "render", "housekeeping", "webhook")
 
 LEASE_S = 15.0
-"""A worker renews every second, so a lease that ran out means a process that is dead, frozen or cut off. Longer would
-keep the work of a dead worker waiting, shorter would take work from one whose machine stalls for a few seconds."""
+"""A worker renews every second, so an expired lease means that it is dead, frozen or cut off. A longer lease would
+delay the jobs of a dead worker; a shorter one would take jobs from a worker whose machine stalls for a few seconds."""
 
 
 class LeaseLostError(Exception):
-    """The job is no longer this worker's: it was given to another, cancelled, or ended. Nothing may be written."""
+    """The job is no longer this worker's: another one has it, or it has ended. Nothing may be written."""
 
 
 def enqueue(  # noqa: PLR0913 - keyword-only, one a column
@@ -82,10 +86,10 @@ def enqueue(  # noqa: PLR0913 - keyword-only, one a column
     trace_id: str | None = None,
     attempt: int = 0,
 ) -> Job:
-    """Queue a job in the caller's transaction: once that commits, the job is accepted and will reach an end.
+    """Queue a job in the caller's transaction; once that commits, the job is certain to reach an end.
 
-    A clip that is made again goes on counting from the `attempt` of its earlier job: outputs lie under that number, and
-    an older job that still runs somewhere must not replace newer ones.
+    A clip that is rendered again continues from the `attempt` of its earlier job: keys contain that number, and an
+    older job that still runs somewhere must not overwrite newer outputs.
     """
     return rows.insert_job(
         tx,
@@ -104,7 +108,7 @@ def enqueue(  # noqa: PLR0913 - keyword-only, one a column
 
 
 def get(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
-    """Return a user's job; NotFoundError when there is none of that id, or it is another's."""
+    """Return a user's job; NotFoundError when it does not exist or belongs to another user."""
     job = rows.find_job(tx, job_id, user_id=user_id)
     if job is None:
         raise NotFoundError("There is no such job.")
@@ -130,7 +134,7 @@ def events(tx: Transaction, *, job_id: UUID) -> list[JobEvent]:
 
 
 def hold(tx: Transaction, lease: Lease) -> Job:
-    """Lock the job for the rest of this transaction, so that what is written beside it is fenced.
+    """Lock the job for the rest of this transaction, which fences everything else that it writes.
 
     LeaseLostError when the lease is no longer ours.
     """
@@ -145,11 +149,11 @@ def fail(
     is_setback: bool = False,
     random: float = 0.5,
 ) -> Job:
-    """End an attempt with an error: queue the job again when that can help and attempts are left, else fail it.
+    """End an attempt with an error: queue the job again if that can help and attempts are left, else fail it.
 
-    `error.retryable` says whether trying again can help. A setback is a failure of what is around the job (storage,
-    network): it is not charged, but has an allowance of its own. `random` (0 to 1) places the next attempt within the
-    jitter. A job whose owner has asked to cancel it ends as cancelled: no attempt follows.
+    `error.retryable` says whether trying again can help. A setback is a failure of the job's surroundings (storage,
+    network): it is not charged, but has its own limit. `random` (0 to 1) sets the jitter of the pause. If the owner has
+    asked to cancel the job, it ends as cancelled.
     LeaseLostError when the lease is no longer ours.
     """
     job = hold(tx, lease)
@@ -177,7 +181,7 @@ def end_cancelled(tx: Transaction, lease: Lease) -> Job:
 
 
 def hand_back(tx: Transaction, lease: Lease) -> Job:
-    """Return a job whose worker is leaving to the queue, uncharged, or end it where its owner has asked for that.
+    """Return a job of a worker that shuts down to the queue, uncharged; if its owner has asked to cancel it, end it.
 
     LeaseLostError when the lease is lost.
     """
@@ -187,9 +191,9 @@ def hand_back(tx: Transaction, lease: Lease) -> Job:
 
 
 def cancel(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
-    """Cancel a queued job at once, and ask the worker of a running one to stop.
+    """Cancel a queued job at once, or ask the worker of a running one to stop.
 
-    NotFoundError, or ConflictError when it has ended already. Asking twice is no error.
+    NotFoundError; ConflictError when it has already ended. Cancelling twice is allowed.
     """
     get(tx, user_id=user_id, job_id=job_id)
     changed = rows.cancel_queued(tx, [job_id]) or rows.request_cancel(tx, [job_id])
@@ -200,7 +204,7 @@ def cancel(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
 
 
 def lost_worker_error(job: Job) -> JobError:
-    """Return the error of a job whose worker went silent, for its row."""
+    """Return the error of a job whose worker fell silent."""
     return JobError(
         code="worker_lost",
         message=f"The worker died while it was doing this, {job.charged} times so far.",
@@ -210,7 +214,7 @@ def lost_worker_error(job: Job) -> JobError:
 
 
 def log_fields(job: Job) -> dict[str, str | int]:
-    """Return what every log event about an attempt at a job carries."""
+    """Return the fields of every log event about an attempt."""
     fields = {"job_id": job.id, "clip_id": job.clip_id, "recording_id": job.recording_id, "owner": job.user_id}
     named = {name: str(value) for name, value in fields.items() if value is not None}
     return {**named, "kind": job.kind, "attempt": job.attempt, **({"trace_id": job.trace_id} if job.trace_id else {})}

@@ -10,6 +10,7 @@ from db import recordings as recording_rows
 from db.clips import Clip
 from db.connection import Transaction, as_service
 from db.recordings import Recording
+from services.billing import stripe_event as stripe_events
 from services.clips import render as renders
 from services.clips import service as clips
 from services.errors import NotFoundError
@@ -59,6 +60,7 @@ def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, now:
 def delete_account(tx: Transaction, *, user_id: UUID, now: datetime) -> None:
     """Delete an account with everything that is its own, in the database and in storage (service transaction)."""
     stop_jobs(tx, user_id=user_id, job_ids=rows.list_open_jobs(tx, user_id=user_id))
+    stripe_events.queue_end(tx, user_id=user_id)
     if not account_rows.delete_user(tx, user_id=user_id):
         raise NotFoundError("There is no such account.")
     for bucket in BUCKETS:

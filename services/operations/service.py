@@ -166,6 +166,13 @@ def drain_worker(tx: Transaction, operator: Operator, *, worker_id: UUID) -> Non
     record(tx, operator, action="worker.drain", subject=("worker", str(worker_id)))
 
 
+def undrain_worker(tx: Transaction, operator: Operator, *, worker_id: UUID) -> None:
+    """Let a drained worker take jobs again, within seconds; NotFoundError when it is gone."""
+    if not workers.cancel_drain(tx, worker_id):
+        raise NotFoundError("There is no such worker.")
+    record(tx, operator, action="worker.undrain", subject=("worker", str(worker_id)))
+
+
 def list_tenants(tx: Transaction) -> list[Tenant]:
     """List who has most in the queue."""
     return rows.list_tenants(tx, system=SYSTEM, limit=TENANTS)

@@ -18,6 +18,7 @@ SCHEMES: Mapping[str, tuple[str, ...]] = {
     "SUPABASE_JWKS_URL": _HTTP,
     "CLIPS_PUBLIC_BASE_URL": _HTTP,
     "SENTRY_DSN": _HTTP,
+    "STRIPE_API_BASE": _HTTP,
     "SMTP_URL": ("smtp", "smtps"),
 }
 # As they stand in examples that are copied, such as Supabase's own; attackers try these first.

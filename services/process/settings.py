@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from pipeline.types import BUILTIN_TAGGER, name_tagger
+from services.process import stripe_settings
 from services.process.environment import address_problem, is_guessable
 
 MAX_OBJECT_BYTES = 5 * 1024**4  # S3's limit for one object
@@ -60,6 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What stays free on local disks; nothing new is taken below (DISK_RESERVE_BYTES)."""
     socket_exempt_addresses: tuple[str, ...]
     """From where any number of Socket.IO connections is taken (SOCKET_EXEMPT_ADDRESSES); by default this machine."""
+    stripe: stripe_settings.StripeSettings | None
+    """How the service is paid for; None without STRIPE_SECRET_KEY."""
     import_allow_hosts: tuple[str, ...]
     """host:port pairs on private addresses that URL imports and webhooks may reach (IMPORT_ALLOW_HOSTS)."""
     tagger_model: Path | None
@@ -128,12 +131,20 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         recording_max_bytes=_integer(env, "RECORDING_MAX_BYTES", 1, MAX_OBJECT_BYTES),
         disk_reserve_bytes=_integer(env, "DISK_RESERVE_BYTES", 0, MAX_OBJECT_BYTES),
         socket_exempt_addresses=_words(env, "SOCKET_EXEMPT_ADDRESSES"),
+        stripe=_stripe(env),
         import_allow_hosts=_words(env, "IMPORT_ALLOW_HOSTS"),
         tagger_model=_path(env, "AUDIO_TAGGER_MODEL"),
         tagger=_tagger_name(_path(env, "AUDIO_TAGGER_MODEL")),
     )
     _check(settings)
     return settings
+
+
+def _stripe(env: Mapping[str, str]) -> stripe_settings.StripeSettings | None:
+    try:
+        return stripe_settings.load(env)
+    except stripe_settings.StripeSettingsError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _check(settings: Settings) -> None:

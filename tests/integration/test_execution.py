@@ -259,11 +259,14 @@ def test_keeper_writes_progress_and_registers_the_process(runtime: Runtime, job:
     assert rows(database, "SELECT id FROM workers") == []
 
 
-def test_operators_wish_to_drain_reaches_the_process(runtime: Runtime, database: Database) -> None:
+def test_drain_by_an_operator_reaches_the_process_and_can_be_undone(runtime: Runtime, database: Database) -> None:
     runtime.lease_renewer.start()
     rows(database, "UPDATE workers SET drain_requested_at = now() RETURNING id")
     runtime.lease_renewer.beat(wake=False)
     assert runtime.lease_renewer.drain_requested.is_set()
+    rows(database, "UPDATE workers SET drain_requested_at = NULL RETURNING id")
+    runtime.lease_renewer.beat(wake=False)
+    assert not runtime.lease_renewer.drain_requested.is_set()
     runtime.lease_renewer.close()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from db.migrate import FOLDER, MigrationError, migrate, pending, rollback
+from db.migrate import FOLDER, MigrationError, baseline, migrate, pending, rollback
 
 SCHEMA = """
 SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable AS line
@@ -117,55 +117,54 @@ def test_psql_applies_the_same_files(empty_database_url: str, owner_url: str) ->
 
 
 @pytest.mark.parametrize("left_out", [0, 1, 3, len(list(FOLDER.glob("*.rollback.sql"))) - 1])
-def test_what_psql_applied_is_recorded_and_the_rest_applied(
+def test_baseline_records_what_psql_applied_and_migrate_applies_the_rest(
     empty_database_url: str, owner_url: str, left_out: int
 ) -> None:
     files = forward_files()
     by_hand, rest = files[: len(files) - left_out], files[len(files) - left_out :]
     apply_by_hand(empty_database_url, by_hand)
     before = schema_of(empty_database_url)
-    adopted: list[str] = []
 
-    assert migrate(empty_database_url, on_adopted=adopted.append) == [file.stem for file in rest]
+    assert baseline(empty_database_url) == [file.stem for file in by_hand]
 
-    assert adopted == [file.stem for file in by_hand]
-    assert set(before) <= set(schema_of(empty_database_url)) or rest
+    assert [line for line in schema_of(empty_database_url) if "schema_checksums" not in line] == before
+    assert baseline(empty_database_url) == []
+    assert migrate(empty_database_url) == [file.stem for file in rest]
     assert schema_of(empty_database_url) == schema_of(owner_url)
     assert pending(empty_database_url) == []
     assert rollback(empty_database_url, len(files)) == [file.stem for file in reversed(files)]
 
 
-def test_newer_files_that_psql_applied_are_recorded_too(empty_database_url: str) -> None:
+def test_baseline_records_newer_files_too(empty_database_url: str) -> None:
     files = forward_files()
     migrate(empty_database_url)
     rollback(empty_database_url, 2)
     apply_by_hand(empty_database_url, files[-2:])
-    adopted: list[str] = []
 
-    assert migrate(empty_database_url, on_adopted=adopted.append) == []
+    assert baseline(empty_database_url) == [file.stem for file in files[-2:]]
 
-    assert adopted == [file.stem for file in files[-2:]]
+    assert migrate(empty_database_url) == []
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ("ALTER TABLE clips DROP COLUMN title", "clips lacks column title text"),
-        ("ALTER TABLE clips ADD COLUMN mood text", "clips has besides column mood text"),
+        ("ALTER TABLE clips ADD COLUMN mood text", "clips also has column mood text"),
         ("ALTER TABLE clips NO FORCE ROW LEVEL SECURITY", "clips lacks row-level security true true"),
         ("DROP POLICY clips_owner ON clips", "clips lacks policy clips_owner"),
         ("REVOKE SELECT ON events FROM authenticated", "events lacks grant SELECT to authenticated"),
         ("DROP INDEX clips_job", "clips lacks index CREATE INDEX clips_job"),
         ("DROP TRIGGER jobs_notify_change ON jobs", "jobs lacks trigger CREATE TRIGGER jobs_notify_change"),
-        ("ALTER TABLE clips OWNER TO service_role", "clips has besides owner service_role"),
+        ("ALTER TABLE clips OWNER TO service_role", "clips also has owner service_role"),
         (
             "ALTER FUNCTION notify_job_changed() OWNER TO service_role",
-            "notify_job_changed() has besides owner service_role",
+            "notify_job_changed() also has owner service_role",
         ),
         ("ALTER FUNCTION notify_job_changed() SECURITY DEFINER", ", SECURITY DEFINER"),
     ],
 )
-def test_tables_that_the_files_do_not_make_are_refused_with_the_difference(
+def test_baseline_refuses_another_schema_and_names_the_difference(
     empty_database_url: str, change: str, words: str
 ) -> None:
     apply_by_hand(empty_database_url, forward_files())
@@ -173,9 +172,9 @@ def test_tables_that_the_files_do_not_make_are_refused_with_the_difference(
         connection.execute(change.encode())
 
     with pytest.raises(MigrationError, match=re.escape(words)) as refused:
-        migrate(empty_database_url)
+        baseline(empty_database_url)
 
-    assert "run it again" in str(refused.value)
+    assert "Correct it by hand" in str(refused.value)
     assert len(pending(empty_database_url)) == len(forward_files())
 
 
@@ -183,19 +182,21 @@ def test_tables_of_another_program_are_refused_and_untouched(empty_database_url:
     with psycopg.connect(empty_database_url) as connection:
         connection.execute("CREATE TABLE users (name text)")
 
-    with pytest.raises(MigrationError, match="holds tables that `snuggles migrate` has not made"):
+    with pytest.raises(MigrationError, match=r"exists already: .*users.*run `snuggles migrate --baseline`"):
         migrate(empty_database_url)
+    with pytest.raises(MigrationError, match="not what the migrations make"):
+        baseline(empty_database_url)
 
     assert [line for line in schema_of(empty_database_url) if line.startswith("users.")] == ["users.name text YES"]
 
 
-def test_grants_and_tables_beside_ours_keep_nothing_from_being_recorded(empty_database_url: str) -> None:
+def test_baseline_ignores_other_tables_and_extra_grants(empty_database_url: str) -> None:
     apply_by_hand(empty_database_url, forward_files())
     with psycopg.connect(empty_database_url) as connection:
         connection.execute("CREATE TABLE somebody_elses (name text)")
         connection.execute("GRANT ALL ON clips TO anon")  # as Supabase does for every table
 
-    assert migrate(empty_database_url) == []
+    assert len(baseline(empty_database_url)) == len(forward_files())
 
 
 def test_every_table_with_an_owner_forces_row_level_security(owner_url: str) -> None:

@@ -12,7 +12,7 @@ from support.servers.launch import start, stop
 from cli.embedded import postgres
 from cli.embedded.port import free_port
 from db.connection import SERVICE, Database, user_identity
-from db.migrate import FOLDER, migrate, rollback
+from db.migrate import FOLDER, baseline, migrate, rollback
 
 APPLICATION_PASSWORD = "application"
 BINARIES = Path("/usr/lib/postgresql/15/bin")
@@ -45,7 +45,7 @@ def test_migrations_run_down_and_up_again(server: postgres.PostgresServer) -> No
     assert migrate(url) == applied
 
 
-def test_what_psql_applied_is_recorded(server: postgres.PostgresServer) -> None:
+def test_baseline_records_what_psql_applied(server: postgres.PostgresServer) -> None:
     url = server.url("by_hand")
     files = sorted(path for path in FOLDER.glob("*.sql") if ".rollback." not in path.name)
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
@@ -53,11 +53,8 @@ def test_what_psql_applied_is_recorded(server: postgres.PostgresServer) -> None:
     for file in files:
         with psycopg.connect(url) as connection:
             connection.execute(file.read_bytes())
-    adopted: list[str] = []
 
-    assert migrate(url, on_adopted=adopted.append) == []
-
-    assert adopted == [file.stem for file in files]
+    assert baseline(url) == [file.stem for file in files]
 
 
 def test_identity_of_a_transaction_decides_what_is_seen(server: postgres.PostgresServer) -> None:

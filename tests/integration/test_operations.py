@@ -70,6 +70,7 @@ def test_reading_is_for_operators_only(service: Service, path: str) -> None:
         "/api/ops/jobs/cancel",
         "/api/ops/jobs/run-next",
         f"/api/ops/workers/{UUID(int=1)}/drain",
+        f"/api/ops/workers/{UUID(int=1)}/undrain",
         "/api/ops/schedules/prune-jobs/run",
         "/api/ops/schedules/prune-jobs/pause",
         f"/api/ops/deliveries/{UUID(int=1)}/replay",
@@ -171,8 +172,11 @@ def test_worker_shows_what_it_is_doing_and_is_drained(service: Service, owner: U
     assert [entry["id"] for entry in worker["jobs"]] == [str(job.id)]
     post(service, f"workers/{worker_id}/drain")
     assert get(service, "workers")["items"][0]["is_draining"]
+    post(service, f"workers/{worker_id}/undrain")
+    assert not get(service, "workers")["items"][0]["is_draining"]
     service.execute("DELETE FROM workers")
-    assert service.client.post(f"/api/ops/workers/{worker_id}/drain", headers=TOKEN).status_code == 404
+    for call in ("drain", "undrain"):
+        assert service.client.post(f"/api/ops/workers/{worker_id}/{call}", headers=TOKEN).status_code == 404
 
 
 def test_tenants_are_listed_by_what_they_have_in_the_queue(service: Service, owner: UUID) -> None:

@@ -22,6 +22,32 @@ def scratch_folders(fleet: Fleet) -> list[Path]:
     return [path for path in root.glob("*/*") if path.is_dir() and path.name != KEPT]
 
 
+def finished(database: Database) -> bool:
+    return bool(rows(database, "SELECT 1 FROM jobs WHERE state = 'succeeded'"))
+
+
+def test_worker_that_was_drained_takes_jobs_again_when_that_is_undone(fleet: Fleet, database: Database) -> None:
+    fleet.dispatcher()
+    fleet.worker()
+    wait_for(lambda: rows(database, "SELECT 1 FROM workers"), what="the worker")
+    rows(database, "UPDATE workers SET drain_requested_at = now() RETURNING id")
+    wait_for(lambda: rows(database, "SELECT 1 FROM workers WHERE is_draining"), what="the worker to drain")
+    with database.transaction(SERVICE) as tx:
+        jobs.enqueue(tx, kind="roll_up_jobs", user_id=None)
+    rows(database, "UPDATE workers SET drain_requested_at = NULL RETURNING id")
+    wait_for(lambda: finished(database), what="the job")
+
+
+def test_drained_worker_that_a_supervisor_replaces_ends_once_it_is_idle(fleet: Fleet, database: Database) -> None:
+    process = fleet.worker(options=("--exit-when-drained", "0.5"))
+    wait_for(lambda: rows(database, "SELECT 1 FROM workers"), what="the worker")
+    assert process.poll() is None
+    rows(database, "UPDATE workers SET drain_requested_at = now() RETURNING id")
+    assert wait_for(lambda: process.poll() is not None, what="its end")
+    assert process.returncode == 0
+    assert rows(database, "SELECT 1 FROM workers") == []
+
+
 @pytest.fixture
 def fleet(settings: Settings, tmp_path: Path) -> Iterator[Fleet]:
     with Fleet(settings, tmp_path) as started:

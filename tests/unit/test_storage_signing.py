@@ -43,7 +43,7 @@ def test_signature_covers_key_and_query_of_any_text(key: str, query: dict[str, s
         ("GET", "clips", key, signed | {"signature": "é"}),
         ("GET", "clips", key, {}),
     ):
-        with pytest.raises(SignatureError, match="does not fit"):
+        with pytest.raises(SignatureError, match="does not match"):
             SIGNER.check(*other, now_s=0)
 
 

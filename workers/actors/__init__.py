@@ -1,4 +1,4 @@
-"""One file a kind of job; each does the work and returns what publishes it."""
+"""One file for each kind of job; its function does the work and returns the function that publishes the result."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -6,6 +6,7 @@ from uuid import UUID
 import dramatiq
 
 from services.jobs.service import QUEUES
+from workers.actors.billing import BILLING
 from workers.actors.detect import detect
 from workers.actors.housekeeping import HOUSEKEEPING
 from workers.actors.import_url import import_url
@@ -24,13 +25,14 @@ WORKS: Mapping[str, Work] = {
     **HOUSEKEEPING,
     **WEBHOOK,
     **MAIL,
+    **BILLING,
 }
 PRIORITIES: Mapping[str, int] = {"webhook": 0, "housekeeping": 1, "detect": 2, "ingest": 3, "render": 4}
-"""Which of the messages that a process has at hand it takes first: short work before long."""
+"""The order in which a process takes the messages it has fetched: short jobs first."""
 
 
 def register(broker: dramatiq.Broker, runtime: Runtime, works: Mapping[str, Work]) -> None:
-    """Declare one actor for each queue; `works` says what each kind of job is done by."""
+    """Declare one actor for each queue; `works` maps kinds of jobs to their functions."""
 
     def answer(job_id: str, dispatch_no: int) -> None:
         execute(runtime, UUID(job_id), dispatch_no, works)

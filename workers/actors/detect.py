@@ -79,7 +79,7 @@ def _listen_again(runtime: Runtime, attempt: Attempt, recording: Recording, scra
         key=recording.source_key,
         size_bytes=recording.size_bytes,
         index_key=recording.index_key,
-        kept=scratch,
+        cache=scratch,
     )
     stream = (recording.probe or {}).get("audio")
     result = run_child(

@@ -1,4 +1,4 @@
-"""The system's own jobs: short, repeatable, and each the same whoever runs it and however often."""
+"""Housekeeping jobs of the system: short, and safe to repeat."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from workers.execution import Work
 from workers.runtime import Runtime
 
 ORPHAN_AGE = timedelta(days=1)
-"""Longer than any attempt: what it has stored and not yet published is older than its row's keys."""
+"""Longer than any attempt, so that objects of a running one, which no row refers to yet, are spared."""
 FEW_OBJECTS = 100
 DELETE_BATCH = 1000  # what S3 takes in one request
 
@@ -43,7 +43,7 @@ def delete_objects(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def tidy_clip(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Delete what earlier attempts and early versions left beside a clip's published objects."""
+    """Delete the objects of earlier attempts and previews beside a clip's published ones."""
     with runtime.database.transaction(SERVICE) as tx:
         clip = maintenance.find_published(tx, clip_id=payload_of(attempt.job, TidyClipPayload).clip_id)
     if clip is None:
@@ -55,9 +55,9 @@ def tidy_clip(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def sweep_abandoned_uploads(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Close uploads that nobody has finished within a day, in the rows and in storage."""
+    """Close uploads that were not completed within a day, in the rows and in storage."""
     now = runtime.clock()
-    # Clips too: a worker that dies while it stores a large file leaves an upload there.
+    # The clips bucket too: a worker that dies while it stores a large file leaves an open upload there.
     buckets = (runtime.stores.recordings, runtime.stores.clips)
     closed = sum(attempt.wait_for(partial(sweep_uploads, store, now=now)) for store in buckets)
 
@@ -68,17 +68,17 @@ def sweep_abandoned_uploads(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def expire_clips(_runtime: Runtime, _attempt: Attempt) -> Publish:
-    """Expire clips that have been kept long enough; their objects are deleted by a job each."""
+    """Expire clips whose retention is over; one job for each deletes its objects."""
     return lambda tx: {"expired": maintenance.expire_clips(tx)}
 
 
 def purge_idempotency_keys(_runtime: Runtime, _attempt: Attempt) -> Publish:
-    """Forget idempotency keys after a day."""
+    """Delete idempotency keys after a day."""
     return lambda tx: {"purged": maintenance.purge_idempotency_keys(tx)}
 
 
 def prune_jobs(_runtime: Runtime, _attempt: Attempt) -> Publish:
-    """Forget finished jobs in batches."""
+    """Delete old finished jobs in batches."""
     return maintenance.prune_jobs
 
 
@@ -93,24 +93,24 @@ def cleanup_clips(_runtime: Runtime, _attempt: Attempt) -> Publish:
 
 
 def cleanup_rooms(_runtime: Runtime, _attempt: Attempt) -> Publish:
-    """End rooms that everybody has left."""
+    """End rooms without activity."""
     return maintenance.cleanup_rooms
 
 
 def archive_polls(_runtime: Runtime, _attempt: Attempt) -> Publish:
-    """End polls whose time is over, and forget the ballots of old ones."""
+    """End polls whose time is over, and delete the ballots of old ones."""
     return maintenance.archive_polls
 
 
 def reset_quotas(_runtime: Runtime, _attempt: Attempt) -> Publish:
-    """Give back what ended jobs still hold."""
+    """Release quota that ended jobs still hold."""
     return maintenance.reset_quotas
 
 
 def sweep_objects(runtime: Runtime, attempt: Attempt) -> Publish:
     """Delete objects that no row refers to, a day after they were written.
 
-    ConflictError instead when that would be most of a bucket: then the database is the wrong one, not the objects.
+    ConflictError if that would be most of a bucket, because then the database is probably the wrong one.
     """
     before = runtime.clock() - ORPHAN_AGE
     deleted = {}
@@ -131,7 +131,7 @@ def sweep_objects(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def sweep_webhooks(runtime: Runtime, _attempt: Attempt) -> Publish:
-    """Give deliveries that lost their job a new one, and forget old events."""
+    """Queue deliveries that have lost their job again, and delete old events."""
     return lambda tx: deliveries.sweep(tx, now=runtime.clock())
 
 

@@ -1,4 +1,4 @@
-"""Fetches a recording from an address that a user gave, into the place where an upload would be."""
+"""Fetches a recording from a URL and stores it as an upload would be."""
 
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ def import_url(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         path = scratch / "source"
         fetched = _fetch(runtime, attempt, path)
-        # The source's key is the recording's, not the attempt's: a second attempt stores the same bytes there.
+        # The key of a source has no attempt in it: a second attempt stores the same bytes under it.
         put = partial(store.put_file, recording.source_key, path, content_type=fetched.content_type)
         size_bytes = attempt.wait_for(put).size_bytes
 

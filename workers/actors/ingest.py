@@ -1,4 +1,4 @@
-"""Looks at a new recording once: probe, timeline, packet index, waveform, poster."""
+"""Analyses a new recording once: probe, timeline, packet index, waveform, poster."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ CONTENT_TYPES = {".json": "application/json", ".jpg": "image/jpeg"}
 
 
 def ingest(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Run the child and store what it made; publishing queues the first detection."""
+    """Run the child and store its files; the publication queues the first detection."""
     recording = get_recording(runtime, attempt)
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         source = media.source(
@@ -50,7 +50,7 @@ def ingest(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def get_recording(runtime: Runtime, attempt: Attempt) -> Recording:
-    """Return the recording that a job is for; NotFoundError when it was deleted."""
+    """Return the recording of a job; NotFoundError when it was deleted."""
     if attempt.job.recording_id is None:
         raise NotFoundError("The recording was deleted")
     with runtime.database.transaction(SERVICE) as tx:

@@ -1,4 +1,4 @@
-"""What the actors of media work share: limits by kind, where the child reads, and where its files go."""
+"""Shared by the actors of media jobs: limits of their children, their sources, and storing their files."""
 
 from functools import partial
 from pathlib import Path
@@ -14,16 +14,16 @@ from workers.scratch import named
 
 GIB = 2**30
 URL_MARGIN_S = 600
-"""A source's URL outlives the child that reads it."""
+"""How much longer the URL of a source is valid than its child may run."""
 WALL_S = {"ingest": 3 * 3600.0, "detect": 600.0, "render": 1800.0}
-"""Six hours of 4K are listened to in some twenty minutes; the longest clip is encoded in some ten."""
+"""Listening to six hours of 4K takes about twenty minutes, and encoding the longest clip about ten."""
 MEMORY_BYTES = {"ingest": 1 * GIB, "detect": 1 * GIB, "render": 3 * GIB}
 FILE_BYTES = 2 * GIB
 FILES = 256
 
 
 def policy(kind: str, threads: int) -> Policy:
-    """Return what one child of this kind may use in a process with so many slots."""
+    """Return the limits of one child of this kind in a process with `threads` slots."""
     cores = max(1, core_count() // threads)
     wall_s = WALL_S[kind]
     limits = Limits(memory_bytes=MEMORY_BYTES[kind], cpu_s=int(wall_s * cores), file_bytes=FILE_BYTES, files=FILES)
@@ -38,16 +38,16 @@ def source(  # noqa: PLR0913 - keyword-only
     key: str,
     size_bytes: int | None,
     index_key: str | None,
-    kept: Path | None = None,
+    cache: Path | None = None,
 ) -> Source:
-    """Return what a child opens: a short-lived URL or a local path, with the stored packet index beside it.
+    """Return the source of a child: a short-lived URL or a local path, with the stored packet index.
 
-    The index is fetched into `kept`, once for all clips of a recording.
+    The index is fetched into `cache`, once for all clips of a recording.
     """
     store = runtime.stores.recordings
     index = None
-    if index_key is not None and kept is not None:
-        index = kept / f"{named(index_key)}.index"
+    if index_key is not None and cache is not None:
+        index = cache / f"{named(index_key)}.index"
         if not index.exists():
             made = index.with_suffix(f".{uuid4().hex}")
             attempt.wait_for(partial(store.get_file, index_key, made))
@@ -57,7 +57,7 @@ def source(  # noqa: PLR0913 - keyword-only
         location=location,
         size_bytes=size_bytes,
         index=None if index is None else str(index),
-        kept=None if kept is None else str(kept),
+        kept=None if cache is None else str(cache),
     )
 
 
@@ -67,6 +67,6 @@ def tagger_path(runtime: Runtime) -> str | None:
 
 
 def put(attempt: Attempt, store: Store, key: str, path: Path, content_type: str) -> int:
-    """Store a file of this attempt and return its size in bytes; it is deleted again unless it gets published."""
+    """Store a file of this attempt and return its size in bytes; it is deleted unless the attempt publishes it."""
     attempt.written.append((store, key))
     return attempt.wait_for(partial(store.put_file, key, path, content_type=content_type)).size_bytes

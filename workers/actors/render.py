@@ -1,4 +1,4 @@
-"""Makes one clip: the fast version is shown as soon as it is there, the finished one takes its place."""
+"""Renders one clip: publishes a fast preview first, and replaces it with the finished version."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from workers.completer import Publish
 from workers.runtime import Runtime
 
 EARLY = "early-"
-"""The early version has keys of its own: a player may be reading it while the finished one is stored."""
+"""The preview has its own keys, because a player may read it while the finished version is stored."""
 COPIED = ("start_s", "end_s", "formats", "preset", "accuracy", "title", "loudness", "options")
 
 log = structlog.get_logger(__name__)
@@ -31,27 +31,27 @@ def render(runtime: Runtime, attempt: Attempt) -> Publish:
     """Run the child and store its outputs under this attempt's prefix."""
     subject = _get_subject(runtime, attempt)
     name = f"{attempt.job.id}-{attempt.job.attempt}"
-    with runtime.scratch.kept(subject.source_key) as kept, runtime.scratch.folder(name) as scratch:
-        shelf = _Shelf(runtime, attempt, subject, scratch)
+    with runtime.scratch.cache(subject.source_key) as cache, runtime.scratch.folder(name) as scratch:
+        outputs = _Outputs(runtime, attempt, subject, scratch)
         result = run_child(
-            _task(runtime, attempt, subject, kept),
+            _task(runtime, attempt, subject, cache),
             launcher=runtime.launcher,
             attempt=attempt,
             scratch=scratch,
             policy=media.policy("render", runtime.threads),
-            on_partial=shelf.show_early,
+            on_partial=outputs.show_early,
         )
         assert isinstance(result, RenderResult)  # noqa: S101 - the child answers its own kind of task
-        objects = shelf.put(result.outputs)
+        objects = outputs.put(result.outputs)
     notes = msgspec.to_builtins(result.notes)
     if result.accuracy != subject.accuracy and not notes:
         notes = [{"code": "accuracy_changed", "message": f"Made with accuracy `{result.accuracy}`."}]
 
     def publish(tx: Transaction) -> dict[str, Any]:
-        # The clip that was first may be gone; others that share the job are not.
+        # The first clip of the render may have been deleted while others still share it.
         clip_id = clips.get_for_render(tx, job_id=attempt.job.id).id
         clips.publish(tx, clip_id=clip_id, objects=objects, notes=notes, accuracy=result.accuracy)
-        if attempt.job.attempt > 1 or shelf.has_shown:
+        if attempt.job.attempt > 1 or outputs.has_shown:
             jobs.enqueue(tx, kind="tidy_clip", user_id=None, payload=TidyClipPayload(clip_id=clip_id))
         return {"bytes_read": result.bytes_read, "accuracy": result.accuracy}
 
@@ -66,7 +66,7 @@ def _get_subject(runtime: Runtime, attempt: Attempt) -> RenderSubject:
     return subject
 
 
-def _task(runtime: Runtime, attempt: Attempt, subject: RenderSubject, kept: Path) -> RenderTask:
+def _task(runtime: Runtime, attempt: Attempt, subject: RenderSubject, cache: Path) -> RenderTask:
     source = media.source(
         runtime,
         attempt,
@@ -74,14 +74,14 @@ def _task(runtime: Runtime, attempt: Attempt, subject: RenderSubject, kept: Path
         key=subject.source_key,
         size_bytes=subject.size_bytes,
         index_key=subject.index_key,
-        kept=kept,
+        cache=cache,
     )
     wanted = {name: getattr(subject, name) for name in COPIED}
     return msgspec.convert({"task": "render", "source": msgspec.to_builtins(source), **wanted}, RenderTask)
 
 
-class _Shelf:
-    """Where the files of one attempt go."""
+class _Outputs:
+    """Stores the files of one attempt."""
 
     def __init__(self, runtime: Runtime, attempt: Attempt, subject: RenderSubject, scratch: Path) -> None:
         self.has_shown = False
@@ -91,11 +91,11 @@ class _Shelf:
         self._scratch = scratch
 
     def put(self, outputs: list[Output], prefix: str = "") -> dict[str, dict[str, Any]]:
-        """Store files and return what the clip's row says of them, by format."""
+        """Store files and return their entries for the clip's row, by format."""
         return {output.format: self._put_one(output, prefix) for output in outputs}
 
     def show_early(self, partial: Partial) -> None:
-        """Publish an early version, fenced; a clip can wait for the finished one when that does not work."""
+        """Publish a preview under the lease; if that fails, the clip waits for the finished version."""
         objects = self.put(partial.outputs, EARLY)
         try:
             with self._runtime.database.transaction(SERVICE) as tx:

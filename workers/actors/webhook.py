@@ -1,4 +1,4 @@
-"""Tells an owner's receiver what happened: one request an attempt, the next attempt is another job."""
+"""Sends webhooks: one request for each job; a retry is another job."""
 
 import time
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Send one delivery once. A receiver that fails does not fail the job: the next attempt is queued with its end."""
+    """Send one delivery once. If the receiver fails, the job still succeeds and queues the next attempt."""
     delivery_id = payload_of(attempt.job, DeliverWebhookPayload).delivery_id
     with runtime.database.transaction(SERVICE) as tx:
         outgoing = deliveries.begin(tx, delivery_id=delivery_id, now=datetime.now(UTC), random=runtime.random())
@@ -55,7 +55,7 @@ def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def mail_webhook_disabled(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Mail the owner of a webhook that was disabled, unless it is enabled again by now."""
+    """Mail the owner of a disabled webhook, unless it has been enabled again."""
     with runtime.database.transaction(SERVICE) as tx:
         notice = webhooks.find_notice(tx, webhook_id=payload_of(attempt.job, MailWebhookDisabledPayload).webhook_id)
     if notice is None:
@@ -76,7 +76,7 @@ WEBHOOK: Mapping[str, Work] = {
 
 
 def _send(runtime: Runtime, attempt: Attempt, outgoing: Outgoing) -> Outcome:
-    """Send it; an address that may not be reached, or does not answer, is an outcome like any other."""
+    """Send it; an address that is refused or does not answer is an outcome too."""
     began_s = time.monotonic()
     headers = outgoing.headers(now=datetime.now(UTC))
     try:

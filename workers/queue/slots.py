@@ -26,6 +26,12 @@ class SlotLimit:
             self._is_closed = True
             self._changed.notify_all()
 
+    def open(self) -> None:
+        """Fetch messages again."""
+        with self._changed:
+            self._is_closed = False
+            self._changed.notify_all()
+
     def hold(self, queue: str, held: int) -> None:
         """Record how many messages the consumer of one queue holds."""
         with self._changed:

@@ -43,7 +43,7 @@ def card_method(world: World, number: str) -> Json:
         )
     method = world.new("payment_method", type="card")
     brand = "mastercard" if number.startswith("5") else "visa"
-    fingerprint = sha256(number.encode()).hexdigest()[:16]
+    fingerprint = sha256(f"{world.salt}{number}".encode()).hexdigest()[:16]
     method["card"].update(brand=brand, display_brand=brand, last4=number[-4:], fingerprint=fingerprint)
     method["card"]["networks"] = {"available": [brand], "preferred": None}
     world.note(method["id"])["behaves"] = NUMBERS[number]
@@ -63,7 +63,7 @@ def debit_method(world: World, iban: str) -> Json:
     """Make a payment method that is paid from days later, by a bank account."""
     method = world.new("payment_method", type="sepa_debit")
     del method["card"]
-    fingerprint = sha256(iban.encode()).hexdigest()[:16]
+    fingerprint = sha256(f"{world.salt}{iban}".encode()).hexdigest()[:16]
     method["sepa_debit"] = {"country": iban[:2], "fingerprint": fingerprint, "last4": iban[-4:]}
     world.note(method["id"])["behaves"] = "pays" if iban == PAYING_IBAN else "fails_later"
     return method

@@ -2,21 +2,16 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from cli.embedded.stripe import pages, timeline
-from cli.embedded.stripe.courier import Courier
+from cli.embedded.stripe import pages
 from cli.embedded.stripe.form import nested
 from cli.embedded.stripe.routes import answer
 from cli.embedded.stripe.shapes import Json
 from cli.embedded.stripe.world import StripeError, World
-
-TICK_S = 1.0
 
 
 def handle(world: World, method: str, target: str, *, body: str = "", headers: Json | None = None) -> tuple[int, Json]:
@@ -137,26 +132,6 @@ def serving(
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def run(port: int, state: Path | None) -> None:
-    """Serve until the process is told to stop; what happened is kept in the file `state`."""
-    world = World()
-    if state is not None and state.exists():
-        world.restore(json.loads(state.read_text()))
-
-    def keep() -> None:
-        if state is not None:
-            part = state.with_suffix(".part")
-            part.write_text(json.dumps(world.state()))
-            part.replace(state)
-
-    courier = Courier(world)
-    with serving(world, port=port, on_change=keep):
-        courier.start()
-        while True:
-            time.sleep(TICK_S)
-            timeline.tick(world)
 
 
 def _refusal(error: StripeError) -> tuple[int, Json]:

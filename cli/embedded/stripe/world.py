@@ -77,7 +77,7 @@ class World:
         """What the simulation knows of an object beyond what Stripe shows, by id."""
         self.answers: dict[str, tuple[int, Json]] = {}
         self.on_event: Callable[[Json], None] = lambda _event: None
-        self._salt = secrets.token_hex(3)
+        self.salt = secrets.token_hex(3)
         self._count = 0
 
     @property
@@ -89,7 +89,7 @@ class World:
         """Add an object."""
         self._count += 1
         made = blank(kind)
-        made["id"] = f"{PREFIXES[kind]}_{self._salt}{self._count:010d}"
+        made["id"] = f"{PREFIXES[kind]}_{self.salt}{self._count:010d}"
         if "created" in made:
             made["created"] = self.now
         made.update(fields)
@@ -118,7 +118,7 @@ class World:
         self._count += 1
         event = blank("event")
         event.update(
-            id=f"evt_{self._salt}{self._count:010d}",
+            id=f"evt_{self.salt}{self._count:010d}",
             created=self.now,
             type=kind,
             api_version=API_VERSION,
@@ -136,14 +136,14 @@ class World:
             "notes": self.notes,
             "events": self.events[-500:],
             "ahead_s": self.ahead_s,
-            "salt": self._salt,
+            "salt": self.salt,
             "count": self._count,
         }
 
     def restore(self, state: Json) -> None:
         """Take over what `state` returned."""
         self.objects, self.notes, self.events = state["objects"], state["notes"], state["events"]
-        self.ahead_s, self._salt, self._count = state["ahead_s"], state["salt"], state["count"]
+        self.ahead_s, self.salt, self._count = state["ahead_s"], state["salt"], state["count"]
 
 
 def listing(items: Iterable[Json], url: str, *, limit: int = 10, after: str | None = None) -> Json:

@@ -68,9 +68,11 @@ class Fleet:
                 process.kill()
             process.wait()
 
-    def worker(self, *, threads: int = 2, queues: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    def worker(
+        self, *, threads: int = 2, queues: Sequence[str] = (), options: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
         chosen = ["--queues", ",".join(queues)] if queues else []
-        return self._start("worker", "--threads", str(threads), *chosen)
+        return self._start("worker", "--threads", str(threads), *chosen, *options)
 
     def dispatcher(self) -> subprocess.Popen[bytes]:
         return self._start("dispatcher")

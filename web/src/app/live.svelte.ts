@@ -33,7 +33,10 @@ export class Watched<T> {
  * Load now, every few seconds while somebody looks, and whenever a state changes that `load` reads before its first
  * `await`. To be called while a component is set up; ends with it.
  */
-export function watch<T>(load: (signal: AbortSignal) => Promise<T>, everyMs = EVERY_MS): Watched<T> {
+export function watch<T>(
+  load: (signal: AbortSignal) => Promise<T>,
+  everyMs: number | ((data: T | undefined) => number) = EVERY_MS,
+): Watched<T> {
   const watched = new Watched<T>();
   let question = 0;
 
@@ -60,7 +63,8 @@ export function watch<T>(load: (signal: AbortSignal) => Promise<T>, everyMs = EV
       later();
     };
     const later = (): void => {
-      timer = setTimeout(again, Math.min(everyMs * 2 ** failures, LONGEST_MS));
+      const pause = typeof everyMs === 'number' ? everyMs : everyMs(watched.data);
+      timer = setTimeout(again, failures ? Math.min(pause * 2 ** failures, LONGEST_MS) : pause);
     };
     const again = (): void => {
       if (live.isPaused || document.hidden) later();

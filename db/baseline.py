@@ -1,7 +1,7 @@
-"""Recognise a schema that somebody made from the migration files without us, as `psql -f` does.
+"""Finds out how many migrations were applied to a schema by other means, such as `psql -f`.
 
-The files are rehearsed in a schema of their own, in a transaction that is rolled back, and the catalogue after each of
-them is compared with what was found.
+The migrations run in a schema of their own, in a transaction that is rolled back. The catalogue after each of them is
+compared with that of the schema `public`.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 REHEARSAL = "snuggles_rehearsal"
-MOST_NAMED = 3  # differences that a message tells
+MAX_DIFFERENCES = 3  # that a message names
 
-# One line for each thing of a schema. Names are given without the schema, which the search path makes certain, and
-# without what differs between releases of PostgreSQL: since 18 NOT NULL is also a constraint.
+# One row for each fact about a table or function. The search path keeps the schema out of names. NOT NULL constraints
+# are left out, because PostgreSQL has them only since version 18.
 CATALOGUE = """
 WITH tables AS (
     SELECT oid, relname, relowner, relrowsecurity, relforcerowsecurity FROM pg_class
@@ -24,7 +24,7 @@ WITH tables AS (
 )
 SELECT relname, 'row-level security ' || relrowsecurity || ' ' || relforcerowsecurity FROM tables
 UNION ALL
--- Whoever owns a table reads it whatever its policies say, and can add rules to it.
+-- The owner of a table bypasses its policies and can add rules to it.
 SELECT relname, 'owner ' || pg_get_userbyid(relowner) FROM tables
 UNION ALL
 SELECT proname || '()',
@@ -55,15 +55,25 @@ SELECT proname || '()', 'function ' || pg_get_function_identity_arguments(oid) |
        || pg_get_function_result(oid) || ' ' || md5(prosrc) || coalesce(' ' || proconfig::text, '')
 FROM pg_proc WHERE pronamespace = %(schema)s::regnamespace
 UNION ALL
--- A grant to our roles that is missing is a difference, one that somebody added is not: see `_differences`.
+-- Only missing grants count as differences, see `_differences`.
 SELECT granted.relname, 'grant ' || privilege_type || ' to ' || rolname
 FROM (SELECT tables.relname, (aclexplode(relacl)).* FROM tables JOIN pg_class USING (oid)) AS granted
+JOIN pg_roles ON pg_roles.oid = grantee AND rolname IN ('anon', 'authenticated', 'snuggles_user', 'service_role')
+UNION ALL
+SELECT granted.relname, 'grant ' || privilege_type || ' (' || attname || ') to ' || rolname
+FROM (SELECT relname, attname, (aclexplode(attacl)).* FROM tables JOIN pg_attribute ON attrelid = tables.oid) AS granted
+JOIN pg_roles ON pg_roles.oid = grantee AND rolname IN ('anon', 'authenticated', 'snuggles_user', 'service_role')
+UNION ALL
+SELECT proname || '()', 'grant ' || privilege_type || ' to ' || rolname
+FROM (
+    SELECT proname, (aclexplode(proacl)).* FROM pg_proc WHERE pronamespace = %(schema)s::regnamespace
+) AS granted
 JOIN pg_roles ON pg_roles.oid = grantee AND rolname IN ('anon', 'authenticated', 'snuggles_user', 'service_role')
 """
 
 
-class AdoptionError(Exception):
-    """What is in the database is not what the files make; the message names the first differences."""
+class SchemaDiffersError(Exception):
+    """The schema matches no number of migrations; the message names the first differences."""
 
 
 class Thing(Struct, frozen=True, order=True):
@@ -74,15 +84,15 @@ class Thing(Struct, frozen=True, order=True):
 
     @property
     def is_grant(self) -> bool:
-        """Whether it is a right on a table."""
+        """Whether it is a privilege."""
         return self.fact.startswith("grant ")
 
 
-def made_already(connection: psycopg.Connection[TupleRow], files: Sequence[Path]) -> int:
-    """Return how many of the files, in order, have been applied by hand to the schema `public`.
+def count_applied(connection: psycopg.Connection[TupleRow], files: Sequence[Path]) -> int:
+    """Return how many of the files, in order, make the schema `public` as it is.
 
-    `connection` is that of the tables' owner, in autocommit mode. AdoptionError when no number of them makes what is
-    there, or it cannot be tried, as by an owner who may create no schema.
+    `connection` belongs to the owner of the tables and is in autocommit mode. SchemaDiffersError when no number of
+    files does, or when this cannot be tried, for example because the owner must not create schemas.
     """
     try:
         with connection.transaction(force_rollback=True):
@@ -90,31 +100,31 @@ def made_already(connection: psycopg.Connection[TupleRow], files: Sequence[Path]
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(REHEARSAL)))
             stages = []
             for file in files:
-                _look_at(connection, REHEARSAL)
+                _set_search_path(connection, REHEARSAL)
                 connection.execute(file.read_bytes())
                 stages.append(_catalogue(connection, REHEARSAL))
     except psycopg.Error as error:
-        raise AdoptionError(f"whether they are could not be tried: {error.diag.message_primary or error}") from error
+        raise SchemaDiffersError(f"the comparison failed: {error.diag.message_primary or error}") from error
     ours = {thing.owner for stage in stages for thing in stage}
     found = {thing for thing in found if thing.owner in ours}
     for number in range(len(stages), 0, -1):
         if not _differences(found, stages[number - 1]):
             return number
     nearest = min((_differences(found, stage) for stage in stages), key=len)
-    more = f", and {len(nearest) - MOST_NAMED} more" if len(nearest) > MOST_NAMED else ""
-    raise AdoptionError(f"{'; '.join(nearest[:MOST_NAMED])}{more}")
+    more = f", and {len(nearest) - MAX_DIFFERENCES} more" if len(nearest) > MAX_DIFFERENCES else ""
+    raise SchemaDiffersError(f"{'; '.join(nearest[:MAX_DIFFERENCES])}{more}")
 
 
 def _differences(found: set[Thing], wanted: set[Thing]) -> list[str]:
-    lacking = [f"{thing.owner} lacks {thing.fact}" for thing in sorted(wanted - found)]
-    besides = [f"{thing.owner} has besides {thing.fact}" for thing in sorted(found - wanted) if not thing.is_grant]
-    return lacking + besides
+    missing = [f"{thing.owner} lacks {thing.fact}" for thing in sorted(wanted - found)]
+    extra = [f"{thing.owner} also has {thing.fact}" for thing in sorted(found - wanted) if not thing.is_grant]
+    return missing + extra
 
 
-def _look_at(connection: psycopg.Connection[TupleRow], schema: str) -> None:
+def _set_search_path(connection: psycopg.Connection[TupleRow], schema: str) -> None:
     connection.execute("SELECT set_config('search_path', %s, true)", (schema,))
 
 
 def _catalogue(connection: psycopg.Connection[TupleRow], schema: str) -> set[Thing]:
-    _look_at(connection, schema)
+    _set_search_path(connection, schema)
     return {Thing(owner, fact) for owner, fact in connection.execute(CATALOGUE, {"schema": schema})}

@@ -1,0 +1,123 @@
+"""Stripe's signed events: stored once each, and the syncs that they ask for."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from db.connection import Transaction
+
+
+class StripeEvent(Struct, frozen=True, kw_only=True):
+    """An event without its payload."""
+
+    id: str
+    type: str
+    customer_id: str | None
+    user_id: UUID | None
+    email: str | None
+    received_at: datetime
+    processed_at: datetime | None
+    ignored_because: str | None
+
+
+INSERT_EVENT = """
+INSERT INTO stripe_events (id, type, payload, customer_id, ignored_because, processed_at)
+VALUES (%(id)s, %(type)s, %(payload)s, %(customer_id)s, %(ignored_because)s,
+        CASE WHEN %(ignored_because)s::text IS NOT NULL THEN now() END)
+ON CONFLICT (id) DO NOTHING
+RETURNING 1
+"""
+FINISH_EVENTS = """
+UPDATE stripe_events SET processed_at = now()
+WHERE customer_id = %(customer_id)s AND processed_at IS NULL AND received_at <= %(before)s
+"""
+# A sync that no worker has begun fetches later than this event arrived, so it covers it.
+IS_SYNC_QUEUED = """
+SELECT EXISTS (
+    SELECT 1 FROM jobs WHERE kind = 'sync_subscription' AND state = 'queued' AND payload ->> 'user_id' = %(user_id)s
+) AS is_queued
+"""
+LIST_EVENTS = """
+SELECT e.id, e.type, e.customer_id, s.user_id, u.email, e.received_at, e.processed_at, e.ignored_because
+FROM stripe_events e
+LEFT JOIN subscriptions s ON s.stripe_customer_id = e.customer_id
+LEFT JOIN users u ON u.id = s.user_id
+WHERE (%(before_at)s::timestamptz IS NULL OR (e.received_at, e.id) < (%(before_at)s, %(before_id)s::text))
+  AND (%(type)s::text IS NULL OR e.type = %(type)s)
+  AND (%(user_id)s::uuid IS NULL OR s.user_id = %(user_id)s)
+  AND (%(status)s::text IS NULL
+       OR %(status)s = CASE WHEN e.ignored_because IS NOT NULL THEN 'ignored'
+                            WHEN e.processed_at IS NOT NULL THEN 'processed' ELSE 'waiting' END)
+ORDER BY e.received_at DESC, e.id DESC LIMIT %(limit)s
+"""
+PRUNE_EVENTS = """
+DELETE FROM stripe_events WHERE id IN (
+    SELECT id FROM stripe_events
+    WHERE received_at < now() - make_interval(days => %(days)s) AND processed_at IS NOT NULL
+    LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+RETURNING id
+"""
+
+
+def insert_event(  # noqa: PLR0913 - keyword-only, one a column
+    tx: Transaction,
+    *,
+    event_id: str,
+    kind: str,
+    payload: dict[str, Any],
+    customer_id: str | None,
+    ignored_because: str | None,
+) -> bool:
+    """Store an event; False when it was stored before."""
+    values = {
+        "id": event_id,
+        "type": kind,
+        "payload": Jsonb(payload),
+        "customer_id": customer_id,
+        "ignored_because": ignored_because,
+    }
+    return tx.execute(INSERT_EVENT, values).fetchone() is not None
+
+
+def finish_events(tx: Transaction, *, customer_id: str, before: datetime) -> None:
+    """Note that what arrived before a fetch has been dealt with."""
+    tx.execute(FINISH_EVENTS, {"customer_id": customer_id, "before": before})
+
+
+def is_sync_queued(tx: Transaction, *, user_id: UUID) -> bool:
+    """Say whether a sync of this user waits to be begun."""
+    row = tx.execute(IS_SYNC_QUEUED, {"user_id": str(user_id)}).fetchone()
+    return bool(row and row["is_queued"])
+
+
+def list_events(  # noqa: PLR0913 - keyword-only, one a filter
+    tx: Transaction,
+    *,
+    limit: int,
+    before: tuple[datetime, str] | None = None,
+    kind: str | None = None,
+    status: str | None = None,
+    user_id: UUID | None = None,
+) -> list[StripeEvent]:
+    """List events, newest first."""
+    before_at, before_id = before or (None, None)
+    values = {
+        "limit": limit,
+        "before_at": before_at,
+        "before_id": before_id,
+        "type": kind,
+        "status": status,
+        "user_id": user_id,
+    }
+    with tx.cursor(row_factory=class_row(StripeEvent)) as cursor:
+        return cursor.execute(LIST_EVENTS, values).fetchall()
+
+
+def prune_events(tx: Transaction, *, days: int, limit: int) -> int:
+    """Delete events that were dealt with long ago; return how many."""
+    return len(tx.execute(PRUNE_EVENTS, {"days": days, "limit": limit}).fetchall())

@@ -1,0 +1,89 @@
+"""Stripe's objects as this service reads them: the few fields that it needs, in its own types."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+FINAL = ("canceled", "incomplete_expired")
+"""Statuses that a subscription never leaves."""
+
+
+class RemoteSubscription(Struct, frozen=True, kw_only=True):
+    """A subscription. Its period stands on its item; times are UTC."""
+
+    id: str
+    customer_id: str
+    status: str
+    price_id: str
+    item_id: str
+    unit_amount: int
+    created: datetime
+    period_start: datetime
+    period_end: datetime
+    cancel_at_period_end: bool
+    trial_end: datetime | None = None
+    ended_at: datetime | None = None
+    schedule_id: str | None = None
+    next_price_id: str | None = None
+    """The price that a schedule changes to when the period ends."""
+    fingerprint: str | None = None
+    """Of the card or account that pays; None for what has none, such as a wallet."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good."""
+        return self.status in FINAL
+
+
+class RemoteInvoice(Struct, frozen=True, kw_only=True):
+    """An invoice, with the payment intents that it was paid with."""
+
+    id: str
+    status: str
+    amount_due: int
+    amount_paid: int
+    currency: str
+    created: datetime
+    finalized_at: datetime | None
+    paid_at: datetime | None
+    attempt_count: int
+    next_attempt_at: datetime | None
+    subscription_id: str | None
+    url: str | None
+    payment_intents: tuple[str, ...] = ()
+
+
+class RemoteCharge(Struct, frozen=True, kw_only=True):
+    """A payment, and what became of it."""
+
+    id: str
+    payment_intent: str | None
+    amount: int
+    amount_refunded: int
+    is_disputed: bool
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """Everything of one customer that decides about tier and payments, as Stripe has it now."""
+
+    subscriptions: tuple[RemoteSubscription, ...] = ()
+    invoices: tuple[RemoteInvoice, ...] = ()
+    charges: tuple[RemoteCharge, ...] = ()
+
+
+class CheckoutSession(Struct, frozen=True, kw_only=True):
+    """A checkout session."""
+
+    id: str
+    url: str | None
+    customer_id: str | None
+    status: str
+
+
+class RemoteEvent(Struct, frozen=True, kw_only=True):
+    """A signed event: only a hint to look."""
+
+    id: str
+    type: str
+    is_live: bool
+    customer_id: str | None

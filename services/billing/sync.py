@@ -1,0 +1,200 @@
+"""Bringing a user's rows to what Stripe has now: fetch and write under one lease, whatever caused it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+from msgspec import Struct
+
+from db import billing as rows
+from db import stripe_events as event_rows
+from db.billing import Subscription
+from db.connection import SERVICE, Database, Transaction
+from services.billing import notice as notices
+from services.billing.gateway import Gateway
+from services.billing.remote import RemoteSubscription, Snapshot
+from services.billing.state import State, live_of, payments_of, state_of
+from services.errors import NotFoundError, UnavailableError
+from services.process.settings import Settings
+from services.process.stripe_settings import StripeSettings
+
+LEASE_S = 60.0
+"""Longer than the calls of one sync take; a holder that died is replaced after it."""
+WAIT_S = 25.0
+POLL_S = 0.1
+COMPARED = ("tier", "status", "stripe_subscription_id", "current_period_end", "cancel_at_period_end", "pending_tier")
+
+log = structlog.get_logger(__name__)
+
+
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
+
+
+class Billing(Struct, frozen=True, kw_only=True):
+    """What billing works with: the database rather than a transaction, for none stays open over a call to Stripe."""
+
+    database: Database
+    gateway: Gateway
+    settings: StripeSettings
+    clock: Callable[[], datetime] = utc_now
+
+
+def open_billing(settings: Settings, database: Database) -> Billing | None:
+    """Return what billing works with, or None where the settings name no Stripe account."""
+    if settings.stripe is None:
+        return None
+    return Billing(database=database, gateway=Gateway(settings.stripe), settings=settings.stripe)
+
+
+class Lease(Struct, frozen=True, kw_only=True):
+    """The right to change one user's subscription."""
+
+    user_id: UUID
+    token: UUID
+    taken_at: datetime
+
+
+class LeaseLostError(UnavailableError):
+    """The lease ran out before the write; somebody else syncs by now."""
+
+
+def sync(billing: Billing, *, user_id: UUID) -> bool:
+    """Bring a user's rows to what Stripe has now; return whether the subscription changed."""
+    with holding(billing, user_id=user_id) as lease:
+        return sync_held(billing, lease)
+
+
+@contextmanager
+def holding(billing: Billing, *, user_id: UUID) -> Iterator[Lease]:
+    """Hold a user's lease for the block; UnavailableError when another holder does not end in time."""
+    lease = _take(billing, user_id)
+    try:
+        yield lease
+    finally:
+        with billing.database.transaction(SERVICE) as tx:
+            rows.drop_lease(tx, user_id=user_id, token=lease.token)
+
+
+def sync_held(billing: Billing, lease: Lease) -> bool:
+    """Do the same under a lease that is held already."""
+    before = load(billing, lease.user_id)
+    if before.stripe_customer_id is None:
+        return False
+    found, is_refused = _settled(billing, lease.user_id, billing.gateway.fetch(before.stripe_customer_id))
+    state = state_of(found, billing.settings.tier_of_price, grace=timedelta(days=billing.settings.grace_days))
+    now = billing.clock()
+    with billing.database.transaction(SERVICE) as tx:
+        is_written = rows.write_state(
+            tx,
+            user_id=lease.user_id,
+            token=lease.token,
+            state=state,
+            trial_used_at=_trial_used_at(found),
+            trial_refused_at=now if is_refused else None,
+        )
+        if not is_written:
+            raise LeaseLostError("Stripe took too long to answer; this is tried again.")
+        rows.upsert_payments(tx, user_id=lease.user_id, payments=payments_of(found))
+        if state.stripe_subscription_id is not None:
+            rows.complete_checkouts(tx, user_id=lease.user_id)
+        event_rows.finish_events(tx, customer_id=before.stripe_customer_id, before=lease.taken_at)
+        notices.announce(tx, before=before, state=state, found=found, is_refused=is_refused, now=now)
+        after = find(tx, user_id=lease.user_id)
+    return difference(before, after) != {}
+
+
+def load(billing: Billing, user_id: UUID) -> Subscription:
+    """Return a user's subscription in a transaction of its own."""
+    with billing.database.transaction(SERVICE) as tx:
+        return find(tx, user_id=user_id)
+
+
+def find(tx: Transaction, *, user_id: UUID) -> Subscription:
+    """Return a user's subscription; NotFoundError when there is no such user."""
+    found = rows.find_subscription(tx, user_id=user_id)
+    if found is None:
+        raise NotFoundError("There is no such user.")
+    return found
+
+
+def difference(before: Subscription | State, after: Subscription | State) -> dict[str, list[Any]]:
+    """Return field → values before and after, of what Stripe decides."""
+    pairs = {name: (getattr(before, name), getattr(after, name)) for name in COMPARED}
+    return {name: [_plain(old), _plain(new)] for name, (old, new) in pairs.items() if old != new}
+
+
+def live(billing: Billing, found: Snapshot) -> list[RemoteSubscription]:
+    """Return the subscriptions that have not ended, the one that counts first."""
+    return live_of(found, billing.settings.tier_of_price)
+
+
+def _take(billing: Billing, user_id: UUID) -> Lease:
+    token = uuid4()
+    deadline_s = time.monotonic() + WAIT_S
+    while True:
+        with billing.database.transaction(SERVICE) as tx:
+            taken_at = rows.take_lease(tx, user_id=user_id, token=token, lease_s=LEASE_S)
+            if taken_at is None:
+                find(tx, user_id=user_id)
+        if taken_at is not None:
+            return Lease(user_id=user_id, token=token, taken_at=taken_at)
+        if time.monotonic() > deadline_s:
+            raise UnavailableError("Another change of this subscription is under way; try again in a moment.")
+        time.sleep(POLL_S)
+
+
+def _settled(billing: Billing, user_id: UUID, found: Snapshot) -> tuple[Snapshot, bool]:
+    """End what must not be at Stripe: second subscriptions, and trials of a card that has had one.
+
+    Return what is there then, and whether a trial was refused.
+    """
+    there = live(billing, found)
+    if not there:
+        return found, False
+    current, extra = there[0], there[1:]
+    is_refused = not _may_try(billing, user_id, current)
+    if not extra and not is_refused:
+        return found, False
+    for each in [*extra, current] if is_refused else extra:
+        log.warning("subscription_ended_by_us", subscription_id=each.id, is_refused_trial=each is current)
+        billing.gateway.cancel_now(each.id)
+    for each in extra:
+        refund_all(billing, found, each.id)
+    return billing.gateway.fetch(current.customer_id), is_refused
+
+
+def refund_all(billing: Billing, found: Snapshot, subscription_id: str, *, share: float = 1.0) -> int:
+    """Give back what was paid for a subscription, once however often this is called; return the cents."""
+    intents = {
+        intent for each in found.invoices if each.subscription_id == subscription_id for intent in each.payment_intents
+    }
+    total = 0
+    for charge in found.charges:
+        amount = min(round(charge.amount * share), charge.amount - charge.amount_refunded)
+        if charge.payment_intent in intents and not charge.is_disputed and amount > 0:
+            billing.gateway.refund(charge, amount=amount, key=f"refund-{charge.id}")
+            total += amount
+    return total
+
+
+def _may_try(billing: Billing, user_id: UUID, current: RemoteSubscription) -> bool:
+    """Say whether a trial may go on: its card has had none with another account. What is no card is not checked."""
+    if current.status != "trialing" or current.fingerprint is None:
+        return True
+    with billing.database.transaction(SERVICE) as tx:
+        return rows.claim_card(tx, user_id=user_id, fingerprint_hash=sha256(current.fingerprint.encode()).digest())
+
+
+def _trial_used_at(found: Snapshot) -> datetime | None:
+    return min((each.created for each in found.subscriptions if each.trial_end is not None), default=None)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
