@@ -1,4 +1,4 @@
-"""Accounts on a running service, or on an embedded one that is not running right now."""
+"""Commands for accounts of a running service, or of an embedded one that is stopped."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ def create(
     admin: Annotated[bool, typer.Option("--admin", help="May operate the service.")] = False,
     data: Data = None,
 ) -> None:
-    """Make an account and print its id."""
+    """Create an account and print its id."""
     from cli.stack.access import open_access
     from db.connection import SERVICE
     from services.accounts import provisioning
@@ -34,7 +34,7 @@ def create(
 
 
 def token(email: Email, *, data: Data = None) -> None:
-    """Print a token (JWT) that lets its bearer act as this user for a day."""
+    """Print a token (JWT) of this user for the API, valid for a day."""
     from cli.stack.access import open_access
     from db.connection import SERVICE
     from services.accounts import provisioning

@@ -1,4 +1,4 @@
-"""What the service stands on, looked at one by one. Every failure says what to do."""
+"""Checks everything that the service needs, one by one; every failure comes with a remedy."""
 
 import platform
 import shutil
@@ -17,16 +17,16 @@ from services.process.settings import Settings, SettingsError, load
 
 MIN_PYTHON = (3, 11)
 GIGABYTE = 10**9
-# A recording of an hour, and a worker's scratch.
+# Enough for a recording of an hour and the scratch files of a worker.
 LEAST_FREE_BYTES = 2 * GIGABYTE
 COMFORTABLE_FREE_BYTES = 10 * GIGABYTE
 ANSWER_S = 5
-# The settings that a fleet's processes cannot do without; without any of them there is only the embedded stack.
+# The settings that every process of a fleet needs. If none is set, only the embedded stack is checked.
 FLEET = ("DATABASE_URL", "REDIS_URL", "S3_ENDPOINT")
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     status: Literal["ok", "warning", "failed"]
@@ -35,7 +35,7 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class TroubleError(Exception):
-    """What is wrong, and what to do about it."""
+    """A failed check: the problem, and its remedy."""
 
     def __init__(self, detail: str, remedy: str, *, is_fatal: bool = True) -> None:
         self.remedy = remedy
@@ -44,9 +44,9 @@ class TroubleError(Exception):
 
 
 def examine(environment: Mapping[str, str], *, data: Path | None = None) -> list[Finding]:
-    """Check everything; nothing that is wrong keeps the rest from being checked.
+    """Run all checks, also after failures.
 
-    With `data`, it is the stack of that folder: the servers that run there, or those that would.
+    With `data`, check the stack of that folder, running or not.
     """
     folder = DataFolder(data or default_folder())
     if data is not None:
@@ -65,7 +65,7 @@ def examine(environment: Mapping[str, str], *, data: Path | None = None) -> list
 
 
 def _of_stack(folder: DataFolder, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the settings of the stack that runs in a folder, or the environment without a fleet's where none runs."""
+    """Return the settings of the stack that runs in a folder, else the environment without those of a fleet."""
     if folder.path.is_dir() and folder.is_locked():
         return folder.running().environment
     return {name: value for name, value in environment.items() if name not in FLEET}
@@ -164,7 +164,7 @@ def _embedded_database(folder: DataFolder) -> str:
         find_binaries(folder.postgres, account)
     except EmbeddedError as error:
         raise TroubleError(str(error), "or set DATABASE_URL to a server of your own") from error
-    except OSError as error:  # a folder of somebody else's, or no folder at all
+    except OSError as error:  # a folder of another user, or no folder
         remedy = "choose another place with SNUGGLES_DATA, or set DATABASE_URL to a server of your own"
         raise TroubleError(f"{error.filename or folder.path} cannot be read: {error.strerror}", remedy) from error
     return "the embedded PostgreSQL can run" + (" (as nobody, since we are root)" if account else "")
@@ -223,9 +223,9 @@ def _embedded_storage(folder: DataFolder) -> str:
 
 
 def _nearest(path: Path) -> Path:
-    """Return the path, or the closest of the folders around it that is there.
+    """Return the path, or its closest parent folder that exists.
 
-    One that may not be looked at is returned too: who uses it says what is wrong with it.
+    This may be an unreadable folder; its use then fails with an explanation.
     """
     place = path.absolute()
     while True:

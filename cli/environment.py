@@ -1,4 +1,4 @@
-"""Settings and connections for commands, with failures that say what is broken."""
+"""Settings and connections of commands, with errors that name the broken part."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from services.process.settings import Settings, SettingsError, load
 
 
 def read_settings() -> Settings:
-    """Read the environment; BrokenEnvironmentError names what is missing or wrong."""
+    """Read the environment; BrokenEnvironmentError names the missing or wrong setting."""
     try:
         return load()
     except SettingsError as error:
@@ -18,7 +18,7 @@ def read_settings() -> Settings:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn failures of what a command stands on into a sentence and an exit status."""
+    """Turn failures of servers and settings into a sentence and an exit status."""
     from db.connection import DatabaseUnavailableError
     from db.migrate import MigrationError
     from storage.store import StorageError

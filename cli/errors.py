@@ -1,21 +1,21 @@
-"""What ends a command: one sentence for a person and an exit status for a script."""
+"""Errors that end a command with one sentence and an exit status."""
 
 from typing import ClassVar
 
 
 class CommandError(Exception):
-    """The input cannot be used."""
+    """The input is not usable."""
 
     exit_status: ClassVar[int] = 1
 
 
 class UsageError(CommandError):
-    """The command was called in a way that makes no sense."""
+    """The arguments are wrong."""
 
     exit_status = 2
 
 
 class BrokenEnvironmentError(CommandError):
-    """Something that the command needs is missing on this machine, or does not work."""
+    """A part of this machine that the command needs is missing or broken."""
 
     exit_status = 3

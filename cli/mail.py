@@ -1,4 +1,4 @@
-"""Looking at mails without sending any."""
+"""Previews of mails."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The `snuggles` command: what there is, and how a failure ends."""
+"""The `snuggles` command: its subcommands, and their exit statuses."""
 
 import io
 import sys
@@ -15,7 +15,7 @@ from pipeline import errors
 from pipeline.errors import MediaError
 
 BAD_INPUT, BROKEN_ENVIRONMENT, INTERRUPTED = 1, 3, 130
-# Failures of media work that have nothing to do with the media.
+# Failures of media work that the media did not cause.
 ENVIRONMENTAL = {errors.NO_SPACE.code, errors.OUT_OF_MEMORY.code}
 
 WITH_INPUT = ("clip", "highlights", "cut", "probe")
@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     except (Abort, KeyboardInterrupt):
         status = INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read us is gone: nothing is left to say, nor anybody to hear it
+        sys.stderr.close()  # the reader of our output is gone, so there is nothing to report
         return BAD_INPUT
     if status == INTERRUPTED:
         complain("Interrupted.")
@@ -76,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _input_last(arguments: Sequence[str]) -> list[str]:
-    """Let options follow `-- INPUT`, which a parser would take for more inputs: media commands have just one."""
+    """Allow options after `-- INPUT`, which the parser would take for more inputs; media commands have just one."""
     given = list(arguments)
     if "--" not in given or given[0] not in WITH_INPUT:
         return given
@@ -85,7 +85,7 @@ def _input_last(arguments: Sequence[str]) -> list[str]:
 
 
 def _with_hint(message: str) -> str:
-    """Say what was wrong with the arguments, without the words that the parser has for programmers."""
+    """Return the parser's message about wrong arguments, without its words for programmers."""
     said = message.replace("Value error, ", "").rstrip(".")
     return f"{said} See `snuggles --help`." if said.endswith("?") else f"{said}; see `snuggles --help`."
 

@@ -1,4 +1,4 @@
-"""Where commands write: answers to standard output, everything else to standard error."""
+"""Output of commands: answers to standard output, everything else to standard error."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-# Of a table in a file or a pipe, where nobody says how wide it may be.
+# The width of a table in a file or pipe.
 PLAIN_WIDTH = 140
 
 
@@ -35,12 +35,12 @@ def _valid(value: Any) -> Any:
 
 
 def complain(sentence: str) -> None:
-    """Say in one line why the command ends."""
+    """Print the reason for which the command ends, in one line."""
     print(" ".join(sentence.split()), file=sys.stderr)  # noqa: T201 - this is a command's output
 
 
 def answers() -> Console:
-    """Return the console for a command's answer."""
+    """Return the console for the answer of a command."""
     width = None if sys.stdout.isatty() else PLAIN_WIDTH
     return Console(width=width, highlight=False, markup=False)
 
@@ -61,7 +61,7 @@ def parse_clock(text: str) -> float:
 
 
 def clock(seconds: float) -> str:
-    """Write a time of a recording as people read it: 1:02:03.4 or 2:03.4."""
+    """Format a time of a recording: 1:02:03.4 or 2:03.4."""
     minutes, rest = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
@@ -69,10 +69,10 @@ def clock(seconds: float) -> str:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
-    """Let Ctrl-C and SIGTERM end a command so that it clears up after itself.
+    """Let a command clean up when Ctrl-C or SIGTERM ends it.
 
-    Yields what the work calls between its steps: an exception that is raised while a decoder reads through PyAV's C
-    callbacks is printed and dropped there, so an interruption that went unheard is raised again at the next step.
+    Yields a function for the work to call between its steps. PyAV prints and drops an exception that is raised in its C
+    callbacks, so an interruption during a read is raised again at the next step.
     """
     import signal
 

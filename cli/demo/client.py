@@ -15,7 +15,7 @@ CHUNK_BYTES = 1 << 20
 
 
 class Client:
-    """Speaks to one service, as one user once `token` is set."""
+    """A client of one service; requests are those of a user once `token` is set."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -25,9 +25,9 @@ class Client:
         )
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Send a request and return the answer's `data`.
+        """Send a request and return `data` of the answer.
 
-        CommandError with the service's own sentence when it refuses; BrokenEnvironmentError when it does not answer.
+        CommandError with the message of the service when it refuses; BrokenEnvironmentError when it does not answer.
         """
         headers = {"Accept": "application/json"}
         if self.token:
@@ -48,7 +48,7 @@ class Client:
         return document["data"]
 
     def put(self, url: str, content: bytes) -> str:
-        """Store one part of an upload at its signed address and return its ETag."""
+        """Store one part of an upload at its signed URL and return its ETag."""
         try:
             answer = self._pool.request("PUT", url, body=content)
         except HTTPError as error:
@@ -58,7 +58,7 @@ class Client:
         return answer.headers["ETag"]
 
     def download(self, path: str, target: Path) -> None:
-        """Write what an address of the service leads to into a file."""
+        """Download a path of the service into a file."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
             answer = self._pool.request("GET", self.url + path, headers=headers, preload_content=False)

@@ -1,6 +1,6 @@
-"""A three-minute recording made of arithmetic: somebody talks, people laugh and clap, and loud things mean nothing.
+"""A computed recording of three minutes: someone talks, people laugh and clap, and loud noises distract.
 
-The same bytes of sound and picture every time, so that a demonstration can be repeated and a test knows what to expect.
+Its sound and picture are the same every time, so that demos can be repeated and tests know what to expect.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,20 +27,20 @@ SEED = 20240607
 WIDTH, HEIGHT, FRAMES_PER_S = 640, 360, 15
 KEYFRAME_EVERY_S = 2
 AUDIO_BITS_PER_S = 96_000
-# Peaks of the loudest distractor stay below full scale, as a recordist would have it.
+# Peaks of the loudest distractor stay below full scale.
 PEAK = 0.9
 
 
 class Event(Struct, frozen=True):
-    """Something that can be heard beside the speech."""
+    """A sound beside the speech."""
 
     what: Literal["laughter", "applause", "slam", "cough", "chime", "shout"]
     start_s: float
     duration_s: float
     level: float
-    """Root mean square, beside a voice of about 0.1."""
+    """Root mean square; that of the voice is about 0.1."""
     is_moment: bool
-    """Whether people reacted: a highlight. The rest are loud distractors."""
+    """Whether it is a reaction, which makes a highlight, or a loud distractor."""
 
 
 EVENTS = (
@@ -65,7 +65,7 @@ MAKERS: dict[str, Callable[[np.random.Generator, float], Samples]] = {
 
 
 def write_sample(path: Path) -> None:
-    """Write the recording as MP4 (H.264 and AAC), whole or not at all."""
+    """Write the recording as MP4 (H.264 and AAC), completely or not at all."""
     building = path.with_name(f".{path.name}.new")
     listening = track()
     try:
@@ -88,7 +88,7 @@ def track() -> Samples:
         start = int(event.start_s * RATE)
         stop = start + len(made)
         if event.is_moment or event.what == "shout":
-            # Who talks waits for the laughter to end, and cannot talk and shout at once.
+            # The speaker waits for the laughter to end, and does not talk and shout at once.
             mixed[start:stop] *= 0.15
         mixed[start:stop] += made
     return (mixed * min(1.0, PEAK / float(np.abs(mixed).max()))).astype(np.float32)

@@ -1,1 +1,1 @@
-"""PostgreSQL and Valkey from Python wheels, run as children of whoever needs them."""
+"""PostgreSQL and Valkey from Python wheels, run as child processes."""

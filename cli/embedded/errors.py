@@ -4,4 +4,4 @@ from cli.errors import BrokenEnvironmentError
 
 
 class EmbeddedError(BrokenEnvironmentError):
-    """An embedded server cannot be used here; the message says why and what to do."""
+    """An embedded server cannot run here; the message has the reason and a remedy."""

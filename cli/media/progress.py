@@ -1,4 +1,4 @@
-"""Progress bars for media work, where somebody is watching."""
+"""Progress bars of media work, on a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,14 +11,14 @@ from pipeline.types import Event, Progress
 
 Emit = Callable[[Event], None]
 Begin = Callable[[str], Emit]
-"""Begins a line with this label and returns what draws its events."""
+"""Begins a bar with this label and returns the function that draws its events."""
 
 
 @contextmanager
 def progress_bars(hear: Callable[[], None], *, enabled: bool = True) -> Iterator[Begin]:
-    """Offer one bar for each task on standard error; nothing is drawn when that is no terminal.
+    """Draw one bar for each task on standard error, if that is a terminal.
 
-    `hear` is called at every event, to raise an interruption that the work did not notice.
+    `hear` is called at every event and may raise an interruption.
     """
     bars = progress.Progress(
         progress.TextColumn("{task.description}"),

@@ -1,4 +1,4 @@
-"""What people read in the terminal."""
+"""Tables and lines for the terminal."""
 
 from collections.abc import Sequence
 
@@ -9,23 +9,23 @@ from cli.media.clipping import Clip
 from cli.output import clock
 from pipeline.types import Highlight, Probe, Problem, Reason, StreamInfo
 
-# The strongest parts of a score explain it; the rest of them are in the JSON.
+# The strongest parts of a score explain it; the JSON has all of them.
 REASONS_SHOWN = 3
 LOW_SENSITIVITY = 0.5
-"""Takes most moments: somebody who asked for this or less needs no advice to ask for it."""
+"""A sensitivity that takes most moments; the advice to try it is for higher ones."""
 LOSSES = frozenset({"truncated", "salvaged", "sound_salvaged", "sound_lost", "clock_restarts"})
-"""Notes of a recording that bear on what its clips can show; `snuggles probe` tells all of them."""
+"""Problems of a recording that affect its clips; `snuggles probe` shows all problems."""
 
 
 def show_losses(console: Console, problems: Sequence[Problem]) -> None:
-    """Say what of a recording is lost, or was put right."""
+    """Print lost and repaired parts of a recording."""
     for problem in problems:
         if problem.code in LOSSES:
             console.print(f"note: {problem.message}")
 
 
 def show_highlights(console: Console, highlights: Sequence[Highlight], *, sensitivity: float) -> None:
-    """List moments, best first, each with its strongest reasons; `sensitivity` is the one they were asked with."""
+    """Print highlights, best first, with their strongest reasons; `sensitivity` is that of the request."""
     if not highlights and sensitivity > LOW_SENSITIVITY:
         console.print(f"No moment reaches this sensitivity; try a lower one, such as --sensitivity {LOW_SENSITIVITY}.")
         return
@@ -44,20 +44,20 @@ def show_highlights(console: Console, highlights: Sequence[Highlight], *, sensit
 
 
 def why(reasons: Sequence[Reason]) -> str:
-    """Name the parts that contribute most."""
+    """Return the strongest parts of a score."""
     strongest = sorted(reasons, key=lambda reason: -abs(reason.contribution))[:REASONS_SHOWN]
     return ", ".join(f"{reason.signal.replace('_', ' ')} {reason.contribution:+.2f}" for reason in strongest)
 
 
 def show_clips(console: Console, clips: Sequence[Clip]) -> None:
-    """List files that were made."""
+    """Print finished files."""
     for clip in clips:
         how = f"copied {clip.copied_s:.1f} s, encoded {clip.encoded_s:.1f} s"
         console.print(f"{clip.path}  {clip.size_bytes / 1e6:.1f} MB  {how}")
 
 
 def show_probe(console: Console, found: Probe) -> None:
-    """Describe a file and its streams."""
+    """Print a file and its streams."""
     size = "" if found.size_bytes is None else f", {found.size_bytes / 1e6:.1f} MB"
     console.print(f"{found.container}, {clock(found.duration_s)}{size}")
     for stream in found.streams:

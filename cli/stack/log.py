@@ -1,4 +1,4 @@
-"""What the parts say: every line to a file of limited size, and to the terminal with the part's name."""
+"""Output of the parts: every line goes to a file of limited size, and with the part's name to the terminal."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 LIMIT_BYTES = 10 * 1024 * 1024
-# The last lines of a part are told when it does not come up.
+# The last lines of a part are shown when it does not start.
 REMEMBERED_LINES = 8
 NAME_WIDTH = 10
 
@@ -19,7 +19,7 @@ def _open_private(path: Path) -> BinaryIO:
 
 
 class LogFile:
-    """A file that starts anew at `limit_bytes` and keeps one predecessor beside it."""
+    """A log file that is rotated at `limit_bytes`, with one predecessor."""
 
     def __init__(self, path: Path, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._path = path
@@ -28,7 +28,7 @@ class LogFile:
         self._size = path.stat().st_size
 
     def write(self, data: bytes) -> None:
-        """Append; what does not fit on the disk is dropped, for a log must not end what it describes."""
+        """Append; lines are dropped when the disk is full, because a log must not end its process."""
         if self._size >= self._limit:
             self._file.close()
             self._path.replace(self._path.with_name(f"{self._path.name}.1"))
@@ -55,7 +55,7 @@ class PartLog:
         self.last_lines: list[str] = []
 
     def feed(self, data: bytes) -> None:
-        """Take what the part wrote; nothing more than a line in the making is kept."""
+        """Take output of the part; only an incomplete line is kept."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self.say(line.decode(errors="replace").rstrip("\r"))
@@ -67,14 +67,14 @@ class PartLog:
         self._terminal.line(self._name, line)
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write the rest and close the file."""
         if self._rest:
             self.feed(b"\n")
         self._file.close()
 
 
 class Terminal:
-    """The terminal of `snuggles up`; while `quiet`, what the parts say goes to their files alone."""
+    """The terminal of `snuggles up`; while `quiet`, the output of the parts goes to their files only."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
@@ -82,7 +82,7 @@ class Terminal:
 
     @classmethod
     def silent(cls) -> "Terminal":
-        """Return one on which the parts are never heard."""
+        """Return a terminal that never shows the parts."""
         terminal = cls()
         terminal.quiet = True
         return terminal

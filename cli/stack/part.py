@@ -16,7 +16,7 @@ READ_BYTES = 65536
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """What to start, when it counts as ready, and how it is asked to stop."""
+    """A program, the check whether it is ready, and the way to stop it."""
 
     name: str
     program: Callable[[], AbstractContextManager[Program]]
@@ -28,12 +28,12 @@ class Part(Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def always(program: Program) -> Iterator[Program]:
-    """Offer a program that needs nothing held open while it starts."""
+    """Wrap a program that needs no open resource while it starts."""
     yield program
 
 
 class Child:
-    """A part and its present process, if it has one."""
+    """A part and its current process, if any."""
 
     def __init__(self, part: Part, log: PartLog) -> None:
         self.part = part
@@ -60,7 +60,7 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def read(self) -> bool:
-        """Take over what the process wrote; False when there is nothing more for now."""
+        """Read output of the process; False when there is none at the moment."""
         if self.output is None:
             return False
         try:
@@ -79,7 +79,7 @@ class Child:
             self.process.send_signal(number)
 
     def bury(self) -> int:
-        """Clear away a process that has ended, with whatever is left of its group, and return its status."""
+        """Reap an ended process, kill the rest of its group, and return its status."""
         if self.process is None:
             return 0
         with suppress(ProcessLookupError, PermissionError):
@@ -98,7 +98,7 @@ class Child:
 
 
 def describe_death(status: int) -> str:
-    """Say in words how a process ended."""
+    """Describe in words how a process ended."""
     if status >= 0:
         return f"ended with status {status}"
     try:

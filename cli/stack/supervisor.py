@@ -1,4 +1,4 @@
-"""Start parts, keep them running, stop them in order. One thread, one loop."""
+"""Starts parts, keeps them running, and stops them in order, in one thread."""
 
 import select
 import signal
@@ -13,15 +13,15 @@ from cli.stack.part import Child, Part, describe_death
 TICK_S = 0.1
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
-# A part that ran for this long was well: its next failure is a first one again.
+# After running for this long, the next failure of a part counts as its first.
 WELL_AFTER_S = 30.0
-# A part that dies this often while the stack comes up will not come up by trying again.
+# A part that dies this often while the stack starts is given up.
 HOPELESS_AFTER = 4
 SIGNALS_TO_KILL = 3
 
 
 class Supervisor:
-    """Keeps parts running until it is told to stop. Belongs to the main thread: a child dies with its starter."""
+    """Keeps parts running until it is stopped. Use it in the main thread: a child dies with its starter."""
 
     def __init__(self, *, logs: Path, terminal: Terminal, on_change: Callable[[dict[str, int]], None]) -> None:
         self._logs = logs
@@ -31,20 +31,20 @@ class Supervisor:
         self._signals = 0
 
     def listen_to_signals(self) -> None:
-        """Let Ctrl-C, SIGTERM and a closed terminal ask for a clean stop, and a second time for a quick one."""
+        """Stop cleanly at Ctrl-C, SIGTERM or a closed terminal, and quickly at the second one."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
                 signal.signal(number, self._on_signal)
 
     @property
     def asked_to_stop(self) -> bool:
-        """Whether somebody wants the stack to end."""
+        """Whether a signal has asked to stop."""
         return self._signals > 0
 
     def start(self, parts: Sequence[Part], *, ready_s: float) -> None:
-        """Start the parts together and wait until they are ready, or until we are asked to stop.
+        """Start the parts together and wait until they are ready, or until a signal asks to stop.
 
-        BrokenEnvironmentError when one does not come up in time.
+        BrokenEnvironmentError when one does not start in time.
         """
         children = [Child(part, PartLog(part.name, self._logs, self._terminal)) for part in parts]
         self._children += children
@@ -60,7 +60,7 @@ class Supervisor:
                     raise BrokenEnvironmentError(self._explain(child))
 
     def tick(self) -> None:
-        """Pass on what the parts say, notice deaths, start again what is due. Takes `TICK_S` when nothing happens."""
+        """Forward output, reap dead parts, and restart those that are due. Takes `TICK_S` when nothing happens."""
         self._listen()
         now = time.monotonic()
         for child in self._children:
@@ -70,9 +70,9 @@ class Supervisor:
                 self._spawn(child)
 
     def stop(self, names: Collection[str] | None = None) -> None:
-        """Ask these parts (or all) to stop, together; kill what does not in its time.
+        """Stop these parts (or all) together; kill those that take too long.
 
-        A second Ctrl-C is passed on, which shortens a worker's grace; a third one kills.
+        A second Ctrl-C is forwarded, which ends a worker's grace period; a third one kills.
         """
         children = [child for child in self._children if names is None or child.part.name in names]
         began_at, signals = time.monotonic(), 0
