@@ -1,4 +1,4 @@
-"""Everything that the database knows of one owner, for him to take along."""
+"""Exports everything that the database stores about one owner."""
 
 from typing import Any
 from uuid import UUID

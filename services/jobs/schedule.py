@@ -1,4 +1,4 @@
-"""What happens by itself, and how often. A tick is a row that only one scheduler can insert, with its job beside it."""
+"""Scheduled jobs. A tick is a row that only one scheduler can insert, together with its job."""
 
 from db import schedules as rows
 from db.connection import Transaction
@@ -29,27 +29,27 @@ SCHEDULES = (
 
 
 def install(tx: Transaction) -> None:
-    """Make the table hold these schedules; one that an operator paused stays paused."""
+    """Make the table hold these schedules; paused ones stay paused."""
     rows.save_schedules(tx, SCHEDULES)
 
 
 def tick(tx: Transaction) -> list[Job]:
-    """Queue the jobs whose time has come, each once however many call this, and return them.
+    """Queue the due jobs, each once however many processes call this, and return them.
 
-    What was missed while nothing ran is done once. A tick passes without a job while that of an earlier one is open.
+    Missed ticks are made up for once. A tick queues no job while that of an earlier tick is open.
     """
     return [_queue(tx, name) for name in rows.insert_ticks(tx) if rows.find_open_job(tx, name) is None]
 
 
 def run_now(tx: Transaction, *, name: str) -> Job:
-    """Queue a schedule's job at once, besides its ticks; NotFoundError when there is no such schedule."""
+    """Queue the job of a schedule now, besides its ticks; NotFoundError."""
     if not rows.insert_extra_tick(tx, name):
         raise NotFoundError(f"There is no schedule {name}")
     return _queue(tx, name)
 
 
 def pause(tx: Transaction, *, name: str, is_paused: bool) -> None:
-    """Pause or resume a schedule; NotFoundError when there is no such."""
+    """Pause or resume a schedule; NotFoundError."""
     if not rows.set_paused(tx, name, is_paused=is_paused):
         raise NotFoundError(f"There is no schedule {name}")
 

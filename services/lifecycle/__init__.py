@@ -1,1 +1,1 @@
-"""Effects of a job's beginning and end on its clip or recording; deletion and maintenance."""
+"""Beginning and end of jobs with their effects on clips and recordings; cancellation, deletion, maintenance."""

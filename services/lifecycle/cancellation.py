@@ -1,4 +1,4 @@
-"""Stopping work that somebody does not want any more."""
+"""Cancels clips and jobs."""
 
 from uuid import UUID
 
@@ -14,11 +14,11 @@ from services.lifecycle import outcome as lifecycle
 
 
 def cancel_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> tuple[Clip, Job]:
-    """Stop a clip that is waiting (at once) or being made (within two seconds); asking twice is no error.
+    """Cancel a queued clip at once, or a processing one within two seconds; cancelling twice is allowed.
 
-    While others wait for the same, this one is cancelled at once and their job goes on.
+    If other clips wait for the same render, this clip is cancelled at once and the job continues.
 
-    NotFoundError, or ConflictError when it has ended otherwise.
+    NotFoundError; ConflictError when it has ended in another state.
     """
     clip = clips.get(tx, user_id=user_id, clip_id=clip_id)
     job_id = clip.job_id
@@ -35,7 +35,7 @@ def cancel_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> tuple[Clip,
 
 
 def leave_others(tx: Transaction, clip: Clip, *, job_id: UUID) -> tuple[Clip, Job]:
-    """Take a clip out of a render that others go on waiting for, with what it holds of the allowance."""
+    """Take a clip out of a render that others wait for, and release its part of the allowance."""
     cancelled = clips.cancel_one(tx, clip_id=clip.id)
     renders.pass_on(tx, clip)
     quotas.release(tx, job_id=job_id, clip_id=clip.id)
@@ -43,7 +43,7 @@ def leave_others(tx: Transaction, clip: Clip, *, job_id: UUID) -> tuple[Clip, Jo
 
 
 def stop_jobs(tx: Transaction, *, user_id: UUID, job_ids: list[UUID]) -> None:
-    """Cancel jobs; of those that are running, give back at once what they hold, for their rows may go now."""
+    """Cancel jobs, and release at once what the running ones have reserved, because their rows may be deleted next."""
     for job_id in job_ids:
         lifecycle.cancel(tx, user_id=user_id, job_id=job_id)
         quotas.release(tx, job_id=job_id)

@@ -1,4 +1,4 @@
-"""Deletion: rows at once, objects and open uploads by a job that outlives the rows."""
+"""Deletes rows at once, and their objects and open uploads by a job that outlives the rows."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,14 +20,14 @@ from services.lifecycle.cancellation import leave_others, stop_jobs
 from services.recordings import service as recordings
 from storage.keys import recording_prefix, user_prefix
 
-# A worker notices within seconds that its job is gone, but may be writing until then: sweep once more afterwards.
+# A worker may write for seconds until it notices that its job is gone, so a second sweep follows.
 SECOND_SWEEP = timedelta(minutes=15)
 
 
 def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime) -> Clip:
-    """Delete a clip with its shares and jobs and return it as it was; one being made is cancelled. NotFoundError.
+    """Delete a clip with its shares and jobs, and return it as it was; NotFoundError.
 
-    What it shares with clips that are the same stays theirs: the job that they wait for, and the objects.
+    A processing clip is cancelled first. A job and objects that it shares with equal clips remain for these.
     """
     renders.lock(tx, clips.get(tx, user_id=user_id, clip_id=clip_id))
     clip = clips.get(tx, user_id=user_id, clip_id=clip_id)
@@ -42,23 +42,23 @@ def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime)
 
 
 def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, now: datetime) -> Recording:
-    """Delete a recording, with its objects and its open upload, and cancel all work on it. NotFoundError.
+    """Delete a recording with its objects and open upload, and cancel its jobs; NotFoundError.
 
-    Clips that are finished stay. Returns the recording as it was.
+    Completed clips remain. Returns the recording as it was.
     """
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
     open_jobs = recording_rows.list_open_jobs(tx, recording_id=recording_id)
     stop_jobs(tx, user_id=user_id, job_ids=open_jobs)
     if recording_rows.mark_deleted(tx, user_id=user_id, recording_id=recording_id) is None:
         raise NotFoundError("There is no such recording.")
-    # An upload's parts may still be arriving at addresses that were signed before.
+    # Parts of its upload may still arrive at URLs that were signed before.
     again = bool(open_jobs) or recording.status == "uploading"
     _sweep(tx, "recordings", recording_prefix(user_id, recording_id), again_at=now + SECOND_SWEEP if again else None)
     return recording
 
 
 def delete_account(tx: Transaction, *, user_id: UUID, now: datetime) -> None:
-    """Delete an account with everything that is its own, in the database and in storage (service transaction)."""
+    """Delete an account with all its rows and objects (service transaction)."""
     stop_jobs(tx, user_id=user_id, job_ids=rows.list_open_jobs(tx, user_id=user_id))
     stripe_events.queue_end(tx, user_id=user_id)
     if not account_rows.delete_user(tx, user_id=user_id):
@@ -68,7 +68,7 @@ def delete_account(tx: Transaction, *, user_id: UUID, now: datetime) -> None:
 
 
 def _sweep(tx: Transaction, bucket: Bucket, prefix: str, *, again_at: datetime | None) -> None:
-    """Queue the deletion of objects as work of the system's own: it must not go when the owner's rows do."""
+    """Queue the deletion of objects as a job of the system, which outlives the owner's rows."""
     with as_service(tx):
         for run_at in (None, again_at) if again_at else (None,):
             jobs.enqueue(

@@ -1,4 +1,4 @@
-"""Retention and clearing up: what the schedules run. Every function may run at any time, twice, or by two at once."""
+"""Retention and cleanup, run by schedules. Every function may run at any time, repeatedly, and concurrently."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from services.webhooks import event as events
 UUID_PATTERN = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 PREFIX = re.compile(rf"(?P<owner>{UUID_PATTERN})/(?:(?P<thing>{UUID_PATTERN})/)?")
 BATCH = 500
-"""Rows a transaction: short enough to be in nobody's way; what is left over waits for the next tick."""
+"""Rows in one transaction, to keep it short; the next tick handles the rest."""
 UPLOAD_HOURS = 24
 IDEMPOTENCY_HOURS = 24  # CONTRACT: the same key returns the first answer for 24 hours
 JOB_DAYS = 30
@@ -31,9 +31,9 @@ DEAD_JOB_DAYS = 90
 SERIES_DAYS = 90
 BUCKET_S = 300
 ROLL_UP_BACK_S = 3600
-"""Each roll-up counts the last hour anew, so one that was missed for an hour loses nothing."""
+"""Each roll-up recounts the last hour, so roll-ups may be missed for an hour."""
 STUCK_HOURS = 2
-QUOTA_MONTHS = 13  # a year and the month under way can be looked at
+QUOTA_MONTHS = 13  # operators can look back a year
 HOLD_DAYS = 2  # longer than any live recording
 STUCK = JobError(
     code="stuck",
@@ -49,12 +49,12 @@ ABANDONED = JobError(
 
 
 def find_published(tx: Transaction, *, clip_id: UUID) -> PublishedClip | None:
-    """Return a completed clip with the keys of its objects; None while it is not completed."""
+    """Return a completed clip with the keys of its objects; None in any other state."""
     return rows.find_published(tx, clip_id)
 
 
 def expire_clips(tx: Transaction) -> int:
-    """Expire clips that were kept long enough, and queue the deletion of their objects; return how many."""
+    """Expire clips whose retention is over, and queue the deletion of their objects; return how many."""
     expired = rows.expire_clips(tx, limit=BATCH)
     for clip_id, user_id in expired:
         clip = clips.get(tx, user_id=user_id, clip_id=clip_id)
@@ -72,12 +72,12 @@ def fail_abandoned_uploads(tx: Transaction) -> int:
 
 
 def purge_idempotency_keys(tx: Transaction) -> int:
-    """Forget keys older than a day; return how many."""
+    """Delete keys older than a day; return how many."""
     return rows.purge_idempotency_keys(tx, hours=IDEMPOTENCY_HOURS, limit=BATCH)
 
 
 def prune_jobs(tx: Transaction) -> dict[str, int]:
-    """Forget jobs that ended a month ago, dead ones after three, with ticks and series of their age; return counts."""
+    """Delete jobs a month after their end (dead ones after three), and ticks and series of that age; return counts."""
     return {
         "jobs": rows.prune_jobs(tx, days=JOB_DAYS, failed_days=DEAD_JOB_DAYS, limit=BATCH * 10),
         "ticks": schedule_rows.prune_ticks(tx, days=JOB_DAYS, limit=BATCH * 10),
@@ -87,12 +87,12 @@ def prune_jobs(tx: Transaction) -> dict[str, int]:
 
 
 def roll_up_jobs(tx: Transaction) -> int:
-    """Count ended jobs into the series that operators see; return how many buckets were written."""
+    """Count ended jobs into the operators' series; return how many buckets were written."""
     return rows.roll_up(tx, bucket_s=BUCKET_S, back_s=ROLL_UP_BACK_S)
 
 
 def cleanup_clips(tx: Transaction) -> int:
-    """Fail clips that have waited two hours for a job that is gone, and give back what they hold; return how many."""
+    """Fail clips whose job has been gone for two hours, and release their reservations; return how many."""
     stuck = rows.list_stuck_clips(tx, hours=STUCK_HOURS, limit=BATCH)
     for clip_id in stuck:
         clips.fail(tx, clip_id=clip_id, error=STUCK)
@@ -100,7 +100,7 @@ def cleanup_clips(tx: Transaction) -> int:
 
 
 def cleanup_rooms(tx: Transaction) -> dict[str, int]:
-    """End rooms in which nothing has happened for a day, with their polls; return how many of each."""
+    """End rooms without activity for a day, with their polls; return how many of each."""
     return rooms.sweep(tx)
 
 
@@ -111,9 +111,9 @@ def archive_polls(tx: Transaction) -> dict[str, int]:
 
 
 def reset_quotas(tx: Transaction) -> dict[str, int]:
-    """Release what ended jobs and forgotten recordings still hold, and delete counts of past years; return how many.
+    """Release reservations of ended jobs and deleted recordings, and delete counts of past years; return how many.
 
-    Nothing needs a reset when a period ends: each period has rows of its own.
+    The end of a period needs no reset, because each period has its own rows.
     """
     stale = rows.list_stale_holds(tx, days=HOLD_DAYS, limit=BATCH)
     for holder in stale:
@@ -123,9 +123,9 @@ def reset_quotas(tx: Transaction) -> dict[str, int]:
 
 
 def find_orphans(tx: Transaction, *, bucket: str, keys: Sequence[str]) -> list[str]:
-    """Name the keys that nothing refers to: their clip or recording is gone, or names other keys by now.
+    """Return the keys that no clip or recording refers to.
 
-    What belongs to work under way, or does not look like ours, is left alone.
+    Keys of running jobs, and keys of another form than ours, are left out.
     """
     owners = {key: _subject(key) for key in keys}
     ids = {subject for subject in owners.values() if subject is not None}
@@ -154,7 +154,7 @@ def _is_orphan(key: str, kept: Kept | None) -> bool:
 
 
 def _subject(key: str) -> UUID | None:
-    """Return the clip or recording that a key is of: its second segment, behind the owner's."""
+    """Return the id of the render or recording in a key: its second segment, after the owner's."""
     owner, _, rest = key.partition("/")
     try:
         UUID(owner)

@@ -59,7 +59,7 @@ def complete(tx: Transaction, completions: Sequence[Completion]) -> list[Job | N
 
 
 def fail(tx: Transaction, lease: Lease, *, error: JobError, is_setback: bool = False, random: float = 0.5) -> Job:
-    """End an attempt with an error: another one follows when that can help, else the subject fails too.
+    """End an attempt with an error: the job is queued again if that can help, else its clip or recording fails too.
 
     LeaseLostError when the job is no longer ours.
     """
@@ -69,14 +69,14 @@ def fail(tx: Transaction, lease: Lease, *, error: JobError, is_setback: bool = F
 
 
 def end_cancelled(tx: Transaction, lease: Lease) -> Job:
-    """End a running job as its owner wished; LeaseLostError when it is no longer ours."""
+    """End a running job as cancelled; LeaseLostError when it is no longer ours."""
     job = jobs.end_cancelled(tx, lease)
     _tell(tx, job)
     return job
 
 
 def hand_back(tx: Transaction, lease: Lease) -> Job:
-    """Return a job whose worker is leaving to the queue, or end it where its owner has asked for that.
+    """Return a job of a worker that shuts down to the queue; if its owner has asked to cancel it, end it.
 
     LeaseLostError when it is no longer ours.
     """
@@ -86,9 +86,9 @@ def hand_back(tx: Transaction, lease: Lease) -> Job:
 
 
 def cancel(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
-    """Cancel a user's job: at once when it is queued, within two seconds when it is running.
+    """Cancel a user's job: at once if it is queued, within two seconds if it is running.
 
-    NotFoundError, or ConflictError when it has ended already.
+    NotFoundError; ConflictError when it has already ended.
     """
     job = jobs.cancel(tx, user_id=user_id, job_id=job_id)
     if job.state == "cancelled":
@@ -97,7 +97,7 @@ def cancel(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
 
 
 def cancel_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
-    """Cancel what is queued and ask the workers of what is running; return the jobs that this concerned."""
+    """Cancel the queued jobs and ask the workers of the running ones to stop; return both."""
     cancelled = rows.cancel_queued(tx, job_ids)
     for job in cancelled:
         _tell(tx, job)
@@ -105,7 +105,7 @@ def cancel_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
 
 
 def retry_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
-    """Queue dead jobs again with a fresh allowance of attempts; return them. The quota is not charged anew."""
+    """Queue dead jobs again with all their attempts, without another charge of the quota; return them."""
     retried = rows.retry_failed(tx, job_ids)
     for job in retried:
         if job.clip_id is not None:
@@ -116,14 +116,14 @@ def retry_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
 
 
 def run_next(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
-    """Put queued jobs before everybody's, whoever's turn it is; return those that were still queued."""
+    """Move queued jobs before all others, outside of the fair order; return those that were still queued."""
     return rows.set_priority(tx, job_ids, URGENT_PRIORITY)
 
 
 def reap(tx: Transaction, *, random: Callable[[], float]) -> list[Job]:
-    """Take jobs from workers that have gone silent: queue them again, or bury those that have killed too many.
+    """Take jobs from silent workers: queue them again, or fail those with no attempts left.
 
-    Each attempt stays charged: a job that kills its worker dies after `max_attempts` of them.
+    The attempt stays charged, so a job that kills its worker fails after `max_attempts`.
     """
     reaped = []
     for job in leases.list_expired(tx, limit=REAP_BATCH):
@@ -136,7 +136,7 @@ def reap(tx: Transaction, *, random: Callable[[], float]) -> list[Job]:
 
 
 def _tell(tx: Transaction, job: Job) -> None:
-    """Carry the end of a job that did not succeed over to what it is for; another attempt changes nothing there."""
+    """Carry a failed or cancelled job over to its clip or recording; nothing changes if the job is queued again."""
     if job.state not in ("failed", "cancelled"):
         return
     with as_service(tx):
@@ -148,7 +148,7 @@ def _tell(tx: Transaction, job: Job) -> None:
             recordings.fail(tx, recording_id=job.recording_id, error=job.error or CANCELLED)
         elif job.recording_id is not None and job.kind == "detect":
             with suppress(ConflictError):  # deleted meanwhile
-                # A recording that cannot be scored can still be cut by hand.
+                # A recording without scores can still be cut by start and end times.
                 recordings.mark_ready(tx, recording_id=job.recording_id, curve_key=None)
-        # After the clips, as where a job ends well: two that wait for each other's locks wait in one order.
+        # After the clips, as in `complete`: one lock order prevents deadlocks.
         quotas.release(tx, job_id=job.id)

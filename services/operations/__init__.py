@@ -1,1 +1,1 @@
-"""What operators see and do."""
+"""Views and actions of operators; metrics of the whole system."""

@@ -1,6 +1,6 @@
-"""What Prometheus reads of the whole system. It comes out of PostgreSQL, so every process of a fleet says the same.
+"""Prometheus metrics of the whole system, read from PostgreSQL, so that every process of a fleet shows the same.
 
-Scrape one API process, or take `max by (…)` over all of them; only `snuggles_http_*` belongs to a process.
+Scrape one API process, or use `max by (…)` over all; only `snuggles_http_*` counts a single process.
 """
 
 import threading
@@ -24,14 +24,14 @@ from services.operations import totals
 from services.operations.totals import BUCKETS_S, LOST_LEASE_CODE, EventTotal, JobTotal
 
 CACHE_S = 5.0
-"""Several scrapers, or one that asks every second, cost one look in so many seconds."""
+"""How long a snapshot is reused, so that frequent scrapes cost few queries."""
 TOP_OWNERS = 10
 
 log = structlog.get_logger(__name__)
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """The whole system at one moment."""
+    """The state of the whole system at one moment."""
 
     depths: Sequence[QueueDepth]
     demands: Sequence[QueueDemand]
@@ -46,7 +46,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
 
 class SystemMetrics(Collector):
-    """A collector for a Prometheus registry. Safe for many threads; one of them asks the database, the others wait."""
+    """A collector for a Prometheus registry. Thread-safe: one thread queries the database, the others wait."""
 
     def __init__(
         self,
@@ -65,11 +65,11 @@ class SystemMetrics(Collector):
         self._until_s = float("-inf")
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: registering must not ask the database."""
+        """Return nothing, because registration must not query the database."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metrics, a few seconds old at most; without a database only that there is none."""
+        """Return the metrics, a few seconds old at most; without a database, only one that says so."""
         with self._lock:
             if self._clock() >= self._until_s:
                 self._cached = self._collect()
@@ -95,7 +95,7 @@ class SystemMetrics(Collector):
 
 
 def look(tx: Transaction) -> Snapshot:
-    """Read everything that is shown (service transaction)."""
+    """Read a snapshot (service transaction)."""
     return Snapshot(
         depths=rows.list_depths(tx),
         demands=rows.list_demands(
@@ -117,7 +117,7 @@ def look(tx: Transaction) -> Snapshot:
 
 
 def queue_metrics(found: Snapshot) -> list[Metric]:
-    """Return how full the queues are and what they could use."""
+    """Return the load of the queues, and how many slots they could use."""
     depth = GaugeMetricFamily("snuggles_queue_depth", "Jobs that have not ended", labels=["queue", "state"])
     oldest = GaugeMetricFamily("snuggles_queue_oldest_seconds", "Age of the oldest job that is due", labels=["queue"])
     needed = GaugeMetricFamily(
@@ -145,7 +145,7 @@ def queue_metrics(found: Snapshot) -> list[Metric]:
 
 
 def fleet_metrics(found: Snapshot) -> list[Metric]:
-    """Return which processes live, and who keeps them busy."""
+    """Return the live processes, and the owners with most jobs."""
     workers = GaugeMetricFamily("snuggles_workers", "Worker processes", labels=["state"])
     for state in ("active", "draining", "silent"):
         workers.add_metric([state], getattr(found.workers, state))
@@ -169,7 +169,7 @@ def fleet_metrics(found: Snapshot) -> list[Metric]:
 
 
 def job_metrics(ended: Sequence[JobTotal], happened: Sequence[EventTotal]) -> list[Metric]:
-    """Return what has become of jobs since the beginning."""
+    """Return totals of ended jobs."""
     outcomes = CounterMetricFamily("snuggles_jobs", "Jobs that have ended", labels=["queue", "kind", "outcome", "code"])
     media: dict[str, float] = {}
     for total in ended:
@@ -191,7 +191,7 @@ def job_metrics(ended: Sequence[JobTotal], happened: Sequence[EventTotal]) -> li
 
 
 def webhook_metrics(load: WebhookLoad) -> list[Metric]:
-    """Return how webhooks are doing."""
+    """Return the state of webhooks and their deliveries."""
     webhooks = GaugeMetricFamily("snuggles_webhooks", "Webhooks; failing ones are enabled too", labels=["state"])
     for state in ("enabled", "disabled", "failing"):
         webhooks.add_metric([state], getattr(load, state))
@@ -233,7 +233,7 @@ def _grouped(ended: Sequence[JobTotal], key: Callable[[JobTotal], str]) -> list[
 
 
 def _buckets(counts: Iterable[Sequence[int]]) -> list[tuple[str, float]]:
-    """Return cumulative buckets, as Prometheus wants them."""
+    """Return cumulative buckets, as Prometheus expects."""
     bounds = [*(f"{bound:g}" for bound in BUCKETS_S), "+Inf"]
     sums = [sum(column) for column in zip(*counts, strict=True)]
     return [(bound, float(sum(sums[: place + 1]))) for place, bound in enumerate(bounds)]

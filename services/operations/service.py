@@ -1,4 +1,4 @@
-"""What operators see and do. All of it runs as the service: whoever may call it was decided before."""
+"""Views and actions of operators. All of them run as the service; callers have checked the permission."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -47,7 +47,7 @@ __all__ = [
 
 Action = Literal["retry", "discard", "cancel", "run_next"]
 BULK_LIMIT = 10_000
-"""Jobs one call changes; a call that leaves some over says so, and is repeated."""
+"""The most jobs that one call changes; the result says how many remain for another call."""
 COUNT_LIMIT = 100_000
 SHOWN_COUNT = 10_000
 """Counts beside a list stop here: exact ones at millions of rows take seconds."""
@@ -55,7 +55,7 @@ ERROR_GROUPS = 50
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 TENANTS = 100
 SERIES = {3600: 300, 24 * 3600: 3600, 7 * 24 * 3600: 6 * 3600}
-"""Seconds looked back → seconds a step: some dozens of points each."""
+"""Seconds to look back → seconds for each point, for a few dozen points."""
 OPEN_TO: dict[Action, tuple[str, ...]] = {
     "retry": ("failed",),
     "discard": ("failed",),
@@ -65,14 +65,14 @@ OPEN_TO: dict[Action, tuple[str, ...]] = {
 
 
 class Operator(Struct, frozen=True, kw_only=True):
-    """Who acts: a user with the right to, or the holder of the operator's token."""
+    """The acting operator: a user with the permission, or the holder of the operator's token."""
 
     name: str
     user_id: UUID | None = None
 
 
 class QueueState(Struct, frozen=True, kw_only=True):
-    """A queue at this moment, and how it did lately."""
+    """A queue's current load and recent results."""
 
     name: str
     is_paused: bool
@@ -85,7 +85,7 @@ class QueueState(Struct, frozen=True, kw_only=True):
 
 
 class BulkResult(Struct, frozen=True, kw_only=True):
-    """What an action on all matching jobs would do, or has done."""
+    """The effect of an action on all matching jobs, or its preview."""
 
     action: str
     matched: int
@@ -129,7 +129,7 @@ def _require_span(back_s: int) -> None:
 
 
 def pause_queue(tx: Transaction, operator: Operator, *, queue: str, is_paused: bool) -> None:
-    """Send nothing more of a queue to the workers, or go on; what they have is finished. NotFoundError."""
+    """Pause a queue, which lets the workers finish the jobs they have, or resume it. NotFoundError."""
     if queue not in QUEUES:
         raise NotFoundError(f"There is no queue {queue}")
     rows.set_queue_paused(tx, queue, is_paused=is_paused)
@@ -155,26 +155,26 @@ def count_by_state(tx: Transaction, wanted: JobFilter) -> dict[str, int]:
 
 
 def list_workers(tx: Transaction) -> list[WorkerState]:
-    """List the worker processes with what each is doing."""
+    """List the worker processes with their running jobs."""
     return rows.list_workers(tx)
 
 
 def drain_worker(tx: Transaction, operator: Operator, *, worker_id: UUID) -> None:
-    """Let a worker finish what it has and take nothing more; NotFoundError when it is not there."""
+    """Let a worker finish its jobs and take no more; NotFoundError."""
     if not workers.request_drain(tx, worker_id):
         raise NotFoundError("There is no such worker.")
     record(tx, operator, action="worker.drain", subject=("worker", str(worker_id)))
 
 
 def undrain_worker(tx: Transaction, operator: Operator, *, worker_id: UUID) -> None:
-    """Let a drained worker take jobs again, within seconds; NotFoundError when it is gone."""
+    """Let a drained worker take jobs again, within seconds; NotFoundError."""
     if not workers.cancel_drain(tx, worker_id):
         raise NotFoundError("There is no such worker.")
     record(tx, operator, action="worker.undrain", subject=("worker", str(worker_id)))
 
 
 def list_tenants(tx: Transaction) -> list[Tenant]:
-    """List who has most in the queue."""
+    """List the owners with most jobs."""
     return rows.list_tenants(tx, system=SYSTEM, limit=TENANTS)
 
 
@@ -185,12 +185,12 @@ def search_jobs(tx: Transaction, wanted: JobFilter, *, limit: int, cursor: Curso
 
 
 def emails_of(tx: Transaction, jobs: Sequence[Job]) -> dict[UUID, str]:
-    """Return the addresses of the jobs' owners, by id; the system's own jobs have none."""
+    """Return the email addresses of the jobs' owners, by id; jobs of the system have none."""
     return rows.list_emails(tx, list({job.user_id for job in jobs if job.user_id is not None}))
 
 
 def get_job(tx: Transaction, *, job_id: UUID) -> tuple[Job, list[JobEvent]]:
-    """Return anybody's job with what happened to it; NotFoundError when there is none of that id."""
+    """Return a job of any owner with its events; NotFoundError."""
     job = job_rows.find_job(tx, job_id)
     if job is None:
         raise NotFoundError("There is no such job.")
@@ -200,9 +200,9 @@ def get_job(tx: Transaction, *, job_id: UUID) -> tuple[Job, list[JobEvent]]:
 def act(
     tx: Transaction, operator: Operator, *, action: Action, wanted: JobFilter, is_preview: bool = False
 ) -> BulkResult:
-    """Retry, discard, cancel or put first all jobs that match and may be; at most BULK_LIMIT a call.
+    """Retry, discard, cancel or put first all matching jobs whose state allows it, at most BULK_LIMIT in a call.
 
-    A preview only counts. InvalidFieldError for a filter without any condition: "all" has to be said with one.
+    A preview only counts. InvalidFieldError for a filter without a condition, so that nobody selects all by mistake.
     """
     if wanted == JobFilter():
         raise InvalidFieldError("filter", "Say which jobs: by ids, or by at least one condition.")
@@ -231,12 +231,12 @@ def list_deliveries(
 
 
 def receivers_of(tx: Transaction, deliveries: Sequence[Delivery]) -> dict[UUID, Receiver]:
-    """Return where the deliveries' webhooks send to, by the webhook's id."""
+    """Return the receivers of deliveries, by the id of the webhook."""
     return rows.list_receivers(tx, list({delivery.webhook_id for delivery in deliveries}))
 
 
 def replay_delivery(tx: Transaction, operator: Operator, *, delivery_id: UUID) -> Delivery:
-    """Send an ended delivery's event again, as a new delivery.
+    """Send the event of an ended delivery again, as a new delivery.
 
     NotFoundError; ConflictError while it is pending, or its webhook is disabled.
     """
@@ -257,7 +257,7 @@ def record(
     subject: tuple[str, str | None],
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Write down what an operator did, in the transaction that does it."""
+    """Add an action to the audit log, in the transaction of the action."""
     rows.insert_audit(
         tx,
         actor_id=operator.user_id,
@@ -270,12 +270,12 @@ def record(
 
 
 def list_audit(tx: Transaction, *, limit: int, before: int | None = None) -> list[AuditEntry]:
-    """List what operators did, newest first, from before an id."""
+    """List the audit log, newest first, from before an id."""
     return rows.list_audit(tx, limit=limit, before=before)
 
 
 def _narrowed(wanted: JobFilter, states: Sequence[str]) -> list[JobFilter]:
-    """Return one filter for each state in which the action is possible and that was asked for."""
+    """Return one filter for each matching state in which the action is possible."""
     return [replace(wanted, state=state) for state in states if wanted.state in (None, state)]
 
 
@@ -296,7 +296,7 @@ def _apply(tx: Transaction, action: Action, filters: Sequence[JobFilter]) -> int
 
 
 def _plain(wanted: JobFilter) -> dict[str, Any]:
-    """Return the conditions that were given, as JSON; a long list of ids by its length."""
+    """Return the given conditions as JSON, with only the length of a long list of ids."""
     given: dict[str, Any] = {}
     for name in wanted.__struct_fields__:
         value = getattr(wanted, name)

@@ -1,4 +1,4 @@
-"""Counts what has happened to jobs into totals that only grow, over restarts, pruned rows and many processes."""
+"""Totals of job events that only grow, across restarts, deleted rows and several processes."""
 
 import re
 from bisect import bisect_left
@@ -11,13 +11,13 @@ from db.totals import EndedJob, EventTotal, JobTotal
 __all__ = ["EventTotal", "JobTotal"]
 
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400)
-"""Upper bounds of waiting and running times: from an idle system's 20 ms to a long recording behind a full queue.
-Stored counts follow them by place: a changed list needs a migration that empties `job_totals`."""
+"""Upper bounds of waiting and running times, from the 20 ms of an idle system to a long recording behind a full queue.
+Stored counts refer to them by position: a change needs a migration that empties `job_totals`."""
 SETTLE_S = 10.0
-"""Longer than any transaction that ends a job: an event that has not appeared by then never will."""
+"""Longer than any transaction that ends a job, so every earlier event is visible."""
 BATCH = 5000
 MAX_BATCHES = 20
-"""A hundred thousand events a look; a longer backlog is caught up with by the next ones."""
+"""Events in one count; later counts handle a longer backlog."""
 OUTCOMES = ("succeeded", "failed", "cancelled")
 COUNTED_EVENTS = ("retry_scheduled", "handed_back", "failed")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -26,7 +26,7 @@ LOST_LEASE_CODE = "worker_lost"
 
 
 def count(tx: Transaction, *, settle_s: float = SETTLE_S) -> int:
-    """Count what is new (service transaction) and return how many events that was; 0 while another is counting."""
+    """Count new events (service transaction); return how many, 0 while another process is counting."""
     if not rows.try_lock(tx):
         return 0
     counted = 0
@@ -64,7 +64,7 @@ def job_totals(batch: Iterable[EndedJob]) -> list[JobTotal]:
 
 
 def event_totals(batch: Iterable[EndedJob]) -> list[EventTotal]:
-    """Add up what else happened to jobs. Pure."""
+    """Add up other events of jobs. Pure."""
     groups: dict[tuple[str, str, str], int] = {}
     for job in batch:
         if job.event in COUNTED_EVENTS:
@@ -77,7 +77,7 @@ def event_totals(batch: Iterable[EndedJob]) -> list[EventTotal]:
 
 
 def label_code(code: str) -> str:
-    """Return an error's code as a label: ours are short words, and what is none must not make a label of its own."""
+    """Return the code of an error as a label; anything but a short word becomes `other`, to limit the labels."""
     return code if not code or CODE.fullmatch(code) else OTHER_CODE
 
 

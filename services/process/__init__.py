@@ -1,1 +1,1 @@
-"""Per-process setup: settings, logging, telemetry and clients."""
+"""Setup of a process: settings, logging, telemetry and clients."""

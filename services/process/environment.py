@@ -1,4 +1,4 @@
-"""What values of the environment must look like, before anything is built on them."""
+"""Checks of addresses and secrets in the environment."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 _HTTP = ("http", "https")
 _REDIS = ("redis", "rediss", "unix")
 _POSTGRESQL = ("postgresql", "postgres")
-# Without these schemes a client fails later, with words about its own insides.
+# With another scheme, a client library fails later with a message about its internals.
 SCHEMES: Mapping[str, tuple[str, ...]] = {
     "DATABASE_URL": _POSTGRESQL,
     "MIGRATION_DATABASE_URL": _POSTGRESQL,
@@ -21,13 +21,13 @@ SCHEMES: Mapping[str, tuple[str, ...]] = {
     "STRIPE_API_BASE": _HTTP,
     "SMTP_URL": ("smtp", "smtps"),
 }
-# As they stand in examples that are copied, such as Supabase's own; attackers try these first.
+# Secrets of published examples, such as Supabase's, which attackers try first.
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "your-", "your_", "super-secret", "placeholder")
-MIN_CHARACTERS = 8  # different ones in 32 random bytes: hexadecimal has 13 of 16 on average, and fewer than 8 never
+MIN_CHARACTERS = 8  # different characters; 32 random bytes in hexadecimal have 13 of 16 on average
 
 
 def address_problem(environment: Mapping[str, str]) -> str | None:
-    """Return a sentence about the first address that cannot be one, without the address: it may hold a password."""
+    """Return a sentence about the first invalid address, without the address, which may contain a password."""
     for name, schemes in SCHEMES.items():
         value = environment.get(name)
         if value and not _is_address(value, schemes):
@@ -36,7 +36,7 @@ def address_problem(environment: Mapping[str, str]) -> str | None:
 
 
 def is_guessable(secret: str) -> bool:
-    """Say whether a secret is a placeholder, or has too few different characters to be random."""
+    """Return whether a secret is a placeholder, or has too few different characters to be random."""
     lowered = secret.lower()
     return len(set(secret)) < MIN_CHARACTERS or any(word in lowered for word in PLACEHOLDERS)
 
@@ -47,5 +47,5 @@ def _is_address(value: str, schemes: tuple[str, ...]) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    is_conninfo = schemes == _POSTGRESQL and "://" not in value and "=" in value  # libpq's other spelling
+    is_conninfo = schemes == _POSTGRESQL and "://" not in value and "=" in value  # the other format of libpq
     return parts.scheme in schemes or is_conninfo

@@ -1,4 +1,4 @@
-"""Logs are events with fields. Nothing that opens a door is written: secrets, signed URLs, credentials in addresses."""
+"""Logs are events with fields, from which secrets, signed URLs and credentials in addresses are removed."""
 
 import logging
 import re
@@ -13,23 +13,23 @@ from services.process.settings import Settings
 REDACTED = "[redacted]"
 TELLTALE_WORDS = "password|passwd|secret|token|authorization|cookie|signature|api_key|jwt|credential"
 SECRET_NAMES = re.compile(rf"(?:^|[_-])(?:{TELLTALE_WORDS})s?(?:$|[_-])", re.IGNORECASE)
-# Fields that are logged to be used, by whoever reads the log: without a mail server, the link of a mail.
+# Fields that readers of the log need in full: without a mail server, the link of a mail.
 DELIBERATE = {"link"}
-# What these say in the ordinary course of things, our own events say better.
+# Our own events replace the routine messages of these loggers.
 TALKATIVE = ("dramatiq", "uvicorn", "urllib3", "httpx")
-# A query string may be a signature (presigned URLs), and user information in an address is a password.
+# A query string may be a signature (presigned URLs), and the user part of a URL may contain a password.
 QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]+")
 USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@")
-# Control characters move a terminal's cursor or make two lines of one, bidirectional ones show text as another.
+# Control characters move the cursor of a terminal or forge lines; bidirectional ones disguise text.
 UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 MULTILINE = {"exception", "stack"}
 BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE)
 
 
 def configure(settings: Settings, *, part: str, stream: TextIO | None = None) -> None:
-    """Send every log of this process to standard error: JSON lines in production, readable ones in development.
+    """Send all logs of this process to standard error, as JSON lines in production and readable text in development.
 
-    `part` names the process in each production line, such as `api` or `worker`.
+    `part` names the process in production, such as `api` or `worker`.
     """
     output = sys.stderr if stream is None else stream
     production = settings.app_env == "production"
@@ -52,7 +52,7 @@ def configure(settings: Settings, *, part: str, stream: TextIO | None = None) ->
         )
     )
     structlog.configure(
-        # First of all: what the level leaves out is not worked on.
+        # First, so that no work goes into events below the level.
         processors=[
             structlog.stdlib.filter_by_level,
             *shared,
@@ -65,7 +65,7 @@ def configure(settings: Settings, *, part: str, stream: TextIO | None = None) ->
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            # Exceptions become text only here, so that other handlers of the same record still see them.
+            # Exceptions become text only here, so that other handlers of the record get the exception itself.
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -83,12 +83,12 @@ def configure(settings: Settings, *, part: str, stream: TextIO | None = None) ->
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Take out of an event what must not be written down."""
+    """Remove secrets from an event."""
     return {name: value if name in DELIBERATE else _redacted(name, value) for name, value in event.items()}
 
 
 def redact_text(text: str) -> str:
-    """Take credentials, and the query strings and user names of addresses, out of a text."""
+    """Remove credentials, and query strings and user parts of URLs, from a text."""
     text = BEARER.sub(rf"\1 {REDACTED}", text)
     text = QUERY.sub(rf"\1?{REDACTED}", text)
     return USER_INFO.sub(rf"\1{REDACTED}@", text)

@@ -1,4 +1,4 @@
-"""Opens the storage that the settings describe: the one place that maps their names to the adapters'."""
+"""Opens the storage that the settings describe."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from storage.factory import Stores, guarded, open_stores
 
 
 def open_from(settings: Settings, *, create_buckets: bool = False) -> Stores:
-    """Return the two buckets; asks nothing of S3 unless `create_buckets`. StorageError for a bad endpoint."""
+    """Return the two buckets, without a request to S3 unless `create_buckets`. StorageError for a bad endpoint."""
     stores = open_stores(
         s3_endpoint=settings.s3_endpoint,
         s3_public_endpoint=settings.s3_public_endpoint,

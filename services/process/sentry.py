@@ -1,6 +1,6 @@
-"""Errors to Sentry, when SENTRY_DSN is set: what is logged at level error, and nothing that opens a door.
+"""Sends events of level error to Sentry if SENTRY_DSN is set, without secrets.
 
-Nothing is collected behind our back: no integrations that read requests, no local variables, no breadcrumbs.
+Nothing else is collected: no integrations that read requests, no local variables, no breadcrumbs.
 """
 
 import logging
@@ -21,12 +21,12 @@ from services.process.logging import redact
 from services.process.settings import Settings
 
 TAGS = ("part", "kind", "job_id", "clip_id", "recording_id", "webhook_id", "attempt", "trace_id", "route", "code")
-"""What errors are searched by; the other fields of a log event are shown with it."""
+"""Fields that become searchable tags; the other fields of a log event are shown with it."""
 OWN = frozenset({"event", "level", "logger", "timestamp", "exc_info", "stack", "owner", *TAGS})
 
 
 def configure(settings: Settings, *, part: str) -> None:
-    """Send this process's errors to SENTRY_DSN; without one, do nothing."""
+    """Send the errors of this process to SENTRY_DSN, if set."""
     if not settings.sentry_dsn:
         return
     sentry_sdk.init(
@@ -35,7 +35,7 @@ def configure(settings: Settings, *, part: str) -> None:
         release=f"big-snuggles@{version('big-snuggles')}",
         default_integrations=False,
         auto_enabling_integrations=False,
-        # What nobody catches, and two handlers that see the same exception.
+        # Uncaught exceptions, and no duplicates of an exception that two handlers see.
         integrations=[ExcepthookIntegration(), ThreadingIntegration(), DedupeIntegration(), AtexitIntegration(_quiet)],
         send_default_pii=False,
         include_local_variables=False,
@@ -48,10 +48,10 @@ def configure(settings: Settings, *, part: str) -> None:
 
 
 class SentryHandler(logging.Handler):
-    """Turns a log record, ours or a library's, into an event."""
+    """Turns a log record of ours or of a library into an event."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand the event to the client, which sends it from a thread of its own."""
+        """Pass the event to the client, which sends it in its own thread."""
         if record.name.startswith("sentry_sdk"):
             return
         fields = record.msg if isinstance(record.msg, dict) else structlog.contextvars.get_contextvars()
@@ -60,7 +60,7 @@ class SentryHandler(logging.Handler):
 
 
 def scrub(event: Event, _hint: Hint) -> Event:
-    """Take out of an event what must not leave the house: the last step, whoever made the event."""
+    """Remove secrets from an event, as the last step before it is sent."""
     redacted = redact(None, "", dict(event))
     redacted.pop("request", None)
     return cast("Event", redacted)
@@ -82,7 +82,7 @@ def _event(record: logging.LogRecord, fields: dict[str, Any], message: str) -> E
 
 
 def _exception(found: Any) -> BaseException | None:
-    """Return the exception of a record, in any of the ways in which one can be given."""
+    """Return the exception of a record, in any of the forms in which it can be given."""
     if isinstance(found, BaseException):
         return found
     if isinstance(found, tuple):
@@ -91,4 +91,4 @@ def _exception(found: Any) -> BaseException | None:
 
 
 def _quiet(_pending: int, _timeout: float) -> None:
-    """Say nothing while the last events are sent at the end of the process."""
+    """Print nothing while the last events are sent at the end of the process."""

@@ -17,11 +17,11 @@ MIN_SECRET_BYTES = 32  # HS256 wants a key at least as long as its digest (RFC 7
 
 
 class SettingsError(Exception):
-    """A setting is missing or unusable; the message names it and says what to do."""
+    """A setting is missing or invalid; the message names it and has a remedy."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything a process reads from its environment (CONTRACT "Environment"), with the defaults of development."""
+    """Everything that a process reads from its environment, with defaults for development."""
 
     database_url: str
     migration_database_url: str
@@ -30,7 +30,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     broker_url: str
     s3_endpoint: str | None
     s3_public_endpoint: str | None
-    """As clients reach the same S3, where that is another name (S3_PUBLIC_ENDPOINT)."""
+    """The address under which clients reach S3, if it differs (S3_PUBLIC_ENDPOINT)."""
     s3_region: str
     s3_access_key: str | None
     s3_secret_key: str | None
@@ -48,7 +48,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_url: str
     cors_origins: tuple[str, ...]
     forwarded_allow_ips: tuple[str, ...]
-    """Proxies whose X-Forwarded-For and X-Forwarded-Proto count: addresses and networks (FORWARDED_ALLOW_IPS)."""
+    """Addresses and networks of proxies whose X-Forwarded-For and -Proto are trusted (FORWARDED_ALLOW_IPS)."""
     host: str
     port: int
     app_env: Literal["development", "production"]
@@ -56,9 +56,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     scratch_dir: Path | None
     worker_threads: int
     recording_max_bytes: int
-    """The largest recording that is accepted (RECORDING_MAX_BYTES)."""
+    """The size limit of recordings (RECORDING_MAX_BYTES)."""
     disk_reserve_bytes: int
-    """What stays free on local disks; nothing new is taken below (DISK_RESERVE_BYTES)."""
+    """Space that stays free on local disks (DISK_RESERVE_BYTES)."""
     socket_exempt_addresses: tuple[str, ...]
     """From where any number of Socket.IO connections is taken (SOCKET_EXEMPT_ADDRESSES); by default this machine."""
     stripe: stripe_settings.StripeSettings | None
@@ -83,7 +83,7 @@ DEFAULTS = {
     "WORKER_THREADS": "2",
     "SOCKET_EXEMPT_ADDRESSES": "127.0.0.1,::1",
     "RECORDING_MAX_BYTES": str(50 * 1024**3),
-    # For the database, logs and the files of work under way.
+    # For the database, logs and files of running jobs.
     "DISK_RESERVE_BYTES": str(512 * 1024**2),
 }
 LOG_LEVELS = ("debug", "info", "warning", "error")

@@ -1,7 +1,7 @@
-"""Spans of what a request sets off, for an OpenTelemetry collector; nothing at all unless one is configured.
+"""Spans of requests and their jobs for an OpenTelemetry collector, if one is configured.
 
-Set OTEL_EXPORTER_OTLP_ENDPOINT and install the extra `tracing`. The id of a span is computed from what it is about, so
-that a job's span can name the request's as its parent without either process telling the other.
+Set OTEL_EXPORTER_OTLP_ENDPOINT and install the extra `tracing`. The id of a span is computed from its subject, so that
+the span of a job can name that of its request as parent without communication between the processes.
 """
 
 import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Span(Protocol):
-    """What of OpenTelemetry's span is used outside of this module."""
+    """The part of OpenTelemetry's span that other modules use."""
 
     def update_name(self, name: str) -> None:
         """Change the name."""
@@ -32,17 +32,17 @@ class Span(Protocol):
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 REQUEST = "request"
-"""What the first span of a trace is about."""
+"""The subject of the first span of a trace."""
 
-# Set once, before any thread begins; a tracer is as global to a process as its log.
+# Set once, before any thread starts; a tracer is global to a process, like its log.
 _tracers: "list[Tracer]" = []
 _next_ids: "ContextVar[tuple[int, int] | None]" = ContextVar("next_span_ids", default=None)
 
 
 def configure(*, part: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Send this process's spans to the collector that the environment names; without one, do nothing.
+    """Send the spans of this process to the collector that the environment names, if any.
 
-    SettingsError when one is named and the extra is not installed.
+    SettingsError when the extra is not installed.
     """
     if not any(environment.get(name) for name in ENDPOINTS):
         return
@@ -58,7 +58,7 @@ def configure(*, part: str, environment: Mapping[str, str] = os.environ) -> None
         ) from error
 
     class PlannedIds(RandomIdGenerator):
-        """Hands out the ids that `span` has computed, and random ones to everybody else."""
+        """Returns the ids that `span` has computed, and random ids to other callers."""
 
         def generate_span_id(self) -> int:
             planned = _next_ids.get()
@@ -84,7 +84,7 @@ def span(
     since: datetime | None = None,
     **fields: "AttributeValue | None",
 ) -> Iterator[Span | None]:
-    """Time the block as part of a trace; yields the span, or None when nobody collects or there is no trace.
+    """Time the block as part of a trace; yields the span, or None without a collector or a trace.
 
     `about` names the subject, once in a trace. `parent_id` is the parent's id (16 hexadecimal digits); without one the
     parent is the span around this block, or none. `since` is when it began, if not now.
@@ -107,19 +107,19 @@ def span(
 
 
 def record(name: str, *, start: datetime, end: datetime) -> None:
-    """Add a stretch of time that is over to the span around the caller, if there is one."""
+    """Add a past interval to the current span, if any."""
     if _tracers and _current_is_recording() and end >= start:
         past = _tracers[0].start_span(name, start_time=_nanoseconds(start))
         past.end(_nanoseconds(end))
 
 
 def span_id(trace_id: str, about: str) -> str:
-    """Return the id of the span about something: 16 hexadecimal digits."""
+    """Return the id of a span from its subject: 16 hexadecimal digits."""
     return sha256(f"{trace_id}/{about}".encode()).hexdigest()[:16]
 
 
 def _context(trace_id: str, parent_id: str | None) -> Any:
-    """Return the context whose span is the parent; None is the context of the caller."""
+    """Return the context whose span is the parent; None means the context of the caller."""
     if parent_id is None:
         return None
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context

@@ -1,6 +1,6 @@
-"""One id for what a request sets off: it goes with the request, its jobs, their children and its events.
+"""Trace ids: one id for a request, its jobs, their children and its events.
 
-The id has the form of a W3C trace id (32 hexadecimal digits), so that a caller's own trace goes on here.
+The id is a W3C trace id (32 hexadecimal digits), so that the trace of a caller continues here.
 """
 
 import re
@@ -14,23 +14,23 @@ TRACEPARENT = re.compile(rf"(?!ff)[0-9a-f]{{2}}-({TRACE_ID.pattern})-((?!0{{16}}
 
 
 def new_trace_id() -> str:
-    """Return an id that nobody has used."""
+    """Return a new random id."""
     return secrets.token_hex(16)
 
 
 def trace_id_of(traceparent: str | None) -> str:
-    """Return the id that a caller's `traceparent` header names, or a new one when there is none that can be read."""
+    """Return the trace id of a `traceparent` header, or a new one if the header is missing or invalid."""
     match = TRACEPARENT.fullmatch(traceparent or "")
     return match.group(1) if match else new_trace_id()
 
 
 def parent_id_of(traceparent: str | None) -> str | None:
-    """Return the id of the caller's own span, for ours to hang on."""
+    """Return the id of the caller's span, which is the parent of ours."""
     match = TRACEPARENT.fullmatch(traceparent or "")
     return match.group(2) if match else None
 
 
 def current_trace_id() -> str | None:
-    """Return the id of what this thread is at work for, if it is bound to the log's context."""
+    """Return the trace id in the log context of this thread, if any."""
     value = structlog.contextvars.get_contextvars().get("trace_id")
     return value if isinstance(value, str) and value else None
