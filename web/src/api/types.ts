@@ -15,6 +15,7 @@ export type JobState = Job['status'];
 export type QueueState = Schemas['QueueState'];
 export type Recording = Schemas['RecordingView'];
 export type Highlight = Schemas['HighlightView'];
+export type Room = Schemas['Room'];
 export type RunningJob = Schemas['RunningJob'];
 export type Schedule = Schemas['ScheduleView'];
 export type SeriesPoint = Schemas['SeriesPoint'];

@@ -39,6 +39,8 @@ export const ROUTES: readonly Route[] = [
   open('/verify', 'door', () => import('../account/CheckMail.svelte')),
   open('/forgot', 'door', () => import('../account/Forgot.svelte')),
   mine('/recordings', 'app', () => import('../recordings/Recordings.svelte')),
+  mine('/spaces', 'app', () => import('../rooms/Spaces.svelte')),
+  open('/spaces/:code', 'workbench', () => import('../rooms/Space.svelte')),
 ];
 
 /** The start of somebody who is logged in; it has the address of the front page. */
