@@ -13,10 +13,9 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
+from pipeline.reading.cache import BLOCK_BYTES
 from pipeline.reading.clock import BACKWARD_S, FORWARD_S, RESTARTING_FORMATS, offset_at
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error
-from pipeline.reading.prefixed import PrefixedReader
-from pipeline.reading.ranges import BLOCK_BYTES, RangeReader
 from pipeline.reading.streams import AV_TIME_BASE, Selection, is_usable, zero_s
 from pipeline.reading.times import is_counted
 
@@ -163,7 +162,7 @@ class Demuxer:
     def _prefetch(self, start_s: Fraction, end_s: Fraction) -> None:
         """Fetch what the index says is needed in a few large requests."""
         index, reader = self.media.index, self.media.reader
-        if index is None or not isinstance(reader, RangeReader | PrefixedReader):
+        if index is None:
             return
         for begin, length in index.ranges(start_s - AUDIO_PREROLL_S, end_s, gap_bytes=BLOCK_BYTES):
             reader.prefetch(begin, length)

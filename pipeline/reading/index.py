@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 from av.stream import Stream
 
 from pipeline.reading.clock import ClockRepair
@@ -141,6 +140,8 @@ def _from_container(media: Media, streams: list[Stream], *, is_short: bool) -> d
         ]
         if len(entries) < 2:  # noqa: PLR2004 - one entry is where reading began, no index
             continue
+        import numpy as np
+
         table = np.array(entries, dtype=np.int64)
         dts = table[:, 2]
         found[stream.index] = StreamPackets(
@@ -149,7 +150,7 @@ def _from_container(media: Media, streams: list[Stream], *, is_short: bool) -> d
             size=table[:, 1],
             pts=dts + leads.get(stream.index, 0),
             dts=dts,
-            is_key=table[:, 3].astype(np.bool_),
+            is_key=table[:, 3].astype(bool),
             is_complete=is_complete,
         )
     if len(found) < len(streams):
@@ -199,6 +200,8 @@ def _from_reading(
 
 
 def _table(base: Fraction, rows: list[tuple[int, int, int, int, int]]) -> StreamPackets:
+    import numpy as np
+
     table = np.array(rows, dtype=np.int64)
     return StreamPackets(
         base=base,
@@ -206,6 +209,6 @@ def _table(base: Fraction, rows: list[tuple[int, int, int, int, int]]) -> Stream
         size=table[:, 1],
         pts=table[:, 2],
         dts=table[:, 3],
-        is_key=table[:, 4].astype(np.bool_),
+        is_key=table[:, 4].astype(bool),
         is_complete=True,
     )

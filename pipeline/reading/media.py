@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -35,9 +35,8 @@ from pipeline.errors import (
 from pipeline.reading.isobmff import Layout, read_layout
 from pipeline.reading.packets import PacketIndex
 from pipeline.reading.prefixed import PrefixedReader
-from pipeline.reading.ranges import RangeReader
 from pipeline.reading.reader import NO_SUCH_PLACE, RangeLog, Reader
-from pipeline.reading.recovery.recover import Salvage, salvage
+from pipeline.reading.recovery.salvage import Salvage
 from pipeline.reading.still import is_still
 from pipeline.reading.streams import is_usable
 from pipeline.types import Source
@@ -67,6 +66,8 @@ _CONTAINER_OPTIONS = {"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist":
 class FileReader(io.FileIO):
     """A local file that counts what is read from it."""
 
+    is_remote = False
+
     def __init__(self, path: str | Path) -> None:
         super().__init__(os.fspath(path), "rb")
         self.bytes_read = 0
@@ -93,6 +94,12 @@ class FileReader(io.FileIO):
     def ranges_read(self) -> list[tuple[int, int]]:
         """Return what has been read so far, merged, in order."""
         return self._log.merged()
+
+    def know(self, parts: Iterable[tuple[int, bytes]]) -> None:
+        """Pass over what is known: reading it again costs nothing here."""
+
+    def prefetch(self, start: int, length: int) -> None:
+        """Do nothing: the disk is near."""
 
 
 class Media:
@@ -153,7 +160,7 @@ def open_media(source: Source | str | Path, *, index: PacketIndex | None = None)
     reader = open_reader(source)
     if index is not None and index.size_bytes != reader.size_bytes:
         index = None  # of another file
-    if index is not None and isinstance(reader, RangeReader):
+    if index is not None:
         reader.know(index.header)
     found = index.salvage if index is not None else None
     try:
@@ -182,6 +189,8 @@ def open_reader(source: Source | str | Path) -> Reader:
     source = as_source(source)
     reader: Reader
     if is_url(source.location):
+        from pipeline.reading.ranges import RangeReader
+
         kept = Path(source.kept) if source.kept is not None else None
         reader = RangeReader(source.location, size_bytes=source.size_bytes, kept=kept)
     else:
@@ -256,6 +265,8 @@ def _salvage(reader: Reader, source: Source) -> Salvage:
             stored = PacketIndex.load(Path(source.index))
             if stored.salvage is not None and stored.size_bytes == reader.size_bytes:
                 return stored.salvage
+    from pipeline.reading.recovery.recover import salvage
+
     layout = read_layout(reader, reader.size_bytes)
     try:
         return salvage(reader, layout)

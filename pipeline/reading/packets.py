@@ -8,18 +8,21 @@ import zlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from pipeline.reading.clock import Jump
-from pipeline.reading.recovery.recover import Salvage
+from pipeline.reading.recovery.salvage import Salvage
 from pipeline.types import Problem
 
 FORMAT_VERSION = 1
-Ticks = NDArray[np.int64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ticks = NDArray[np.int64]
 
 
 class StreamPackets:
@@ -34,11 +37,11 @@ class StreamPackets:
         self,
         *,
         base: Fraction,
-        position: Ticks,
-        size: Ticks,
-        pts: Ticks,
-        dts: Ticks,
-        is_key: NDArray[np.bool_],
+        position: "Ticks",
+        size: "Ticks",
+        pts: "Ticks",
+        dts: "Ticks",
+        is_key: "NDArray[np.bool_]",
         is_complete: bool,
     ) -> None:
         self.base = base
@@ -54,6 +57,8 @@ class StreamPackets:
 
     def stretch(self, start_s: Fraction, end_s: Fraction) -> slice:
         """Return the entries from the keyframe shown at or before `start_s` to the last decoded before `end_s`."""
+        import numpy as np
+
         keys = np.flatnonzero(self.is_key & (self.pts <= float(start_s / self.base)))
         first = int(keys[-1]) if len(keys) else 0
         last = int(np.searchsorted(self.dts, float(end_s / self.base)))
@@ -65,6 +70,8 @@ class StreamPackets:
         A packet without a place of its own lies somewhere behind the last one before it that has one (MPEG program
         streams tell only where the first of several pictures begins).
         """
+        import numpy as np
+
         first = self.stretch(time_s, time_s).start
         placed = np.flatnonzero(self.position[: first + 1] >= 0)
         if not len(placed):
@@ -105,6 +112,8 @@ class PacketIndex:
 
     def keyframes(self, stream: int) -> list[float]:
         """Return when the keyframes of a stream are shown, in seconds from the recording's start; KeyError without."""
+        import numpy as np
+
         packets = self.streams[stream]
         times = packets.pts[packets.is_key] * float(packets.base) - float(self.zero_s)
         return [float(t) for t in np.sort(times)]
@@ -189,6 +198,8 @@ class _Stored(Struct, frozen=True):
 
 
 def _pack(packets: StreamPackets) -> _Packed:
+    import numpy as np
+
     columns = {}
     for name in _COLUMNS:
         values: Ticks = getattr(packets, name)
@@ -203,6 +214,8 @@ def _pack(packets: StreamPackets) -> _Packed:
 
 
 def _unpack(packed: _Packed) -> StreamPackets:
+    import numpy as np
+
     columns = {name: np.cumsum(np.frombuffer(zlib.decompress(packed.columns[name]), "<i8")) for name in _COLUMNS}
     bits = np.frombuffer(zlib.decompress(packed.is_key), np.uint8)
     if any(len(column) != packed.count for column in columns.values()):

@@ -1,6 +1,5 @@
 """Reads a file as if other bytes stood before it: a new index in front of media data whose own is lost."""
 
-from pipeline.reading.ranges import RangeReader
 from pipeline.reading.reader import PositionedReader, Reader
 
 
@@ -38,9 +37,8 @@ class PrefixedReader(PositionedReader):
 
     def prefetch(self, start: int, length: int) -> None:
         """Fetch a range that will be needed, where that saves requests."""
-        if isinstance(self._inner, RangeReader):
-            begin = start - len(self._beginning)
-            self._inner.prefetch(max(0, begin), length + min(0, begin))
+        begin = start - len(self._beginning)
+        self._inner.prefetch(max(0, begin), length + min(0, begin))
 
     def close(self) -> None:
         """Close the file below."""

@@ -17,7 +17,6 @@ from pipeline.reading.demux import PacketTimer, is_cut_off, may_restart, seems_s
 from pipeline.reading.index import load_index
 from pipeline.reading.isobmff import Layout
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error, as_source, open_media
-from pipeline.reading.ranges import RangeReader
 from pipeline.reading.selection import choose_streams
 from pipeline.reading.streams import codec_name, has_decoder, is_cover, is_usable, zero_s
 from pipeline.reading.times import outer_layout, stated_duration
@@ -88,7 +87,7 @@ def find_losses(media: Media) -> list[Problem]:
     if shortfall is None:
         if media.index is not None and media.index.jumps:
             problems.append(_restarts(len(media.index.jumps)))
-    elif isinstance(media.reader, RangeReader) and not _is_indexed(media, layout):
+    elif media.reader.is_remote and not _is_indexed(media, layout):
         problems.append(_problem("truncated", "The file ends early; how much is missing is not known."))
     else:
         _shortened(media, layout, shortfall, stated_duration(media, layout), problems)
@@ -281,7 +280,7 @@ def _must_be_read(media: Media) -> bool:
     """
     if not may_restart(media) or media.index is not None:
         return False
-    return not isinstance(media.reader, RangeReader) or not seems_straight(media)
+    return not media.reader.is_remote or not seems_straight(media)
 
 
 def _measure(media: Media, clock: ClockRepair) -> Fraction:

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Protocol
 
 NO_SUCH_PLACE = -errno.EINVAL
@@ -12,6 +13,9 @@ NO_SUCH_PLACE = -errno.EINVAL
 
 class Reader(Protocol):
     """A seekable file that counts what it reads."""
+
+    is_remote: bool
+    """Whether each read may cost a request to a server."""
 
     @property
     def bytes_read(self) -> int:
@@ -32,6 +36,12 @@ class Reader(Protocol):
 
     def ranges_read(self) -> list[tuple[int, int]]:
         """Return what has been read so far as (first byte, byte after the last), merged, in order."""
+
+    def know(self, parts: Iterable[tuple[int, bytes]]) -> None:
+        """Take over bytes whose places are known, so that they are not fetched again."""
+
+    def prefetch(self, start: int, length: int) -> None:
+        """Fetch a range that will be needed, where that saves requests."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -68,6 +78,8 @@ class RangeLog:
 class PositionedReader(io.RawIOBase):
     """A read-only file whose position is a number of its own: reads move it, and seeking costs nothing."""
 
+    is_remote = False
+
     def __init__(self) -> None:
         super().__init__()
         self._position = 0
@@ -103,3 +115,9 @@ class PositionedReader(io.RawIOBase):
     def ranges_read(self) -> list[tuple[int, int]]:
         """Return what has been read so far as (first byte, byte after the last), merged, in order."""
         return self._log.merged()
+
+    def know(self, parts: Iterable[tuple[int, bytes]]) -> None:
+        """Pass over what is known: reading it again costs nothing here."""
+
+    def prefetch(self, start: int, length: int) -> None:
+        """Do nothing: there is no server to spare."""

@@ -68,8 +68,8 @@ class Stream(Struct, frozen=True, kw_only=True):
     """Returns the chain of a part of the picture, where parts may be encoded side by side."""
 
 
-def encode(kind: Format, stream: Stream, *, out: Path, max_bytes: int, report: Callable[[float], None]) -> None:
-    """Write `out`; when it turns out larger than `max_bytes`, twice more at a lower bit rate.
+def encode(kind: Format, stream: Stream, *, out: Path, max_bytes: int, report: Callable[[float], None]) -> list[str]:
+    """Write `out`; when it turns out larger than `max_bytes`, twice more at a lower bit rate. Returns FFmpeg's log.
 
     MediaError `output_too_large` when even the least bit rate worth having does not fit.
     """
@@ -85,24 +85,23 @@ def encode(kind: Format, stream: Stream, *, out: Path, max_bytes: int, report: C
         if rates is None:
             break
         try:
-            _encode_once(kind, stream, rates, out, report)
+            log = _encode_once(kind, stream, rates, out, report)
         except MediaError as exc:
             if exc.cause is not TOO_LARGE:
                 raise  # the limit on file sizes was met before the end: a lower rate may stay under it
             continue
         if out.stat().st_size <= max_bytes:
             report(1.0)
-            return
+            return log
     out.unlink(missing_ok=True)
     raise MediaError(TOO_LARGE, f"{out.name} would not fit into {max_bytes} bytes")
 
 
-def _encode_once(kind: Format, stream: Stream, rates: Rates, out: Path, report: Callable[[float], None]) -> None:
+def _encode_once(kind: Format, stream: Stream, rates: Rates, out: Path, report: Callable[[float], None]) -> list[str]:
     parts = parallel.parts(stream.duration_s, thread_count()) if stream.picture_part is not None else []
     if not parts or stream.picture_part is None:
         made = output(kind, stream, name=out.name, rates=rates)
-        runner.run(made, folder=out.parent, duration_s=stream.duration_s, on_progress=report)
-        return
+        return runner.run(made, folder=out.parent, duration_s=stream.duration_s, on_progress=report)
     jobs = [
         parallel.Job(
             output=_part_output(kind, stream, rates, chain=stream.picture_part(part), name=f"part-{number}.mp4"),
@@ -117,7 +116,7 @@ def _encode_once(kind: Format, stream: Stream, rates: Rates, out: Path, report: 
         alone = replace(stream, video=None, picture_part=None)
         made = output(kind, alone, name=sound, rates=rates)
         jobs.append(parallel.Job(output=made, name=sound, start=None, duration_s=stream.duration_s))
-    parallel.run(jobs, out, title=stream.title, report=report)
+    return parallel.run(jobs, out, title=stream.title, report=report)
 
 
 def _part_output(kind: Format, stream: Stream, rates: Rates, *, chain: Any, name: str) -> Any:

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,6 +53,7 @@ PR_SET_PDEATHSIG = 1
 _WORK = frozenset({b"frame", b"out_time_us", b"total_size"})
 _PREFIX = re.compile(r"^(?:\[[^\]]*? @ 0x[0-9a-f]+\] )+")
 _LEVEL = re.compile(r"\[(?P<level>warning|error|fatal|panic)\] ")
+_DECODER = re.compile(r"\[(?P<codec>\w+) @ 0x[0-9a-f]+\] (?:\[[^\]]*\] )*?\[(?:error|fatal|panic)\] ")
 _GENERIC = (
     "Conversion failed",
     "Error while processing",
@@ -257,6 +258,12 @@ def telling_line(log: Sequence[str]) -> str:
             return text
         found = text or found
     return found
+
+
+def decoding_errors(log: Sequence[str], codecs: Collection[str]) -> list[str]:
+    """Return what the decoders of these codecs called an error in a log."""
+    found = (_DECODER.match(line) for line in log)
+    return [_bare(match.string) for match in found if match is not None and match["codec"] in codecs]
 
 
 def _bare(line: str) -> str:

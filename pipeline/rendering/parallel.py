@@ -45,21 +45,23 @@ def parts(duration_s: float, workers: int) -> list[Part]:
     return [Part(start=start, end=end) for start, end in zip(borders, ends, strict=True)]
 
 
-def run(jobs: list[Job], out: Path, *, title: str, report: Callable[[float], None]) -> None:
-    """Run the jobs side by side in the folder of `out`, then join what they made; raises the first failure.
+def run(jobs: list[Job], out: Path, *, title: str, report: Callable[[float], None]) -> list[str]:
+    """Run the jobs side by side in the folder of `out`, join what they made, and return their logs.
+
+    Raises the first failure.
 
     Whatever `report` raises stops them all. Files in between are removed.
     """
     shares = [0.0] * len(jobs)
     stop = threading.Event()
 
-    def work(number: int, job: Job) -> None:
+    def work(number: int, job: Job) -> list[str]:
         def note(share: float) -> None:
             shares[number] = share
             if stop.is_set():
                 raise MediaError(CANCELLED)
 
-        runner.run(job.output, folder=out.parent, duration_s=job.duration_s, on_progress=note)
+        return runner.run(job.output, folder=out.parent, duration_s=job.duration_s, on_progress=note)
 
     try:
         with ThreadPoolExecutor(len(jobs)) as pool:
@@ -69,12 +71,13 @@ def run(jobs: list[Job], out: Path, *, title: str, report: Callable[[float], Non
             finally:
                 stop.set()
         _join(jobs, out, title)
+        return [line for future in futures for line in future.result()]
     finally:
         for job in jobs:
             (out.parent / job.name).unlink(missing_ok=True)
 
 
-def _await(futures: list[Future[None]], report: Callable[[], None]) -> None:
+def _await(futures: list[Future[list[str]]], report: Callable[[], None]) -> None:
     """Wait for all, or for the first that fails."""
     pending = set(futures)
     while pending:

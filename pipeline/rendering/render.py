@@ -25,7 +25,7 @@ from pipeline.reading.probe import probe
 from pipeline.rendering import audiogram, describe, encode, graph, loudness, presets, subtitle, thumbnail
 from pipeline.rendering.cut import cut
 from pipeline.rendering.eligibility import why_encode
-from pipeline.rendering.ffmpeg import FONTS_CONF
+from pipeline.rendering.ffmpeg import FONTS_CONF, decoding_errors
 from pipeline.rendering.graph import Look
 from pipeline.rendering.material import Material, Segment, fetch, look_at
 from pipeline.rendering.motion import Move
@@ -252,10 +252,21 @@ class _Rendering:
         """Encode a format and check it, its level too."""
         name, length_s = NAMES[kind], self.material.duration_s
         stream = self._stream(kind, level)
-        encode.encode(kind, stream, out=self.scratch / name, max_bytes=self.task.max_bytes, report=report)
+        out = self.scratch / name
+        log = encode.encode(kind, stream, out=out, max_bytes=self.task.max_bytes, report=report)
+        self._refuse_damage(log)
         self._list(
             kind, name, duration_s=length_s, encoded_s=length_s, level=level, likeness=self._likeness(kind, level=level)
         )
+
+    def _refuse_damage(self, log: list[str]) -> None:
+        """Raise MediaError DECODE_FAILED where a decoder complained that may not have begun early enough."""
+        video = self.material.video
+        if video is None or self.segment.decoded is not None:
+            return
+        errors = decoding_errors(log, {video.codec})
+        if errors:
+            raise MediaError(DECODE_FAILED, errors[0], stream=video.index)
 
     def _correct(self, kind: Format, missed: LoudnessMissedError, report: Callable[[float], None]) -> None:
         """Encode once more with what the encoder took from the level given back; a clip still off says so."""

@@ -4,6 +4,7 @@ Streams that a container carries whole are copied. All others are decoded where 
 without loss (long and large ones nearly so), sound as PCM. No container in between decides what can be cut.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from math import floor, gcd, lcm
@@ -51,7 +52,12 @@ FALSE_KEYFRAMES = frozenset(
 """Codecs that are found with every packet marked as a keyframe: only decoding from the start is sure to be right."""
 
 
+FULL_CHROMA = ("yuv444", "yuvj444", "gbrp")
+X264_BUILD = re.compile(rb"x264 - core (\d+)")
+LAST_ODD_X264 = 150
+"""Up to this build x264 wrote 4:4:4 in its own way; decoders know by the name that stands in the first packet."""
 WHY_DECODED = {
+    "first_packet": "This 4:4:4 H.264 by an old x264 decodes right only from the start of the recording.",
     "no_times": NO_TIMES,
     "cropped": CROPPED,
     "transparent": "The pictures may be transparent, which clips cannot be.",
@@ -126,6 +132,7 @@ class _Extraction:
         self._on_progress = on_progress
         self._crop: Crop | None = None
         self._first: Fraction | None = None
+        self._needs_start = False
 
     def run(self, out: Path, *, must_decode: bool) -> StretchReport:
         container = self._media.container.format.name
@@ -152,6 +159,7 @@ class _Extraction:
             ("transparent", has_alpha(video)),
             ("changes_midway", len(self._found.picture_shapes) > 1),
             ("codec_not_copied", not carries_pictures(suffix, video)),
+            ("first_packet", self._needs_first_packet(video)),
             ("no_keyframe", not self._found.stands_alone),
             ("decode_errors", must_decode),
         )
@@ -160,6 +168,17 @@ class _Extraction:
             return None
         message = WHY_DECODED[code].format(codec=video.codec_context.codec.canonical_name)
         return Problem(code=code, message=message, stream=video.index)
+
+    def _needs_first_packet(self, video: VideoStream) -> bool:
+        """Whether only the first packet tells how to decode: 4:4:4 by x264 up to build 150, by its name in an SEI."""
+        context = video.codec_context
+        if context.codec.canonical_name != "h264" or not (context.pix_fmt or "").startswith(FULL_CHROMA):
+            return False
+        self._demuxer.rewind()
+        first = next((piece for piece in self._demuxer.pieces() if piece.stream == video.index), None)
+        found = X264_BUILD.search(bytes(first.packet)) if first is not None else None
+        self._needs_start = found is not None and int(found[1]) <= LAST_ODD_X264
+        return self._needs_start
 
     def _keeps_sound(self, suffix: str, audio: AudioStream, container: str) -> bool:
         return len(self._found.sound_shapes) <= 1 and carries_sound(suffix, audio, container)
@@ -192,7 +211,12 @@ class _Extraction:
             return
         is_sure = self._selection.video.codec_context.codec.canonical_name not in FALSE_KEYFRAMES
         origin = self._begin - PICTURE_LEAD_S
-        if not is_sure or origin - self._demuxer.zero <= NEAR_START_S or is_counted(self._media.container):
+        if (
+            not is_sure
+            or self._needs_start
+            or origin - self._demuxer.zero <= NEAR_START_S
+            or is_counted(self._media.container)
+        ):
             origin = self._demuxer.zero
         yield from self._demuxer.stretch(origin, self._end, lead_s=SOUND_LEAD_S)
 

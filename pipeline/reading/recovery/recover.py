@@ -11,7 +11,6 @@ import av.error
 import numpy as np
 from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
-from msgspec import Struct
 
 from pipeline.errors import NO_INDEX, MediaError
 from pipeline.reading.isobmff import Layout, Readable
@@ -27,6 +26,7 @@ from pipeline.reading.recovery.raw_sound import (
     find_sound,
     is_sound_alone,
 )
+from pipeline.reading.recovery.salvage import Salvage
 from pipeline.types import Problem
 
 USUAL_RATES = (30, 25, Fraction(30000, 1001), 24, Fraction(24000, 1001), 60, 50, Fraction(60000, 1001), 15, 20, 120)
@@ -54,13 +54,6 @@ _SOUND_WITHOUT_SETTINGS = (
 )
 SOUND_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P "})
 """Of files that hold no pictures (Apple's; registered at mp4ra.org)."""
-
-
-class Salvage(Struct, frozen=True):
-    """What makes a file readable: the bytes to put before it, and what is lost all the same."""
-
-    beginning: bytes
-    problems: list[Problem]
 
 
 def salvage(file: Readable, layout: Layout) -> Salvage:
