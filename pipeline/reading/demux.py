@@ -139,7 +139,8 @@ class Demuxer:
                 shown = max(shown, piece.pts) if piece.stream == main.index else shown
                 continue
             if piece.stream == main.index and piece.dts < min(shown, too_late):
-                yield piece
+                if piece.pts < shown:
+                    yield piece
                 continue
             waiting.discard(piece.stream)
             is_late = piece.stream == main.index and piece.dts >= too_late and not self._needs_start
@@ -202,15 +203,18 @@ class Demuxer:
 def to_start(media: Media) -> None:
     """Move an open recording to its first packet."""
     container = media.container
-    if not may_restart(media) and not is_counted(container):
-        # By the stream that starts first: the places that Matroska knows of others may all lie behind its beginning.
-        started = [s for s in container.streams if s.start_time is not None]
-        first = min(started, key=lambda s: (s.start_time or 0) * _base(s), default=None)
-        begin = floor(zero_s(container) / AV_TIME_BASE) if first is None else first.start_time or 0
-        for target in (begin - 1, begin):  # without an index of its own (FLV), FFmpeg finds nothing before the first
-            with contextlib.suppress(*AV_ERRORS):
-                container.seek(target, stream=first)
-                return
+    if may_restart(media) or is_counted(container):
+        with contextlib.suppress(*AV_ERRORS):
+            container.seek(0, unsupported_byte_offset=True)
+            return
+    # By the stream that starts first: the places that Matroska knows of others may all lie behind its beginning.
+    started = [s for s in container.streams if s.start_time is not None]
+    first = min(started, key=lambda s: (s.start_time or 0) * _base(s), default=None)
+    begin = floor(zero_s(container) / AV_TIME_BASE) if first is None else first.start_time or 0
+    for target in (begin - 1, begin):  # without an index of its own (FLV), FFmpeg finds nothing before the first
+        with contextlib.suppress(*AV_ERRORS):
+            container.seek(target, stream=first)
+            return
     with contextlib.suppress(*AV_ERRORS):
         container.seek(0, unsupported_byte_offset=True)
 

@@ -165,8 +165,10 @@ def _difference(original: NDArray[np.float32], made: NDArray[np.float32], wanted
     far = float(np.abs(original - made).mean())
     if far <= FAR and not wanted.is_toned:
         return ""
+    if wanted.is_toned and (far <= FAR or bright.std() < FLAT):
+        return ""
     alike = _correlation(bright.ravel(), dark.ravel())
-    return "" if alike >= ALIKE or (wanted.is_toned and far <= FAR) else f"it differs by {far:.0f} of 255"
+    return "" if alike >= ALIKE else f"it differs by {far:.0f} of 255"
 
 
 def _stretch(samples: NDArray[np.float32], begin: int, end: int) -> NDArray[np.float32]:

@@ -165,7 +165,7 @@ def test_block_that_half_fits_on_the_disk_is_an_error_and_not_here(tmp_path: Pat
     program = f"""
 import resource, sys
 from pathlib import Path
-from pipeline.reading.kept import BLOCK_BYTES, DATA_AT, KeptBlocks
+from pipeline.reading.cache import BLOCK_BYTES, DATA_AT, KeptBlocks
 from pipeline.reading.ranges import _BlockCache
 blocks = {cache}
 blocks.put(0, bytes(BLOCK_BYTES))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
@@ -19,6 +20,21 @@ TIME_SLACK_S = Fraction(1, 1000)
 """A new file's times may be rounded to milliseconds; asking for 1 ms earlier still meets the first picture wanted."""
 SOUND_LEAD_S = Fraction(3, 5)
 """Sound is decoded from so long before the stretch: clips begin a little earlier, and WMA needs a while to settle."""
+CONTINUOUS_SOUND = frozenset(
+    {"adpcm_yamaha", "adpcm_g722", "adpcm_g726", "adpcm_g726le", "adpcm_ima_oki", "adpcm_ima_ws", "adpcm_ima_apc"}
+    | {
+        "adpcm_ct",
+        "adpcm_sbpro_2",
+        "adpcm_sbpro_3",
+        "adpcm_sbpro_4",
+        "adpcm_adx",
+        "dfpwm",
+        "interplay_dpcm",
+        "roq_dpcm",
+    }
+    | {"sol_dpcm", "xan_dpcm", "shorten", "ape", "speex", "g729", "g723_1"}
+)
+"""Codecs whose every sample rests on the one before: decoded from the middle they are at a wrong level for long."""
 SOUND_MARGIN_S = Fraction(1, 2)
 """Sound around the stretch that belongs to the reference: a clip may begin a little before its stretch."""
 MOST_KEYFRAMES = 64
@@ -35,6 +51,8 @@ class Findings:
     key_s: Fraction
     """When the keyframe is shown from which the first picture can be decoded."""
     reference: Reference
+    decoding_times: list[int] | None = None
+    """When the pictures from that keyframe on are due at the decoder, in ticks; None where the container is right."""
     stands_alone: bool = True
     """Whether that keyframe decodes by itself."""
     sound_shapes: set[tuple[str, int]] = field(default_factory=set)
@@ -54,6 +72,7 @@ class _Examination:
         self._selection: Selection = demuxer.selection
         self._begin, self._end = begin, end
         self._keys: list[Piece] = []
+        self._times: list[tuple[int, int]] = []
         self._stride, self._seen_keys, self._shown, self._bytes = 1, 0, 0, 0
         reference = Reference()
         if self._selection.audio is not None:
@@ -62,7 +81,7 @@ class _Examination:
 
     def run(self) -> Findings:
         video, audio = self._selection.video, self._selection.audio
-        for piece in self._demuxer.stretch(self._begin, self._end, lead_s=SOUND_LEAD_S):
+        for piece in self._demuxer.stretch(sound_origin(self._demuxer, self._begin), self._end, lead_s=SOUND_LEAD_S):
             if video is not None and piece.stream == video.index:
                 self._take_picture(piece)
             elif audio is not None:
@@ -73,16 +92,19 @@ class _Examination:
         if video is not None:
             self._found.key_s = self._keys[0].shown_s if self._keys else self._begin
             self._found.reference.most_pictures = self._shown
+            self._found.decoding_times = self._decoding_times()
             self._look_at_keyframes(video)
         return self._found
 
     def _take_picture(self, piece: Piece) -> None:
         if self._begin <= piece.shown_s < self._end:
             self._shown += 1
+        self._times.append((piece.pts, piece.dts))
         if not piece.packet.is_keyframe:
             return
         if self._keys and piece.shown_s <= self._begin + TIME_SLACK_S:
             self._keys = [piece]
+            self._times = self._times[-1:]
             return
         self._seen_keys += 1
         if self._seen_keys % self._stride == 0 or not self._keys:
@@ -94,7 +116,8 @@ class _Examination:
 
     def _take_sound(self, audio: AudioStream, piece: Piece) -> None:
         sound = self._found.reference.sound
-        if sound is None or piece.shown_s < self._begin - SOUND_LEAD_S - AUDIO_PREROLL_S:
+        settles = audio.codec_context.codec.canonical_name not in CONTINUOUS_SOUND
+        if sound is None or (settles and piece.shown_s < self._begin - SOUND_LEAD_S - AUDIO_PREROLL_S):
             return
         frames: list[AudioFrame] = []
         with passing_over_damage():  # what decodes tells enough
@@ -102,6 +125,19 @@ class _Examination:
         for frame in frames:
             self._found.sound_shapes.add((frame.layout.name, frame.sample_rate))
             sound.push(frame, piece.base)
+
+    def _decoding_times(self) -> list[int] | None:
+        """Return decoding times that rise and come no later than the pictures; None where the container's do.
+
+        Containers that keep none (Matroska) leave the first ones after a seek unknown.
+        """
+        first = self._keys[0].pts if self._keys else None
+        times = [(pts, dts) for pts, dts in self._times if first is None or pts >= first]
+        if all(a[1] < b[1] for a, b in pairwise(times)) and all(dts <= pts for pts, dts in times):
+            return None
+        shown = sorted(pts for pts, _ in times)
+        lead = max((at - pts for at, (pts, _) in zip(shown, times, strict=True)), default=0)
+        return [at - lead for at in shown]
 
     def _look_at_keyframes(self, video: VideoStream) -> None:
         shrinker = Shrinker()
@@ -116,6 +152,13 @@ class _Examination:
             self._found.reference.rotation = round(-frame.rotation / 90) * 90 % 360
             if self._begin <= piece.shown_s < self._end:
                 self._found.reference.pictures.append(Sample(piece.shown_s, shrinker.fields(frame)))
+
+
+def sound_origin(demuxer: Demuxer, begin: Fraction) -> Fraction:
+    """Return from where on a stretch must be read for its sound to be right."""
+    audio = demuxer.selection.audio
+    is_continuous = audio is not None and audio.codec_context.codec.canonical_name in CONTINUOUS_SOUND
+    return demuxer.zero if is_continuous else begin
 
 
 def _alone(video: VideoStream, piece: Piece) -> VideoFrame | None:

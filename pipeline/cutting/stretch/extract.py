@@ -21,7 +21,14 @@ from pipeline.cutting.mux import PacketWriter, copy_stream, open_output
 from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS
 from pipeline.cutting.sound.encoder import SoundEncoder
 from pipeline.cutting.stretch.carriers import carries_pictures, carries_sound, suffix_for
-from pipeline.cutting.stretch.examine import SOUND_LEAD_S, TIME_SLACK_S, Findings, examine
+from pipeline.cutting.stretch.examine import (
+    CONTINUOUS_SOUND,
+    SOUND_LEAD_S,
+    TIME_SLACK_S,
+    Findings,
+    examine,
+    sound_origin,
+)
 from pipeline.cutting.stretch.pictures import LEAD_S, PictureKeeper, Shape, has_alpha
 from pipeline.cutting.stretch.reference import Reference
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
@@ -207,7 +214,8 @@ class _Extraction:
     def _pieces(self, *, decodes: bool) -> Iterator[Piece]:
         """Yield the packets of the stretch, from far enough before it where pictures are decoded here."""
         if not decodes or self._selection.video is None:
-            yield from self._demuxer.stretch(self._begin, self._end, lead_s=SOUND_LEAD_S)
+            begin = sound_origin(self._demuxer, self._begin)
+            yield from self._demuxer.stretch(begin, self._end, lead_s=SOUND_LEAD_S)
             return
         is_sure = self._selection.video.codec_context.codec.canonical_name not in FALSE_KEYFRAMES
         origin = self._begin - PICTURE_LEAD_S
@@ -218,6 +226,7 @@ class _Extraction:
             or is_counted(self._media.container)
         ):
             origin = self._demuxer.zero
+        origin = min(origin, sound_origin(self._demuxer, self._begin))
         yield from self._demuxer.stretch(origin, self._end, lead_s=SOUND_LEAD_S)
 
     def _picture_way(
@@ -239,11 +248,12 @@ class _Extraction:
             return keeper, lambda piece: keeper.push(piece.packet, piece.shown_s)
         stream = copy_stream(container, video)
         writer = PacketWriter(container, shift)
+        due = iter(self._found.decoding_times or ())
 
         def copy(piece: Piece) -> None:
             if piece.shown_s >= key:
                 self._note(piece.shown_s)
-                writer.write(stream, piece)
+                writer.write(stream, piece._replace(dts=next(due, piece.dts)))
 
         return None, copy
 
@@ -276,6 +286,7 @@ class _Extraction:
     ) -> tuple[Callable[[Piece], None], Callable[[], None]]:
         start = max(self._demuxer.zero, heard_from)
         encoder = SoundEncoder(container, audio, encoder=PCM, start_s=start, end_s=self._end, at_s=start - shift)
+        settles = audio.codec_context.codec.canonical_name not in CONTINUOUS_SOUND
         waiting: list[Packet[Stream]] = []
 
         def mux(packets: Iterable["Packet[Stream]"]) -> None:
@@ -287,7 +298,7 @@ class _Extraction:
                 waiting.clear()
 
         def take(piece: Piece) -> None:
-            if piece.shown_s < start - SOUND_LEAD_S:
+            if settles and piece.shown_s < start - SOUND_LEAD_S:
                 return
             with passing_over_damage():  # what is missing becomes silence
                 for frame in audio.decode(piece.packet):
