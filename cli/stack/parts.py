@@ -18,7 +18,7 @@ from cli.embedded.valkey import ValkeyServer
 from cli.stack.folder import DataFolder, Secrets
 from cli.stack.part import Part, always
 
-# What our processes read of the environment; nothing else is handed on to them.
+# The settings that our processes get; no other variables are passed to them.
 SETTINGS = (
     "DATABASE_URL",
     "REDIS_URL",
@@ -59,7 +59,8 @@ SETTINGS = (
     "DISK_RESERVE_BYTES",
     "IMPORT_ALLOW_HOSTS",
     "AUDIO_TAGGER_MODEL",
-    "FORWARDED_ALLOW_IPS",  # uvicorn's own: which proxies may say who asks
+    "FORWARDED_ALLOW_IPS",
+    "SOCKET_EXEMPT_ADDRESSES",
 )
 TRACING = "OTEL_"
 """How OpenTelemetry's own settings begin."""

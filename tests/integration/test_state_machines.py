@@ -49,7 +49,7 @@ def coded(table: str, column: str, states: set[str]) -> set[tuple[str, str]]:
     found = set()
     for statement in statements():
         update = re.search(rf"UPDATE {table} SET (.*?)\bWHERE\b(.*)", statement, re.DOTALL)  # noqa: S608 - a pattern, not a statement
-        target = update and re.search(rf"\b{column} = '(\w+)'", update[1])
+        target = update and re.search(rf"(?:^|,)\s*{column} = '(\w+)'", update[1])
         if update and target:
             found |= {(source, target[1]) for source in sources(update[2], column, states) if source != target[1]}
     return found
