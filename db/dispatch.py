@@ -13,12 +13,22 @@ URGENT_PRIORITY = 100
 
 
 class Flight(Struct, frozen=True, kw_only=True):
-    """Numbers of an owner's jobs in a queue that are running, and that are sent and not claimed."""
+    """How many jobs of one owner and kind in one queue are running, or sent and not yet claimed."""
 
     queue: str
     owner_key: UUID
+    kind: str
     running: int
     sent: int
+    is_free: bool
+    """Whether the owner is on the free tier; the system is not."""
+
+
+class NextJob(Struct, frozen=True):
+    """A waiting job that may be sent."""
+
+    id: UUID
+    kind: str
 
 
 class WaitingOwner(Struct, frozen=True, kw_only=True):
@@ -68,12 +78,16 @@ CROSS JOIN LATERAL (
 ) AS first
 """
 LIST_FLIGHTS = """
-SELECT queue, owner_key, sum(running)::integer AS running, sum(sent)::integer AS sent FROM (
-    SELECT queue, owner_key, 1 AS running, 0 AS sent FROM jobs WHERE state = 'running'
-    UNION ALL
-    (SELECT queue, owner_key, 0, 1 FROM jobs WHERE state = 'queued' AND dispatched_at IS NOT NULL
-     ORDER BY queue, dispatched_at)
-) AS in_flight GROUP BY queue, owner_key
+WITH in_flight AS (
+    SELECT queue, owner_key, kind, sum(running)::integer AS running, sum(sent)::integer AS sent FROM (
+        SELECT queue, owner_key, kind, 1 AS running, 0 AS sent FROM jobs WHERE state = 'running'
+        UNION ALL
+        (SELECT queue, owner_key, kind, 0, 1 FROM jobs WHERE state = 'queued' AND dispatched_at IS NOT NULL
+         ORDER BY queue, dispatched_at)
+    ) AS each GROUP BY queue, owner_key, kind
+)
+SELECT in_flight.*, subscriptions.user_id IS NOT NULL AND tier_in_force(subscriptions) = 'free' AS is_free
+FROM in_flight LEFT JOIN subscriptions ON subscriptions.user_id = in_flight.owner_key
 """
 # A loose index scan: one step in jobs_waiting for each owner, however many jobs they have. LIMIT 1 keeps the planner
 # from reading all jobs at once, as it would for EXISTS.
@@ -94,17 +108,18 @@ FROM owners
 CROSS JOIN LATERAL (
     SELECT 1 FROM jobs
     WHERE jobs.queue = %(queue)s AND jobs.state = 'queued' AND jobs.dispatched_at IS NULL
-      AND jobs.owner_key = owners.owner_key AND jobs.run_at <= now()
+      AND jobs.owner_key = owners.owner_key AND jobs.run_at <= now() AND jobs.kind <> ALL(%(held_kinds)s)
     ORDER BY jobs.priority DESC, jobs.run_at, jobs.created_at LIMIT 1
 ) AS due
 LEFT JOIN subscriptions ON subscriptions.user_id = owners.owner_key
 """
 LIST_NEXT = """
-SELECT wanted.owner_key, next.id FROM unnest(%(owners)s::uuid[], %(counts)s::integer[]) AS wanted (owner_key, count)
+SELECT wanted.owner_key, next.id, next.kind
+FROM unnest(%(owners)s::uuid[], %(counts)s::integer[]) AS wanted (owner_key, count)
 CROSS JOIN LATERAL (
-    SELECT id, priority, run_at, created_at FROM jobs
+    SELECT id, kind, priority, run_at, created_at FROM jobs
     WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND owner_key = wanted.owner_key
-      AND run_at <= now()
+      AND run_at <= now() AND kind <> ALL(%(held_kinds)s)
     ORDER BY priority DESC, run_at, created_at LIMIT wanted.count
 ) AS next
 ORDER BY next.priority DESC, next.run_at, next.created_at
@@ -176,17 +191,24 @@ def list_flights(tx: Transaction) -> list[Flight]:
     return [Flight(**row) for row in tx.execute(LIST_FLIGHTS)]
 
 
-def list_owners(tx: Transaction, queue: str) -> list[WaitingOwner]:
-    """List the owners with a waiting job in the queue that is due."""
-    return [WaitingOwner(**row) for row in tx.execute(LIST_OWNERS, {"queue": queue})]
+def list_owners(tx: Transaction, queue: str, *, held_kinds: Sequence[str] = ()) -> list[WaitingOwner]:
+    """List the owners with a job in the queue that is due and not of a kind that is held back."""
+    return [WaitingOwner(**row) for row in tx.execute(LIST_OWNERS, {"queue": queue, "held_kinds": list(held_kinds)})]
 
 
-def list_next(tx: Transaction, queue: str, counts: Mapping[UUID, int]) -> dict[UUID, list[UUID]]:
-    """Return owner → their next jobs in order, up to the wanted number."""
-    parameters: dict[str, Any] = {"queue": queue, "owners": list(counts), "counts": list(counts.values())}
-    jobs: dict[UUID, list[UUID]] = {owner: [] for owner in counts}
+def list_next(
+    tx: Transaction, queue: str, counts: Mapping[UUID, int], *, held_kinds: Sequence[str] = ()
+) -> dict[UUID, list[NextJob]]:
+    """Return owner → their next jobs in their order, as many as asked for where there are so many."""
+    parameters: dict[str, Any] = {
+        "queue": queue,
+        "owners": list(counts),
+        "counts": list(counts.values()),
+        "held_kinds": list(held_kinds),
+    }
+    jobs: dict[UUID, list[NextJob]] = {owner: [] for owner in counts}
     for row in tx.execute(LIST_NEXT, parameters):
-        jobs[row["owner_key"]].append(row["id"])
+        jobs[row["owner_key"]].append(NextJob(row["id"], row["kind"]))
     return jobs
 
 

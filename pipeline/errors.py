@@ -57,6 +57,11 @@ class MediaError(Exception):
 
 
 EMPTY = Cause("empty_file", "The file is empty", "Send the recording again; the upload carried no bytes.")
+TOO_LONG = Cause(
+    "recording_too_long",
+    "The recording is longer than the tier allows",
+    "Cut it into shorter recordings, or choose a higher tier.",
+)
 NOT_MEDIA = Cause(
     "not_media",
     "This is not a media file that can be read",

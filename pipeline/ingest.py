@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from pipeline.errors import BAD_OPTION, BAD_TASK, MediaError
+from pipeline.errors import BAD_OPTION, BAD_TASK, TOO_LONG, MediaError
 from pipeline.listening.listen import Timeline, TimelineFormatError, build_timeline
 from pipeline.listening.tagging.load import load_tagger
 from pipeline.listening.waveform import write_curve, write_tags, write_waveform
@@ -47,7 +47,9 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
     report = meter.stage("probe", 0.1, 0.12)
     found = probe(source)
     report(1.0)
-    timeline = _listen(source, found, task.tagger, meter.stage("listen", 0.12, 0.95))
+    if task.longest_s is not None and found.duration_s > task.longest_s:
+        raise MediaError(TOO_LONG, f"{_hours(found.duration_s)}, at most {_hours(task.longest_s)}")
+    timeline = _listen(source, found, task, meter.stage("listen", 0.12, 0.95))
     timeline.save(scratch / TIMELINE)
     write_waveform(
         scratch / WAVEFORM,
@@ -83,10 +85,20 @@ def listen_again(task: ListenTask, scratch: Path, meter: Meter) -> ListenResult:
     return ListenResult(timeline=TIMELINE, tagger=timeline.tagger, tags=TAGS)
 
 
-def _listen(source: Source, found: Probe, model: str | None, report: Callable[[float], None]) -> Timeline:
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h"
+
+
+def _listen(source: Source, found: Probe, task: IngestTask, report: Callable[[float], None]) -> Timeline:
     if found.audio is None:
         return Timeline.silent(found.duration_s)
-    timeline = build_timeline(source, stream_index=found.audio, on_progress=report, tagger=load_tagger(model))
+    timeline = build_timeline(
+        source,
+        stream_index=found.audio,
+        on_progress=report,
+        tagger=load_tagger(task.tagger),
+        longest_s=task.longest_s,
+    )
     rows = ceil(found.duration_s * timeline.rate)
     if timeline.rows <= rows + timeline.rate:
         return timeline

@@ -254,6 +254,8 @@ class IngestTask(Struct, frozen=True, kw_only=True, tag="ingest", tag_field="tas
     source: Source
     tagger: str | None = None
     """Path of a YAMNet export; None is the built-in tagger."""
+    longest_s: float | None = None
+    """A longer recording is refused; None is no limit."""
 
 
 class IngestResult(Struct, frozen=True, kw_only=True, tag="ingest", tag_field="task"):

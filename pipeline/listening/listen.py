@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
-from pipeline.errors import DECODE_FAILED, NO_AUDIO, NOT_MEDIA, UNSUPPORTED, MediaError
+from pipeline.errors import DECODE_FAILED, NO_AUDIO, NOT_MEDIA, TOO_LONG, UNSUPPORTED, MediaError
 from pipeline.listening.analysis import Analysis, analysing
 from pipeline.listening.tagging.tagger import Tagger
 from pipeline.listening.timeline_builder import TOLERANCE_S, TimelineBuilder
@@ -43,13 +43,15 @@ def build_timeline(
     stream_index: int | None = None,
     on_progress: Callable[[float], None] | None = None,
     tagger: Tagger | None = None,
+    longest_s: float | None = None,
 ) -> Timeline:
     """Decode one audio stream of a recording (a path, a URL, or a binary file object) once; return its timeline.
 
     `stream_index` is the container's index of the stream; None takes the one that players take. `on_progress` is called
     with 0..1. With `tagger`, the timeline has its rows. Memory stays constant but for the timeline itself (6 MB an
     hour). Damaged places become silence and are named in `problems`. Raises MediaError: NO_AUDIO, UNSUPPORTED,
-    NOT_MEDIA, READ_FAILED and what else `open_media` knows, or DECODE_FAILED when nothing at all could be decoded.
+    NOT_MEDIA, READ_FAILED and what else `open_media` knows, DECODE_FAILED when nothing at all could be decoded, or
+    TOO_LONG as soon as there is sound after `longest_s`, whatever the container says.
 
     Where a recording's clock starts again, its packet index says how it goes on (see `open_indexed`).
     """
@@ -63,6 +65,7 @@ def build_timeline(
             jumps=jumps,
             length_s=length_s,
             tagger=tagger,
+            longest_s=longest_s,
         )
 
 
@@ -74,6 +77,7 @@ def listen(  # noqa: PLR0913 - keyword-only
     jumps: Sequence[Jump] = (),
     length_s: float | None = None,
     tagger: Tagger | None = None,
+    longest_s: float | None = None,
 ) -> Timeline:
     """Do as `build_timeline` on a container that is already open, from its start. The other streams are discarded.
 
@@ -83,7 +87,7 @@ def listen(  # noqa: PLR0913 - keyword-only
     for other in container.streams:
         if other.index != stream.index:
             other.discard = av.stream.Discard.all
-    listener = _Listener(container, stream, on_progress, jumps=jumps, length_s=length_s)
+    listener = _Listener(container, stream, on_progress, jumps=jumps, length_s=length_s, longest_s=longest_s)
     return listener.run(TimelineBuilder(start_s=listener.origin_s, tagger=tagger))
 
 
@@ -125,7 +129,7 @@ def _choose_stream(container: InputContainer, index: int | None) -> AudioStream:
 class _Listener:
     """One decode pass. Frames are gathered for seconds at a time, then analysed beside the decoder."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only
         self,
         container: InputContainer,
         stream: AudioStream,
@@ -133,7 +137,9 @@ class _Listener:
         *,
         jumps: Sequence[Jump],
         length_s: float | None,
+        longest_s: float | None,
     ) -> None:
+        self._longest_s = longest_s
         self._container = container
         self._jumps = jumps
         self._place = 0
@@ -235,6 +241,8 @@ class _Listener:
         if frame is None:
             return
         start_s = self._chunk_start_s
+        if self._longest_s is not None and start_s > self._longest_s:
+            raise MediaError(TOO_LONG, f"it goes on after {self._longest_s / 3600:.1f} h")
         self._chunk_start_s, self._chunk_samples = self._position_s(), 0
         analysis.add(frame, start_s)
         if self._on_progress is not None and self._length_s:

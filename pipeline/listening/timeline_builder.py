@@ -1,5 +1,6 @@
 """Building a timeline from sound as it arrives: the same rows whatever the portions, so that live equals whole."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -244,7 +245,19 @@ def _flatten(frames: list[av.AudioFrame]) -> Samples:
 
 
 def _analyse(samples: Samples) -> tuple[HalfRows, NDArray[np.float32]]:
-    """Return features, in the half precision that a stored timeline has, and peaks of one block."""
+    """Return features, in the half precision that a stored timeline has, and peaks of one block.
+
+    Silence is analysed once: days of it, in a file of some kilobytes, cost little more than their decoding.
+    """
+    return _measure(samples) if samples.any() else _measure_silence(len(samples))
+
+
+@functools.lru_cache(maxsize=2)
+def _measure_silence(size: int) -> tuple[HalfRows, NDArray[np.float32]]:
+    return _measure(np.zeros(size, dtype=np.float32))
+
+
+def _measure(samples: Samples) -> tuple[HalfRows, NDArray[np.float32]]:
     features = extract_rows(samples).astype(np.float16)
     inner = np.abs(samples[CONTEXT_SAMPLES : len(samples) - CONTEXT_SAMPLES]).reshape(-1, ROW_SAMPLES)
     peaks = np.round(np.minimum(inner.max(axis=1), 1.0) * PEAK_STEPS) / np.float32(PEAK_STEPS)

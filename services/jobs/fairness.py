@@ -5,7 +5,7 @@ with every job of theirs that is sent, and the owner with the smallest pass is n
 """
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from msgspec import Struct
@@ -82,10 +82,18 @@ class Fairness:
         """Return the share of an owner who waits or has jobs in flight."""
         return self._shares[owner]
 
-    def choose(self, waiting: Mapping[UUID, Share], loads: Mapping[UUID, Load], free: int) -> list[UUID]:
+    def choose(
+        self,
+        waiting: Mapping[UUID, Share],
+        loads: Mapping[UUID, Load],
+        free: int,
+        *,
+        take: Callable[[UUID], bool] = lambda _owner: True,
+    ) -> list[UUID]:
         """Return the owners whose jobs to send next, one entry for each job, in order.
 
-        It assumes that each has enough jobs waiting; the caller gives unused turns back.
+        It assumes that each has enough jobs waiting; the caller gives unused turns back. `take` says whether there is a
+        place for one more job of an owner, and takes it.
         """
         line = [(self._passes[owner], loads.get(owner, IDLE).total, owner) for owner in waiting]
         heapq.heapify(line)
@@ -93,7 +101,7 @@ class Fairness:
         while line and len(chosen) < free:
             standing, count, owner = heapq.heappop(line)
             share = waiting[owner]
-            if count >= share.cap:
+            if count >= share.cap or not take(owner):
                 continue
             self._now = max(self._now, standing)
             self._passes[owner] = standing + 1 / share.weight

@@ -80,7 +80,7 @@ DEFAULTS = {
     "PORT": "8000",
     "APP_ENV": "development",
     "LOG_LEVEL": "info",
-    "WORKER_THREADS": "2",
+    "WORKER_THREADS": "3",
     "SOCKET_EXEMPT_ADDRESSES": "127.0.0.1,::1",
     "RECORDING_MAX_BYTES": str(50 * 1024**3),
     # For the database, logs and files of running jobs.

@@ -24,7 +24,8 @@ JOB_S = 10
 class Shop:
     """One worker with some slots: takes messages in their order, each job takes JOB_S."""
 
-    def __init__(self, database: Database, slots: int) -> None:
+    def __init__(self, database: Database, slots: int, queue: str = "render") -> None:
+        self.queue = queue
         self.database = database
         self.slots = slots
         self.dispatch = Dispatch()
@@ -43,7 +44,7 @@ class Shop:
                 host="here",
                 pid=1,
                 version="1",
-                queues=["render"],
+                queues=[self.queue],
                 slots=self.slots,
                 memory_bytes=None,
                 is_draining=False,
@@ -81,9 +82,11 @@ class Shop:
                 lifecycle.complete(tx, [Completion(lease=jobs.Lease(entry[1], entry[2]))])
 
 
-def enqueue(database: Database, user_id: UUID | None, number: int, priority: int = 0) -> list[UUID]:
+def enqueue(
+    database: Database, user_id: UUID | None, number: int, priority: int = 0, kind: str = "render"
+) -> list[UUID]:
     with database.transaction(SERVICE) as tx:
-        return [jobs.enqueue(tx, kind="render", user_id=user_id, priority=priority).id for _ in range(number)]
+        return [jobs.enqueue(tx, kind=kind, user_id=user_id, priority=priority).id for _ in range(number)]
 
 
 @pytest.fixture
@@ -134,6 +137,30 @@ def test_one_owner_never_runs_more_than_his_cap(database: Database) -> None:
     enqueue(database, free, 50)
     shop.serve()
     assert len(shop.busy) == 4
+
+
+def test_imports_of_many_leave_slots_to_an_upload(database: Database) -> None:
+    shop = Shop(database, 3, queue="ingest")
+    for _ in range(5):
+        enqueue(database, add_user(database), 3, kind="import")
+    shop.run_until(3)
+    assert len(shop.busy) == 1
+    [upload] = enqueue(database, add_user(database), 1, kind="ingest")
+    shop.run_until(5)
+    assert shop.started[upload][0] <= 4
+    shop.run_until(5 + 3 * JOB_S)
+    assert len(shop.started) == 5  # an import follows an import
+
+
+def test_free_accounts_leave_a_slot_to_one_that_pays(database: Database) -> None:
+    shop = Shop(database, 4)
+    for _ in range(5):
+        enqueue(database, add_user(database), 5)
+    shop.run_until(3)
+    assert len(shop.busy) == 3
+    [paid] = enqueue(database, add_user(database, tier="pro"), 1)
+    shop.run_until(5)
+    assert shop.started[paid][0] <= 4
 
 
 def test_job_put_first_by_an_operator_passes_what_was_sent(database: Database, owners: list[UUID]) -> None:
@@ -202,8 +229,12 @@ INSERT INTO jobs (user_id, kind, queue) SELECT users.id, 'render', 'render' FROM
     ("statement", "values", "index"),
     [
         (dispatch_rows.LIST_QUEUES, {"queues": ["ingest", "render"]}, "jobs_waiting"),
-        (dispatch_rows.LIST_OWNERS, {"queue": "render"}, "jobs_waiting"),
-        (dispatch_rows.LIST_NEXT, {"queue": "render", "owners": [UUID(int=1)], "counts": [1]}, "jobs_waiting"),
+        (dispatch_rows.LIST_OWNERS, {"queue": "render", "held_kinds": []}, "jobs_waiting"),
+        (
+            dispatch_rows.LIST_NEXT,
+            {"queue": "render", "owners": [UUID(int=1)], "counts": [1], "held_kinds": []},
+            "jobs_waiting",
+        ),
         (dispatch_rows.LIST_URGENT, {"queue": "render", "limit": 5}, "jobs_urgent"),
         (dispatch_rows.LIST_FLIGHTS, {}, "jobs_dispatched"),
         (dispatch_rows.RECALL, {"queue": "render", "owners": [UUID(int=1)]}, "jobs_dispatched"),

@@ -10,6 +10,8 @@ from support.media.audio import applause, mixed, speech
 
 from pipeline.listening.features import FEATURES
 from pipeline.listening.listen import Timeline, TimelineBuilder, TimelineFormatError
+from pipeline.listening.tagging.builtin import BuiltinTagger
+from pipeline.listening.tagging.tagger import Rows, Samples
 from pipeline.types import Problem
 
 
@@ -215,3 +217,21 @@ def test_flipped_byte_is_refused_or_harmless(tmp_path_factory: pytest.TempPathFa
     except TimelineFormatError:
         return
     assert np.isfinite(timeline.features).all()
+
+
+def test_days_of_silence_are_tagged_once_and_as_silence() -> None:
+    tagged: list[int] = []
+
+    class CountingTagger(BuiltinTagger):
+        def tag(self, samples: Samples) -> Rows:
+            tagged.append(len(samples))
+            return super().tag(samples)
+
+    builder = TimelineBuilder(tagger=CountingTagger())
+    for _ in range(300):
+        builder.push(np.zeros(16_000, dtype=np.float32), rate=16_000)
+    silent = builder.finish()
+    assert len(tagged) == 1
+    told = BuiltinTagger().tag(np.zeros(tagged[0], dtype=np.float32))
+    assert np.allclose(silent.tags[: len(told)], told, atol=0.01)
+    assert not silent.peaks.any()

@@ -8,6 +8,8 @@ import msgspec
 from db.connection import SERVICE, Transaction
 from db.recordings import Recording
 from pipeline.types import IngestResult, IngestTask
+from services.billing import quota as quotas
+from services.billing.tier import UNLIMITED
 from services.errors import NotFoundError
 from services.jobs import service as jobs
 from services.jobs.payload import DetectPayload
@@ -35,7 +37,7 @@ def ingest(runtime: Runtime, attempt: Attempt) -> Publish:
             index_key=None,
         )
         result = run_child(
-            IngestTask(source=source, tagger=media.tagger_path(runtime)),
+            IngestTask(source=source, tagger=media.tagger_path(runtime), longest_s=_longest_s(runtime, recording)),
             launcher=runtime.launcher,
             attempt=attempt,
             scratch=scratch,
@@ -47,6 +49,13 @@ def ingest(runtime: Runtime, attempt: Attempt) -> Publish:
             for name in ("timeline", "index", "waveform", "poster", "tags")
         }
     return _publication(attempt, recording, result, stored)
+
+
+def _longest_s(runtime: Runtime, recording: Recording) -> float | None:
+    """Return the length that the owner's tier allows; None for no limit."""
+    with runtime.database.transaction(SERVICE) as tx:
+        limit_s = quotas.limit(tx, user_id=recording.user_id, name="recording_length_s")
+    return None if limit_s == UNLIMITED else float(limit_s)
 
 
 def get_recording(runtime: Runtime, attempt: Attempt) -> Recording:

@@ -59,6 +59,7 @@ class TagStream:
         self._pending: list[Samples] = [np.zeros(window.before, dtype=np.float32)]
         self._pending_samples = window.before
         self._blocks: list[Rows] = []
+        self._silence: Rows | None = None
 
     def push(self, samples: Samples) -> None:
         """Add sound: float32 [n] in -1..1."""
@@ -67,9 +68,17 @@ class TagStream:
         size = self._tagger.window.samples
         while self._pending_samples >= size:
             pending = np.concatenate(self._pending)
-            self._blocks.append(self._tagger.tag(pending[:size]))
+            self._blocks.append(self._tag(pending[:size]))
             self._pending = [pending[self._step :].copy()]
             self._pending_samples -= self._step
+
+    def _tag(self, samples: Samples) -> Rows:
+        """Tag a window; silence is tagged once."""
+        if samples.any():
+            return self._tagger.tag(samples)
+        if self._silence is None:
+            self._silence = self._tagger.tag(samples)
+        return self._silence
 
     def rows(self, count: int) -> Rows:
         """Return the first `count` rows [count, len(GROUPS)] as if silence followed; more sound may be pushed later."""
@@ -79,7 +88,7 @@ class TagStream:
             block = np.zeros(self._tagger.window.samples, dtype=np.float32)
             known = pending[: len(block)]
             block[: len(known)] = known
-            blocks.append(self._tagger.tag(block))
+            blocks.append(self._tag(block))
             pending = pending[self._step :]
         return np.concatenate([np.empty((0, len(GROUPS)), dtype=np.float32), *blocks])[:count]
 
