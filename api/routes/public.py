@@ -63,11 +63,13 @@ def media(
     clip = _visit(deps, slug)
     if name not in clip.objects:
         raise NotFoundError(f"This clip was not made as {name[:10]}.")
-    stored = clip.objects[name]
-    url = (
-        downloads.download_url(stored, deps.stores.clips, title=clip.title, name=name)
-        if download
-        else downloads.playback_url(stored, deps.stores.clips, public_base_url=deps.settings.clips_public_base_url)
+    url = downloads.shared_url(
+        clip,
+        deps.stores.clips,
+        name=name,
+        public_base_url=deps.settings.clips_public_base_url,
+        now=deps.clock(),
+        is_download=download,
     )
     return Response(None, status_code=302, headers={"Location": url, "Cache-Control": "no-store"})
 

@@ -1,5 +1,7 @@
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from support.api.server import LOCAL, Person, Service
@@ -129,3 +131,15 @@ def test_oembed_describes_the_player_in_its_own_words(service: Service) -> None:
     nameless = service.client.get("/oembed")
     assert nameless.status_code == 422
     assert nameless.json()["error"]["details"] == {"field": "url"}
+
+
+@pytest.mark.parametrize("download", ["", "?download=1"])
+def test_address_of_the_file_ends_with_the_link_and_within_minutes(service: Service, download: str) -> None:
+    person = service.person()
+    clip_id = service.ready_clip(person)
+    soon = (datetime.now(UTC) + timedelta(seconds=90)).isoformat()
+    for made, longest_s in ((share(person, clip_id), 600), (share(person, clip_id, expires_at=soon), 90)):
+        answer = service.client.get(f"/c/{made['slug']}/media/mp4{download}", follow_redirects=False)
+        address = parse_qs(urlsplit(answer.headers["Location"]).query)
+        ends_at = int(address["expires"][0])
+        assert longest_s - 10 < ends_at - time.time() <= longest_s
