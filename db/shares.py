@@ -54,8 +54,8 @@ RETURNING id
 """
 # An expired or revoked link, or one of a deleted clip, has no row, so visitors cannot tell which.
 FIND_PUBLIC_CLIP = """
-SELECT c.id AS clip_id, s.slug, c.title, c.description, c.start_s, c.end_s, c.objects, c.created_at, s.expires_at, c.view_count,
-       r.title AS recording_title, h.kind
+SELECT c.id AS clip_id, s.slug, c.title, c.description, c.start_s, c.end_s, c.objects, c.created_at, s.expires_at,
+       c.view_count, r.title AS recording_title, h.kind
 FROM clip_shares s JOIN clips c ON c.id = s.clip_id JOIN recordings r ON r.id = c.recording_id
 LEFT JOIN highlights h ON h.id = c.highlight_id
 WHERE s.slug = %(slug)s AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > now())

@@ -14,7 +14,7 @@ from storage.store import Store
 DOWNLOAD_URL_S = 3600  # long enough for a slow line to begin and to resume
 # The owner may pause a video over lunch and go on; each seek is a new request to the same address.
 PLAYBACK_URL_S = 6 * 3600
-# Behind a share link: twice the longest clip. The page's own address leads to a fresh one for as long as the link works.
+# Behind a share link: twice the longest clip. The page's own address leads to a fresh one while the link works.
 SHARED_URL_S = 10 * 60
 EXTENSIONS = {"mp4": ".mp4", "webm": ".webm", "mp3": ".mp3", "jpeg": ".jpg", "webp": ".webp"}
 
@@ -57,7 +57,7 @@ def playback_url(stored: dict[str, Any], store: Store, *, public_base_url: str |
     return store.presign_get(stored["key"], expires_s=PLAYBACK_URL_S, content_type=stored["content_type"])
 
 
-def shared_url(
+def shared_url(  # noqa: PLR0913 - keyword-only, as every use case
     clip: PublicClip, store: Store, *, name: str, public_base_url: str | None, now: datetime, is_download: bool = False
 ) -> str:
     """Return where a visitor of a share link gets a file; it ends within minutes, and no later than the link."""
