@@ -222,6 +222,16 @@ def _embedded_storage(folder: DataFolder) -> str:
     return f"a folder, {folder.storage}"
 
 
+def _sandbox(settings: Settings | None) -> str:
+    from workers.children import sandbox
+
+    reads_urls = settings is not None and settings.s3_endpoint is not None
+    if gaps := sandbox.missing(reads_urls=reads_urls):
+        remedy = "see docs/security.md: what else keeps media work apart, such as a container for workers alone"
+        raise TroubleError("; ".join(gaps), remedy, is_fatal=False)
+    return "media children have a user of their own, no capabilities and a filter of system calls"
+
+
 def _nearest(path: Path) -> Path:
     """Return the path, or its closest parent folder that exists.
 

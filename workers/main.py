@@ -22,6 +22,7 @@ from services.process.resources import open_from
 from services.process.settings import Settings, SettingsError
 from workers import actors, scratch
 from workers.attempt import Stop
+from workers.children import sandbox
 from workers.children.launcher import Launcher
 from workers.completer import Completer
 from workers.execution import Work
@@ -95,7 +96,7 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
         lease_renewer=LeaseRenewer(database, identity),
         completer=Completer(database, worker_id),
         slots=SlotLimit(slots),
-        launcher=Launcher(),
+        launcher=Launcher(sandbox=sandbox.choose(reads_urls=settings.s3_endpoint is not None)),
         threads=slots,
         recording_max_bytes=settings.recording_max_bytes,
         mailer=open_mailer(settings.smtp_url, settings.mail_from),

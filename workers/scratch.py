@@ -35,7 +35,9 @@ class Scratch:
         root.mkdir(parents=True, exist_ok=True)
         self.root = root
         self._folder = root / name
-        self._folder.mkdir(mode=0o700)
+        self._folder.mkdir(
+            mode=0o711
+        )  # children with a user of their own reach what is handed to them, and list nothing
         self._lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._cache_idle_s = cache_idle_s

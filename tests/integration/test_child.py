@@ -29,8 +29,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WORKER = """
 import os, sys
 from pathlib import Path
-from workers.launcher import Launcher, inherited
-from workers.process import ChildProcess
+from workers.children.launcher import Launcher, inherited
+from workers.children.process import ChildProcess
 child = ChildProcess(Launcher(can_fork=sys.argv[1] == "forked").start(Path.cwd(), inherited()))
 for line in child.lines(sys.stdin.buffer.read()):
     pass

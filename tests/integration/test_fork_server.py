@@ -26,7 +26,7 @@ WORKER = """
 import pathlib, sys
 sys.path.insert(0, sys.argv[1])
 from support.servers import program_server
-from workers.fork_client import ForkServer
+from workers.children.fork_client import ForkServer
 server = ForkServer({}, command=program_server.COMMAND)
 program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
 child = program_server.start(server, program, pathlib.Path("/"), {})
@@ -37,8 +37,8 @@ import ctypes, os, pathlib, sys, time
 sys.path.insert(0, sys.argv[1])
 from support.servers import program_server
 import psutil
-from workers.fork_client import ForkServer
-from workers.process import ChildProcess
+from workers.children.fork_client import ForkServer
+from workers.children.process import ChildProcess
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: what nobody else takes comes to us, as to number 1
 server = ForkServer({}, command=program_server.COMMAND)
 sleeper = "import time; print(1, flush=True); time.sleep(60)"

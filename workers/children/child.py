@@ -17,7 +17,9 @@ from services.process import spans
 from workers.attempt import Attempt
 from workers.children.launcher import Launcher, inherited
 from workers.children.process import ChildProcess, LineTooLongError
+from workers.children.sandbox import Sandbox
 
+NO_USER = Sandbox()
 CGROUP_EVENTS = Path("/sys/fs/cgroup/memory.events")
 _SIGNALS: dict[int, Cause] = {signal.SIGXCPU: errors.TIMED_OUT, signal.SIGXFSZ: errors.TOO_LARGE}
 
@@ -40,12 +42,20 @@ class ChildFailedError(Exception):
         super().__init__(failed.message)
 
 
-def environment(scratch: Path, policy: Policy, source: Mapping[str, str] = os.environ) -> dict[str, str]:
+def environment(
+    scratch: Path,
+    policy: Policy,
+    source: Mapping[str, str] = os.environ,
+    *,
+    sandbox: Sandbox = NO_USER,
+    network: bool = False,
+) -> dict[str, str]:
     """Return the whole environment of a child."""
     threads = str(policy.threads)
     return {
         **inherited(source),
         **policy.limits.environment(),
+        **sandbox.environment(network=network),
         "TMPDIR": str(scratch),
         "HOME": str(scratch),
         "SNUGGLES_CHILD_THREADS": threads,
@@ -70,7 +80,10 @@ def run_child(  # noqa: PLR0913 - keyword-only
     happens.
     """
     oom_kills = _oom_kills()
-    child = ChildProcess(launcher.start(scratch, environment(scratch, policy)), wall_s=policy.wall_s)
+    variables = environment(scratch, policy, sandbox=launcher.sandbox, network=_reads_network(task))
+    if launcher.sandbox.uid is not None:
+        _hand_over(scratch, task, launcher.sandbox.uid)
+    child = ChildProcess(launcher.start(scratch, variables), wall_s=policy.wall_s)
     attempt.on_stop(child.kill)
     try:
         with spans.span("child", trace_id=attempt.job.trace_id, about=f"{attempt.job.id}/{attempt.job.attempt}/child"):
@@ -87,6 +100,20 @@ def run_child(  # noqa: PLR0913 - keyword-only
     if child.timed_out:
         raise MediaError(errors.TIMED_OUT, f"it was stopped after {policy.wall_s:.0f} s")
     raise _death(status, is_out_of_memory=_oom_kills() > oom_kills)
+
+
+def _reads_network(task: Task) -> bool:
+    """Say whether a task opens an address: others get no connection at all."""
+    source = getattr(task, "source", None)
+    return source is not None and "://" in str(source.location)
+
+
+def _hand_over(scratch: Path, task: Task, uid: int) -> None:
+    """Give a child's user the folders that it works in."""
+    kept = getattr(getattr(task, "source", None), "kept", None)
+    for folder in [scratch, *([Path(kept)] if kept else [])]:
+        for path in [folder, *folder.rglob("*")]:
+            os.chown(path, uid, uid, follow_symlinks=False)
 
 
 def _listen(

@@ -10,6 +10,8 @@ import runpy
 import signal
 import sys
 
+from workers.children import sandbox
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -19,6 +21,7 @@ def main(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         return  # the worker died before the wish was made
+    sandbox.enter()
     sys.argv = ["pipeline.task"]
     runpy.run_module("pipeline.task", run_name="__main__", alter_sys=True)
 

@@ -27,6 +27,8 @@ from typing import NoReturn
 import msgspec
 from msgspec import Struct
 
+from workers.children import sandbox
+
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PR_SET_NAME = 15  # the same
 PR_SET_CHILD_SUBREAPER = 36  # the same
@@ -206,6 +208,7 @@ def _become_child(
         os.write(words, msgspec.json.encode(Born(pid=os.getpid())))
         _close_all_but_streams()
         _settle(request.folder, request.environment)
+        sandbox.enter()
         status = run()
     except SystemExit as left:
         status = left.code if isinstance(left.code, int) else int(left.code is not None)

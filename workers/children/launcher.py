@@ -16,6 +16,7 @@ import structlog
 from workers.children import exec_child as launch
 from workers.children.fork_client import COMMAND, ForkServer, ForkServerError
 from workers.children.process import StartedProcess
+from workers.children.sandbox import Sandbox
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "IMAGEIO_FFMPEG_EXE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """What a child may know of our environment. No secrets: what it opens comes to it as short-lived URLs."""
@@ -33,7 +34,11 @@ def inherited(source: Mapping[str, str] = os.environ) -> dict[str, str]:
 class Launcher:
     """One for each worker process. The fork server starts with the first child and is replaced when it has died."""
 
-    def __init__(self, *, can_fork: bool | None = None, server: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self, *, can_fork: bool | None = None, server: Sequence[str] = COMMAND, sandbox: Sandbox | None = None
+    ) -> None:
+        self.sandbox = sandbox or Sandbox()
+        """What its children give up."""
         self._can_fork = can_fork_children() if can_fork is None else can_fork
         self._command = server
         self._lock = threading.Lock()
