@@ -20,21 +20,21 @@ TYPES := web/src/api/schema.d.ts
 
 .PHONY: access help run setup web test check bench chaos rabbitmq lock clean develop
 
-help: ## What there is
+help: ## List the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: setup ## Make clips of a sample (or FILE=talk.mp4), then serve at http://127.0.0.1:8000 until Ctrl-C
+run: setup ## Set up, process a sample (or FILE=talk.mp4), then serve at http://127.0.0.1:8000 until Ctrl-C
 	@$(BIN)/snuggles up --demo $(if $(FILE),--file '$(FILE)') $(ARGS)
 
 # Everything but the pages works without them, so a machine that cannot fetch their tools is not stopped here.
-setup: $(VENV)/.installed ## Only what is needed to run: leaves .venv/bin/snuggles
+setup: $(VENV)/.installed ## Install the command as .venv/bin/snuggles
 	@$(MAKE) --no-print-directory web || echo 'The pages for browsers were not built (see above); all else works. Try again: make web' >&2
 
-web: $(SITE) ## The pages for browsers, such as the operators'
+web: $(SITE) ## Build the pages for browsers
 
-develop: $(VENV)/.installed-dev web/node_modules/.installed-dev ## And what is needed to change it
+develop: $(VENV)/.installed-dev web/node_modules/.installed-dev ## Install the tools for development
 
-test: develop web ## All tests; ARGS= for pytest
+test: develop web ## Run all tests; ARGS= for pytest
 	@tests/swift/setup.sh
 	@tests/oldest_postgres.sh
 	@tests/rabbitmq.sh
@@ -42,7 +42,7 @@ test: develop web ## All tests; ARGS= for pytest
 	@web/npm run --silent test
 	@$(BIN)/pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
 
-check: develop $(TYPES) ## Lint, format, types, imports
+check: develop $(TYPES) ## Check lint, format, types and imports
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -53,7 +53,7 @@ check: develop $(TYPES) ## Lint, format, types, imports
 access: develop ## Write docs/access.md from the schema and the routes
 	@PYTHONPATH=tests $(BIN)/python -m support.access
 
-bench: $(subst _,-,$(patsubst bench/bench_%.py,bench-%,$(wildcard bench/bench_*.py))) bench-highlights ## All benchmarks, each beside a peer; bench-NAME for one
+bench: $(subst _,-,$(patsubst bench/bench_%.py,bench-%,$(wildcard bench/bench_*.py))) bench-highlights ## Run all benchmarks, or bench-NAME for one
 
 bench-highlights: develop
 	@$(BIN)/python bench/highlights/bench_highlights.py $(ARGS)
@@ -61,22 +61,22 @@ bench-highlights: develop
 bench-%: develop
 	@$(BIN)/python bench/bench_$(subst -,_,$*).py $(ARGS)
 
-chaos: develop ## Only the tests that kill things, long; CHAOS_SEED= replays a storm, CHAOS_SEEDS=20 runs so many
+chaos: develop ## Run long chaos tests; CHAOS_SEED= repeats a storm, CHAOS_SEEDS=20 runs twenty
 	@tests/swift/setup.sh
 	@tests/rabbitmq.sh
 	@CHAOS=$${CHAOS-long} $(BIN)/pytest -n 0 tests/chaos $(ARGS)
 
-rabbitmq: develop ## Only the tests of RabbitMQ as the broker, which is installed where it may be
+rabbitmq: develop ## Run the tests with RabbitMQ as the broker
 	@tests/rabbitmq.sh
 	@$(BIN)/pytest -n 0 tests/chaos/test_rabbitmq.py $(ARGS)
 
-lock: develop ## Choose the newest versions that fit pyproject.toml
+lock: develop ## Lock the newest versions that pyproject.toml allows
 	@$(COMPILE) --upgrade --group build pyproject.toml -o requirements.lock
 	@$(COMPILE) --group build --group dev --constraints requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(COMPILE) --upgrade --group pyproject.toml:web -o requirements-web.lock
 	@web/npm update --package-lock-only
 
-clean: ## Remove what can be made again; data in .snuggles stays
+clean: ## Remove generated files; data in .snuggles stay
 	@rm -rf $(VENV) .cache api/site web/node_modules web/openapi.json $(TYPES)
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
