@@ -1,17 +1,17 @@
-# Everything a fresh machine needs: Python 3.11 or newer, make, git. `make run` is the place to begin.
+# A fresh machine needs Python 3.11 or newer, make and git. Begin with `make run`.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SHELLFLAGS := -eu -c
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The first Python that is new enough; name another with PYTHON=.
+# The first Python that is new enough; choose another one with PYTHON=.
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 PROCESSES ?= logical
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --quiet \
 	--custom-compile-command "make lock"
-# The pages for browsers: what they are made of, and what their types are made of.
+# Sources of the pages, and of their generated types.
 SITE := api/site/ops.html
 PAGES := $(wildcard web/*.html web/*.ts web/*.js) web/package.json web/package-lock.json \
 	$(shell find web/src web/public -type f ! -name '*.test.ts' ! -name schema.d.ts)
@@ -26,7 +26,7 @@ help: ## List the targets
 run: setup ## Set up, process a sample (or FILE=talk.mp4), then serve at http://127.0.0.1:8000 until Ctrl-C
 	@$(BIN)/snuggles up --demo $(if $(FILE),--file '$(FILE)') $(ARGS)
 
-# Everything but the pages works without them, so a machine that cannot fetch their tools is not stopped here.
+# A failed build of the pages does not stop the setup, because everything else works without them.
 setup: $(VENV)/.installed ## Install the command as .venv/bin/snuggles
 	@$(MAKE) --no-print-directory web || echo 'The pages for browsers were not built (see above); all else works. Try again: make web' >&2
 
@@ -81,7 +81,7 @@ clean: ## Remove generated files; data in .snuggles stay
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Stamps: each step runs again only when what it is made from has changed.
+# Stamps: each step runs again only when its sources change.
 $(VENV)/.made:
 	@if [ -z '$(PYTHON)' ]; then echo 'Python 3.11 or newer is missing; install it, or name one with PYTHON=.' >&2; exit 3; fi
 	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
@@ -105,8 +105,8 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-# The tools that build pages, and with -dev those that check them. `npm ci` begins with an empty folder, so the stamps
-# lie in it. The pages depend on the lock and not on a stamp: tools that come later are no reason to build again.
+# The tools that build the pages, and with -dev those that check them. `npm ci` empties the folder, so the stamps are in it.
+# The pages depend on the lock file and not on a stamp, so that installing tools does not cause another build.
 web/node_modules/.installed: web/package-lock.json web/.npmrc | $(VENV)/.installed
 	@echo 'installing what builds the pages into web/node_modules'
 	@web/npm ci --omit=dev --loglevel=error >/dev/null

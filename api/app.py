@@ -40,20 +40,20 @@ from api.metrics import MetricsPage, RequestMetrics
 from api.openapi import config
 from api.openapi import page as docs
 from api.routes.account import account_router
-from api.routes.admin import admin_router
 from api.routes.auth import auth_router
 from api.routes.billing import billing_router
 from api.routes.clips import clips_router
 from api.routes.events import events_router
-from api.routes.health import health_router
 from api.routes.jobs import jobs_router
-from api.routes.ops import ops_router
+from api.routes.operations.admin import admin_router
+from api.routes.operations.health import health_router
+from api.routes.operations.ops import ops_router
+from api.routes.pages.public import public_router
+from api.routes.pages.web import web_router
 from api.routes.polls import polls_router
-from api.routes.public import public_router
 from api.routes.recordings import recordings_router
 from api.routes.rooms import rooms_router
 from api.routes.storage import storage_router
-from api.routes.web import web_router
 from api.routes.webhooks import webhooks_router
 from db.connection import Database
 from services.accounts.token import Tokens

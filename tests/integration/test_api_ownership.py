@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 from support.api.server import Person, Service
 
 from api.openapi import document as docs
-from api.routes.web import PAGES, ROOT_FILES
+from api.routes.pages.web import PAGES, ROOT_FILES
 
 PUBLIC = {
     ("POST", "/api/auth/signup"),

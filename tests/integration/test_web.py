@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from api.http.errors import exception_handlers
 from api.metrics import RequestMetrics
-from api.routes.web import web_router
+from api.routes.pages.web import web_router
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect
 from support.servers.requirement import unavailable
 
-from api.routes.web import BUILT
+from api.routes.pages.web import BUILT
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (

@@ -13,7 +13,7 @@ from api import pages
 from api.auth import PUBLIC
 from services.errors import NotFoundError
 
-BUILT = Path(__file__).parents[1] / "site"
+BUILT = Path(__file__).parents[2] / "site"
 """What `make web` leaves: `app.html` and `ops.html`, `assets/`, and the files of `web/public`."""
 PAGES = (
     "/",

@@ -1,0 +1,1 @@
+"""Routes of operators, and of health checks and metrics."""

@@ -1,0 +1,1 @@
+"""Pages that the API serves: shared clips, and the built web app."""
