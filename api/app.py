@@ -53,6 +53,7 @@ from api.routes.pages.web import web_router
 from api.routes.polls import polls_router
 from api.routes.recordings import recordings_router
 from api.routes.rooms import rooms_router
+from api.routes.sign_in import passkey_router, second_factor_router
 from api.routes.storage import storage_router
 from api.routes.webhooks import webhooks_router
 from db.connection import Database
@@ -140,6 +141,8 @@ def create_app(
     handlers: list[ControllerRouterHandler] = [
         auth_router,
         account_router,
+        second_factor_router,
+        passkey_router,
         recordings_router,
         clips_router,
         billing_router,

@@ -5,9 +5,12 @@ from api.http.client_address import address_of, limit_key
 from api.http.request import ApiRequest
 from api.limits import rate_limit
 from db.connection import SERVICE
+from db.sessions import Method
 from services.accounts import password as passwords
+from services.accounts import second_factor
 from services.accounts import service as accounts
 from services.accounts.email_address import MAX_LENGTH
+from services.accounts.second_factor import SecondFactorRequiredError
 from services.accounts.service import Account, Credentials
 from services.errors import ForbiddenError, UnauthenticatedError
 
@@ -38,6 +41,25 @@ def check_current_password(deps: Deps, request: ApiRequest, *, account: Account,
     if not passwords.matches(credentials.password_hash, password):
         raise ForbiddenError("The current password is wrong.")
     deps.limits.clear(rate_limit.PASSWORD_GUESSES, account.email)
+
+
+def check_second_factor(deps: Deps, account: Account, *, code: str | None) -> Method:
+    """Return how a user whose password is right has logged in, with a code where the account asks for one.
+
+    SecondFactorRequiredError without a code, UnauthenticatedError for a wrong one, RateLimitedError.
+    """
+    with deps.database.transaction(SERVICE) as tx:
+        if not second_factor.is_required(tx, user_id=account.id):
+            return "password"
+    if code is None:
+        raise SecondFactorRequiredError("Send the code that the app shows, or a recovery code, as `code`.")
+    deps.limits.hit(rate_limit.CODE_GUESSES, str(account.id))
+    with deps.database.transaction(SERVICE) as tx:
+        method = second_factor.use(tx, user_id=account.id, code=code, key=deps.settings.jwt_secret, now=deps.clock())
+    if method is None:
+        raise UnauthenticatedError("The code is wrong, or was used before.")
+    deps.limits.clear(rate_limit.CODE_GUESSES, str(account.id))
+    return method
 
 
 def _count(deps: Deps, request: ApiRequest, email: str) -> None:

@@ -1,6 +1,5 @@
 """`/api/auth`: signing up, logging in and out, links by mail."""
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import Response, Router, post
@@ -8,9 +7,10 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import Body, JSONBody
 
-from api.auth import PUBLIC, ended_cookies, people_only, session_cookies
+from api.auth import PUBLIC, ended_cookies, people_only
 from api.deps import Deps
 from api.http import guessing, mailing
+from api.http import sessions as begun
 from api.http.client_address import address_of, limit_key
 from api.http.idempotency import HEADER, REPLAYED, fingerprint
 from api.http.request import ApiRequest
@@ -27,7 +27,6 @@ from api.schemas.accounts import (
     SignupRequest,
     VerifyRequest,
     account_view,
-    session_view,
 )
 from api.schemas.answers import Answer, Done
 from db.connection import SERVICE, Transaction
@@ -37,8 +36,6 @@ from services.accounts import service as accounts
 from services.accounts import session as sessions
 from services.accounts.email_address import clean_email, is_email
 from services.accounts.service import Account, EmailTakenError
-from services.accounts.session import BEARER_FOR, COOKIE_FOR, Method
-from services.accounts.token import Session
 from services.errors import ForbiddenError, UnauthenticatedError
 from services.mail.message import PasswordReset, Verification
 
@@ -74,22 +71,26 @@ def signup(
         with deps.database.transaction(SERVICE) as tx:
             account = accounts.signup(tx, email=email, password_hash=password_hash, display_name=data.display_name)
             _remember_signup(tx, deps, request, account)
-            session = _begin(tx, deps, request, account, method="signup", cookie=data.cookie)
+            session = begun.begin(tx, deps, request, account, method="signup", cookie=data.cookie)
     except EmailTakenError:
         if not _is_repeated(deps, request, email):
             raise
         return _sign_in_again(deps, request, data)
     mailing.send_link(deps, Verification(), recipient=account.email, user_id=account.id)
-    return _answer(deps, account, session, cookie=data.cookie, status=201)
+    return begun.answer(deps, account, session, cookie=data.cookie, status=201)
 
 
 @post("/login", opt=ANYBODY, sync_to_thread=True, status_code=200)
 def login(
     data: JSONBody[LoginRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[SessionView]]:
-    """Log in with address and password."""
+    """Log in with address and password, and where the account asks for one with a one-time or recovery code.
+
+    `second_factor_required` says that the password is right and `code` is needed too.
+    """
     account = guessing.check_login(deps, request, email=data.email, password=data.password)
-    return _log_in(deps, request, account, method="password", cookie=data.cookie)
+    method = guessing.check_second_factor(deps, account, code=data.code)
+    return begun.log_in(deps, request, account, method=method, cookie=data.cookie)
 
 
 @post("/session", opt=ANYBODY, sync_to_thread=True, status_code=200)
@@ -103,7 +104,7 @@ def exchange(
         raise ForbiddenError("This is not a token of Supabase; log in with /api/auth/login.")
     with deps.database.transaction(SERVICE) as tx:
         account, _ = sessions.authenticate(tx, claims)
-    return _log_in(deps, request, account, method="external", cookie=data.cookie)
+    return begun.log_in(deps, request, account, method="external", cookie=data.cookie)
 
 
 @post("/logout", guards=[people_only], sync_to_thread=True, status_code=200, opt={UNMETERED: True})
@@ -167,48 +168,6 @@ def _sign_up_by_mail(deps: Deps, *, email: str, password_hash: str, display_name
     return Response(Answer(data=Done(status="check_mail")), status_code=202)
 
 
-def _log_in(
-    deps: Deps, request: ApiRequest, account: Account, *, method: Method, cookie: bool
-) -> Response[Answer[SessionView]]:
-    with deps.database.transaction(SERVICE) as tx:
-        session = _begin(tx, deps, request, account, method=method, cookie=cookie)
-    return _answer(deps, account, session, cookie=cookie, status=200)
-
-
-def _begin(  # noqa: PLR0913 - one a parameter of the request
-    tx: Transaction, deps: Deps, request: ApiRequest, account: Account, *, method: Method, cookie: bool
-) -> Session:
-    lasts: timedelta = COOKIE_FOR if cookie else BEARER_FOR
-    return sessions.begin(
-        tx,
-        deps.tokens,
-        account=account,
-        method=method,
-        user_agent=request.headers.get("user-agent", ""),
-        address=address_of(request),
-        lasts=lasts,
-        now=deps.clock(),
-    )
-
-
-def _answer(  # noqa: PLR0913 - one a parameter of the request
-    deps: Deps,
-    account: Account,
-    session: Session,
-    *,
-    cookie: bool,
-    status: int,
-    headers: dict[str, str] | None = None,
-) -> Response[Any]:
-    """Answer with a session: in a cookie that scripts do not see, or as a token in the body, never both."""
-    return Response(
-        Answer(data=session_view(account, session, in_body=not cookie)),
-        status_code=status,
-        cookies=session_cookies(deps, session) if cookie else None,
-        headers=headers,
-    )
-
-
 def _remember_signup(tx: Transaction, deps: Deps, request: ApiRequest, account: Account) -> None:
     """Store whose sign-up this was, and nothing of the answer, which holds a token."""
     if (key := request.headers.get(HEADER)) is None:
@@ -237,9 +196,10 @@ def _sign_in_again(deps: Deps, request: ApiRequest, data: SignupRequest) -> Resp
         account = guessing.check_login(deps, request, email=data.email, password=data.password)
     except UnauthenticatedError:
         raise EmailTakenError("There is an account with this address already; log in.") from None
+    guessing.check_second_factor(deps, account, code=None)
     with deps.database.transaction(SERVICE) as tx:
-        session = _begin(tx, deps, request, account, method="password", cookie=data.cookie)
-    return _answer(deps, account, session, cookie=data.cookie, status=201, headers=REPLAYED)
+        session = begun.begin(tx, deps, request, account, method="password", cookie=data.cookie)
+    return begun.answer(deps, account, session, cookie=data.cookie, status=201, headers=REPLAYED)
 
 
 auth_router = Router(

@@ -45,6 +45,13 @@ class LoginRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
     email: Annotated[str, Meta(max_length=254, examples=["ada@example.com"])]
     password: Annotated[str, Meta(max_length=1000, examples=["correct horse battery staple"])]
+    code: (
+        Annotated[
+            str,
+            Meta(max_length=40, description="A one-time or recovery code, where one is needed.", examples=["123456"]),
+        ]
+        | None
+    ) = None
     cookie: UseCookie = False
 
 

@@ -19,6 +19,8 @@ PUBLIC = {
     ("POST", "/api/auth/signup"),
     ("POST", "/api/auth/login"),
     ("POST", "/api/auth/session"),
+    ("POST", "/api/auth/passkey/options"),
+    ("POST", "/api/auth/passkey/login"),
     ("POST", "/api/auth/verify"),
     ("POST", "/api/auth/forgot"),
     ("POST", "/api/auth/reset"),

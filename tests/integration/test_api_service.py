@@ -282,6 +282,8 @@ def test_openapi_describes_every_operation_with_examples_that_fit(service: Servi
         "/api/auth/signup",
         "/api/auth/login",
         "/api/auth/session",
+        "/api/auth/passkey/options",
+        "/api/auth/passkey/login",
         "/api/auth/verify",
         "/api/auth/forgot",
         "/api/auth/reset",

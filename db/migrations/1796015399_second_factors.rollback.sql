@@ -1,0 +1,1 @@
+DROP TABLE exports, passkeys, recovery_codes, totp_secrets;
