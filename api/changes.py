@@ -1,4 +1,4 @@
-"""One LISTEN connection a process wakes whoever waits for a job, for an owner's events, or for a session's end."""
+"""One LISTEN connection of a process wakes those who wait for a job, an owner's events, or the end of a session."""
 
 import asyncio
 from collections import defaultdict
@@ -35,7 +35,7 @@ class ChangedJobs:
         self.is_news.set()
 
     def take(self) -> list[UUID]:
-        """Return what is noted, and begin anew."""
+        """Return the noted jobs, and clear them."""
         taken, self._ids = list(self._ids), set()
         self.is_news.clear()
         return taken

@@ -36,7 +36,7 @@ class PublishedKeys:
         self._failed_at: float | None = None
 
     def find(self, key_id: str | None) -> PyJWK | None:
-        """Return a key; None when there is none of this id, UnavailableError when the keys cannot be fetched."""
+        """Return the key with this id, or None; UnavailableError when the keys cannot be fetched."""
         with self._lock:
             age_s = None if self._fetched_at is None else self._monotonic() - self._fetched_at
             is_unknown = key_id not in self._keys

@@ -71,7 +71,7 @@ def config_of(app: Any, settings: Settings, limits: EdgeLimits | None = None) ->
         access_log=False,
         log_config=None,
         server_header=False,
-        # Without a named proxy a client is whoever is at the other end of the connection.
+        # Without a trusted proxy, the peer of the connection is the client.
         proxy_headers=bool(settings.forwarded_allow_ips),
         forwarded_allow_ips=list(settings.forwarded_allow_ips),
         timeout_graceful_shutdown=GRACE_S,

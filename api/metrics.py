@@ -62,7 +62,7 @@ class RequestMetrics:
 
 
 class MetricsPage:
-    """The text that Prometheus reads, written at most once a second; whoever asks meanwhile gets the last one."""
+    """The text for Prometheus, written at most once a second; scrapes in between get the last one."""
 
     def __init__(self, registry: CollectorRegistry, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._registry = registry

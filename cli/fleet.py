@@ -22,7 +22,7 @@ def up(
     once: Annotated[bool, typer.Option("--once", help="Stop when the demo has ended.")] = False,
     file: Annotated[Path | None, typer.Option(help="A recording of your own for the demo.")] = None,
 ) -> None:
-    """Run the whole service on this machine: database, queue, API, dispatcher, one worker."""
+    """Run the whole service on this machine: database, queue, API, dispatcher and a worker."""
     from cli.demo.walkthrough import demo_program
     from cli.stack.folder import default_folder
     from cli.stack.log import Terminal
@@ -75,7 +75,7 @@ def api(
 
 
 def realtime() -> None:
-    """Serve Socket.IO; beyond one of these, the balancer must keep each client with his process."""
+    """Serve Socket.IO; several of these need a load balancer with sticky sessions."""
     from api.main import run_realtime
     from services.process.telemetry import start
 
@@ -107,7 +107,7 @@ def worker(
 
 
 def dispatcher() -> None:
-    """Hand waiting jobs to workers, fairly; one is active, others stand by."""
+    """Send waiting jobs to workers in a fair order; one is active, others stand by."""
     from services.process.telemetry import start
     from workers.queue.dispatcher import run
 
@@ -149,7 +149,7 @@ def migrate(
 
 
 def doctor(*, json: AsJson = False, data: Data = None) -> None:
-    """Check everything that the service stands on, and say what to do about what is wrong."""
+    """Check everything that the service needs, with a remedy for each problem."""
     from cli.doctor import examine
 
     findings = examine(os.environ, data=data)

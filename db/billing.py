@@ -65,7 +65,7 @@ UPDATE subscriptions SET stripe_customer_id = %(customer_id)s, updated_at = now(
 WHERE user_id = %(user_id)s AND stripe_customer_id IS NOT DISTINCT FROM %(previous)s::text
 RETURNING 1
 """
-# One holder a user: it fetches from Stripe and writes, and nobody else does so meanwhile.
+# One holder for each user, who fetches from Stripe and writes while others wait.
 TAKE_LEASE = """
 UPDATE subscriptions SET sync_token = %(token)s, sync_expires_at = now() + make_interval(secs => %(lease_s)s)
 WHERE user_id = %(user_id)s AND (sync_token IS NULL OR sync_expires_at < now())

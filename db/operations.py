@@ -271,7 +271,7 @@ def count_jobs(tx: Transaction, wanted: JobFilter, *, most: int) -> int:
 
 
 def lock_ids(tx: Transaction, wanted: JobFilter, *, limit: int) -> list[UUID]:
-    """Lock and list matching jobs that nobody else is changing."""
+    """Lock and list matching jobs; rows that another transaction has locked are left out."""
     statement, parameters = filtered("lock", wanted)
     return [row["id"] for row in tx.execute(statement, {**parameters, "limit": limit})]
 

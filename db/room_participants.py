@@ -53,7 +53,7 @@ SELECT {COLUMNS} FROM room_participants WHERE room_id = %(room_id)s AND left_at 
 ORDER BY joined_at, user_id
 """  # noqa: S608 - the columns are a constant
 COUNT_EVER = "SELECT count(*) AS people FROM room_participants WHERE room_id = %(room_id)s"
-# Whoever comes back begins to serve again, and keeps what was decided about them: mute and consent.
+# People who return start a new term of service, and keep their mute and consent.
 UPSERT_PARTICIPANT = f"""
 INSERT INTO room_participants (room_id, user_id, display_name, role, is_guest)
 VALUES (%(room_id)s, %(user_id)s, %(display_name)s, %(role)s, %(is_guest)s)

@@ -95,7 +95,7 @@ def insert_session(  # noqa: PLR0913 - keyword-only, one a column
 
 
 def find_session(tx: Transaction, *, session_id: UUID) -> SessionRow | None:
-    """Return a session that has not ended, and note that it was used; None when there is none."""
+    """Return a session that has not ended, or None, and record its use."""
     with tx.cursor(row_factory=class_row(SessionRow)) as cursor:
         session = cursor.execute(FIND_SESSION, {"session_id": session_id}).fetchone()
     if session is not None:

@@ -63,7 +63,7 @@ def set_token(tx: Transaction, *, signup_id: UUID, token_hash: bytes) -> bool:
 
 
 def take_signup(tx: Transaction, *, token_hash: bytes) -> Signup | None:
-    """Remove and return the sign-up of a token, with all others of its address; None when there is none."""
+    """Remove and return the sign-up of a token, or None, and remove all others of its address."""
     with tx.cursor(row_factory=class_row(Signup)) as cursor:
         return cursor.execute(TAKE_SIGNUP, {"token_hash": token_hash}).fetchone()
 

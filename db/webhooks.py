@@ -149,7 +149,7 @@ def list_webhooks(tx: Transaction, *, user_id: UUID, limit: int, before: Cursor 
 
 
 def delete_webhook(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> bool:
-    """Delete a webhook with its deliveries; False when there is none."""
+    """Delete a webhook with its deliveries; False when it does not exist."""
     return tx.execute(DELETE_WEBHOOK, {"user_id": user_id, "webhook_id": webhook_id}).fetchone() is not None
 
 

@@ -62,12 +62,12 @@ def remove_dead(tx: Transaction, *, silent_s: float) -> list[UUID]:
 
 
 def request_drain(tx: Transaction, worker_id: UUID) -> bool:
-    """Ask a process to take no new jobs; False when there is none with this id."""
+    """Ask a process to take no new jobs; False when it does not exist."""
     return tx.execute(REQUEST_DRAIN, {"id": worker_id}).fetchone() is not None
 
 
 def cancel_drain(tx: Transaction, worker_id: UUID) -> bool:
-    """Let a process take jobs again; False when there is none with this id."""
+    """Let a process take jobs again; False when it does not exist."""
     return tx.execute(CANCEL_DRAIN, {"id": worker_id}).fetchone() is not None
 
 

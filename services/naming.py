@@ -1,4 +1,4 @@
-"""Text sanitising: names, titles and file names without characters that deceive whoever reads them."""
+"""Text sanitising: names, titles and file names without deceptive characters."""
 
 import re
 import unicodedata
@@ -21,7 +21,7 @@ DECEPTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def is_deceptive(text: str) -> bool:
-    """Say whether a text holds control characters, or ones that reverse or hide what is around them."""
+    """Return whether a text has control characters, or ones that reverse or hide their surroundings."""
     return any(unicodedata.category(char) in DECEPTIVE and char not in JOINERS for char in text)
 
 

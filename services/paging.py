@@ -31,7 +31,7 @@ def encode_cursor(position: TimeCursor | ScoreCursor) -> str:
 
 
 def decode_time_cursor(text: str | None) -> TimeCursor | None:
-    """Read a cursor of a list by time; InvalidFieldError when it is none of ours."""
+    """Read a cursor of a list by time; InvalidFieldError when it is invalid."""
     if text is None:
         return None
     at, row_id = _decode(text, tuple[datetime, UUID])
@@ -40,7 +40,7 @@ def decode_time_cursor(text: str | None) -> TimeCursor | None:
 
 
 def decode_score_cursor(text: str | None) -> ScoreCursor | None:
-    """Read a cursor of a list by score; InvalidFieldError when it is none of ours."""
+    """Read a cursor of a list by score; InvalidFieldError when it is invalid."""
     return None if text is None else _decode(text, tuple[float, UUID])
 
 

@@ -1,1 +1,1 @@
-"""Socket.IO: the same events as webhooks and `/api/events`, pushed to whoever is connected."""
+"""Socket.IO: rooms and polls, and the events of webhooks and `/api/events`."""

@@ -71,7 +71,7 @@ class Bucket:
         self._filled_at = clock()
 
     def take(self) -> float:
-        """Take one and return 0; or, when there is none, the seconds until there will be."""
+        """Take a token and return 0, or return the seconds until the next one."""
         now = self._clock()
         self._left = min(self._rate.burst, self._left + (now - self._filled_at) * self._rate.per_s)
         self._filled_at = now

@@ -15,7 +15,7 @@ from api.realtime.connection import Connection
 from services.rooms.presence import RENEW_S, TTL_S, key_of, member_of, users_of
 
 ROOMS = "snuggles:rooms:online"
-"""Set of the rooms that have connections, for whoever clears up after a process that died."""
+"""The set of rooms with connections, for the cleanup after a process that died."""
 SWEEP = "snuggles:rooms:sweep"
 SWEEP_S = 5.0
 

@@ -113,7 +113,7 @@ def list_payments(
 def open_checkout(
     data: JSONBody[CheckoutRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[CheckoutView]:
-    """Open Stripe's page for buying a tier, with a trial for whoever has had none."""
+    """Open Stripe's page for buying a tier, with a trial for users who have had none."""
     billing = _billing(deps)
     session = checkouts.open_checkout(
         billing,

@@ -32,7 +32,7 @@ async def follow_events(request: ApiRequest, deps: NamedDependency[Deps]) -> Ser
     """
     principal = request.user
     last_event_id = request.headers.get(LAST_EVENT_ID)
-    # Before the stream begins, so that an id that is none is a plain 422.
+    # Before the stream begins, so that an invalid id is answered with 422.
     feed = await sync_to_thread(_follow, deps, principal, last_event_id)
     return ServerSentEvent(_messages(deps, principal, feed), retry_duration=RECONNECT_MS)
 

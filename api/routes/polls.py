@@ -106,7 +106,7 @@ def upvote(
 
 @post("/polls/{poll_id:uuid}/close", sync_to_thread=True, status_code=200)
 def close(poll_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Poll]:
-    """End a poll before its time; whoever asked, host and co-hosts."""
+    """End a poll early; its creator, the host and co-hosts may do this."""
     return Answer(data=_act(deps, request, lambda tx, person: polls.close(tx, person, poll_id=poll_id)).poll)
 
 

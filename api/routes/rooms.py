@@ -85,7 +85,7 @@ def list_rooms(
 
 @get("/code/{code:str}", sync_to_thread=True)
 def get_by_code(code: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Room]:
-    """Show the room with this code, to whoever has it."""
+    """Return the room with this code."""
     person = request.user.person
     with deps.database.transaction(SERVICE) as tx:
         row = _find_by_code(tx, deps, request, code, who=str(person.user_id))

@@ -135,7 +135,7 @@ class AccountView(Struct, kw_only=True):
     features: Annotated[
         dict[str, Any], Meta(description="Allowances (-1: no limit) and abilities.", examples=[{"clips_per_month": 5}])
     ]
-    usage_url: Annotated[str, Meta(description="Says what is left of the allowances.")]
+    usage_url: Annotated[str, Meta(description="Shows the remaining allowances.")]
     is_admin: Annotated[bool, Meta(examples=[False])]
     email_verified_at: Annotated[datetime | None, Meta(examples=[None])]
     pending_email: Annotated[

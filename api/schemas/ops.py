@@ -36,7 +36,7 @@ class SelectionView(Struct, kw_only=True, forbid_unknown_fields=True):
     created_before: TimeText | None = None
 
     def as_filter(self, ids: list[UUID] | None = None) -> JobFilter:
-        """Return the conditions; InvalidFieldError for a time that is none."""
+        """Return the conditions; InvalidFieldError for an invalid time."""
         user_id, email = _owner(self.owner)
         return JobFilter(
             ids=ids,

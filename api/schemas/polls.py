@@ -51,7 +51,7 @@ class BallotView(Poll, frozen=True, kw_only=True):
 
 
 def ballot_view(view: PollView, *, option_id: str) -> BallotView:
-    """Return what is said to somebody who voted."""
+    """Return the answer to a vote."""
     poll = view.poll
     fields = {name: getattr(poll, name) for name in poll.__struct_fields__}
     return BallotView(**fields, poll_id=poll.id, option_id=option_id, version=view.results.version)

@@ -71,7 +71,7 @@ class CompleteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ScoreRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How to pick highlights; with lengths or weights the recording is scored anew."""
+    """How to pick highlights; lengths or weights need a new scoring."""
 
     sensitivity: Sensitivity | None = None
     top: Top | None = None
@@ -225,7 +225,7 @@ class HighlightsView(Struct, kw_only=True):
 
 
 class ScoredView(Struct, kw_only=True, omit_defaults=True):
-    """Highlights from the stored scores, or the job that scores anew."""
+    """Highlights from the stored scores, or the job of a new scoring."""
 
     items: list[HighlightView] | None = None
     next_cursor: Annotated[str | None, Meta(examples=[None])] = None

@@ -119,5 +119,5 @@ def joined_view(room: Room, you: Participant, participants: list[Participant]) -
 
 
 def left_view(room_id: UUID, created_at: datetime) -> LeftView:
-    """Return what is said to somebody who left."""
+    """Return the answer to a leave."""
     return LeftView(id=room_id, created_at=created_at)

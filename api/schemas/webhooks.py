@@ -54,7 +54,7 @@ class NewWebhookView(WebhookView, kw_only=True):
     secret: Annotated[
         str | None,
         Meta(
-            description="Signs what is sent. Keep it: it is never shown again, and null in the answer to a repeat.",
+            description="The secret of the signatures. Keep it: it is shown once, and null in the answer to a repeat.",
             examples=["whsec_Zk3v…"],
         ),
     ]

@@ -45,7 +45,7 @@ def tier_of(account: Account) -> Tier:
 
 
 def get(tx: Transaction, *, user_id: UUID) -> Account:
-    """Return an account; NotFoundError when there is none."""
+    """Return an account; NotFoundError."""
     account = rows.find_account(tx, user_id=user_id)
     if account is None:
         raise NotFoundError("There is no such account.")

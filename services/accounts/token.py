@@ -50,7 +50,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 FindKey = Callable[[str | None], PyJWK | None]
-"""Returns a published key by its id, None when there is none; UnavailableError when the keys cannot be fetched."""
+"""Returns a published key by its id, or None; UnavailableError when the keys cannot be fetched."""
 
 
 class Tokens:

@@ -118,7 +118,7 @@ class Gateway:
             return _session(self.client.v1.checkout.sessions.create(params))
 
     def get_checkout(self, session_id: str) -> CheckoutSession:
-        """Return a session; MissingAtStripeError when there is none."""
+        """Return a session; MissingAtStripeError."""
         with _translated():
             return _session(self.client.v1.checkout.sessions.retrieve(session_id))
 

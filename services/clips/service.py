@@ -165,7 +165,7 @@ def create_from_highlights(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def get(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip:
-    """Return a clip; NotFoundError when there is none of that id, or it is another's."""
+    """Return a clip; NotFoundError when it does not exist or belongs to another user."""
     return _found(rows.find_clip(tx, user_id=user_id, clip_id=clip_id))
 
 
@@ -252,7 +252,7 @@ def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:
 
 
 def retry(tx: Transaction, *, user_id: UUID, clip_id: UUID, trace_id: str | None = None) -> tuple[Clip, Job]:
-    """Make a clip that failed, was cancelled or has expired again, counted anew."""
+    """Render a failed, cancelled or expired clip again; it counts against the allowance again."""
     clip = get(tx, user_id=user_id, clip_id=clip_id)
     if clip.status not in RETRY_STATES:
         raise ConflictError(f"This clip is {clip.status}; only a failed, cancelled or expired one can be made again.")

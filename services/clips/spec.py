@@ -16,7 +16,7 @@ from services.errors import ConflictError, InvalidFieldError, NotReadyError
 
 MIN_CLIP_S = 5.0
 MAX_CLIP_S = 300.0
-# Times come as decimal seconds, and a clip of 4.9999 s is one of 5 s to whoever asked for it.
+# Times are decimal seconds, and for the user a clip of 4.9999 s has 5 s.
 TOLERANCE_S = 0.001
 # A client that asks for everything up to the end rounds the duration: up to half a frame at 25 a second.
 END_TOLERANCE_S = 0.05

@@ -110,7 +110,7 @@ class Fairness:
         return chosen
 
     def _admit(self, waiting: Mapping[UUID, Share], loads: Mapping[UUID, Load]) -> None:
-        """Forget who has gone; who is new begins where the last one stood before what he has under way."""
+        """Drop owners who are gone; a new owner starts at the lowest pass, less the jobs they have in flight."""
         active = {*waiting, *loads}
         self._shares = {owner: waiting.get(owner) or self._shares.get(owner, SHARES["free"]) for owner in active}
         known = {owner: self._passes[owner] for owner in active if owner in self._passes}
@@ -118,5 +118,5 @@ class Fairness:
         self._passes = {owner: known.get(owner, begin) for owner in active}
 
     def _without(self, owner: UUID, jobs: int) -> float:
-        """Where an owner would stand without so many of the jobs he was given."""
+        """Return the pass that an owner would have without that many of their jobs."""
         return self._passes[owner] - jobs / self._shares[owner].weight

@@ -130,6 +130,6 @@ def to_payload(mail: Mail) -> dict[str, object]:
 
 
 def from_payload(payload: dict[str, object]) -> Mail:
-    """Return the mail that `to_payload` wrote down; msgspec.ValidationError when it is none."""
+    """Return the mail of a payload made by `to_payload`; msgspec.ValidationError when it is invalid."""
     mail: Mail = msgspec.convert(payload, Mail)
     return mail

@@ -15,7 +15,7 @@ from typing import Final
 from services.errors import InvalidFieldError, UnavailableError
 
 Resolver = Callable[[str, int], Sequence[str]]
-"""Returns the IP addresses of a host name for a port, best first; raises OSError when there are none."""
+"""Returns the IP addresses of a host name for a port, best first; raises OSError when it has none."""
 
 LOOKUP_TIMEOUT_S: Final = 2.0
 MAX_LOOKUPS: Final = 16

@@ -290,7 +290,7 @@ def _reread(tx: Transaction, poll_id: UUID) -> PollRow:
 
 def _require_chair(found: Membership, poll: PollRow) -> None:
     if not found.is_editor and poll.created_by != found.me.user_id:
-        raise ForbiddenError("Only whoever asked, the host and co-hosts can do this.")
+        raise ForbiddenError("Only the poll's creator, the host and co-hosts can do this.")
 
 
 def _require_option(poll: PollRow, option_id: str) -> None:

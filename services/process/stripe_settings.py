@@ -51,7 +51,7 @@ class StripeSettings(Struct, frozen=True, kw_only=True):
         return is_test_key(self.secret_key)
 
     def tier_of_price(self, price_id: str) -> str | None:
-        """Return the tier that a price pays for; None for a price that is none of ours."""
+        """Return the tier of a price; None for an unknown price."""
         return {self.price_premium: "premium", self.price_pro: "pro"}.get(price_id)
 
     def price_of_tier(self, tier: str) -> str:

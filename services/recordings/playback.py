@@ -4,7 +4,7 @@ from db.recordings import Recording
 from services.errors import NotReadyError
 from storage.store import Store
 
-# Whoever works on a recording pauses over lunch and goes on; each seek is a new request to the same address.
+# People pause for lunch and continue, and each seek is a new request to the same URL.
 PLAYBACK_URL_S = 6 * 3600
 WAITING = ("uploading", "live")
 
@@ -19,7 +19,7 @@ def source_url(recording: Recording, store: Store) -> str:
 
 
 def poster_url(recording: Recording, store: Store) -> str | None:
-    """Return where the recording's picture is, or None when there is none."""
+    """Return the URL of the recording's picture, or None."""
     if recording.poster_key is None:
         return None
     return store.presign_get(recording.poster_key, expires_s=PLAYBACK_URL_S, content_type="image/jpeg")

@@ -50,7 +50,7 @@ def import_url(
 
 
 def get(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> Recording:
-    """Return a recording; NotFoundError when there is none of that id, or it is another's."""
+    """Return a recording; NotFoundError when it does not exist or belongs to another user."""
     return _found(rows.find_recording(tx, user_id=user_id, recording_id=recording_id))
 
 

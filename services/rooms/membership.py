@@ -121,9 +121,9 @@ def give_up(tx: Transaction, *, room_id: UUID, user_id: UUID, online: Collection
 
 
 def succeed(tx: Transaction, room: RoomRow, *, online: Collection[UUID] | None = None) -> bool:
-    """Make the longest-serving co-host the host of a locked room; False when there is none.
+    """Make the longest-serving co-host the host of a locked room; False without a co-host.
 
-    `online` names those who are connected, where that is known: nobody else is chosen.
+    `online` limits the choice to connected people, if that is known.
     """
     listed = None if online is None else list(online)
     successor = rows.find_successor(tx, room.id, online=listed)
@@ -291,7 +291,7 @@ def _tell_updated(tx: Transaction, room_id: UUID, user_id: UUID) -> ParticipantR
         raise InvalidFieldError("user_id", "This person is not in the room.")
     if row.left_at is None:
         seq = events.next_seq(tx, room_id)
-        # Whoever is in the room is taken to be there: presence has events of its own.
+        # Participants count as online here, because presence has its own events.
         shape = participant_shape(row, online=[user_id])
         events.append(tx, events.ParticipantUpdated(room_id=room_id, seq=seq, participant=shape))
     return row

@@ -80,7 +80,7 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def get(tx: Transaction, room_id: UUID) -> RoomRow:
-    """Return a room; NotFoundError when there is none."""
+    """Return a room; NotFoundError."""
     room = rows.find_room(tx, room_id)
     if room is None:
         raise no_such_room()
@@ -88,10 +88,10 @@ def get(tx: Transaction, room_id: UUID) -> RoomRow:
 
 
 def find_by_code(tx: Transaction, code: str) -> RoomRow:
-    """Return the room with this code, however its letters were typed; NotFoundError when there is none."""
+    """Return the room with this code, in upper or lower case; NotFoundError."""
     room_id = rows.find_by_code(tx, code.strip().upper())
     if room_id is None:
-        raise NotFoundError("There is no room with this code; check it with whoever gave it to you.")
+        raise NotFoundError("There is no room with this code; check it with the person who gave it to you.")
     return get(tx, room_id)
 
 

@@ -37,7 +37,7 @@ REST = Rest(patience=10, first_s=15.0, longest_s=300.0)
 """When a webhook is only tried now and then. A worker waits ten seconds for a receiver that does not answer: thousands
 of events for one such would keep everybody's workers waiting."""
 TRY_S = 60.0
-"""Longer than a try takes: nobody else tries meanwhile."""
+"""Longer than a try takes, so that only one runs at a time."""
 EXCERPT_BYTES = 1024
 GONE = 410
 KEPT_DAYS = 30
@@ -109,7 +109,7 @@ def queue(  # noqa: PLR0913 - keyword-only, one a column
 
 
 def begin(tx: Transaction, *, delivery_id: UUID, now: datetime, random: float = 0.0) -> Outgoing | None:
-    """Begin an attempt (service transaction); None when there is none to make now.
+    """Begin an attempt (service transaction); None when no attempt is due.
 
     That is so when the delivery has ended, when it is not its turn, and while the webhook rests. Then it gets a job for
     afterwards, a little spread by `random` (0 to 1), or is given up when its day is over.
@@ -179,7 +179,7 @@ def finish(
 
 
 def schedule(tx: Transaction, *, webhook_id: UUID, lane: UUID, at: datetime) -> Job | None:
-    """Queue the next attempt of the first delivery in a lane that the caller has locked; None when there is none."""
+    """Queue the next attempt of the first delivery in a lane that the caller has locked; None for an empty lane."""
     first = rows.find_first(tx, webhook_id=webhook_id, lane=lane)
     if first is None:
         return None
@@ -196,7 +196,7 @@ def schedule(tx: Transaction, *, webhook_id: UUID, lane: UUID, at: datetime) -> 
 
 
 def sweep(tx: Transaction, *, now: datetime) -> dict[str, int]:
-    """Give deliveries that lost their job a new one, and forget what is older than a month (service transaction)."""
+    """Queue deliveries that have lost their job again, and delete old events (service transaction)."""
     rescued = 0
     for webhook_id, lane in rows.list_stranded(tx, limit=SWEEP_BATCH):
         rows.lock_lane(tx, webhook_id=webhook_id, lane=lane)

@@ -109,7 +109,7 @@ def follow(tx: Transaction, *, user_id: UUID, last_event_id: str | None) -> Feed
 
     Numbers are handed out before a transaction commits, so an event may appear behind one with a higher number: what is
     younger than SETTLE_S is read again, and a client that comes back may get an event twice, but never misses one.
-    InvalidFieldError when the id is none of ours.
+    InvalidFieldError when the id is unknown.
     """
     if last_event_id is None:
         newest = rows.last_seq(tx, user_id=user_id)
@@ -123,7 +123,7 @@ def follow(tx: Transaction, *, user_id: UUID, last_event_id: str | None) -> Feed
 
 
 def read(tx: Transaction, feed: Feed, *, user_id: UUID) -> list[EventRow]:
-    """Return the next events of a follower, oldest first, and remember that he has them."""
+    """Return the next events of a follower, oldest first, and record that they were read."""
     found = rows.list_after(tx, user_id=user_id, after=feed.floor, seen=feed.seen, limit=FEED_BATCH)
     feed.seen += [event.seq for event in found]
     if feed.seen:
@@ -140,7 +140,7 @@ def _record(
     recording: Recording | None = None,
     clip: Clip | None = None,
 ) -> None:
-    """Write the event and queue its deliveries, whoever's transaction this is."""
+    """Write the event and queue its deliveries, in any identity's transaction."""
     subject = clip or recording
     assert subject is not None  # noqa: S101 - every event of ours is about one of the two
     with as_service(tx):

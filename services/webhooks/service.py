@@ -1,4 +1,4 @@
-"""Webhooks: an owner's addresses that want to be told what happens to his things, and what they were told."""
+"""Webhooks: an owner's receivers of events, and the log of deliveries."""
 
 import secrets
 from typing import Literal
@@ -38,7 +38,7 @@ SECRET_BYTES = 32  # the size of HMAC-SHA256's digest (RFC 2104 §3)
 def create(tx: Transaction, *, user_id: UUID, url: str, events: list[str]) -> tuple[Webhook, str]:
     """Add a webhook for a URL that was checked before, and return it with its secret, which is never shown again.
 
-    InvalidFieldError for an event that there is none of; ConflictError when there are too many webhooks.
+    InvalidFieldError for an unknown event; ConflictError for too many webhooks.
     """
     wanted = _checked_events(events)
     rows.lock_owner(tx, user_id=user_id)
@@ -49,7 +49,7 @@ def create(tx: Transaction, *, user_id: UUID, url: str, events: list[str]) -> tu
 
 
 def get(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Webhook:
-    """Return a webhook; NotFoundError when there is none of that id, or it is another's."""
+    """Return a webhook; NotFoundError when it does not exist or belongs to another user."""
     return _found(rows.find_webhook(tx, user_id=user_id, webhook_id=webhook_id))
 
 
@@ -60,7 +60,7 @@ def list_webhooks(tx: Transaction, *, user_id: UUID, limit: int, cursor: TimeCur
 
 
 def delete(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> None:
-    """Delete a webhook with its log; what is pending for it is not sent any more."""
+    """Delete a webhook with its log; pending deliveries are dropped."""
     if not rows.delete_webhook(tx, user_id=user_id, webhook_id=webhook_id):
         raise NotFoundError("There is no such webhook.")
 

@@ -1,4 +1,4 @@
-"""Starts media children: forked from a prepared process where the system can, executed anew where it cannot."""
+"""Starts media children: forked from a prepared process where the system supports it, executed otherwise."""
 
 import os
 import signal

@@ -93,7 +93,7 @@ class ChildProcess:
                     self.kill()
 
     def end(self) -> int:
-        """Kill what is left of the group and return the child's status (negative: the signal it died of)."""
+        """Kill the rest of the group and return the child's status (negative: the signal that ended it)."""
         self.kill()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             with contextlib.suppress(BrokenPipeError):

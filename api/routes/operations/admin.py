@@ -37,7 +37,7 @@ def archive_polls(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[di
 
 @post("/reset-quotas", sync_to_thread=True, status_code=200)
 def reset_quotas(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, int]]:
-    """Give back what ended jobs still hold; a month's allowance begins anew by itself."""
+    """Release quota that ended jobs still hold; a new month needs no reset."""
     return _run(request, deps, "reset-quotas", maintenance.reset_quotas)
 
 

@@ -40,7 +40,7 @@ async def ready(deps: NamedDependency[Deps]) -> Answer[dict[str, str]]:
 
 @get("/metrics", sync_to_thread=True, include_in_schema=False)
 def metrics(request: ApiRequest, deps: NamedDependency[Deps]) -> Response[bytes]:
-    """Hand out what Prometheus counts, to operators and to whoever asks from this machine itself."""
+    """Return the metrics for Prometheus, to operators and to clients on this machine."""
     if not _may_read_metrics(deps, request):
         raise UnauthenticatedError(
             "Send the operator's token as `Authorization: Bearer …`, or ask the API itself from the machine it runs on."
