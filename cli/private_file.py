@@ -8,6 +8,10 @@ def write_private(path: Path, text: str) -> None:
     """Write the file completely or not at all, readable by its owner alone."""
     building = path.with_name(f"{path.name}.new")
     building.unlink(missing_ok=True)
-    with os.fdopen(os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    building.replace(path)
+    try:
+        with os.fdopen(os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        building.replace(path)
+    except OSError:
+        building.unlink(missing_ok=True)
+        raise

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -29,15 +30,17 @@ class LogFile:
 
     def write(self, data: bytes) -> None:
         """Append; lines are dropped when the disk is full, because a log must not end its process."""
-        if self._size >= self._limit:
-            self._file.close()
-            self._path.replace(self._path.with_name(f"{self._path.name}.1"))
-            self._file = _open_private(self._path)
-            self._size = 0
-        try:
+        with suppress(OSError):
+            if self._size >= self._limit:
+                self._rotate()
             self._size += self._file.write(data) or 0
-        except OSError:
-            return
+
+    def _rotate(self) -> None:
+        """Begin a new file, and only then let go of the old one: a disk that refuses it leaves the old one open."""
+        self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+        fresh = _open_private(self._path)
+        self._file.close()
+        self._file, self._size = fresh, 0
 
     def close(self) -> None:
         """Close the file."""
@@ -98,3 +101,5 @@ class Terminal:
             print(text, file=self._stream, flush=True)
         except BrokenPipeError:
             self.quiet = True
+        except OSError:  # a screen that is kept in a file, on a full disk
+            return

@@ -18,6 +18,7 @@ WELL_AFTER_S = 30.0
 # A part that dies this often while the stack starts is given up.
 HOPELESS_AFTER = 4
 SIGNALS_TO_KILL = 3
+REPORT_AGAIN_S = 1.0
 
 
 class Supervisor:
@@ -29,6 +30,7 @@ class Supervisor:
         self._on_change = on_change
         self._children: list[Child] = []
         self._signals = 0
+        self._report_again_at: float | None = None
 
     def listen_to_signals(self) -> None:
         """Stop cleanly at Ctrl-C, SIGTERM or a closed terminal, and quickly at the second one."""
@@ -68,6 +70,8 @@ class Supervisor:
                 self._plan_restart(child, now)
             if child.start_again_at is not None and now >= child.start_again_at:
                 self._spawn(child)
+        if self._report_again_at is not None and now >= self._report_again_at:
+            self._changed()
 
     def stop(self, names: Collection[str] | None = None) -> None:
         """Stop these parts (or all) together; kill those that take too long.
@@ -101,19 +105,33 @@ class Supervisor:
             speakers[output].read()
 
     def _spawn(self, child: Child) -> None:
-        child.spawn(time.monotonic())
+        now = time.monotonic()
+        try:
+            child.spawn(now)
+        except OSError as error:  # no memory, descriptors or disk: the other parts go on, and this one tries again
+            child.started_at = now
+            self._plan_again(child, now, f"cannot be started ({error.strerror})")
+            return
         self._changed()
 
     def _plan_restart(self, child: Child, now: float) -> None:
+        self._plan_again(child, now, describe_death(child.bury()))
+
+    def _plan_again(self, child: Child, now: float, what: str) -> None:
         child.failures = 1 if now - child.started_at > WELL_AFTER_S else child.failures + 1
-        pause_s = min(FIRST_PAUSE_S * 2 ** (child.failures - 1), LONGEST_PAUSE_S)
+        pause_s = min(FIRST_PAUSE_S * 2 ** min(child.failures - 1, 30), LONGEST_PAUSE_S)
         child.start_again_at = now + pause_s
-        status = child.bury()
         if not self.asked_to_stop:
-            child.log.say(f"[supervisor] {child.part.name} {describe_death(status)}; starting again in {pause_s:.1f} s")
+            child.log.say(f"[supervisor] {child.part.name} {what}; starting again in {pause_s:.1f} s")
 
     def _changed(self) -> None:
-        self._on_change({child.part.name: child.process.pid for child in self._children if child.process is not None})
+        """Report the processes; when that cannot be written, as on a full disk, again with the next ticks."""
+        try:
+            self._on_change({one.part.name: one.process.pid for one in self._children if one.process is not None})
+        except OSError:
+            self._report_again_at = time.monotonic() + REPORT_AGAIN_S
+        else:
+            self._report_again_at = None
 
     def _explain(self, child: Child) -> str:
         name = child.part.name

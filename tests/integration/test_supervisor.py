@@ -6,9 +6,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 from support.servers.processes import runs
@@ -22,6 +23,48 @@ from cli.stack.supervisor import Supervisor
 WAIT_S = 30
 STEADY = "print('up', flush=True); import time; time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+
+
+def test_processes_that_cannot_be_written_down_end_nothing_and_are_written_later(tmp_path: Path) -> None:
+    written: list[dict[str, int]] = []
+    is_full = True
+
+    def write(pids: dict[str, int]) -> None:
+        if is_full:
+            raise OSError(28, "No space left on device")
+        written.append(pids)
+
+    supervisor = Supervisor(logs=tmp_path, terminal=Terminal(io.StringIO()), on_change=write)
+    try:
+        supervisor.start([part("steady", STEADY)], ready_s=WAIT_S)
+        supervisor.tick()
+        is_full = False
+        deadline = time.monotonic() + WAIT_S
+        while not written and time.monotonic() < deadline:
+            supervisor.tick()
+        assert list(written[0]) == ["steady"]
+    finally:
+        supervisor.stop()
+
+
+def test_part_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    steady = part("steady", STEADY)
+    attempts: list[int] = []
+
+    def program() -> AbstractContextManager[Program]:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise OSError(12, "Cannot allocate memory")
+        return steady.program()
+
+    screen = io.StringIO()
+    supervisor = Supervisor(logs=tmp_path, terminal=Terminal(screen), on_change=lambda _: None)
+    try:
+        supervisor.start([msgspec.structs.replace(steady, program=program)], ready_s=WAIT_S)
+        assert len(attempts) == 3
+        assert "cannot be started (Cannot allocate memory)" in screen.getvalue()
+    finally:
+        supervisor.stop()
 
 
 class Watched:

@@ -108,6 +108,10 @@ class Stack:
         self.until(lambda: is_well(url), f"health after {name} was killed")
         self.look()
 
+    def kill_quietly(self, name: str) -> None:
+        """kill -9 a part, whether it comes back or not."""
+        psutil.Process(self.pids()[name]).kill()
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to stop and return its exit status."""
         self.look()
