@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.rendering.cut import cut
-from pipeline.rendering.ffmpeg import executable
+from pipeline.rendering.encoding.ffmpeg import executable
 from pipeline.types import Source
 
 HOUR_S = 3600

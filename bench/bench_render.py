@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.rendering.ffmpeg import executable
+from pipeline.rendering.encoding.ffmpeg import executable
 from pipeline.types import Event, Failed, Partial, RenderTask, Source, event_decoder
 
 SOURCE_S = 120

@@ -14,7 +14,7 @@ from pipeline.listening.waveform import write_curve, write_tags, write_waveform
 from pipeline.progress import Meter
 from pipeline.reading.index import PacketIndex, build_index
 from pipeline.reading.probe import probe
-from pipeline.rendering.poster import write_poster
+from pipeline.rendering.pictures.poster import write_poster
 from pipeline.types import (
     DetectResult,
     DetectTask,

@@ -14,7 +14,7 @@ from pipeline.cutting.mux import ISOBMFF, PacketWriter, copy_stream, open_output
 from pipeline.cutting.part import make_parts
 from pipeline.cutting.plan import Copy, CutPlan, Encode, Unit
 from pipeline.cutting.sound.encoder import SoundEncoder, encoder_for
-from pipeline.cutting.splice import Coded, Part
+from pipeline.cutting.splice.splicer import Coded, Part
 from pipeline.cutting.survey import ticks
 from pipeline.errors import ENCODE_FAILED
 from pipeline.reading.demux import Piece

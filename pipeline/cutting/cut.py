@@ -11,7 +11,7 @@ from pipeline.cutting.assemble import assemble
 from pipeline.cutting.draft import Draft
 from pipeline.cutting.mux import SOUND_ONLY, format_of, takes
 from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS, STANDSTILL_S, CutPlan, plan_cut
-from pipeline.cutting.splice import Splicer
+from pipeline.cutting.splice.splicer import Splicer
 from pipeline.cutting.survey import Survey, survey, ticks
 from pipeline.errors import NO_STREAMS, OUT_OF_RANGE, UNSUPPORTED_OUTPUT, MediaError
 from pipeline.reading.cropping import find_crop

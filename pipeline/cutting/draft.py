@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipeline.cutting.plan import CutPlan
-from pipeline.cutting.splice import Splicer
+from pipeline.cutting.splice.splicer import Splicer
 from pipeline.cutting.survey import Survey
 from pipeline.reading.demux import Demuxer, Piece
 

@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 from pipeline.cutting.draft import Draft
 from pipeline.cutting.part_cache import KeptParts, fingerprint
 from pipeline.cutting.plan import Encode, Unit
-from pipeline.cutting.splice import Part
+from pipeline.cutting.splice.splicer import Part
 from pipeline.errors import DECODE_FAILED
 from pipeline.reading.demux import Piece
 from pipeline.reading.media import AV_ERRORS, as_media_error

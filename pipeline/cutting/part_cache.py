@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from pipeline.cutting.plan import Encode
-from pipeline.cutting.splice import Coded, Part
+from pipeline.cutting.splice.splicer import Coded, Part
 from pipeline.reading.demux import Piece
 
 KEPT_BYTES = 64 * 1024 * 1024

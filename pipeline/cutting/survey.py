@@ -5,7 +5,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from pipeline.cutting.plan import Unit
-from pipeline.cutting.splice import Splicer
+from pipeline.cutting.splice.splicer import Splicer
 from pipeline.reading.demux import Demuxer, Piece
 from pipeline.reading.streams import AV_TIME_BASE
 

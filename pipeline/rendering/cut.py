@@ -10,8 +10,8 @@ from msgspec import Struct
 from pipeline.cutting.cut import CutReport, Refusal, cut_by_copy
 from pipeline.cutting.mux import SOUND_ONLY, format_of, remux
 from pipeline.reading.media import Media
-from pipeline.rendering import encode, graph
-from pipeline.rendering.graph import Look
+from pipeline.rendering.encoding import encode, graph
+from pipeline.rendering.encoding.graph import Look
 from pipeline.rendering.material import Material, fetch
 from pipeline.rendering.presets import picture_for
 from pipeline.types import Accuracy, Format, OriginalOptions, Source

@@ -22,17 +22,19 @@ from pipeline.errors import (
 )
 from pipeline.progress import Emit, Meter, split
 from pipeline.reading.probe import probe
-from pipeline.rendering import audiogram, describe, encode, graph, loudness, presets, subtitle, thumbnail
+from pipeline.rendering import describe, presets
+from pipeline.rendering.check.resemblance import Likeness, original
+from pipeline.rendering.check.verify import Expectation, LoudnessMissedError, verify
 from pipeline.rendering.cut import cut
 from pipeline.rendering.eligibility import why_encode
-from pipeline.rendering.ffmpeg import FONTS_CONF, decoding_errors
-from pipeline.rendering.graph import Look
+from pipeline.rendering.encoding import encode, graph, loudness, subtitle
+from pipeline.rendering.encoding.ffmpeg import FONTS_CONF, decoding_errors
+from pipeline.rendering.encoding.graph import Look
 from pipeline.rendering.material import Material, Segment, fetch, look_at
-from pipeline.rendering.motion import Move
-from pipeline.rendering.resemblance import Likeness, original
-from pipeline.rendering.strip import Strip, write_strip
-from pipeline.rendering.verify import Expectation, LoudnessMissedError, verify
-from pipeline.rendering.watcher import Watcher, is_plain
+from pipeline.rendering.pictures import audiogram, thumbnail
+from pipeline.rendering.pictures.motion import Move
+from pipeline.rendering.pictures.strip import Strip, write_strip
+from pipeline.rendering.pictures.watcher import Watcher, is_plain
 from pipeline.types import Accuracy, Format, Output, Partial, Problem, RenderResult, RenderTask, Source
 
 SEGMENT = "segment"
@@ -334,7 +336,7 @@ class _Rendering:
         """Write the path of the crop window, once; None where it stays in the middle."""
         if picture.mode != "crop" or getattr(self.options, "follow", "centre") != "motion":
             return None
-        from pipeline.rendering import motion
+        from pipeline.rendering.pictures import motion
 
         material = self.material
         if self._moves is None:

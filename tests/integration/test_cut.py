@@ -9,8 +9,8 @@ from support.media.recordings import look, numbered
 from support.media.video import H264, H264_B, RATE, complaints, origin_s, pictures_of, record, sound_of, sync_of
 
 from pipeline.errors import MediaError
+from pipeline.rendering.check.verify import Expectation, verify
 from pipeline.rendering.cut import cut
-from pipeline.rendering.verify import Expectation, verify
 
 FRAME_S = 1 / RATE
 

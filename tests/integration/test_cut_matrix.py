@@ -29,8 +29,8 @@ from support.media.video import (
 
 from pipeline.reading import nal
 from pipeline.reading.probe import probe
+from pipeline.rendering.check.verify import Expectation, verify
 from pipeline.rendering.cut import cut
-from pipeline.rendering.verify import Expectation, verify
 
 FRAME_S = 1 / RATE
 ROUNDING_S = 0.0015

@@ -27,8 +27,8 @@ from pipeline.ingest import detect, ingest
 from pipeline.listening.listen import Timeline
 from pipeline.progress import Meter
 from pipeline.reading.probe import probe
+from pipeline.rendering.check.verify import Expectation, verify
 from pipeline.rendering.cut import cut
-from pipeline.rendering.verify import Expectation, verify
 from pipeline.types import Accuracy, DetectTask, IngestTask, Source
 
 NTSC = Fraction(30000, 1001)

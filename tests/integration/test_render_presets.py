@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from support.media.recordings import Seen, frame_count, listen, look, make, numbered, tone
 
 from pipeline.errors import MediaError
-from pipeline.rendering.ffmpeg import executable
+from pipeline.rendering.encoding.ffmpeg import executable
 from pipeline.task import run_task
 from pipeline.types import Event, RenderResult, RenderTask, Source
 

@@ -7,7 +7,7 @@ from support.media.recordings import loudness, make
 from support.media.video import AAC, H264, record, run_ffmpeg
 
 from pipeline.errors import MediaError
-from pipeline.rendering.verify import Expectation, LoudnessMissedError, verify
+from pipeline.rendering.check.verify import Expectation, LoudnessMissedError, verify
 
 
 @pytest.fixture(scope="module")

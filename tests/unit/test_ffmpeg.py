@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from pipeline.rendering.ffmpeg import _failure, _share, telling_line
+from pipeline.rendering.encoding.ffmpeg import _failure, _share, telling_line
 
 
 def test_the_first_real_error_is_the_telling_line() -> None:

@@ -26,7 +26,7 @@ def test_a_limit_that_is_no_number_is_named(text: str) -> None:
 IN_A_PROCESS = """
 import errno, os, resource, signal
 from pipeline import limits, task
-from pipeline.rendering.ffmpeg import _failure
+from pipeline.rendering.encoding.ffmpeg import _failure
 os.environ[limits.FILE] = "1000000"
 limits.apply(limits.from_environment())
 def codes():

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pipeline.rendering.motion import RATE, path
+from pipeline.rendering.pictures.motion import RATE, path
 
 
 def looks(centres: list[float | None], *, shade: int = 100) -> np.ndarray:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rendering.parallel import LEAST_PART_S, PART_UNIT_S, parts
+from pipeline.rendering.encoding.parallel import LEAST_PART_S, PART_UNIT_S, parts
 
 
 def test_short_clips_and_single_workers_are_not_split() -> None:

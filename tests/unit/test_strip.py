@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.rendering.presets import THEMES
-from pipeline.rendering.strip import (
+from pipeline.rendering.pictures.strip import (
     LEAST_HEIGHT,
     PITCH,
     SAMPLE_RATE,
@@ -14,6 +13,7 @@ from pipeline.rendering.strip import (
     tile_count,
     yuv,
 )
+from pipeline.rendering.presets import THEMES
 
 STRIP = Strip(name="strip.yuv", width=960, height=200)
 PER_S = STEP * 20

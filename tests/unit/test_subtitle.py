@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import MediaError
-from pipeline.rendering.subtitle import Cue, Style, clean, parse, shift, write_ass
+from pipeline.rendering.encoding.subtitle import Cue, Style, clean, parse, shift, write_ass
 
 SRT = (
     "1\r\n00:00:01,000 --> 00:00:02,500\r\nHello <i>there</i>\r\nsecond line\r\n\r\n2\n01:00:00,5 --> 01:00:02,0\nlate"

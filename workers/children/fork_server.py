@@ -47,7 +47,7 @@ NEEDED = (
         "pipeline.ingest",
         "pipeline.listening.detect",
         "pipeline.rendering.render",
-        "pipeline.rendering.motion",
+        "pipeline.rendering.pictures.motion",
         "ffmpeg",
     ),
     *("av.subtitles.stream", "numpy.fft", "numpy.ma", "encodings.ascii", "encodings.idna", "importlib.readers"),

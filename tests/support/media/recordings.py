@@ -10,7 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.rendering.ffmpeg import executable
+from pipeline.rendering.encoding.ffmpeg import executable
 
 LUMA_STEP = 8
 LUMA_COUNT = 26
@@ -128,7 +128,7 @@ def level_db(sound: NDArray[np.float32]) -> float:
 
 def loudness(path: Path) -> tuple[float, float]:
     """Return integrated loudness (LUFS) and true peak (dBTP) by FFmpeg's meter."""
-    from pipeline.rendering.loudness import parse
+    from pipeline.rendering.encoding.loudness import parse
 
     command = [executable(), "-hide_banner", "-nostdin", "-i", str(path), "-af", "ebur128=peak=true:framelog=quiet"]
     done = subprocess.run([*command, "-f", "null", "-"], capture_output=True, text=True, check=True)

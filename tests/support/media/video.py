@@ -16,7 +16,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from pipeline.rendering.ffmpeg import executable
+from pipeline.rendering.encoding.ffmpeg import executable
 
 COLUMNS, ROWS = 4, 3
 BITS = COLUMNS * ROWS

@@ -15,8 +15,8 @@ from pipeline.errors import LOUDNESS_MISSED, TOO_LARGE, VERIFY_FAILED, MediaErro
 from pipeline.limits import thread_count
 from pipeline.reading.media import AV_ERRORS, open_media
 from pipeline.reading.streams import Selection, select_streams, zero_s
-from pipeline.rendering.ebur128 import Loudness, LoudnessMeter
-from pipeline.rendering.resemblance import Comparison, Likeness
+from pipeline.rendering.check.ebur128 import Loudness, LoudnessMeter
+from pipeline.rendering.check.resemblance import Comparison, Likeness
 
 SOUND_TOLERANCE_S = Fraction(1, 10)
 """How far a sound file's length may be off: encoders pad to whole packets."""

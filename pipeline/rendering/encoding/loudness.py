@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from pipeline.rendering import ffmpeg as runner
-from pipeline.rendering import graph
-from pipeline.rendering.ebur128 import Loudness
+from pipeline.rendering.check.ebur128 import Loudness
+from pipeline.rendering.encoding import ffmpeg as runner
+from pipeline.rendering.encoding import graph
 from pipeline.rendering.material import Material
 from pipeline.types import Options
 

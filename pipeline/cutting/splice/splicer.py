@@ -8,7 +8,7 @@ from av.stream import Stream
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from pipeline.cutting.joiner import PROGRESSIVE, joiner_for
+from pipeline.cutting.splice.codecs import PROGRESSIVE, codec_for
 from pipeline.errors import ENCODE_FAILED
 from pipeline.reading.media import AV_ERRORS, as_media_error
 
@@ -36,35 +36,35 @@ class Splicer:
     def __init__(self, stream: VideoStream) -> None:
         self.stream = stream
         self.codec: str = stream.codec_context.codec.canonical_name
-        self._joiner = joiner_for(stream)
+        self._rules = codec_for(stream)
 
     def why_not(self) -> str | None:
         """Return why pictures of this stream cannot be joined to encoded ones, in words, or None."""
-        joiner, pixels = self._joiner, self.stream.pix_fmt
-        if joiner is None:
+        rules, pixels = self._rules, self.stream.pix_fmt
+        if rules is None:
             return f"Pictures of the codec {self.codec} cannot be joined to newly encoded ones."
-        if joiner.formats and pixels not in joiner.formats:
+        if rules.formats and pixels not in rules.formats:
             return f"The pixel format {pixels} cannot be encoded in the same way."
         if self.stream.codec_context.field_order > PROGRESSIVE:
             return "Interlaced pictures cannot be joined to newly encoded ones."
-        return joiner.why_not()
+        return rules.why_not()
 
     def is_seam(self, packet: "Packet[Stream]") -> bool:
         """Whether a copy may begin with this packet after pictures of another encoder."""
-        return bool(packet.is_keyframe and self._joiner is not None and self._joiner.is_seam(bytes(packet)))
+        return bool(packet.is_keyframe and self._rules is not None and self._rules.is_seam(bytes(packet)))
 
     def is_other(self, packet: "Packet[Stream]") -> bool:
         """Whether this packet changes the stream's parameters (size, pixel format …) midway."""
         if packet.has_sidedata("new_extradata"):
             return True
-        return bool(packet.is_keyframe and self._joiner is not None and self._joiner.is_other(bytes(packet)))
+        return bool(packet.is_keyframe and self._rules is not None and self._rules.is_other(bytes(packet)))
 
     def entry(self, packet: "Packet[Stream]", *, is_seam: bool) -> "Packet[Stream]":
         """Return a copied keyframe as it must be beside encoded pictures; with `is_seam`, right behind them."""
         data = bytes(packet)
         changed = data
-        if self._joiner is not None:
-            changed = self._joiner.seam(data) if is_seam else self._joiner.entry(data)
+        if self._rules is not None:
+            changed = self._rules.seam(data) if is_seam else self._rules.entry(data)
         if changed == data:
             return packet
         made: Packet[Stream] = Packet(changed)
@@ -74,16 +74,16 @@ class Splicer:
 
     def encode(self, frames: Iterable[VideoFrame]) -> Part:
         """Encode pictures (their `pts` in ticks of the stream); MediaError ENCODE_FAILED."""
-        joiner = self._joiner
-        assert joiner is not None  # noqa: S101 - `why_not` was asked first
+        rules = self._rules
+        assert rules is not None  # noqa: S101 - `why_not` was asked first
         pictures: list[Coded] = []
         try:
-            encoder = joiner.encoder()
+            encoder = rules.encoder()
             for frame in frames:
                 frame.pict_type = PictureType.NONE
-                pictures += [Coded(joiner.encoded(bytes(p)), p.pts or 0, p.is_keyframe) for p in encoder.encode(frame)]
-            pictures += [Coded(joiner.encoded(bytes(p)), p.pts or 0, p.is_keyframe) for p in encoder.encode(None)]
-            header = joiner.header(bytes(encoder.extradata or b""))
+                pictures += [Coded(rules.encoded(bytes(p)), p.pts or 0, p.is_keyframe) for p in encoder.encode(frame)]
+            pictures += [Coded(rules.encoded(bytes(p)), p.pts or 0, p.is_keyframe) for p in encoder.encode(None)]
+            header = rules.header(bytes(encoder.extradata or b""))
         except AV_ERRORS as exc:
             raise as_media_error(exc, ENCODE_FAILED, stream=self.stream.index) from exc
         return Part(tuple(pictures), header)

@@ -15,8 +15,8 @@ from pipeline.cutting.mux import copy_stream, open_output
 from pipeline.errors import CANCELLED, MediaError
 from pipeline.reading.media import open_media
 from pipeline.reading.streams import select_streams
-from pipeline.rendering import ffmpeg as runner
-from pipeline.rendering.graph import Part
+from pipeline.rendering.encoding import ffmpeg as runner
+from pipeline.rendering.encoding.graph import Part
 
 PART_UNIT_S = 2
 """Parts begin at multiples of the keyframe interval, so that a split adds no keyframe."""

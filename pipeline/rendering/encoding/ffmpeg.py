@@ -40,7 +40,7 @@ STDERR_LINES = 200
 """Enough for the telling line and for loudnorm's report, however much a broken file makes FFmpeg say."""
 LINE_CHARS = 300
 FONTS_CONF = "fonts.conf"
-"""The font settings FFmpeg looks for in its folder (see `rendering.subtitle`): the machine's own may be missing."""
+"""The font settings FFmpeg looks for in its folder (see `encoding.subtitle`): the machine's own may be missing."""
 POLL_S = 0.25
 """How long `on_progress` may go uncalled, and so how late a cancellation can be seen."""
 ENDED_BY_SIGNAL = 255

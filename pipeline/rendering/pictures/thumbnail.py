@@ -11,9 +11,9 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from msgspec.structs import replace
 
-from pipeline.rendering import ffmpeg as runner
-from pipeline.rendering import graph
-from pipeline.rendering.graph import Look
+from pipeline.rendering.encoding import ffmpeg as runner
+from pipeline.rendering.encoding import graph
+from pipeline.rendering.encoding.graph import Look
 from pipeline.rendering.material import Material
 from pipeline.rendering.presets import Picture, even
 from pipeline.types import Options

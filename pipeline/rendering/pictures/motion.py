@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
-from pipeline.rendering import ffmpeg as runner
-from pipeline.rendering import graph
+from pipeline.rendering.encoding import ffmpeg as runner
+from pipeline.rendering.encoding import graph
 from pipeline.rendering.material import Material
 from pipeline.rendering.presets import Picture, display_size
 

@@ -10,7 +10,7 @@ from pipeline.errors import MediaError
 from pipeline.reading.media import open_container
 from pipeline.reading.streams import zero_s
 from pipeline.rendering.material import fetch
-from pipeline.rendering.thumbnail import small_luma, telling_score, write_thumbnail
+from pipeline.rendering.pictures.thumbnail import small_luma, telling_score, write_thumbnail
 from pipeline.types import Probe, Source
 
 PLACES = (0.08, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92)

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.rendering import ffmpeg as runner
-from pipeline.rendering import graph, subtitle
-from pipeline.rendering.graph import Look
+from pipeline.rendering.encoding import ffmpeg as runner
+from pipeline.rendering.encoding import graph, subtitle
+from pipeline.rendering.encoding.graph import Look
 from pipeline.rendering.material import CLOCK, Material
+from pipeline.rendering.pictures.strip import BT709, FRAME_RATE, Strip, moving, yuv
 from pipeline.rendering.presets import AUDIOGRAM_SIZES, THEMES, Theme, theme_of
-from pipeline.rendering.strip import BT709, FRAME_RATE, Strip, moving, yuv
 from pipeline.types import AudiogramOptions, Options
 
 WAVE_SHARE = 0.34

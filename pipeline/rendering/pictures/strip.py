@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import Struct
 
-from pipeline.rendering import ffmpeg as runner
+from pipeline.rendering.encoding import ffmpeg as runner
 from pipeline.rendering.presets import Theme
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from pipeline.errors import ENCODE_FAILED
 from pipeline.reading.media import AV_ERRORS, as_media_error
 from pipeline.rendering.material import HD_LINES
-from pipeline.rendering.presets import even
-from pipeline.rendering.thumbnail import (
+from pipeline.rendering.pictures.thumbnail import (
     EDGE_FACTOR,
     EDGE_S,
     JPEG_QUALITY,
@@ -28,6 +27,7 @@ from pipeline.rendering.thumbnail import (
     small_luma,
     telling_score,
 )
+from pipeline.rendering.presets import even
 from pipeline.types import StreamInfo
 
 SLOT_S = Fraction(1, PREVIEW_RATE)

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from pipeline.errors import BAD_OPTION, CRASHED, MediaError
-from pipeline.rendering.ffmpeg import FONTS_CONF
+from pipeline.rendering.encoding.ffmpeg import FONTS_CONF
 
 FONT = "Noto Sans"
 FONT_CACHE = "fontcache"

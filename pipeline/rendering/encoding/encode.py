@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from pipeline.errors import TOO_LARGE, MediaError
 from pipeline.limits import thread_count
-from pipeline.rendering import ffmpeg as runner
-from pipeline.rendering import parallel
-from pipeline.rendering.graph import Part
+from pipeline.rendering.encoding import ffmpeg as runner
+from pipeline.rendering.encoding import parallel
+from pipeline.rendering.encoding.graph import Part
 from pipeline.rendering.material import CLOCK
 from pipeline.types import Format
 

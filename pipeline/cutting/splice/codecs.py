@@ -29,7 +29,7 @@ SVT_ERRORS = "1"
 """SVT-AV1 prints its settings to standard error otherwise."""
 
 
-class Joiner(Protocol):
+class SpliceCodec(Protocol):
     """Joins pictures of one codec. `formats` are the pixel formats it can encode; empty means any."""
 
     formats: frozenset[str]
@@ -59,9 +59,9 @@ class Joiner(Protocol):
         """Return the joint stream's header, from the encoder's; None to leave the recording's as it is."""
 
 
-def joiner_for(stream: VideoStream) -> Joiner | None:
+def codec_for(stream: VideoStream) -> SpliceCodec | None:
     """Return what joins pictures of this stream's codec, or None when nothing does."""
-    kind = _JOINERS.get(stream.codec_context.codec.canonical_name)
+    kind = _CODECS.get(stream.codec_context.codec.canonical_name)
     return None if kind is None else kind(stream)
 
 
@@ -328,7 +328,7 @@ def _matched(name: str, stream: VideoStream) -> VideoCodecContext:
     return encoder
 
 
-_JOINERS: dict[str, type[_H264] | type[_Hevc] | type[_Vp9] | type[_Av1] | type[_Intra]] = {
+_CODECS: dict[str, type[_H264] | type[_Hevc] | type[_Vp9] | type[_Av1] | type[_Intra]] = {
     "h264": _H264,
     "hevc": _Hevc,
     "vp9": _Vp9,

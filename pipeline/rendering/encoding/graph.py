@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from pipeline.rendering.ffmpeg import open_input
+from pipeline.rendering.encoding.ffmpeg import open_input
 from pipeline.rendering.material import Material
 from pipeline.rendering.presets import Picture, display_size, even
 from pipeline.types import Options, StreamInfo
@@ -39,7 +39,7 @@ class Look(Struct, frozen=True, kw_only=True):
     is_captioned: bool = False
     """Whether that script changes as the clip goes on: captions, not a title alone."""
     path: str | None = None
-    """Name of a command file that moves the crop window (see `pipeline.rendering.motion`)."""
+    """Name of a command file that moves the crop window (see `pipeline.rendering.pictures.motion`)."""
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -140,7 +140,7 @@ def audio(
 ) -> Any:
     """Return the sound of the clip from time 0 to its end, mono or stereo, gaps filled with silence.
 
-    `level` are the filters of `pipeline.rendering.loudness`. More than two channels become stereo as ITU-R BS.775
+    `level` are the filters of `encoding.loudness`. More than two channels become stereo as ITU-R BS.775
     says, at the dialogue's own loudness: nothing is scaled down to make room, a limiter catches the rare sum that would
     clip.
     """

@@ -1,0 +1,1 @@
+"""Newly encoded pictures in one stream with a recording's own packets."""

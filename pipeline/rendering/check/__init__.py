@@ -1,0 +1,1 @@
+"""The check of a finished file: what it is, and how much it resembles the recording."""

@@ -1,0 +1,1 @@
+"""Filter graphs, encoders and the FFmpeg process that runs them."""
