@@ -56,6 +56,7 @@ def examine(environment: Mapping[str, str], *, data: Path | None = None) -> list
         ("python", _python),
         ("ffmpeg", _ffmpeg),
         ("av", _av),
+        ("tagger", lambda: _tagger(environment)),
         ("database", lambda: _database(environment, settings, folder)),
         ("redis", lambda: _redis(environment)),
         ("storage", lambda: _storage(settings, folder)),
@@ -124,6 +125,19 @@ def _av() -> str:
             f"PyAV lacks {', '.join(missing)}", "install the wheel from the package index, not a build of your own"
         )
     return f"PyAV {av.__version__}"
+
+
+def _tagger(environment: Mapping[str, str]) -> str:
+    from pipeline.errors import MediaError
+    from pipeline.listening.tagging.load import load_tagger
+
+    model = environment.get("AUDIO_TAGGER_MODEL")
+    try:
+        tagger = load_tagger(Path(model).expanduser() if model else None)
+    except MediaError as error:
+        remedy = "set AUDIO_TAGGER_MODEL to the path of yamnet.tflite, or leave it out for the built-in tagger"
+        raise TroubleError(f"{error.cause.meaning}: {error.detail}", remedy) from error
+    return f"{tagger.name} ({model})" if model else f"{tagger.name}, the one that every installation has"
 
 
 def _database(environment: Mapping[str, str], settings: Settings | None, folder: DataFolder) -> str:

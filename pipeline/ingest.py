@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from pipeline.errors import BAD_OPTION, BAD_TASK, TOO_LONG, MediaError
 from pipeline.listening.listen import Timeline, TimelineFormatError, build_timeline
 from pipeline.listening.tagging.load import load_tagger
+from pipeline.listening.tagging.tagger import Tagger, row_count
 from pipeline.listening.waveform import write_curve, write_tags, write_waveform
 from pipeline.progress import Meter
 from pipeline.reading.index import PacketIndex, build_index
@@ -39,6 +40,7 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
 
     MediaError for files that cannot be used. No sound is no error: the timeline is silent and the probe says so.
     """
+    tagger = load_tagger(task.tagger)  # at once: a model that cannot be used shall not cost a decode pass
     index = _index(task.source, meter.stage("index", 0.0, 0.1))
     source = task.source
     if index is not None:
@@ -49,7 +51,7 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
     report(1.0)
     if task.longest_s is not None and found.duration_s > task.longest_s:
         raise MediaError(TOO_LONG, f"{_hours(found.duration_s)}, at most {_hours(task.longest_s)}")
-    timeline = _listen(source, found, task, meter.stage("listen", 0.12, 0.95))
+    timeline = _listen(source, found, task, tagger, meter.stage("listen", 0.12, 0.95))
     timeline.save(scratch / TIMELINE)
     write_waveform(
         scratch / WAVEFORM,
@@ -79,6 +81,7 @@ def listen_again(task: ListenTask, scratch: Path, meter: Meter) -> ListenResult:
     report = meter.stage("listen", 0.0, 1.0)
     tagger = load_tagger(task.tagger)
     timeline = build_timeline(task.source, stream_index=task.stream, on_progress=report, tagger=tagger)
+    timeline = _within(timeline, task.duration_s)
     timeline.save(scratch / TIMELINE)
     write_tags(scratch / TAGS, timeline.tags, tagger=timeline.tagger)
     report(1.0)
@@ -89,22 +92,32 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _listen(source: Source, found: Probe, task: IngestTask, report: Callable[[float], None]) -> Timeline:
+def _listen(
+    source: Source, found: Probe, task: IngestTask, tagger: Tagger, report: Callable[[float], None]
+) -> Timeline:
     if found.audio is None:
         return Timeline.silent(found.duration_s)
     timeline = build_timeline(
         source,
         stream_index=found.audio,
         on_progress=report,
-        tagger=load_tagger(task.tagger),
+        tagger=tagger,
         longest_s=task.longest_s,
     )
-    rows = ceil(found.duration_s * timeline.rate)
+    return _within(timeline, found.duration_s)
+
+
+def _within(timeline: Timeline, duration_s: float) -> Timeline:
+    """Drop sound whose times run beyond the recording: no highlight may begin there."""
+    rows = ceil(duration_s * timeline.rate)
     if timeline.rows <= rows + timeline.rate:
         return timeline
-    # Sound whose times run beyond the recording: no highlight may lie there.
     return dataclasses.replace(
-        timeline, features=timeline.features[:rows], peaks=timeline.peaks[:rows], duration_s=found.duration_s
+        timeline,
+        features=timeline.features[:rows],
+        peaks=timeline.peaks[:rows],
+        duration_s=duration_s,
+        tags=timeline.tags[: row_count(duration_s)],
     )
 
 

@@ -23,9 +23,10 @@ BUILTIN_TAGGER: Final = "built-in-1"
 def name_tagger(model: bytes | None) -> str:
     """Return the name of the tagger that a model file's content makes; None is the built-in one.
 
-    Named by content: timelines that were tagged by different models do not compare.
+    Named by content: timelines that were tagged by different models do not compare. YAMNet listens together with the
+    built-in tagger.
     """
-    return BUILTIN_TAGGER if model is None else f"yamnet-{hashlib.sha256(model).hexdigest()[:12]}"
+    return BUILTIN_TAGGER if model is None else f"yamnet-{hashlib.sha256(model).hexdigest()[:12]}+{BUILTIN_TAGGER}"
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -130,22 +131,22 @@ class ActivityEvent(Struct, frozen=True, kw_only=True):
     weight: float = 1.0
 
 
-SIGNALS = (
+SIGNALS: Final = (
+    "laughter",
+    "applause",
+    "cheering",
+    "shouting",
+    "screaming",
     "loudness",
-    "onset",
-    "steadiness",
-    "voice",
     "novelty",
-    "colour",
-    "pitch",
-    "rhythm",
+    "steadiness",
+    "tone",
     "pauses",
     "contrast",
-    "course",
-    "duration",
     "audience",
 )
-"""The signals of the highlight model, in its order; a weight may be given to each."""
+"""The parts of a score; a weight may be given to each. `steadiness`, `tone` and `pauses` count where no audio tagger
+has listened, the first five and `novelty` where one has."""
 DEFAULT_MIN_S = 5.0
 DEFAULT_MAX_S = 60.0
 
@@ -278,6 +279,7 @@ class ListenTask(Struct, frozen=True, kw_only=True, tag="listen", tag_field="tas
     source: Source
     stream: int | None
     """The sound stream that ingest chose."""
+    duration_s: float
     tagger: str | None = None
 
 

@@ -83,7 +83,7 @@ class ScoreRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             Meta(
                 max_length=50,
                 description="Factor by signal: 0 silences it, 2 doubles it.",
-                examples=[{"voice": 2.0, "loudness": 0.5}],
+                examples=[{"laughter": 2.0, "loudness": 0.5}],
             ),
         ]
         | None

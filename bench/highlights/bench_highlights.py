@@ -1,71 +1,107 @@
-"""Prints how well highlights are found on recordings with known truth, ours beside three baselines.
+"""Prints how well highlights are found on recordings with known truth: every detector side by side, on both sets.
 
-    python bench/highlights/bench_highlights.py [--shared DIR]
+    python bench/highlights/bench_highlights.py [--shared DIR] [--second DIR] [--model PATH]
 
-DIR holds the recordings, `truth.json` and `score.py` (which says what the columns mean); by default ../shared/audio
-beside this repository, or the environment variable SNUGGLES_AUDIO_PACK.
+Each DIR holds recordings and `truth.json`; `score.py` of the first says what the columns mean. By default the first is
+../shared/audio beside this repository (or SNUGGLES_AUDIO_PACK), and the second what `bench/highlights/second_set.py`
+makes. PATH is a YAMNet export, by default ../shared/models/yamnet.tflite; without it only the built-in tagger listens.
 """
 
 import argparse
 import importlib.util
 import json
 import os
+import re
+import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
+from previous.predict import predict as predict_before
 
 from pipeline.listening.detect import detect
-from pipeline.listening.detection.cues import CUES, extract_cues, smoothed_level_db
+from pipeline.listening.detection.measures import measure
 from pipeline.listening.listen import Timeline, build_timeline
+from pipeline.listening.tagging.load import load_tagger
+from pipeline.listening.tagging.tagger import HIGHLIGHTS, ROW_S, Tagger
+from pipeline.listening.tagging.yamnet import SHARE
 from pipeline.types import DetectOptions
 
 Predictions = list[dict[str, float]]
 Found = dict[str, Predictions]
 Truth = dict[str, Any]
-DEFAULT_FOLDER = Path(__file__).resolve().parents[3] / "shared" / "audio"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+SECOND = Path(tempfile.gettempdir()) / "big-snuggles-second-set"
 SECONDS_AN_HOUR = 3600.0
 BASELINE_S = 4.0
 """How long a baseline's highlight is: about the median event."""
 BASELINE_APART_S = 6.0
 RULE_WEIGHTS = {"level": 0.15, "unsteady": -0.5, "tonal_low": -2.0, "harmonic": -10.0, "pauses": -2.0}
 """The usual hand-weighted rule: loud, steady, flat, without pitch or pauses."""
+RESAMPLES = 1000
+"""Bootstrap samples of recordings."""
+COLUMNS = ("mAP", "mAP_tiou", "FA/h@R50")
 
 
 def main() -> None:
-    """Score every detector and print the tables."""
+    """Score every detector on both sets and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("SNUGGLES_AUDIO_PACK", DEFAULT_FOLDER)))
-    folder = parser.parse_args().shared
-    if not (folder / "truth.json").exists():
-        sys.exit(f"No recordings with truth in {folder}: give their folder with --shared or SNUGGLES_AUDIO_PACK.")
+    pack = Path(os.environ.get("SNUGGLES_AUDIO_PACK", SHARED / "audio"))
+    parser.add_argument("--shared", type=Path, default=pack)
+    parser.add_argument("--second", type=Path, default=SECOND)
+    parser.add_argument("--model", type=Path, default=SHARED / "models" / "yamnet.tflite")
+    arguments = parser.parse_args()
+    if not (arguments.shared / "truth.json").exists():
+        sys.exit(f"No recordings with truth in {arguments.shared}: give their folder with --shared.")
+    score = load_scores(arguments.shared / "score.py")
+    model = arguments.model if arguments.model.exists() else None
+    for folder in (arguments.shared, arguments.second):
+        if (folder / "truth.json").exists():
+            _report(score, folder, model)
+        else:
+            print(f"\nno second set in {folder}: make it with bench/highlights/second_set.py")
+
+
+def _report(score: ModuleType, folder: Path, model: Path | None) -> None:
     truth = json.loads((folder / "truth.json").read_text())
-    score = load_scores(folder / "score.py")
-    started = time.perf_counter()
-    timelines = {name: build_timeline(folder / about["file"]) for name, about in truth.items()}
-    listened = time.perf_counter()
-    ours = {name: _ours(timeline) for name, timeline in timelines.items()}
-    found = time.perf_counter()
-    hours = sum(about["dur"] for about in truth.values()) / SECONDS_AN_HOUR
+    builtin = _listen(folder, truth, load_tagger())
     results: dict[str, Found] = {
-        "big snuggles": ours,
-        "big snuggles, padded": {name: _ours(timeline, padded=True) for name, timeline in timelines.items()},
-        "rule": _all(timelines, _rule),
-        "local RMS peaks": _all(timelines, _loud_peaks),
-        "random": _all(timelines, _random),
+        "local RMS peaks": _all(builtin, _loud_peaks),
+        "ebur128 peaks": {name: _loudness_peaks(folder / about["file"]) for name, about in truth.items()},
+        "rule": _all(builtin, _rule),
+        "before taggers": _all(builtin, predict_before),
     }
+    if model is not None:
+        both = _listen(folder, truth, load_tagger(model))
+        alone = {name: _yamnet_alone(both[name], builtin[name]) for name in truth}
+        results["YAMNet alone"] = _all(alone, _tag_peaks)
+        results["ours, built-in"] = _all(builtin, _ours)
+        results["ours, with YAMNet"] = _all(both, _ours)
+    else:
+        results["ours, built-in"] = _all(builtin, _ours)
+    hours = sum(about["dur"] for about in truth.values()) / SECONDS_AN_HOUR
+    print(f"\n== {folder.name}: {len(truth)} recordings, {hours:.1f} h")
     for kind in ("talk", "show"):
         _print_table(score, truth, results, kind)
-    _print_details(score, truth, ours)
-    _print_thresholds(score, truth, ours)
-    seconds = f"listening {(listened - started) / hours:.2f}, detecting {(found - listened) / hours:.3f}"
-    print(f"\nseconds for an hour: {seconds}")
-    print(f"command: python bench/highlights/bench_highlights.py --shared {folder.name}")
+    for name in [name for name in results if name.startswith("ours")]:
+        _print_details(score, truth, results[name], name)
+        _print_thresholds(score, truth, results[name])
+
+
+def _listen(folder: Path, truth: Truth, tagger: Tagger) -> dict[str, Timeline]:
+    return {name: build_timeline(folder / about["file"], tagger=tagger) for name, about in truth.items()}
+
+
+def _yamnet_alone(both: Timeline, builtin: Timeline) -> Timeline:
+    """Return the timeline that YAMNet alone would make: both taggers' mean is known, and one of them."""
+    return replace(both, tags=(both.tags - (1.0 - SHARE) * builtin.tags) / SHARE)
 
 
 def load_scores(path: Path) -> ModuleType:
@@ -78,36 +114,40 @@ def load_scores(path: Path) -> ModuleType:
     return module
 
 
-def _ours(timeline: Timeline, *, padded: bool = False) -> Predictions:
-    return [
-        {
-            "start": h.start_s if padded else h.core_start_s,
-            "end": h.end_s if padded else h.core_end_s,
-            "score": h.score,
-        }
-        for h in detect(timeline, DetectOptions(sensitivity=0.0))
-    ]
+def _ours(timeline: Timeline) -> Predictions:
+    found = detect(timeline, DetectOptions(sensitivity=0.0))
+    return [{"start": h.core_start_s, "end": h.core_end_s, "score": h.score} for h in found]
 
 
 def _all(timelines: dict[str, Timeline], baseline: Callable[[Timeline], Predictions]) -> Found:
     return {name: sorted(baseline(t), key=lambda p: -p["score"]) for name, t in timelines.items()}
 
 
-def _random(timeline: Timeline) -> Predictions:
-    rng = np.random.default_rng(int(timeline.duration_s * 1000))
-    starts = rng.uniform(0, max(1.0, timeline.duration_s - BASELINE_S), 60)
-    return [{"start": float(s), "end": float(s) + BASELINE_S, "score": float(rng.random())} for s in starts]
-
-
 def _loud_peaks(timeline: Timeline) -> Predictions:
-    return _peaks(extract_cues(timeline)[:, CUES.index("level")])
+    return _peaks(measure(timeline)["level"])
 
 
 def _rule(timeline: Timeline) -> Predictions:
-    cues = extract_cues(timeline)
-    heard = smoothed_level_db(timeline) > np.quantile(timeline.column("level_db"), 0.1)
-    evidence = sum(weight * cues[:, CUES.index(cue)] for cue, weight in RULE_WEIGHTS.items())
-    return _peaks(np.where(heard, np.asarray(evidence), -np.inf))
+    measures = measure(timeline)
+    level = timeline.column("level_db")
+    evidence = np.sum([weight * measures[name] for name, weight in RULE_WEIGHTS.items()], axis=0)
+    return _peaks(np.where(level > np.quantile(level, 0.1), evidence, -np.inf))
+
+
+def _tag_peaks(timeline: Timeline) -> Predictions:
+    """Return peaks of the log-sum-exp of the highlight groups, averaged over 2.4 s: no constant of ours."""
+    joint = np.logaddexp.reduce(timeline.tags[:, : len(HIGHLIGHTS)].astype(np.float64), axis=1)
+    smooth = np.convolve(np.pad(joint, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    at = (np.arange(timeline.rows) + 0.5) / 10
+    return _peaks(np.interp(at, (np.arange(len(smooth)) + 0.5) * ROW_S, smooth))
+
+
+def _loudness_peaks(path: Path) -> Predictions:
+    """Return peaks of FFmpeg's momentary loudness (EBU R128, 10 a second)."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostats", "-i", str(path), "-vn"]
+    done = subprocess.run([*command, "-af", "ebur128", "-f", "null", "-"], capture_output=True, text=True, check=True)
+    momentary = [float(value) for value in re.findall(r" M: *(-?[\d.]+)", done.stderr)]
+    return sorted(_peaks(np.array(momentary)), key=lambda p: -p["score"])
 
 
 def _peaks(curve: NDArray[np.floating]) -> Predictions:
@@ -127,24 +167,39 @@ def _cell(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _print_table(
-    score: ModuleType, truth: dict[str, Any], results: dict[str, dict[str, Predictions]], kind: str
-) -> None:
+def _print_table(score: ModuleType, truth: Truth, results: dict[str, Found], kind: str) -> None:
     ids = [name for name, about in truth.items() if about["kind"] == kind]
-    print(f"\n{kind}: {len(ids)} recordings")
-    print(f"{'':22}" + "".join(f"{column:>9}" for column in score.COLUMNS))
+    if not ids:
+        return
+    print(f"\n{kind}: {len(ids)} recordings; in brackets, 95 % of bootstrap samples of recordings")
+    print(f"{'':20}{'mAP':>22}{'tIoU mAP':>22}{'false alarms/h at half recall':>32}")
     for name, predictions in results.items():
         metrics, _ = score.evaluate(truth, predictions, ids)
-        cells = [_cell(metrics[column], 1 if "/h" in column else 3) for column in score.COLUMNS]
-        print(f"{name:22}" + "".join(f"{cell:>9}" for cell in cells))
+        spread = _bootstrap(score, truth, predictions, ids)
+        cells = [
+            f"{_cell(metrics[c])} [{_cell(low)}, {_cell(high)}]"
+            for c, (low, high) in zip(COLUMNS, spread, strict=False)
+        ]
+        print(f"{name:20}{cells[0]:>22}{cells[1]:>22}{_cell(metrics['FA/h@R50'], 1):>32}")
 
 
-def _print_details(score: ModuleType, truth: Truth, ours: Found) -> None:
+def _bootstrap(score: ModuleType, truth: Truth, predictions: Found, ids: list[str]) -> list[tuple[float, float]]:
+    """Return the middle 95 % of mAP and tIoU mAP over samples of recordings with replacement."""
+    alone = [score.evaluate(truth, predictions, [name])[0] for name in ids if truth[name]["events"]]
+    values = np.array([[metrics[column] for column in COLUMNS[:2]] for metrics in alone])
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def _print_details(score: ModuleType, truth: Truth, ours: Found, name: str) -> None:
     """Print what of each class, variant and level was found, and which distractors were taken for highlights."""
     _, recalls = score.evaluate(truth, ours, list(truth))
-    for key in ("class", "variant", "snr", "distractor"):
+    print(f"\n-- {name}")
+    for key in ("class", "distractor"):
         title = "inside one of the best" if key == "distractor" else "found among the best n"
-        print(f"\n{key}, share {title} (count)")
+        print(f"{key}, share {title} (count)")
         print("  " + ", ".join(f"{v} {np.mean(b):.2f} ({len(b)})" for v, b in sorted(recalls[key].items())))
 
 

@@ -104,13 +104,16 @@ def check_target(out: Path, source: str) -> None:
         raise CommandError(f"--out {out} is the recording itself, which would be lost; choose another name")
 
 
-def analyse(source: Source, options: DetectOptions, scratch: Path, emit: Emit) -> Analysis:
+def analyse(
+    source: Source, options: DetectOptions, scratch: Path, emit: Emit, *, tagger: str | None = None
+) -> Analysis:
     """Analyse a recording and find its highlights; MediaError when it cannot be read.
 
-    The bytes read stay in `scratch` for the clips.
+    `tagger` is the path of a YAMNet export; None is the built-in tagger. The bytes read stay in `scratch` for the
+    clips.
     """
     source = replace(source, kept=str(scratch / KEPT))
-    ingested = run_task(IngestTask(source=source), scratch, emit)
+    ingested = run_task(IngestTask(source=source, tagger=tagger), scratch, emit)
     if not isinstance(ingested, IngestResult):
         raise TypeError(ingested)
     detected = run_task(DetectTask(timeline=ingested.timeline, options=options), scratch, emit)

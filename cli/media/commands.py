@@ -17,6 +17,14 @@ Top = Annotated[int | None, typer.Option(min=1, max=500, help="At most so many m
 Sensitivity = Annotated[
     float, typer.Option(min=0, max=1, help="The least score that counts: 0.5 most moments, 0.7 balanced, 0.9 peaks.")
 ]
+Tagger = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        envvar="AUDIO_TAGGER_MODEL",
+        help="A YAMNet export (yamnet.tflite) that listens too; the built-in tagger needs none.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document for scripts.")]
 Look = Annotated[Preset, typer.Option(help="Shape and size of the picture.")]
 Precision = Annotated[
@@ -39,6 +47,7 @@ def clip(  # noqa: PLR0913 - one parameter for each option
     *,
     top: Top = None,
     sensitivity: Sensitivity = 0.7,
+    tagger: Tagger = None,
     out: Annotated[Path, typer.Option(help="Folder for the clips.")] = Path("clips"),
     formats: Annotated[str | None, typer.Option(help="mp4, webm, mp3, separated by commas.")] = None,
     preset: Look = "original",
@@ -58,7 +67,7 @@ def clip(  # noqa: PLR0913 - one parameter for each option
         TemporaryDirectory(prefix="snuggles-") as scratch,
         progress_bars(hear, enabled=not json) as begin,
     ):
-        analysis = analyse(opened, options, Path(scratch), begin("listening"))
+        analysis = analyse(opened, options, Path(scratch), begin("listening"), tagger=_path_of(tagger))
         style = Style(
             formats=chosen or default_formats(analysis.probe, preset),
             preset=preset,
@@ -78,6 +87,7 @@ def highlights(
     *,
     top: Top = None,
     sensitivity: Sensitivity = 0.7,
+    tagger: Tagger = None,
     json: AsJson = False,
 ) -> None:
     """Find the highlights of a recording, with reasons."""
@@ -92,7 +102,7 @@ def highlights(
         TemporaryDirectory(prefix="snuggles-") as scratch,
         progress_bars(hear, enabled=not json) as begin,
     ):
-        analysis = analyse(opened, options, Path(scratch), begin("listening"))
+        analysis = analyse(opened, options, Path(scratch), begin("listening"), tagger=_path_of(tagger))
     if json:
         print_json(_findings(source, analysis.probe, analysis.highlights))
         return
@@ -195,3 +205,8 @@ def _number(name: str, value: float) -> float:
     if not math.isfinite(value):
         raise CommandError(f"{name} is {value}; it must be a number")
     return value
+
+
+def _path_of(tagger: Path | None) -> str | None:
+    """Return the tagger's path as any folder understands it."""
+    return None if tagger is None else str(tagger.expanduser().absolute())

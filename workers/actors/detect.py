@@ -83,7 +83,9 @@ def _listen_again(runtime: Runtime, attempt: Attempt, recording: Recording, scra
     )
     stream = (recording.probe or {}).get("audio")
     result = run_child(
-        ListenTask(source=source, stream=stream, tagger=media.tagger_path(runtime)),
+        ListenTask(
+            source=source, stream=stream, duration_s=recording.duration_s or 0.0, tagger=media.tagger_path(runtime)
+        ),
         launcher=runtime.launcher,
         attempt=attempt,
         scratch=scratch,

@@ -1,40 +1,39 @@
-"""What kind of moment it is, from how it sounds: laughter, applause and cheering, a shout, or a raised voice."""
+"""What kind of moment it is, from the class groups that are heard in it."""
 
 from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.listening.detection.candidates import MEASURES
-from pipeline.listening.detection.model import Model
+from pipeline.listening.features import ROWS_PER_S
+from pipeline.listening.tagging.tagger import HIGHLIGHTS
 from pipeline.types import Kind
 
 KindGuess = tuple[Kind, float]
 
-KIND_OF_LISTENER: Final[dict[str, Kind]] = {"laughter": "humor", "crowd": "celebration", "shout": "surprise"}
-LONG_SHOUT_LOG2_S: Final = 1.4
+KIND_OF_GROUP: Final[dict[str, Kind]] = {
+    "laughter": "humor",
+    "applause": "celebration",
+    "cheering": "celebration",
+    "shouting": "surprise",
+    "screaming": "surprise",
+}
+LONG_SHOUT_ROWS: Final = 26
 """A voice raised for longer than 2.6 s is no cry of surprise: somebody is moved."""
+assert ROWS_PER_S == 10  # noqa: S101, PLR2004 - LONG_SHOUT_ROWS counts on it
 _KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
-def tell_kinds(model: Model, measures: NDArray[np.float64], log_odds: NDArray[np.float64]) -> list[KindGuess]:
-    """Return the likeliest kind of each moment and its share 0..1 among the kinds.
+def tell_kind(shares: NDArray[np.float64], rows: int) -> KindGuess:
+    """Return the likeliest kind and its share 0..1, for the shares [HIGHLIGHTS] of the groups; they sum to 1.
 
-    `log_odds` [n, k] are the listeners' own: one that hears nothing of its kind cannot win.
+    Without a tagger there are none, and nothing tells.
     """
-    shares = np.zeros((len(measures), len(_KINDS)))
-    told = np.stack(
-        [
-            log_odds[:, k] + comparison.bias + comparison.parts(measures, MEASURES, model.signals()).sum(axis=1)
-            for k, comparison in enumerate(model.kinds.values())
-        ],
-        axis=1,
-    )
-    weights = np.exp(told - told.max(axis=1, keepdims=True, initial=-np.inf))
-    for k, listener in enumerate(model.kinds):
-        shares[:, _KINDS.index(KIND_OF_LISTENER[listener])] = weights[:, k]
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
-    is_long = measures[:, MEASURES.index("duration")] > LONG_SHOUT_LOG2_S
-    shares[is_long, _KINDS.index("emotional")] = shares[is_long, _KINDS.index("surprise")]
-    shares[is_long, _KINDS.index("surprise")] = 0.0
-    return [(_KINDS[k], float(shares[i, k])) for i, k in enumerate(shares.argmax(axis=1))]
+    if len(shares) == 0:
+        return "engagement", 0.0
+    totals = dict.fromkeys(_KINDS, 0.0)
+    for group, share in zip(HIGHLIGHTS, shares.tolist(), strict=True):
+        kind = KIND_OF_GROUP[group]
+        totals["emotional" if group == "shouting" and rows > LONG_SHOUT_ROWS else kind] += share
+    best = max(_KINDS, key=totals.__getitem__)
+    return best, min(1.0, totals[best])

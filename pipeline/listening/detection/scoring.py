@@ -1,38 +1,49 @@
-"""Scoring one timeline: cues, the row curve, candidate cores, their scores and what speaks for them."""
+"""Scoring one timeline: the evidence curve, its peaks, their scores and what speaks for them."""
 
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.listening.detection.audience import hear_audience
-from pipeline.listening.detection.candidates import (
-    AROUND_ROWS,
-    MAX_ROWS,
-    MEASURES,
-    Intervals,
-    measure,
-    pick,
-    propose,
-    runs,
-    settle,
-)
-from pipeline.listening.detection.cues import CUES, extract_cues, smoothed_level_db
-from pipeline.listening.detection.kinds import KindGuess, tell_kinds
-from pipeline.listening.detection.model import Judgement, Tables, any_of, load_model, sigmoid
+from pipeline.listening.detection.calibration import log_odds, sigmoid
+from pipeline.listening.detection.evidence import NOTHING_HEARD, Evidence, gather_evidence
+from pipeline.listening.detection.kinds import KindGuess, tell_kind
+from pipeline.listening.detection.measures import smoothed_level_db
+from pipeline.listening.detection.peaks import find_peaks
 from pipeline.listening.features import ROWS_PER_S, SILENCE_DB
+from pipeline.listening.tagging.tagger import HIGHLIGHTS
 from pipeline.listening.timeline_file import Timeline
-from pipeline.types import ActivityEvent, DetectOptions, Reason
+from pipeline.types import SIGNALS, ActivityEvent, DetectOptions, Reason
+
+Values = NDArray[np.float64]
 
 AUDIENCE: Final = "audience"
 BASE: Final = "base"
 """The reason that stands for no evidence at all: how rare highlights are."""
 UNHEARD_DB: Final = SILENCE_DB + 10.0
 """Where there is no sound (-90 dBFS), the sound gives no evidence; only the audience speaks there."""
+DEAF_LOG_ODDS: Final = -2.5
+"""Where there is no sound, one stretch in thirteen is worth sharing for all we know."""
+NEAR_ROWS: Final = 3 * ROWS_PER_S
+"""A pause in sound this near is not the lack of sound."""
+SURE: Final = -3.0
+SURE_UNTAGGED: Final = NOTHING_HEARD + 3.0
+"""Evidence beyond this only says the same again: its ups and downs do not split a moment."""
+LEAST_PROMINENCE: Final = 1.0
+"""How far evidence must fall between two moments, below `SURE`."""
+DROP: Final = 1.4
+"""A moment reaches as far as evidence stays this near to its top."""
+CONTRAST: Final = 0.3
+CONTRAST_LIMIT: Final = 6.0
+"""What a peak's prominence adds, up to this prominence."""
+LONGEST_ROWS: Final = 30 * ROWS_PER_S
+"""Half a minute of the same is a place, not a moment: its best half minute is taken."""
+SHORTEST_ROWS: Final = 5
 AUDIENCE_LEAST: Final = 0.5
 AUDIENCE_SHARE: Final = 0.5
 """A stretch of audience activity is a candidate itself where it has half of the greatest near it, and half a unit of
@@ -57,9 +68,16 @@ class Core:
     reasons: list[Reason]
 
 
+class _Candidate(NamedTuple):
+    start: int
+    stop: int
+    row: int
+    contrast: float
+
+
 def signal_names() -> list[str]:
     """Return the signals that can be weighted; they are the names in `reasons`, beside `base`."""
-    return [*load_model().signals(), AUDIENCE]
+    return list(SIGNALS)
 
 
 class Hearing:
@@ -67,105 +85,138 @@ class Hearing:
 
     def __init__(self, timeline: Timeline, options: DetectOptions, activity: Sequence[ActivityEvent]) -> None:
         self._weights = _checked_weights(options.weights)
-        self._model = load_model()
-        self._signals = self._model.signals()
-        self._reason_names = [BASE, *self._signals, AUDIENCE]
-        self._reason_weights = [self._weights.get(name, 1.0) for name in self._reason_names]
-        self._scale = np.array([self._weights.get(signal, 1.0) for signal in self._signals])
-        self._cues, self.level_db = _heard(timeline)
-        self._log_odds = self._row_log_odds()
-        sound = sigmoid(self._log_odds)
-        self._audience = hear_audience(activity, sound).evidence * self._weights.get(AUDIENCE, 1.0)
+        self._tagger = timeline.tagger
+        self._evidence = _gathered(timeline, tuple(sorted(self._weights.items())))
+        self._joint = self._evidence.joint
+        self.level_db = smoothed_level_db(timeline) if timeline.rows else np.empty(0, dtype=np.float32)
+        self._is_heard = self.level_db > UNHEARD_DB
+        audience = hear_audience(activity, sigmoid(self._sound_log_odds())).evidence
+        self._audience = audience * self._weights.get(AUDIENCE, 1.0)
 
-    def curve(self) -> NDArray[np.float64]:
+    def curve(self) -> Values:
         """Return how likely each row belongs to a highlight, 0..1."""
-        return sigmoid(self._log_odds + self._audience)
+        return sigmoid(self._sound_log_odds() + self._audience)
 
     def cores(self, least: float) -> list[Core]:
         """Return cores that score at least `least`, best first, none overlapping another."""
-        intervals = self._propose()
-        if len(intervals) == 0:
-            return []
-        measures = measure(intervals, self._cues, self._log_odds, self.level_db)
-        judgement = self._judge(intervals, measures)
-        worthy = np.flatnonzero(judgement.scores >= least)
-        intervals, scores = intervals[worthy], judgement.scores[worthy]
-        picked = pick(intervals, scores)
-        settled = settle(intervals, scores, picked)
-        chosen = worthy[picked]
-        kinds = tell_kinds(self._model, measures[chosen], judgement.log_odds[chosen])
-        shares = judgement.shares(chosen)
-        orders = np.argsort(-np.abs(shares), axis=1, kind="stable")
-        return [
-            Core(
-                rows=(int(start), int(stop)),
-                peak_row=int(start + np.argmax(self._log_odds[start:stop] + self._audience[start:stop])),
-                score=float(judgement.scores[i]),
-                kind=_with_audience(kind, judgement.sound_scores[i], given),
-                reasons=self._reasons(given[order].tolist(), order.tolist()),
-            )
-            for i, kind, given, order, (start, stop) in zip(chosen, kinds, shares, orders, settled, strict=True)
+        found = [core for core in map(self._judge, self._candidates()) if core.score >= least]
+        found.sort(key=lambda core: (-core.score, core.rows))
+        taken = bytearray(len(self._joint))
+        chosen = []
+        for core in found:
+            start, stop = core.rows
+            if taken.find(1, start, stop) < 0:
+                taken[start:stop] = b"\1" * (stop - start)
+                chosen.append(core)
+        return chosen
+
+    def _sound_log_odds(self) -> Values:
+        nothing = log_odds(np.array([NOTHING_HEARD]), self._tagger)[0]
+        return np.where(self._is_heard, log_odds(self._joint, self._tagger), nothing)
+
+    def _candidates(self) -> list[_Candidate]:
+        """Return the peaks of what is heard, and stretches of audience activity."""
+        sure = SURE if self._tagger else SURE_UNTAGGED
+        squashed = -np.logaddexp(0.0, sure - self._joint)
+        found = [
+            _Candidate(*self._bounded(peak.start, peak.stop, peak.row), peak.row, min(peak.prominence, CONTRAST_LIMIT))
+            for peak in find_peaks(squashed, least=LEAST_PROMINENCE, drop=DROP)
+            if self._is_heard[peak.row]
         ]
-
-    def _row_log_odds(self) -> NDArray[np.float64]:
-        listeners = self._model.rows
-        log_odds = any_of(_tables(tuple(sorted(self._weights.items()))).log_odds(self._cues))
-        nothing = any_of(np.array([[listener.bias for listener in listeners.values()]]))[0]
-        return np.where(self.level_db > UNHEARD_DB, log_odds, nothing)
-
-    def _propose(self) -> Intervals:
-        found = [propose(self._log_odds)]
         if self._audience.any():
             height = np.maximum(AUDIENCE_LEAST, AUDIENCE_SHARE * _near_maximum(self._audience))
-            found.append(runs(self._audience > height))
-        every = np.unique(np.concatenate(found), axis=0)
-        return every[every[:, 1] - every[:, 0] <= MAX_ROWS]
+            found += [
+                _Candidate(start, stop, start + int(np.argmax(self._audience[start:stop])), 0.0)
+                for start, stop in _runs(self._audience > height)
+                if stop - start <= LONGEST_ROWS
+            ]
+        return found
 
-    def _judge(self, intervals: Intervals, measures: NDArray[np.float64]) -> Judgement:
-        listeners = self._model.intervals.values()
-        parts = np.stack([a.parts(measures, MEASURES, self._signals) * self._scale for a in listeners], axis=1)
-        return Judgement(self._model, parts, self._audience_parts(intervals), self._unheard(intervals))
+    def _bounded(self, start: int, stop: int, row: int) -> tuple[int, int]:
+        """Keep an extent within the lengths of a moment."""
+        if stop - start > LONGEST_ROWS:
+            start = max(start, min(row - LONGEST_ROWS // 2, stop - LONGEST_ROWS))
+            stop = start + LONGEST_ROWS
+        missing = SHORTEST_ROWS - (stop - start)
+        if missing > 0:
+            start = max(0, start - missing // 2)
+            stop = min(len(self._joint), start + SHORTEST_ROWS)
+        return start, stop
 
-    def _unheard(self, intervals: Intervals) -> NDArray[np.bool_]:
-        """Return which intervals have no sound at all, in or near them: a pause is not the lack of sound."""
-        sums = np.concatenate(([0], np.cumsum(self.level_db > UNHEARD_DB)))
-        first = np.maximum(intervals[:, 0] - AROUND_ROWS, 0)
-        last = np.minimum(intervals[:, 1] + AROUND_ROWS, len(self.level_db))
-        return np.asarray(sums[last] == sums[first])
+    def _judge(self, candidate: _Candidate) -> Core:
+        start, stop, row, _ = candidate
+        parts = self._parts(candidate)
+        told = float(self._audience[start:stop].max())
+        if self._is_deaf(start, stop):
+            parts, base, sound = {}, DEAF_LOG_ODDS, DEAF_LOG_ODDS
+        else:
+            base, sound = log_odds(
+                np.array([NOTHING_HEARD, NOTHING_HEARD + sum(parts.values())]), self._tagger
+            ).tolist()
+        base_score, sound_score, score = sigmoid(np.array([base, sound, sound + told])).tolist()
+        given = self._given(parts, base_score, sound_score) | {AUDIENCE: score - sound_score}
+        peak_row = start + int(np.argmax(self._joint[start:stop] + self._audience[start:stop]))
+        kind = tell_kind(self._shares(row), stop - start)
+        if told > 0.0 and sound_score < ENGAGEMENT_SCORE:
+            positive = sum(value for name, value in given.items() if name != BASE and value > 0.0)
+            kind = "engagement", min(1.0, given[AUDIENCE] / max(positive, 1e-9))
+        return Core((start, stop), peak_row, score, kind, self._reasons(given))
 
-    def _audience_parts(self, intervals: Intervals) -> NDArray[np.float64]:
-        """Return the audience's strongest word within each interval."""
-        return np.maximum.reduceat(np.append(self._audience, -np.inf), intervals.ravel())[::2]
+    def _parts(self, candidate: _Candidate) -> dict[str, float]:
+        """Return what each signal adds to the evidence: halfway between the peak and the mean of the moment."""
+        start, stop, row, contrast = candidate
 
-    def _reasons(self, given: list[float], order: list[int]) -> list[Reason]:
-        """Return what gave the score, the greatest first as in `order`; what gave nothing is left out."""
+        def level(values: Values) -> float:
+            return float(0.5 * values[row] + 0.5 * values[start:stop].mean())
+
+        parts = {name: level(values) for name, values in self._evidence.others.items()}
+        sounds = level(self._evidence.sounds)
+        shares = self._shares(row)
+        parts |= {name: sounds * share for name, share in zip(HIGHLIGHTS, shares.tolist(), strict=False)}
+        parts["contrast"] = CONTRAST * contrast * self._weights.get("contrast", 1.0)
+        return parts
+
+    def _shares(self, row: int) -> Values:
+        """Return how the groups share what is heard at a row; they sum to 1."""
+        groups = self._evidence.groups[row]
+        if len(groups) == 0:
+            return np.empty(0)
+        weights = np.exp(groups - groups.max())
+        return np.asarray(weights / weights.sum())
+
+    @staticmethod
+    def _given(parts: dict[str, float], base_score: float, sound_score: float) -> dict[str, float]:
+        """Return what each part gives to the score, in proportion; they sum to `sound_score`."""
+        total = sum(parts.values())
+        per_unit = (sound_score - base_score) / total if abs(total) > 1e-9 else 0.0  # noqa: PLR2004 - no evidence
+        return {BASE: sound_score - per_unit * total} | {name: per_unit * part for name, part in parts.items()}
+
+    def _is_deaf(self, start: int, stop: int) -> bool:
+        """Say whether there is no sound at all in or near a stretch."""
+        return not bool(self._is_heard[max(0, start - NEAR_ROWS) : stop + NEAR_ROWS].any())
+
+    def _reasons(self, given: dict[str, float]) -> list[Reason]:
+        """Return what gave the score, the greatest first; what gave nothing is left out."""
         return [
-            Reason(signal=self._reason_names[i], weight=self._reason_weights[i], contribution=contribution)
-            for i, contribution in zip(order, given, strict=True)
-            if contribution != 0.0
+            Reason(signal=name, weight=self._weights.get(name, 1.0), contribution=value)
+            for name, value in sorted(given.items(), key=lambda item: -abs(item[1]))
+            if value != 0.0
         ]
 
 
-@functools.lru_cache(maxsize=16)
-def _tables(weights: tuple[tuple[str, float], ...]) -> Tables:
-    """Return the look-up tables for some weights; nearly everybody has none of their own."""
-    return Tables(load_model().rows.values(), CUES, dict(weights))
+@functools.lru_cache(maxsize=2)
+def _gathered(timeline: Timeline, weights: tuple[tuple[str, float], ...]) -> Evidence:
+    """Return the evidence of a timeline; kept for the last ones, which are often scored again with other options."""
+    return gather_evidence(timeline, dict(weights))
 
 
-@functools.lru_cache(maxsize=1)
-def _heard(timeline: Timeline) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return cues and level of a timeline; kept for the last one, which is often scored again with other options."""
-    return extract_cues(timeline), smoothed_level_db(timeline)
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the stretches [start, stop) of True."""
+    edges = np.diff(np.concatenate(([False], mask, [False])).astype(np.int8))
+    return list(zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True))
 
 
-def _with_audience(kind: KindGuess, sound_score: float, given: NDArray[np.float64]) -> KindGuess:
-    """Return `engagement` for a moment that only the audience noticed, with its share of what speaks for it."""
-    if given[-1] <= 0.0 or sound_score >= ENGAGEMENT_SCORE:
-        return kind
-    return "engagement", float(given[-1] / given[1:][given[1:] > 0.0].sum())
-
-
-def _near_maximum(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _near_maximum(values: Values) -> Values:
     """Return the greatest value within AUDIENCE_NEAR_ROWS of each row."""
     padded = np.pad(values, AUDIENCE_NEAR_ROWS, mode="edge")
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, 2 * AUDIENCE_NEAR_ROWS + 1).max(axis=-1))

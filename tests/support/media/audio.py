@@ -34,22 +34,29 @@ def speech(seconds: float, *, rate: int = 16_000, seed: int = 0, level: float = 
 def applause(seconds: float, *, rate: int = 16_000, seed: int = 0, level: float = 0.16) -> Sound:
     """Return forty people clapping, who start and stop within a moment.
 
-    A clap rings for some milliseconds between 0.5 and 3.5 kHz, as the hollow of two hands does (Repp 1987).
+    A clap rings for some milliseconds between 0.5 and 3.5 kHz, as the hollow of two hands does (Repp 1987); no two
+    pairs of hands are alike.
     """
     rng = np.random.default_rng(seed)
     count = int(seconds * rate)
-    impulses = np.zeros(count)
+    out = np.zeros(count)
     for _ in range(40):
         times = np.cumsum(rng.normal(1 / rng.uniform(3, 5), 0.02, int(seconds * 6))) + rng.uniform(0, 0.3)
         times = times[(times > 0) & (times < seconds)]
-        np.add.at(impulses, (times * rate).astype(int), rng.uniform(0.3, 1.0, len(times)))
-    spectrum = np.fft.rfft(rng.standard_normal(rate // 50))
-    hz = np.fft.rfftfreq(rate // 50, 1 / rate)
-    spectrum *= np.exp(-np.square(np.log2(np.maximum(hz, 1.0) / 1300.0)))
-    burst = np.fft.irfft(spectrum) * np.exp(-np.arange(rate // 50) / rate / 0.005)
-    out = np.convolve(impulses, burst)[:count]
+        burst = _clap(rng, rate)
+        for start, strength in zip((times * rate).astype(int), rng.uniform(0.3, 1.0, len(times)), strict=True):
+            part = out[start : start + len(burst)]
+            part += strength * burst[: len(part)]
     out *= np.minimum(1, np.minimum(np.arange(count), count - np.arange(count)) / (0.3 * rate))
     return (out * level / np.sqrt(np.mean(out**2))).astype(np.float32)
+
+
+def _clap(rng: np.random.Generator, rate: int) -> Sound:
+    """Return one pair of hands, with a pitch and a decay of its own."""
+    spectrum = np.fft.rfft(rng.standard_normal(rate // 50))
+    hz = np.fft.rfftfreq(rate // 50, 1 / rate)
+    spectrum *= np.exp(-np.square(np.log2(np.maximum(hz, 1.0) / rng.uniform(800.0, 2200.0)) / rng.uniform(0.8, 1.6)))
+    return np.asarray(np.fft.irfft(spectrum) * np.exp(-np.arange(rate // 50) / rate / rng.uniform(0.003, 0.009)))
 
 
 def rain(seconds: float, *, rate: int = 16_000, seed: int = 0, level: float = 0.16) -> Sound:

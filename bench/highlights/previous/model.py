@@ -5,8 +5,8 @@ A sum of named parts explains itself: the parts are the reasons. Constants are i
 """
 
 import functools
-import importlib.resources
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -106,7 +106,7 @@ class Model(Struct, frozen=True):
 @functools.cache
 def load_model() -> Model:
     """Return the model that ships with the package."""
-    text = importlib.resources.files("pipeline.listening.detection").joinpath(MODEL_FILE).read_bytes()
+    text = Path(__file__).with_name(MODEL_FILE).read_bytes()
     return msgspec.json.decode(text, type=Model)
 
 

@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.listening.detection.cues import CUES, LULLS
 from pipeline.listening.features import ROWS_PER_S
+from previous.cues import CUES, LULLS
 
 Intervals = NDArray[np.intp]
 """[n, 2], first row and the row after the last."""
