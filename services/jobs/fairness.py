@@ -110,7 +110,7 @@ class Fairness:
         return chosen
 
     def _admit(self, waiting: Mapping[UUID, Share], loads: Mapping[UUID, Load]) -> None:
-        """Drop owners who are gone; a new owner starts at the lowest pass, less the jobs they have in flight."""
+        """Drop owners who are gone; a new owner starts at the lowest pass of the others without jobs in flight."""
         active = {*waiting, *loads}
         self._shares = {owner: waiting.get(owner) or self._shares.get(owner, SHARES["free"]) for owner in active}
         known = {owner: self._passes[owner] for owner in active if owner in self._passes}
