@@ -136,7 +136,7 @@ def delete_user(tx: Transaction, *, user_id: UUID) -> bool:
     return tx.execute(DELETE_USER, {"user_id": user_id}).fetchone() is not None
 
 
-def insert_token(  # noqa: PLR0913 - keyword-only, one a column
+def insert_token(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     token_hash: bytes,

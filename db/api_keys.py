@@ -59,7 +59,7 @@ WHERE id = %(key_id)s AND (last_used_at IS NULL OR last_used_at < now() - interv
 """
 
 
-def insert_api_key(  # noqa: PLR0913 - keyword-only, one a column
+def insert_api_key(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     user_id: UUID,

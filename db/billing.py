@@ -188,7 +188,7 @@ def drop_lease(tx: Transaction, *, user_id: UUID, token: UUID) -> bool:
     return tx.execute(DROP_LEASE, {"user_id": user_id, "token": token}).fetchone() is not None
 
 
-def write_state(  # noqa: PLR0913 - keyword-only, one a column
+def write_state(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     user_id: UUID,

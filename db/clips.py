@@ -295,7 +295,7 @@ def find_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None:
     return _one(tx, FIND_CLIP, {"user_id": user_id, "clip_id": clip_id})
 
 
-def list_clips(  # noqa: PLR0913 - keyword-only, one a column or filter
+def list_clips(  # noqa: PLR0913 - keyword-only, one per column or filter
     tx: Transaction,
     *,
     user_id: UUID,

@@ -125,7 +125,7 @@ def lock_lane(tx: Transaction, *, webhook_id: UUID, lane: UUID) -> None:
     tx.execute(LOCK_LANE, {"webhook_id": webhook_id, "lane": lane})
 
 
-def insert_delivery(  # noqa: PLR0913 - keyword-only, one a column
+def insert_delivery(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction, *, webhook_id: UUID, user_id: UUID, event_id: UUID, lane: UUID, replay_of: UUID | None = None
 ) -> UUID:
     """Put a delivery at the end of its lane, which the caller has locked."""
@@ -164,7 +164,7 @@ def find_delivery_of(tx: Transaction, *, user_id: UUID, webhook_id: UUID, delive
     return _delivery(tx, FIND_DELIVERY_OF_WEBHOOK, parameters)
 
 
-def list_deliveries(  # noqa: PLR0913 - keyword-only, one a filter
+def list_deliveries(  # noqa: PLR0913 - keyword-only, one per filter
     tx: Transaction, *, user_id: UUID, webhook_id: UUID, limit: int, before: Cursor | None, status: str | None
 ) -> list[Delivery]:
     """List a webhook's deliveries, newest first, from after the cursor."""
@@ -184,7 +184,7 @@ def begin_attempt(tx: Transaction, delivery_id: UUID, *, at: datetime) -> bool:
     return tx.execute(BEGIN_ATTEMPT, {"delivery_id": delivery_id, "at": at}).fetchone() is not None
 
 
-def end_attempt(  # noqa: PLR0913 - keyword-only, one a column
+def end_attempt(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     delivery_id: UUID,
     *,

@@ -54,7 +54,7 @@ RETURNING id
 """
 
 
-def insert_event(  # noqa: PLR0913 - keyword-only, one a column
+def insert_event(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     user_id: UUID,

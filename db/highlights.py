@@ -62,7 +62,7 @@ def replace_highlights(tx: Transaction, *, recording_id: UUID, user_id: UUID, it
         cursor.executemany(INSERT_HIGHLIGHT, rows)
 
 
-def list_highlights(  # noqa: PLR0913 - keyword-only, one a column or filter
+def list_highlights(  # noqa: PLR0913 - keyword-only, one per column or filter
     tx: Transaction,
     *,
     user_id: UUID,

@@ -137,7 +137,7 @@ FIRST_PAGE: Cursor = (datetime.max, UUID(int=2**128 - 1))  # noqa: DTZ901 - comp
 EVENTS_LIMIT = 500  # a job that was retried for days has a few hundred
 
 
-def insert_job(  # noqa: PLR0913 - keyword-only, one a column
+def insert_job(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     kind: str,
@@ -185,7 +185,7 @@ def find_job(tx: Transaction, job_id: UUID, *, user_id: UUID | None = None) -> J
     return as_job(row) if row else None
 
 
-def list_jobs(  # noqa: PLR0913 - keyword-only, one a filter
+def list_jobs(  # noqa: PLR0913 - keyword-only, one per filter
     tx: Transaction, *, user_id: UUID, limit: int, cursor: Cursor | None, state: str | None, kind: str | None
 ) -> list[Job]:
     """List a user's jobs, newest first, from after the cursor."""

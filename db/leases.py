@@ -165,7 +165,7 @@ def cancel(tx: Transaction, lease: Lease) -> Job | None:
     return _one(change(tx, CANCEL, event="cancelled", **_keys(lease)))
 
 
-def requeue(  # noqa: PLR0913 - keyword-only, one a column
+def requeue(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     lease: Lease,
     *,

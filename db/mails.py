@@ -56,7 +56,7 @@ RETURNING id
 """
 
 
-def insert_mail(  # noqa: PLR0913 - keyword-only, one a column
+def insert_mail(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction, *, user_id: UUID | None, kind: str, recipient: str, payload: dict[str, Any], unique_key: str
 ) -> UUID | None:
     """Add a mail and return its id; None when one with this key was asked for before."""

@@ -321,7 +321,7 @@ def set_queue_paused(tx: Transaction, queue: str, *, is_paused: bool) -> None:
     tx.execute(SET_PAUSED, {"queue": queue, "is_paused": is_paused})
 
 
-def insert_audit(  # noqa: PLR0913 - keyword-only, one a column
+def insert_audit(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     actor_id: UUID | None,

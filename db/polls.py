@@ -157,7 +157,7 @@ RETURNING polls.id
 FORGET_BALLOTS = "DELETE FROM poll_votes WHERE poll_id = ANY(%(poll_ids)s)"
 
 
-def insert_poll(  # noqa: PLR0913 - keyword-only, one a column
+def insert_poll(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     room_id: UUID,

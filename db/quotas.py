@@ -137,7 +137,7 @@ def list_tiers(tx: Transaction) -> list[TierRow]:
         return cursor.execute(LIST_TIERS).fetchall()
 
 
-def reserve(  # noqa: PLR0913 - keyword-only, one a column or filter
+def reserve(  # noqa: PLR0913 - keyword-only, one per column or filter
     tx: Transaction,
     *,
     user_id: UUID,

@@ -182,7 +182,7 @@ def _one(tx: Transaction, query: str, values: dict[str, Any]) -> Recording | Non
         return cursor.execute(query, values).fetchone()
 
 
-def insert_recording(  # noqa: PLR0913 - keyword-only, one a column or filter
+def insert_recording(  # noqa: PLR0913 - keyword-only, one per column or filter
     tx: Transaction,
     *,
     recording_id: UUID,
@@ -233,7 +233,7 @@ def find_source(tx: Transaction, *, recording_id: UUID) -> Recording | None:
     return _one(tx, FIND_SOURCE, {"recording_id": recording_id})
 
 
-def list_recordings(  # noqa: PLR0913 - keyword-only, one a column or filter
+def list_recordings(  # noqa: PLR0913 - keyword-only, one per column or filter
     tx: Transaction,
     *,
     user_id: UUID,

@@ -62,7 +62,7 @@ WHERE clip_id = %(clip_id)s AND EXISTS (SELECT 1 FROM clips WHERE job_id = jobs.
 """
 
 
-def take(  # noqa: PLR0913 - keyword-only, one a column
+def take(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction, *, clip_id: UUID, user_id: UUID, recording_id: UUID, fingerprint: str, title: str
 ) -> Render:
     """Return the current render of a fingerprint, locked, or a new one without a job."""

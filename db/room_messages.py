@@ -64,7 +64,7 @@ ORDER BY seq LIMIT %(limit)s
 """  # noqa: S608 - the columns are a constant
 
 
-def insert_message(  # noqa: PLR0913 - keyword-only, one a column
+def insert_message(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     room_id: UUID,

@@ -132,7 +132,7 @@ def count_ever(tx: Transaction, room_id: UUID) -> int:
     return int(row["people"]) if row else 0
 
 
-def upsert_participant(  # noqa: PLR0913 - keyword-only, one a column
+def upsert_participant(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction, *, room_id: UUID, user_id: UUID, display_name: str, role: Role, is_guest: bool
 ) -> ParticipantRow:
     """Let somebody in, for the first time or again."""

@@ -71,7 +71,7 @@ ORDER BY last_activity_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 
 
-def insert_room(  # noqa: PLR0913 - keyword-only, one a column
+def insert_room(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     room_code: str,

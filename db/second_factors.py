@@ -118,7 +118,7 @@ def count_recovery_codes(tx: Transaction, *, user_id: UUID) -> int:
     return int(row["codes"]) if row else 0
 
 
-def insert_passkey(  # noqa: PLR0913 - keyword-only, one a column
+def insert_passkey(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction, *, user_id: UUID, name: str, credential_id: bytes, public_key: bytes, sign_count: int
 ) -> Passkey | None:
     """Add a passkey; None when it is registered already."""

@@ -1,4 +1,4 @@
-"""Sessions of the app: one row a login, and tokens without one that were logged out."""
+"""Sessions of the app, one row for each login, and revoked tokens without a session."""
 
 from datetime import datetime
 from typing import Literal
@@ -30,7 +30,7 @@ INSERT INTO sessions (user_id, method, user_agent, address, created_at, last_see
 VALUES (%(user_id)s, %(method)s, %(user_agent)s, %(address)s, %(now)s, %(now)s, %(expires_at)s)
 RETURNING id
 """
-# Old rows of the same user go with each login, so that the table needs no sweep.
+# Each login deletes old rows of the same user, so the table needs no sweep.
 FORGET_OLD_SESSIONS = """
 DELETE FROM sessions WHERE user_id = %(user_id)s AND (expires_at < now() OR ended_at < now() - interval '1 day')
 """
@@ -44,7 +44,7 @@ WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
   AND (%(before_at)s::timestamptz IS NULL OR (created_at, id) < (%(before_at)s, %(before_id)s::uuid))
 ORDER BY created_at DESC, id DESC LIMIT %(limit)s
 """
-# Once a minute is enough for a person, and spares a write a call.
+# Written once a minute, which is precise enough and spares a write for each call.
 TOUCH_SESSION = """
 UPDATE sessions SET last_seen_at = now() WHERE id = %(session_id)s AND last_seen_at < now() - interval '1 minute'
 """
@@ -68,7 +68,7 @@ VALUES (%(token_hash)s, %(user_id)s, %(expires_at)s) ON CONFLICT DO NOTHING
 """  # noqa: S105 - the same
 
 
-def insert_session(  # noqa: PLR0913 - keyword-only, one a column
+def insert_session(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     user_id: UUID,
@@ -78,7 +78,7 @@ def insert_session(  # noqa: PLR0913 - keyword-only, one a column
     now: datetime,
     expires_at: datetime,
 ) -> UUID:
-    """Add a session and return its id; the user's sessions that are over are forgotten."""
+    """Add a session and return its id; the user's old sessions are deleted."""
     tx.execute(FORGET_OLD_SESSIONS, {"user_id": user_id})
     values = {
         "user_id": user_id,
@@ -119,7 +119,7 @@ def end_session(tx: Transaction, *, user_id: UUID, session_id: UUID) -> bool:
 
 
 def end_sessions(tx: Transaction, *, user_id: UUID, but: UUID | None = None) -> int:
-    """End every session of a user but one; return how many."""
+    """End all sessions of a user except `but`; return how many."""
     return len(tx.execute(END_SESSIONS, {"user_id": user_id, "but": but}).fetchall())
 
 
@@ -129,7 +129,7 @@ def refuse_older_tokens(tx: Transaction, *, user_id: UUID, valid_from: datetime)
 
 
 def token_is_revoked(tx: Transaction, *, token_hash: bytes) -> bool:
-    """Say whether this token was logged out."""
+    """Return whether this token was logged out."""
     return tx.execute(TOKEN_IS_REVOKED, {"token_hash": token_hash}).fetchone() is not None
 
 

@@ -63,7 +63,7 @@ WHERE s.slug = %(slug)s AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.
 """
 
 
-def insert_share(  # noqa: PLR0913 - keyword-only, one a column or filter
+def insert_share(  # noqa: PLR0913 - keyword-only, one per column or filter
     tx: Transaction, *, clip_id: UUID, user_id: UUID, slug: str, platform: str, expires_at: datetime | None
 ) -> Share:
     """Add a link."""

@@ -64,7 +64,7 @@ RETURNING id
 """
 
 
-def insert_event(  # noqa: PLR0913 - keyword-only, one a column
+def insert_event(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     event_id: str,
@@ -95,7 +95,7 @@ def is_sync_queued(tx: Transaction, *, user_id: UUID) -> bool:
     return bool(row and row["is_queued"])
 
 
-def list_events(  # noqa: PLR0913 - keyword-only, one a filter
+def list_events(  # noqa: PLR0913 - keyword-only, one per filter
     tx: Transaction,
     *,
     limit: int,

@@ -22,7 +22,7 @@ CANCEL_DRAIN = "UPDATE workers SET drain_requested_at = NULL WHERE id = %(id)s R
 NOTIFY_DISPATCHER = "SELECT pg_notify('jobs_queued', '')"
 
 
-def beat(  # noqa: PLR0913 - keyword-only, one a column
+def beat(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     worker_id: UUID,

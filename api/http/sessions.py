@@ -17,7 +17,7 @@ from services.accounts.session import BEARER_FOR, COOKIE_FOR, Method
 from services.accounts.token import Session
 
 
-def begin(  # noqa: PLR0913 - one a parameter of the request
+def begin(  # noqa: PLR0913 - one per parameter of the request
     tx: Transaction, deps: Deps, request: ApiRequest, account: Account, *, method: Method, cookie: bool
 ) -> Session:
     """Add a session for a user who has proved who they are (service transaction)."""

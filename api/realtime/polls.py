@@ -1,4 +1,4 @@
-"""What clients do with polls over Socket.IO."""
+"""Commands about polls over Socket.IO."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from services.polls import service as polls
 
 
 class CreateCommand(Struct, frozen=True, rename="camel", kw_only=True):
-    """A question to the room."""
+    """The fields of `poll:create`."""
 
     poll_type: PollType
     question: Question
@@ -26,26 +26,26 @@ class CreateCommand(Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class VoteCommand(Struct, frozen=True, rename="camel"):
-    """A ballot."""
+    """The fields of `poll:vote`."""
 
     poll_id: UUID
     option_id: GivenOptionId
 
 
 class CloseCommand(Struct, frozen=True, rename="camel"):
-    """A poll to end."""
+    """The fields of `poll:close`."""
 
     poll_id: UUID
 
 
 class PollCommands:
-    """Commands about polls; voting and closing need no room to be joined, only membership in it."""
+    """Handles commands about polls. To vote or close, a member of the room need not have joined it over this socket."""
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
 
     def table(self) -> Mapping[str, Command]:
-        """Return the commands by event."""
+        """Return the commands by name of their event."""
         return {
             "poll:create": Command(CreateCommand, self.create),
             "poll:vote": Command(VoteCommand, self.vote),
@@ -53,7 +53,7 @@ class PollCommands:
         }
 
     async def create(self, connection: Connection, asked: CreateCommand) -> Mapping[str, Any]:
-        """Ask the room."""
+        """Create a poll."""
         room_id, person = require_room(connection), connection.person
         made = await in_transaction(
             self._deps.database,
@@ -72,7 +72,7 @@ class PollCommands:
         return {"poll": made.poll}
 
     async def vote(self, connection: Connection, asked: VoteCommand) -> Mapping[str, Any]:
-        """Vote, or change one's vote."""
+        """Vote or change a vote."""
         person = connection.person
         voted = await in_transaction(
             self._deps.database,

@@ -106,7 +106,7 @@ def auto_generate(
 
 
 @get("", sync_to_thread=True)
-def list_clips(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+def list_clips(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     request: ApiRequest,
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,

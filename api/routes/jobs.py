@@ -37,7 +37,7 @@ KINDS = Annotated[str | None, QueryParameter(max_length=50, description="Only jo
 
 
 @get("", sync_to_thread=True)
-def list_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+def list_jobs(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     request: ApiRequest,
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,

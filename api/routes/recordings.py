@@ -112,7 +112,7 @@ def import_url(
 
 
 @get("", sync_to_thread=True)
-def list_recordings(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+def list_recordings(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     request: ApiRequest,
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,
@@ -264,7 +264,7 @@ def get_timeline(
 
 
 @get("/{recording_id:uuid}/highlights", sync_to_thread=True)
-def list_highlights(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+def list_highlights(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     recording_id: FromPath[UUID],
     request: ApiRequest,
     deps: NamedDependency[Deps],

@@ -180,7 +180,7 @@ def list_participants(
 
 
 @get("/{room_id:uuid}/messages", sync_to_thread=True)
-def list_messages(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+def list_messages(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     room_id: FromPath[UUID],
     request: ApiRequest,
     deps: NamedDependency[Deps],

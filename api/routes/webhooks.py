@@ -96,7 +96,7 @@ def test_webhook(
 
 
 @get("/{webhook_id:uuid}/deliveries", sync_to_thread=True)
-def list_deliveries(  # noqa: PLR0913, PLR0917 - one a parameter of the query
+def list_deliveries(  # noqa: PLR0913, PLR0917 - one per parameter of the query
     webhook_id: FromPath[UUID],
     request: ApiRequest,
     deps: NamedDependency[Deps],

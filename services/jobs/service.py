@@ -72,7 +72,7 @@ class LeaseLostError(Exception):
     """The job is no longer this worker's: another one has it, or it has ended. Nothing may be written."""
 
 
-def enqueue(  # noqa: PLR0913 - keyword-only, one a column
+def enqueue(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     kind: str,
@@ -115,7 +115,7 @@ def get(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
     return job
 
 
-def list_jobs(  # noqa: PLR0913 - keyword-only, one a filter
+def list_jobs(  # noqa: PLR0913 - keyword-only, one per filter
     tx: Transaction,
     *,
     user_id: UUID,

@@ -1,4 +1,4 @@
-"""Who takes part in a room, and how much."""
+"""The leaderboard of a room."""
 
 from uuid import UUID
 
@@ -12,11 +12,11 @@ MESSAGE_POINTS = 2.0
 VOTE_POINTS = 3.0
 REACTION_POINTS = 0.5
 VOICE_POINTS_PER_S = 0.05
-"""A minute of talk counts as much as a vote: what is rarer weighs more."""
+"""A minute of talk counts as much as a vote; rarer activities count more."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """Somebody's place in a room's leaderboard."""
+    """A person's place in the leaderboard."""
 
     rank: int
     user_id: UUID
@@ -30,7 +30,7 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 def leaderboard(tx: Transaction, room_id: UUID) -> list[Standing]:
-    """List who has taken part in a room, most first; equal scores share a rank."""
+    """List the people of a room by score, highest first; equal scores share a rank."""
     found = sorted(rows.list_engagement(tx, room_id), key=lambda row: (-score(row), row.display_name, row.user_id))
     standings: list[Standing] = []
     for place, row in enumerate(found, 1):
@@ -53,7 +53,7 @@ def leaderboard(tx: Transaction, room_id: UUID) -> list[Standing]:
 
 
 def score(row: EngagementRow) -> float:
-    """Return one number for how much somebody has taken part."""
+    """Return the score of a person's activities."""
     points = (
         MESSAGE_POINTS * row.messages
         + VOTE_POINTS * row.votes

@@ -93,7 +93,7 @@ def offer(tx: Transaction, event: EventRow) -> None:
         queue(tx, webhook_id=webhook_id, user_id=event.user_id, event_id=event.id, lane=lane)
 
 
-def queue(  # noqa: PLR0913 - keyword-only, one a column
+def queue(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction, *, webhook_id: UUID, user_id: UUID, event_id: UUID, lane: UUID, replay_of: UUID | None = None
 ) -> Delivery:
     """Put a delivery at the end of its lane, with a job when it is the only one there (service transaction)."""

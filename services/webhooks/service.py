@@ -70,7 +70,7 @@ def enable(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Webhook:
     return rows.enable(tx, user_id=user_id, webhook_id=webhook_id) or get(tx, user_id=user_id, webhook_id=webhook_id)
 
 
-def list_deliveries(  # noqa: PLR0913 - keyword-only, one a filter
+def list_deliveries(  # noqa: PLR0913 - keyword-only, one per filter
     tx: Transaction,
     *,
     user_id: UUID,

@@ -1,4 +1,4 @@
-"""`/api/admin`: maintenance on demand. The schedules run the same; doing it again changes nothing."""
+"""`/api/admin`: runs maintenance now. The schedules run the same functions, and repeating them is harmless."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,19 +19,19 @@ from services.operations import service as operations
 
 @post("/cleanup-clips", sync_to_thread=True, status_code=200)
 def cleanup_clips(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, int]]:
-    """Fail clips that have waited two hours for a job that is gone."""
+    """Fail clips whose job has been gone for two hours."""
     return _run(request, deps, "cleanup-clips", lambda tx: {"failed": maintenance.cleanup_clips(tx)})
 
 
 @post("/cleanup-rooms", sync_to_thread=True, status_code=200)
 def cleanup_rooms(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, int]]:
-    """End rooms in which nothing has happened for 24 hours, with their polls."""
+    """End rooms without activity for 24 hours, with their polls."""
     return _run(request, deps, "cleanup-rooms", maintenance.cleanup_rooms)
 
 
 @post("/archive-polls", sync_to_thread=True, status_code=200)
 def archive_polls(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, int]]:
-    """Expire polls whose time is over; of those that ended 90 days ago keep the counts and forget the ballots."""
+    """Expire polls whose time is over; 90 days after their end, delete the ballots and keep the counts."""
     return _run(request, deps, "archive-polls", maintenance.archive_polls)
 
 

@@ -111,7 +111,7 @@ def undrain_worker(worker_id: FromPath[UUID], request: ApiRequest, deps: NamedDe
 
 
 @get("/jobs", sync_to_thread=True)
-def search_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+def search_jobs(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorParameter = None,
@@ -151,7 +151,7 @@ def search_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
 
 
 @get("/jobs/counts", sync_to_thread=True)
-def count_jobs(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+def count_jobs(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     deps: NamedDependency[Deps],
     q: Words = None,
     kind: Word = None,

@@ -1,4 +1,4 @@
-"""The API's addresses: method and path → what is done there."""
+"""The routes of the simulated API."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What happens by itself as time goes on: trials end, periods renew, payments are tried again, sessions expire."""
+"""Events of the simulated clock: trials end, periods renew, payments are retried, sessions expire."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ Due = tuple[int, str, Callable[[], object]]
 
 
 def advance(world: World, seconds: int) -> None:
-    """Move the clock on and let everything happen that becomes due, each at its own moment."""
+    """Advance the clock and run every due event at its own time."""
     world.ahead_s += seconds
     tick(world)
 
 
 def tick(world: World) -> None:
-    """Let everything happen that is due by now, in order."""
+    """Run all due events, in order."""
     while (due := min(_due(world), default=None, key=lambda each: each[:2])) is not None and due[0] <= world.now:
         with _at(world, due[0]):
             due[2]()
