@@ -41,6 +41,9 @@ export const ROUTES: readonly Route[] = [
   mine('/recordings', 'app', () => import('../recordings/Recordings.svelte')),
   mine('/spaces', 'app', () => import('../rooms/Spaces.svelte')),
   open('/spaces/:code', 'workbench', () => import('../rooms/Space.svelte')),
+  open('/pricing', 'site', () => import('../billing/Pricing.svelte')),
+  mine('/subscription', 'app', () => import('../billing/Subscription.svelte')),
+  mine('/subscription/success', 'app', () => import('../billing/Success.svelte')),
 ];
 
 /** The start of somebody who is logged in; it has the address of the front page. */
