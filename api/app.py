@@ -42,6 +42,7 @@ from api.openapi import page as docs
 from api.routes.account import account_router
 from api.routes.auth import auth_router
 from api.routes.billing import billing_router
+from api.routes.business import business_router
 from api.routes.clips import clips_router
 from api.routes.events import events_router
 from api.routes.jobs import jobs_router
@@ -146,6 +147,7 @@ def create_app(
         recordings_router,
         clips_router,
         billing_router,
+        business_router,
         jobs_router,
         events_router,
         webhooks_router,

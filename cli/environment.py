@@ -1,6 +1,6 @@
 """Settings and connections of commands, with errors that name the broken part."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from cli.errors import BrokenEnvironmentError, CommandError
@@ -8,10 +8,10 @@ from services.errors import DomainError, UnavailableError
 from services.process.settings import Settings, SettingsError, load
 
 
-def read_settings() -> Settings:
-    """Read the environment; BrokenEnvironmentError names the missing or wrong setting."""
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment, or the one given; BrokenEnvironmentError names the missing or wrong setting."""
     try:
-        return load()
+        return load(environment)
     except SettingsError as error:
         raise BrokenEnvironmentError(str(error)) from error
 

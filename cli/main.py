@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import Abort, TyperException
 
-from cli import accounts, fleet, mail
+from cli import accounts, fleet, mail, stripe
 from cli.errors import CommandError
 from cli.media import commands as media
 from cli.output import complain
@@ -39,6 +39,7 @@ for command in (
     fleet.dispatcher,
     fleet.migrate,
     fleet.doctor,
+    stripe.stripe_setup,
     accounts.token,
 ):
     app.command()(command)

@@ -139,7 +139,9 @@ UPDATE withdrawals SET refunded_cents = %(refunded_cents)s, finished_at = now()
 WHERE stripe_subscription_id = %(subscription_id)s AND finished_at IS NULL
 """
 GRANT_TIER = """
-UPDATE subscriptions SET granted_tier = %(tier)s, granted_until = %(until)s, grant_reason = %(reason)s,
+UPDATE subscriptions SET granted_tier = %(tier)s,
+    granted_until = CASE WHEN %(tier)s::text IS NOT NULL THEN coalesce(%(until)s::timestamptz, 'infinity') END,
+    grant_reason = %(reason)s,
     updated_at = now()
 WHERE user_id = %(user_id)s
 RETURNING 1
@@ -275,7 +277,7 @@ def insert_withdrawal(tx: Transaction, *, user_id: UUID, subscription_id: str) -
 
 
 def grant_tier(tx: Transaction, *, user_id: UUID, tier: str | None, until: datetime | None, reason: str | None) -> bool:
-    """Give a user a tier until a moment, or take it back; False when there is no such user."""
+    """Give a user a tier until a moment (None: without end), or take it back; False when there is no such user."""
     values = {"user_id": user_id, "tier": tier, "until": until, "reason": reason}
     return tx.execute(GRANT_TIER, values).fetchone() is not None
 

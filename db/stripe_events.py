@@ -54,6 +54,7 @@ WHERE (%(before_at)s::timestamptz IS NULL OR (e.received_at, e.id) < (%(before_a
                             WHEN e.processed_at IS NOT NULL THEN 'processed' ELSE 'waiting' END)
 ORDER BY e.received_at DESC, e.id DESC LIMIT %(limit)s
 """
+FIND_POSITION = "SELECT received_at, id FROM stripe_events WHERE id = %(event_id)s"
 PRUNE_EVENTS = """
 DELETE FROM stripe_events WHERE id IN (
     SELECT id FROM stripe_events
@@ -95,7 +96,13 @@ def is_sync_queued(tx: Transaction, *, user_id: UUID) -> bool:
     return bool(row and row["is_queued"])
 
 
-def list_events(  # noqa: PLR0913 - keyword-only, one per filter
+def find_position(tx: Transaction, *, event_id: str) -> tuple[datetime, str] | None:
+    """Return where an event stands in the list."""
+    row = tx.execute(FIND_POSITION, {"event_id": event_id}).fetchone()
+    return (row["received_at"], row["id"]) if row else None
+
+
+def list_events(  # noqa: PLR0913 - keyword-only, one a filter
     tx: Transaction,
     *,
     limit: int,

@@ -16,7 +16,7 @@ UNLIMITED = -1
 UPGRADE_URL = "/pricing"
 """Relative to the web app's own address, which may be another than the API's."""
 CURRENCY = "usd"
-GIB = 1024**3
+GB = 10**9
 
 ABILITIES = ("room_creation", "priority_support", "analytics", "api_access")
 ABILITY_WORDS = {
@@ -29,7 +29,7 @@ DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
     "free": {
         "clip_length_s": 120,
         "recording_length_s": 4 * 3600,
-        "storage_bytes": 100 * GIB,
+        "storage_bytes": 100 * GB,
         "retention_days": 30,
         "queue_wait_s": 2 * 3600,
         "queue_weight": 1,
@@ -38,7 +38,7 @@ DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
     "premium": {
         "clip_length_s": 300,
         "recording_length_s": 12 * 3600,
-        "storage_bytes": 500 * GIB,
+        "storage_bytes": 500 * GB,
         "retention_days": 30,
         "queue_wait_s": 6 * 3600,
         "queue_weight": 2,
@@ -47,15 +47,15 @@ DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
     "pro": {
         "clip_length_s": 300,
         "recording_length_s": 12 * 3600,
-        "storage_bytes": 2000 * GIB,
+        "storage_bytes": 2000 * GB,
         "retention_days": 30,
         "queue_wait_s": 12 * 3600,
         "queue_weight": 4,
         "parallel_jobs": 16,
     },
 }
-"""Tier → limits that apply where the row's `limits` names no other. A free user's 100 GiB hold two recordings of the
-largest size that is accepted by default."""
+"""Tier → limits that apply where the row's `limits` names no other. A free user's 100 GB hold the largest
+recording that is accepted by default, and its clips."""
 
 
 class Period(Struct, frozen=True, kw_only=True):

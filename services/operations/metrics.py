@@ -20,7 +20,8 @@ from db.metrics import OwnerLoad, QueueDemand, QueueDepth, WebhookLoad, Workers
 from services.jobs.dispatch import DISPATCHER_LOCK, WINDOW, WORKER_SILENT_S
 from services.jobs.fairness import SHARES, SYSTEM, SYSTEM_SHARE
 from services.jobs.service import QUEUES
-from services.operations import totals
+from services.operations import business, totals
+from services.operations.business import Figures
 from services.operations.totals import BUCKETS_S, LOST_LEASE_CODE, EventTotal, JobTotal
 
 CACHE_S = 5.0
@@ -41,6 +42,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     has_dispatcher: bool
     owners: Sequence[OwnerLoad]
     webhooks: WebhookLoad
+    figures: Figures
     job_totals: Sequence[JobTotal]
     event_totals: Sequence[EventTotal]
 
@@ -91,6 +93,7 @@ class SystemMetrics(Collector):
             *fleet_metrics(found),
             *job_metrics(found.job_totals, found.event_totals),
             *webhook_metrics(found.webhooks),
+            *business.metrics(found.figures),
         ]
 
 
@@ -111,6 +114,7 @@ def look(tx: Transaction) -> Snapshot:
         has_dispatcher=rows.is_lock_held(tx, DISPATCHER_LOCK),
         owners=rows.list_top_owners(tx, limit=TOP_OWNERS),
         webhooks=rows.count_webhooks(tx),
+        figures=business.figures(tx),
         job_totals=total_rows.list_job_totals(tx),
         event_totals=total_rows.list_event_totals(tx),
     )

@@ -3,7 +3,10 @@
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -18,6 +21,11 @@ from cli.embedded.postgres import PostgresServer
 from cli.embedded.stripe import checkout, payment, subscriptions
 from cli.embedded.stripe.world import StripeError
 from cli.embedded.valkey import ValkeyServer
+from db.connection import SERVICE
+from services.billing import quota as quotas
+from services.billing import sync as syncing
+from services.billing.reconciliation import reconcile
+from services.errors import QuotaExceededError
 
 BUY = {"successUrl": f"{LOCAL}/subscription/success", "cancelUrl": f"{LOCAL}/pricing"}
 
@@ -444,3 +452,137 @@ def test_deleted_account_ends_its_subscription(till: Till) -> None:
     assert answer.status_code == 200, answer.text
     (job,) = till.service.rows("SELECT payload FROM jobs WHERE kind = 'end_subscription'")
     assert job["payload"] == {"customer_id": customer}
+
+
+def operator(till: Till) -> dict[str, str]:
+    return {"Authorization": f"Bearer {till.service.deps.settings.admin_token}"}
+
+
+def test_operator_finds_a_user_and_grants_a_tier_for_a_time(till: Till) -> None:
+    person, client = till.service.person(), till.service.client
+    (found,) = client.get(f"/api/ops/users?q={person.email[:8]}", headers=operator(till)).json()["data"]["items"]
+    assert (found["id"], found["tier"]) == (str(person.id), "free")
+    until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    place = f"/api/ops/users/{person.id}/grant"
+    granted = client.post(place, json={"tier": "pro", "until": until, "reason": "speaker"}, headers=operator(till))
+    assert granted.status_code == 200, granted.text
+    assert granted.json()["data"]["tier"] == "pro"
+    current = till.current(person)
+    assert (current["tier"], current["source"], current["subscribed_tier"]) == ("pro", "grant", "free")
+    till.service.execute("UPDATE subscriptions SET granted_until = now() - interval '1 second'")
+    assert till.current(person)["tier"] == "free"
+    assert till.service.rows("SELECT action, details ->> 'reason' AS reason FROM audit_log") == [
+        {"action": "user.grant", "reason": "speaker"}
+    ]
+    refused(client.post(place, json={"tier": "gold", "reason": "x"}, headers=operator(till)), 422, "tier")
+    assert person.get("/api/ops/users").status_code == 403
+
+
+def test_grant_without_end_outlives_an_abandoned_checkout_and_is_taken_back(till: Till) -> None:
+    person, client = till.service.person(), till.service.client
+    place = f"/api/ops/users/{person.id}/grant"
+    client.post(place, json={"tier": "premium", "reason": "founder"}, headers=operator(till))
+    person.post("/api/subscription/checkout", {"tier": "pro", **BUY})
+    assert till.service.deps.billing is not None
+    syncing.sync(till.service.deps.billing, user_id=person.id)
+    assert till.current(person)["tier"] == "premium"
+    client.post(place, json={"tier": "free", "reason": "left"}, headers=operator(till))
+    syncing.sync(till.service.deps.billing, user_id=person.id)
+    assert till.current(person)["tier"] == "free"
+
+
+def test_figures_and_events_say_how_the_business_does(till: Till) -> None:
+    till.buy(till.service.person())
+    till.buy(till.service.person(), tier="pro", number=MASTERCARD)
+    till.shop.pass_days(8)
+    till.deliver()
+    client = till.service.client
+    figures = client.get("/api/ops/figures", headers=operator(till)).json()["data"]
+    assert figures["paying"] == {"premium": 1, "pro": 1}
+    assert figures["revenue_monthly_cents"] == 999 + 1999
+    assert (figures["checkouts"], figures["payment_completion"], figures["events_waiting"]) == (2, 1.0, 0)
+    events = client.get("/api/ops/stripe-events?limit=2", headers=operator(till)).json()["data"]
+    assert len(events["items"]) == 2
+    more = client.get(f"/api/ops/stripe-events?before={events['next_cursor']}", headers=operator(till)).json()["data"]
+    assert not {each["id"] for each in more["items"]} & {each["id"] for each in events["items"]}
+    payer = till.service.rows("SELECT user_id FROM payment_history")[0]["user_id"]
+    detail = client.get(f"/api/ops/users/{payer}", headers=operator(till)).json()["data"]
+    assert [each["status"] for each in detail["payments"]] == ["succeeded"]
+
+
+def test_comparison_repairs_what_no_event_told_of(till: Till) -> None:
+    person = till.service.person()
+    till.buy(person)
+    till.shop.end(till.customer(person))
+    till.shop.new_events()
+    billing = till.service.deps.billing
+    assert billing is not None
+    assert reconcile(billing) == {"compared": 1, "repaired": 1, "failed": 0}
+    assert till.current(person)["tier"] == "free"
+    (drift,) = till.service.rows("SELECT before, after FROM subscription_drift")
+    assert (drift["before"]["tier"], drift["after"]["tier"]) == ("premium", "free")
+    assert reconcile(billing) == {"compared": 1, "repaired": 0, "failed": 0}
+
+
+def test_limit_holds_for_two_hundred_at_once(till: Till) -> None:
+    person = till.service.person()
+    database = till.service.deps.database
+
+    def take(number: int) -> bool:
+        try:
+            with database.transaction(SERVICE) as tx:
+                quotas.reserve(
+                    tx, user_id=person.id, feature="conversations_per_month", subject_id=UUID(int=number + 1)
+                )
+        except QuotaExceededError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(take, range(200)))
+    assert sum(taken) == 50
+    with database.transaction(SERVICE) as tx:
+        for number in [each for each, is_taken in enumerate(taken) if is_taken][:20]:
+            for _ in range(2):
+                quotas.release(tx, subject_id=UUID(int=number + 1))
+                quotas.commit(tx, subject_id=UUID(int=number + 1))
+        _, usage = quotas.usage(tx, user_id=person.id, now=datetime.now(UTC))
+    (found,) = [each for each in usage if each.feature == "conversations_per_month"]
+    assert (found.used, found.reserved, found.remaining) == (0, 30, 20)
+
+
+SEED = """INSERT INTO tier_features (tier, features, display_name, price_monthly) VALUES
+('free', '{"conversations_per_month": 50, "clips_per_month": 5, "memory_entries": 1000, "api_calls_per_day":
+100, "room_creation": false, "priority_support": false, "analytics": false}', 'Free Tier', 0), ('premium',
+'{"conversations_per_month": 500, "clips_per_month": 50, "memory_entries": 5000, "api_calls_per_day": 1000,
+"room_creation": true, "priority_support": true, "analytics": false}', 'Premium', 999), ('pro',
+'{"conversations_per_month": -1, "clips_per_month": 100, "memory_entries": 10000, "api_calls_per_day": 5000,
+"room_creation": true, "priority_support": true, "analytics": true, "api_access": true}', 'Pro', 1999) ON
+CONFLICT (tier) DO UPDATE SET features = EXCLUDED.features, display_name = EXCLUDED.display_name, price_monthly =
+EXCLUDED.price_monthly;"""
+
+
+def test_operators_seed_runs_and_the_product_follows_a_row_at_once(till: Till) -> None:
+    person = till.service.person()
+    with psycopg.connect(till.service.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE tier_features SET limits = '{\"clip_length_s\": 60}' WHERE tier = 'free'")
+        owner.execute("UPDATE tier_features SET display_name = 'x'")
+        owner.execute(SEED)
+        try:
+            usage = person.get("/api/subscription/usage").json()["data"]
+            assert usage["limits"]["clip_length_s"] == 60
+            assert usage["abilities"]["api_access"] is False
+            free = person.get("/api/subscription/tiers").json()["data"]["items"][0]
+            assert (free["display_name"], free["is_current"]) == ("Free Tier", True)
+        finally:
+            owner.execute("UPDATE tier_features SET limits = '{}'")
+
+
+def test_queries_of_operators_run_as_they_stand(till: Till) -> None:
+    till.service.person()
+    for statement in (
+        "SELECT tier, COUNT(*) FROM subscriptions WHERE status = 'active' GROUP BY tier",
+        "SELECT COUNT(*) FROM payment_history WHERE status = 'failed' AND payment_date > NOW() - INTERVAL '24 hours'",
+        "SELECT * FROM tier_features WHERE tier = 'premium'",
+    ):
+        assert len(till.service.rows(statement)) == 1

@@ -1,0 +1,119 @@
+"""`/api/ops`: users, grants, Stripe's events and the figures of the business."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from api.auth import operators_only
+from api.deps import Deps
+from api.http.request import ApiRequest
+from api.limits.metering import UNMETERED
+from api.routes.ops import operator_of
+from api.schemas.answers import Answer, Items
+from api.schemas.billing import usage_item_view
+from api.schemas.business import (
+    FiguresView,
+    GrantRequest,
+    OperatorUserDetailView,
+    OperatorUserView,
+    StripeEventView,
+    figures_view,
+    operator_user_detail_view,
+    operator_user_view,
+    stripe_event_view,
+)
+from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit
+from db import stripe_events as event_rows
+from db.connection import SERVICE
+from services.billing import quota as quotas
+from services.operations import business
+from services.paging import decode_time_cursor
+
+Words = Annotated[
+    str | None, QueryParameter(min_length=1, max_length=254, description="A part of address or name, or an id.")
+]
+TierParameter = Annotated[Literal["free", "premium", "pro"] | None, QueryParameter(description="In force now.")]
+StatusParameter = Annotated[str | None, QueryParameter(max_length=30, description="Of the subscription.")]
+EventStatus = Annotated[Literal["waiting", "processed", "ignored"] | None, QueryParameter()]
+Kind = Annotated[str | None, QueryParameter(max_length=100, description="Such as invoice.paid.")]
+
+
+@get("/users", sync_to_thread=True)
+def search_users(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+    deps: NamedDependency[Deps],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorParameter = None,
+    q: Words = None,
+    tier: TierParameter = None,
+    status: StatusParameter = None,
+) -> Answer[Items[OperatorUserView]]:
+    """Find users by address, name, id or customer, newest first."""
+    position = decode_time_cursor(cursor)
+    with deps.database.transaction(SERVICE) as tx:
+        page = business.search_users(tx, limit=limit, cursor=position, q=q, tier=tier, status=status)
+    return Answer(data=Items(items=[operator_user_view(row) for row in page.items], next_cursor=page.next_cursor))
+
+
+@get("/users/{user_id:uuid}", sync_to_thread=True)
+def get_user(user_id: FromPath[UUID], deps: NamedDependency[Deps]) -> Answer[OperatorUserDetailView]:
+    """Show a user with usage, payments and events."""
+    with deps.database.transaction(SERVICE) as tx:
+        row, payments, events = business.get_user(tx, user_id=user_id)
+        _, usage = quotas.usage(tx, user_id=user_id, now=deps.clock())
+    view = operator_user_detail_view(
+        row, usage=[usage_item_view(each) for each in usage], payments=payments, events=events
+    )
+    return Answer(data=view)
+
+
+@post("/users/{user_id:uuid}/grant", sync_to_thread=True, status_code=200)
+def grant(
+    user_id: FromPath[UUID], data: JSONBody[GrantRequest], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Answer[OperatorUserView]:
+    """Give a user a tier for a time, with a reason that the audit log keeps; `free` takes it back."""
+    with deps.database.transaction(SERVICE) as tx:
+        row = business.grant(
+            tx,
+            operator_of(request.user),
+            user_id=user_id,
+            tier=data.tier,
+            until=data.until,
+            reason=data.reason,
+            now=deps.clock(),
+        )
+    return Answer(data=operator_user_view(row))
+
+
+@get("/stripe-events", sync_to_thread=True)
+def list_stripe_events(
+    deps: NamedDependency[Deps],
+    limit: Limit = DEFAULT_LIMIT,
+    before: Annotated[str | None, QueryParameter(max_length=200, description="Events before this id.")] = None,
+    kind: Kind = None,
+    status: EventStatus = None,
+) -> Answer[Items[StripeEventView]]:
+    """Show Stripe's events, newest first, with what became of each."""
+    with deps.database.transaction(SERVICE) as tx:
+        position = event_rows.find_position(tx, event_id=before) if before else None
+        found = event_rows.list_events(tx, limit=limit, before=position, kind=kind, status=status)
+    following = found[-1].id if len(found) == limit else None
+    return Answer(data=Items(items=[stripe_event_view(event) for event in found], next_cursor=following))
+
+
+@get("/figures", sync_to_thread=True)
+def get_figures(deps: NamedDependency[Deps]) -> Answer[FiguresView]:
+    """Show how the business does."""
+    with deps.database.transaction(SERVICE) as tx:
+        return Answer(data=figures_view(business.figures(tx)))
+
+
+business_router = Router(
+    "/api/ops",
+    route_handlers=[search_users, get_user, grant, list_stripe_events, get_figures],
+    guards=[operators_only],
+    opt={UNMETERED: True},
+    tags=["Operators"],
+)

@@ -1,0 +1,133 @@
+"""What operators know and do about users and the business: find, grant, look at figures."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from db import billing as billing_rows
+from db import figures as rows
+from db import stripe_events as event_rows
+from db.billing import PaymentRow
+from db.connection import Transaction
+from db.figures import Figures, UserRow
+from db.stripe_events import StripeEvent
+from services.errors import InvalidFieldError, NotFoundError
+from services.operations import service as operations
+from services.operations.service import Operator
+from services.paging import Page, TimeCursor, page_of
+
+GRANTABLE = ("premium", "pro")
+RECENT = 20
+
+__all__ = ["Figures", "PaymentRow", "StripeEvent", "UserRow"]
+
+
+def search_users(  # noqa: PLR0913 - keyword-only, one a filter
+    tx: Transaction,
+    *,
+    limit: int,
+    cursor: TimeCursor | None = None,
+    q: str | None = None,
+    tier: str | None = None,
+    status: str | None = None,
+) -> Page[UserRow]:
+    """Find users, newest first."""
+    found = rows.search_users(tx, limit=limit + 1, before=cursor, q=q, tier=tier, status=status)
+    return page_of(found, limit, [(row.created_at, row.id) for row in found])
+
+
+def get_user(tx: Transaction, *, user_id: UUID) -> tuple[UserRow, list[PaymentRow], list[StripeEvent]]:
+    """Return a user with the latest payments and events; NotFoundError."""
+    found = rows.search_users(tx, limit=1, user_id=user_id)
+    if not found:
+        raise NotFoundError("There is no such user.")
+    payments = billing_rows.list_payments(tx, user_id=user_id, limit=RECENT, before=None)
+    return found[0], payments, event_rows.list_events(tx, limit=RECENT, user_id=user_id)
+
+
+def grant(  # noqa: PLR0913 - keyword-only, one a fact
+    tx: Transaction,
+    operator: Operator,
+    *,
+    user_id: UUID,
+    tier: str,
+    until: datetime | None,
+    reason: str,
+    now: datetime,
+) -> UserRow:
+    """Give a user a tier until a moment (None: without end), or take a grant back with `free`; it is audited.
+
+    InvalidFieldError; NotFoundError.
+    """
+    if tier not in (*GRANTABLE, "free"):
+        raise InvalidFieldError("tier", f"Choose one of {', '.join(GRANTABLE)}, or free to take a grant back.")
+    if not reason.strip():
+        raise InvalidFieldError("reason", "Say why; the audit log keeps it.")
+    is_end = tier == "free"
+    if not is_end and until is not None and until <= now:
+        raise InvalidFieldError("until", "The grant would have ended already; choose a later time.")
+    is_done = billing_rows.grant_tier(
+        tx, user_id=user_id, tier=None if is_end else tier, until=until, reason=None if is_end else reason.strip()
+    )
+    if not is_done:
+        raise NotFoundError("There is no such user.")
+    operations.record(
+        tx,
+        operator,
+        action="user.grant",
+        subject=("user", str(user_id)),
+        details={"tier": tier, "until": until.isoformat() if until else None, "reason": reason.strip()},
+    )
+    return get_user(tx, user_id=user_id)[0]
+
+
+def figures(tx: Transaction) -> Figures:
+    """Return the figures of the business."""
+    return rows.get_figures(tx)
+
+
+def ratio(part: int, whole: int) -> float | None:
+    """Return a share, or None where there is nothing to divide by."""
+    return None if whole == 0 else round(part / whole, 4)
+
+
+def metrics(found: Figures) -> Iterable[Metric]:
+    """Return the figures for Prometheus."""
+    paying = GaugeMetricFamily("snuggles_subscriptions_paying", "Subscriptions that are paid for", labels=["tier"])
+    paying.add_metric(["premium"], found.paying_premium)
+    paying.add_metric(["pro"], found.paying_pro)
+    states = GaugeMetricFamily("snuggles_subscriptions", "Subscriptions that are not simply paid", labels=["state"])
+    for state in ("trialing", "past_due", "granted"):
+        states.add_metric([state], getattr(found, state))
+    checkouts = GaugeMetricFamily("snuggles_checkouts_month", "Checkouts of 30 days", labels=["state"])
+    checkouts.add_metric(["opened"], found.checkouts)
+    checkouts.add_metric(["completed"], found.checkouts_completed)
+    trials = GaugeMetricFamily("snuggles_trials_month", "Trials that ended within 30 days", labels=["state"])
+    trials.add_metric(["started"], found.trials_started)
+    trials.add_metric(["converted"], found.trials_converted)
+    return [
+        paying,
+        states,
+        checkouts,
+        trials,
+        GaugeMetricFamily(
+            "snuggles_revenue_monthly_cents",
+            "Monthly prices of all that is paid for",
+            value=found.revenue_monthly_cents,
+        ),
+        GaugeMetricFamily(
+            "snuggles_subscriptions_ended_month", "Subscriptions that ended in 30 days", value=found.ended
+        ),
+        GaugeMetricFamily(
+            "snuggles_payments_failed_day", "Payments failed in 24 hours", value=found.failed_payments_day
+        ),
+        GaugeMetricFamily("snuggles_stripe_events_waiting", "Events without their sync", value=found.events_waiting),
+        GaugeMetricFamily(
+            "snuggles_stripe_events_oldest_waiting_seconds", "Age of the oldest of them", value=found.events_oldest_s
+        ),
+        CounterMetricFamily(
+            "snuggles_subscription_drift", "Differences that the nightly comparison repaired", value=found.drift
+        ),
+    ]
