@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import pytest
-from cli.embedded.stripe.simulation import Simulation, furnish
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support.api.browser import DESKTOP, PHONE, launch, visiting
@@ -15,6 +14,7 @@ from support.api.server import PASSWORD, listening
 from support.stripe.shop import DECLINES, FAILS_LATER, PAYS, Shop
 from support.stripe.world import stripe_server
 
+from cli.embedded.stripe.simulation import Simulation, furnish
 from db.connection import Database
 from services.billing import sync as syncing
 from services.process.settings import Settings
