@@ -42,11 +42,11 @@ from api.openapi import page as docs
 from api.routes.account import account_router
 from api.routes.auth import auth_router
 from api.routes.billing import billing_router
-from api.routes.business import business_router
 from api.routes.clips import clips_router
 from api.routes.events import events_router
 from api.routes.jobs import jobs_router
 from api.routes.operations.admin import admin_router
+from api.routes.operations.business import business_router
 from api.routes.operations.health import health_router
 from api.routes.operations.ops import ops_router
 from api.routes.pages.public import public_router

@@ -11,7 +11,7 @@ from api.auth import operators_only
 from api.deps import Deps
 from api.http.request import ApiRequest
 from api.limits.metering import UNMETERED
-from api.routes.ops import operator_of
+from api.routes.operations.ops import operator_of
 from api.schemas.answers import Answer, Items
 from api.schemas.billing import usage_item_view
 from api.schemas.business import (
