@@ -94,7 +94,7 @@ def worker(
         typer.Option(min=0, metavar="SECONDS", help="End after being drained and idle for so long, to be replaced."),
     ] = None,
 ) -> None:
-    """Work on jobs."""
+    """Run jobs."""
     from services.jobs.service import QUEUES
     from services.process.telemetry import start
     from workers.main import run
@@ -171,7 +171,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for downloaded clips.")],
     file: Annotated[Path | None, typer.Option(help="A recording; without one a sample is made.")] = None,
 ) -> None:
-    """Do the main job through the API, as a client would."""
+    """Run the demo against a service."""
     from cli.demo.walkthrough import run_demo
 
     with explained():

@@ -1,7 +1,7 @@
-"""The local folder's side of signed URLs: objects out with byte ranges, objects and parts in, streamed both ways.
+"""Serves the signed URLs of the local folder: reads with byte ranges, and writes of objects and parts, streamed.
 
-This speaks an object store's HTTP, with statuses that only it has (206, 304, 411, 416), so it picks them itself;
-failures still carry the API's envelope. With S3 these routes are not mounted: bytes never pass through the API.
+These routes use statuses of an object store (206, 304, 411, 416) and choose them here; failures have the envelope of
+the API. With S3 they are not mounted, because bytes do not pass through the API.
 """
 
 import re
@@ -40,19 +40,19 @@ from storage.store import (
     StorageFullError,
 )
 
-SEND_BYTES: Final = 512 * 1024  # one trip to a thread per half megabyte sent
-WRITE_BYTES: Final = 1024 * 1024  # one trip to a thread per megabyte received
-IDLE_TIMEOUT_S: Final = 60.0  # a client that sends nothing for so long has gone
+SEND_BYTES: Final = 512 * 1024  # one call in a thread for each half megabyte sent
+WRITE_BYTES: Final = 1024 * 1024  # one call in a thread for each megabyte received
+IDLE_TIMEOUT_S: Final = 60.0  # a client that sends nothing for this long is gone
 LEAST_RATE_BYTES_S: Final = 4 * 1024
-"""Over each IDLE_TIMEOUT_S: the slowest mobile lines bring more, and who drips keeps a connection and a draft."""
+"""Within each IDLE_TIMEOUT_S. The slowest mobile connections are faster; a slower client would block a draft."""
 
 TURN_TIMEOUT_S: Final = 30.0
 TURN_POLL_S: Final = 0.2
 BUSY_RETRY_S: Final = 5
 RETRY_S: Final = 5
 FULL_RETRY_S: Final = 900
-_CLOSE: Final = {"Connection": "close"}  # the body that is still coming is not worth reading
-# Opened by a browser at the API's own address, anything but plain media could run scripts there.
+_CLOSE: Final = {"Connection": "close"}  # the rest of the body is not read
+# A browser that opens it at the API's origin could run scripts from anything but plain media.
 _INLINE_TYPE = re.compile(r"(?:video|audio)/[\w.+-]+|image/(?:jpeg|png|webp|gif|avif)", re.ASCII)
 
 
@@ -68,7 +68,7 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error of the progra
 
 
 def storage_router(stores: Mapping[str, LocalStore]) -> Router:
-    """Return the routes below `/storage` that serve the URLs signed by these stores, by bucket name."""
+    """Return the routes below `/storage` for URLs that these stores have signed, by bucket name."""
 
     @route("/{bucket:str}/{key:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
     async def read_object(request: Request[Any, Any, Any], bucket: FromPath[str]) -> ASGIResponse:
@@ -98,11 +98,11 @@ def storage_router(stores: Mapping[str, LocalStore]) -> Router:
 def _signed_target(
     stores: Mapping[str, LocalStore], request: Request[Any, Any, Any], bucket: str
 ) -> tuple[LocalStore, str, dict[str, str]]:
-    """Return the store, key and query of a request whose signature holds."""
+    """Return the store, key and query of a request with a valid signature."""
     store = stores.get(bucket)
     if store is None:
         raise _Refused(404, "not_found", "There is no such bucket.")
-    # From the path as it came: the router's own parameter is normalised, and what was signed is not.
+    # From the raw path: the router normalises its parameter, but the signature covers the raw key.
     _, _, key = request.scope["path"].partition(f"/storage/{bucket}/")
     pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     query = dict(pairs)
@@ -143,7 +143,7 @@ def _failure(refused: _Refused, *, is_head: bool = False) -> ASGIResponse:
 def _object_response(
     request: Request[Any, Any, Any], file: BinaryIO, described: ObjectStat, query: Mapping[str, str]
 ) -> ASGIResponse:
-    """Return the answer to a read; it owns `file` and closes it."""
+    """Return the answer to a read, which closes `file`."""
     headers = _object_headers(described, query)
     request_headers = {name.lower(): value for name, value in request.headers.items()}
     if is_unchanged(request_headers, described):
@@ -182,13 +182,13 @@ def _object_headers(described: ObjectStat, query: Mapping[str, str]) -> dict[str
 
 
 class _HeadResponse(ASGIResponse):
-    """Headers of an answer that would have a body; the length stays that of the body."""
+    """The headers of an answer to HEAD; the length is that of the body."""
 
     _should_set_content_length = False
 
 
 class _FileResponse(ASGIStreamingResponse):
-    """Sends a stretch of a file in constant memory and closes it, whatever happens to the client."""
+    """Sends a range of a file in constant memory, and closes the file in any case."""
 
     def __init__(self, file: BinaryIO, positions: range, *, status_code: int, headers: dict[str, str]) -> None:
         media_type = headers["Content-Type"]
@@ -216,7 +216,7 @@ async def _chunks(file: BinaryIO, positions: range) -> AsyncIterator[bytes]:
 
 
 async def _store_body(request: Request[Any, Any, Any], store: LocalStore, key: str, query: Mapping[str, str]) -> str:
-    """Receive an object or a part and return its ETag; nothing is kept unless every declared byte came."""
+    """Receive an object or a part and return its ETag; it is stored only if every declared byte arrives."""
     size_bytes = _declared_size(request)
     upload_id = query.get("uploadId")
     number = int(query.get("partNumber", "0"))
@@ -237,7 +237,7 @@ async def _store_body(request: Request[Any, Any, Any], store: LocalStore, key: s
 
 
 async def _new_part(begin: Callable[[], Draft]) -> Draft:
-    """Begin to write a part; while others write the same one, wait for a turn with the body still at the client."""
+    """Begin to write a part; if other requests write it, wait for them before reading the body."""
     gives_up_at = anyio.current_time() + TURN_TIMEOUT_S
     while True:
         try:
@@ -258,7 +258,7 @@ def _declared_size(request: Request[Any, Any, Any]) -> int:
 
 
 async def _receive(request: Request[Any, Any, Any], draft: Draft, size_bytes: int) -> None:
-    """Write the request's body into the draft, a large piece at a time so that the thread trips do not count."""
+    """Write the body of the request into the draft, in large pieces to save calls in threads."""
     received, window_bytes = bytearray(), 0
     with anyio.move_on_after(IDLE_TIMEOUT_S) as idle:
         try:
@@ -270,7 +270,7 @@ async def _receive(request: Request[Any, Any, Any], draft: Draft, size_bytes: in
                     received = bytearray()
                 if window_bytes >= LEAST_RATE_BYTES_S * IDLE_TIMEOUT_S:
                     window_bytes, idle.deadline = 0, anyio.current_time() + IDLE_TIMEOUT_S
-        except InternalServerException as error:  # Litestar's word for a client that has hung up
+        except InternalServerException as error:  # Litestar's exception for a client that disconnects
             raise _Refused(400, "incomplete_body", "The connection ended before the body did.") from error
         await anyio.to_thread.run_sync(draft.write, received)
     if idle.cancelled_caught:

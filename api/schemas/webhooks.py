@@ -20,13 +20,13 @@ WebhookUrl = Annotated[
 ]
 WebhookEvents = Annotated[
     list[EventType],
-    Meta(min_length=1, max_length=20, description="What to be told of.", examples=[["clip.completed", "clip.failed"]]),
+    Meta(min_length=1, max_length=20, description="The events to send.", examples=[["clip.completed", "clip.failed"]]),
 ]
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 
 
 class WebhookRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """An address that wants to be told of events."""
+    """A receiver of events."""
 
     url: WebhookUrl
     events: WebhookEvents
@@ -36,20 +36,18 @@ class WebhookView(Struct, kw_only=True):
     """A webhook."""
 
     id: Id
-    status: Annotated[
-        Literal["enabled", "disabled"], Meta(description="Disabled after three days of nothing but failure.")
-    ]
+    status: Annotated[Literal["enabled", "disabled"], Meta(description="Disabled after three days without a success.")]
     created_at: Time
     url: WebhookUrl
     events: WebhookEvents
     disabled_at: Time | None
     disabled_reason: Annotated[str | None, Meta(examples=[None])]
-    failing_since: Annotated[Time | None, Meta(description="Since when nothing has got through.")]
+    failing_since: Annotated[Time | None, Meta(description="The time of the first failure since the last success.")]
     last_success_at: Time | None
 
 
 class NewWebhookView(WebhookView, kw_only=True):
-    """A webhook that was just made."""
+    """A new webhook."""
 
     secret: Annotated[
         str | None,
@@ -61,7 +59,7 @@ class NewWebhookView(WebhookView, kw_only=True):
 
 
 class DeliveryView(Struct, kw_only=True):
-    """One event on its way to one webhook, and what came back."""
+    """The delivery of an event to a webhook, with the answer."""
 
     id: Annotated[UUID, Meta(description="Sent as Idempotency-Key; the same at every attempt.")]
     status: DeliveryStatus
@@ -83,7 +81,7 @@ class DeliveryView(Struct, kw_only=True):
     error: Annotated[
         dict[str, Any] | None,
         Meta(
-            description="Why the last attempt did not get through.",
+            description="Why the last attempt failed.",
             examples=[{"code": "refused", "message": "The receiver answered 500; it must answer with a 2xx status."}],
         ),
     ]
@@ -91,17 +89,17 @@ class DeliveryView(Struct, kw_only=True):
 
 
 def webhook_view(webhook: Webhook) -> WebhookView:
-    """Show a webhook."""
+    """Return a webhook as clients see it."""
     return WebhookView(**_fields(webhook))
 
 
 def new_webhook_view(webhook: Webhook, secret: str | None) -> NewWebhookView:
-    """Show a new webhook with its secret."""
+    """Return a new webhook with its secret."""
     return NewWebhookView(**_fields(webhook), secret=secret)
 
 
 def delivery_view(delivery: Delivery) -> DeliveryView:
-    """Show a delivery."""
+    """Return a delivery as clients see it."""
     return DeliveryView(
         id=delivery.id,
         status=delivery.status,

@@ -1,4 +1,4 @@
-"""Sounds from arithmetic: a voice, people who react, and noises that mean nothing. Mono, float32, at `RATE`."""
+"""Computed sounds: a voice, reactions of people, and loud noises. Mono, float32, at `RATE`."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ SECOND_COUGH_S = 0.35
 
 
 def speech(random: np.random.Generator, duration_s: float) -> Samples:
-    """Talk: phrases of syllables at four or five a second, with the pauses of somebody who thinks."""
+    """Return speech: phrases of syllables at four or five a second, with pauses."""
     talk = np.zeros(int(duration_s * RATE), dtype=np.float32)
     at_s = 0.4
     while at_s < duration_s:
@@ -34,12 +34,12 @@ def speech(random: np.random.Generator, duration_s: float) -> Samples:
 
 
 def room_tone(random: np.random.Generator, duration_s: float) -> Samples:
-    """Air: faint noise, darker than white."""
+    """Return room tone: faint noise, darker than white."""
     return 0.0015 * _coloured(random, int(duration_s * RATE), low_hz=40, high_hz=6_000)
 
 
 def laughter(random: np.random.Generator, duration_s: float) -> Samples:
-    """Laugh: half a dozen people, each with a run of breathy calls at about five a second that dies away."""
+    """Return laughter of six people: breathy calls at about five a second that fade out."""
     size = int(duration_s * RATE)
     crowd = np.zeros(size, dtype=np.float32)
     for _ in range(6):
@@ -58,7 +58,7 @@ def laughter(random: np.random.Generator, duration_s: float) -> Samples:
 
 
 def applause(random: np.random.Generator, duration_s: float) -> Samples:
-    """Clap: some sixty people, three or four times a second, each with hands of their own."""
+    """Return applause of about sixty people, who clap three or four times a second with different hands."""
     size = int(duration_s * RATE)
     crowd = np.zeros(size, dtype=np.float32)
     for _ in range(8):
@@ -75,7 +75,7 @@ def applause(random: np.random.Generator, duration_s: float) -> Samples:
 
 
 def slam(random: np.random.Generator, duration_s: float) -> Samples:
-    """Shut a door: one blow, low and short."""
+    """Return a slammed door: one low, short blow."""
     size = int(duration_s * RATE)
     time_s = np.arange(size) / RATE
     blow = _coloured(random, size, low_hz=30, high_hz=900) * np.exp(-time_s / 0.05)
@@ -83,7 +83,7 @@ def slam(random: np.random.Generator, duration_s: float) -> Samples:
 
 
 def cough(random: np.random.Generator, duration_s: float) -> Samples:
-    """Cough: two bursts of breath."""
+    """Return a cough: two bursts of breath."""
     size = int(duration_s * RATE)
     time_s = np.arange(size) / RATE
     bursts = np.exp(-time_s / 0.07) + (time_s > SECOND_COUGH_S) * np.exp(-np.abs(time_s - SECOND_COUGH_S) / 0.09)
@@ -91,7 +91,7 @@ def cough(random: np.random.Generator, duration_s: float) -> Samples:
 
 
 def chime(_random: np.random.Generator, duration_s: float) -> Samples:
-    """Ring: pure tones that last, as of a telephone or a jingle."""
+    """Return a chime: sustained pure tones, like a telephone or a jingle."""
     time_s = np.arange(int(duration_s * RATE)) / RATE
     tune = np.zeros_like(time_s)
     for number, tone_hz in enumerate((880.0, 1108.7, 1318.5, 1760.0)):
@@ -101,7 +101,7 @@ def chime(_random: np.random.Generator, duration_s: float) -> Samples:
 
 
 def shout(random: np.random.Generator, duration_s: float) -> Samples:
-    """Talk with the same voice, close to the microphone: loud, but talk."""
+    """Return the same voice close to the microphone: loud, but speech."""
     return speech(random, duration_s + 3)[: int(duration_s * RATE)]
 
 
@@ -113,7 +113,7 @@ def level(samples: Samples) -> float:
 def _syllable(
     random: np.random.Generator, pitch_hz: float, length_s: float, *, breath: float = 0.12, vowel: int | None = None
 ) -> Samples:
-    """Sing one vowel: harmonics under three formants (additive), with some breath and a soft start and end."""
+    """Return one vowel: harmonics under three formants (additive), with some breath and a soft start and end."""
     time_s = np.arange(int(length_s * RATE)) / RATE
     formants = VOWELS[random.integers(len(VOWELS)) if vowel is None else vowel] * random.uniform(0.92, 1.1)
     harmonics = np.arange(1, int(HIGHEST_HARMONIC_HZ / pitch_hz) + 1)

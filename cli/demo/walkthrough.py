@@ -1,4 +1,4 @@
-"""The main job as a client does it: sign in, upload in parts, wait, read why, make clips, download them."""
+"""The demo: signs in, uploads a recording in parts, waits, shows the highlights, and makes and downloads clips."""
 
 import os
 import time
@@ -25,7 +25,7 @@ TIER = "pro"
 CLIPS = 4
 SENSITIVITY = 0.5
 POLL_S = 0.3
-# A long recording of one's own takes its time; a demo that is stuck should still end.
+# Long recordings take time, but a demo that hangs should end.
 LONGEST_WAIT_S = 3600
 CONTENT_TYPES = {
     ".mp4": "video/mp4",
@@ -47,7 +47,7 @@ Report = Callable[[float, str], None]
 
 
 def demo_program(file: Path | None) -> Callable[[Blueprint, DataFolder], Program]:
-    """Return how the demo is started beside a running stack; CommandError when there is no such file."""
+    """Return the command of the demo for a running stack; CommandError when the file does not exist."""
     if file is not None and not file.is_file():
         raise CommandError(f"There is no file {file}")
     if file is not None and file.stat().st_size == 0:
@@ -66,7 +66,7 @@ def demo_program(file: Path | None) -> Callable[[Blueprint, DataFolder], Program
 
 
 def run_demo(url: str, *, password: str, out: Path, file: Path | None) -> None:
-    """Do the main job and say what comes of it; CommandError says what went wrong."""
+    """Run the demo and print its results; CommandError when a step fails."""
     out.mkdir(parents=True, exist_ok=True)
     client = Client(url)
     console = answers()
@@ -77,11 +77,11 @@ def run_demo(url: str, *, password: str, out: Path, file: Path | None) -> None:
     highlights = _highlights(client, console, recording["id"])
     clips = _clips(client, console, recording["id"], highlights[:CLIPS])
     _fetch(client, console, clips, out)
-    console.print(f"\nThe API's own page: {url}/api/docs")
+    console.print(f"\napp {url}/\napi {url}/api/docs\nsign in as {EMAIL} with the password {password}", soft_wrap=True)
 
 
 def _sign_in(client: Client, password: str) -> None:
-    """Make the demo's user at first sight, with a tier that does not run out, and log in as anybody would."""
+    """Create the demo's user in the first run, with a generous tier, and log in."""
     from db.connection import SERVICE, Database
     from services.accounts import provisioning
     from services.accounts.service import EmailTakenError
@@ -103,13 +103,13 @@ def _sample(console: Console, out: Path) -> Path:
     if not path.exists():
         from cli.demo.sample import write_sample
 
-        console.print("making a recording of three minutes: talk, reactions, and noises that mean nothing")
+        console.print("making a recording of three minutes: talk, reactions, and loud noises")
         write_sample(path)
     return path
 
 
 def _upload(client: Client, console: Console, path: Path) -> dict[str, Any]:
-    """Send the file in parts and wait until it has been listened to."""
+    """Upload the file in parts and wait until it is analysed."""
     size = path.stat().st_size
     kind = CONTENT_TYPES.get(path.suffix.lower(), "application/octet-stream")
     made = client.call(
@@ -136,7 +136,7 @@ def _upload(client: Client, console: Console, path: Path) -> dict[str, Any]:
                 return recording
             now = client.call("GET", f"/api/jobs/{job['id']}")
             report(now.get("progress", 0) / 100, now.get("stage") or now["status"])
-    raise CommandError("The recording is still being listened to; see the logs")
+    raise CommandError("The recording is still being analysed; see the logs")
 
 
 def _highlights(client: Client, console: Console, recording_id: str) -> list[dict[str, Any]]:
@@ -157,7 +157,7 @@ def _highlights(client: Client, console: Console, recording_id: str) -> list[dic
 def _clips(
     client: Client, console: Console, recording_id: str, moments: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Ask for a clip of each moment, all at once, and wait for them."""
+    """Request a clip of each highlight, all at once, and wait for them."""
     asked = [
         client.call(
             "POST",
@@ -184,7 +184,7 @@ def _clips(
 
 
 def _fetch(client: Client, console: Console, clips: Sequence[dict[str, Any]], out: Path) -> None:
-    """Download the clips, and make a page of each that needs no signing in."""
+    """Download the clips, and share each one on a public page."""
     for number, clip in enumerate(clips, 1):
         target = out / f"clip-{number:02d}.mp4"
         client.download(f"/api/clips/{clip['id']}/download?format=mp4", target)
@@ -202,7 +202,7 @@ def _polls() -> Iterator[None]:
 
 @contextmanager
 def _bar(console: Console, label: str) -> Iterator[Report]:
-    """Show how far something is: a bar in a terminal, one line elsewhere."""
+    """Show progress: a bar on a terminal, one line elsewhere."""
     if not console.is_terminal:
         console.print(label)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[stage]}"))

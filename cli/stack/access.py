@@ -1,4 +1,4 @@
-"""Reach the database of a stack from another command, whether the stack runs or not."""
+"""Opens the database of a stack from another command, whether the stack runs or not."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,10 +29,10 @@ class Access(Struct, frozen=True):
 
 @contextmanager
 def open_access(data: Path | None, environment: Mapping[str, str]) -> Iterator[Access]:
-    """Open the database that the environment names or, with `data` or without DATABASE_URL, that of a data folder.
+    """Open the database of DATABASE_URL or, with `data` or without DATABASE_URL, that of a data folder.
 
-    PostgreSQL is started for the length of the block when the folder's stack does not run.
-    BrokenEnvironmentError when there is neither; SettingsError, DatabaseUnavailableError, MigrationError.
+    If the stack of the folder does not run, its PostgreSQL runs during the block.
+    BrokenEnvironmentError when neither exists; SettingsError, DatabaseUnavailableError, MigrationError.
     """
     if data is None and environment.get("DATABASE_URL"):
         settings = load(environment)

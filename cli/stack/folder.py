@@ -1,4 +1,4 @@
-"""The folder that an embedded stack lives in: its lock, its secrets, and what is running."""
+"""The data folder of an embedded stack: its lock, its secrets, and a list of running processes."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ from cli.errors import BrokenEnvironmentError
 from cli.private_file import write_private
 
 DEFAULT_FOLDER = ".snuggles"
-# Time that what a killed supervisor left behind gets to end by itself, before it is made to.
+# How long leftover processes of a killed supervisor may take to end before they are killed.
 LEFTOVER_GRACE_S = 20
 
 
@@ -24,7 +24,7 @@ def _random() -> str:
 
 
 class Secrets(Struct, kw_only=True):
-    """Made once for each folder; strangers never see them."""
+    """The secrets of a folder, generated once."""
 
     database_owner: str = msgspec.field(default_factory=_random)
     database_application: str = msgspec.field(default_factory=_random)
@@ -36,23 +36,23 @@ class Secrets(Struct, kw_only=True):
 
 
 class RunningProcess(Struct, frozen=True):
-    """A process, told apart from a later one with the same number by the time it was made."""
+    """A process; its start time distinguishes it from a later one with the same id."""
 
     pid: int
     created_at: float
 
 
 class Running(Struct, kw_only=True):
-    """What the last supervisor of this folder started."""
+    """The processes that the last supervisor of this folder started."""
 
     url: str = ""
     environment: dict[str, str] = {}
-    """The settings of its processes: what another command needs to reach the same database."""
+    """The settings of its processes, with which other commands reach the same database."""
     processes: dict[str, RunningProcess] = {}
 
 
 class DataFolder:
-    """Everything a stack keeps, in one place that only its owner enters."""
+    """The folder with all data of a stack, accessible to its owner only."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
@@ -63,11 +63,11 @@ class DataFolder:
         self.logs = self.path / "logs"
 
     def create(self) -> None:
-        """Make the folder; BrokenEnvironmentError when that is not possible."""
+        """Create the folder; BrokenEnvironmentError when that fails."""
         try:
             for folder in (self.path, self.logs):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                folder.chmod(0o700)  # it may have been made before, open to others
+                folder.chmod(0o700)  # it may exist with other permissions
         except OSError as error:
             raise BrokenEnvironmentError(
                 f"The data folder {self.path} cannot be used ({error.strerror}); choose another with --data"
@@ -75,15 +75,15 @@ class DataFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other stacks out for as long as the block runs; the lock goes with the process, however it ends.
+        """Lock the folder against other stacks during the block; the lock ends with the process.
 
-        BrokenEnvironmentError when there is another one.
+        BrokenEnvironmentError when another stack uses it.
         """
         try:
             fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise BrokenEnvironmentError(
-                f"The data folder {self.path} belongs to somebody else ({error.strerror}); choose another with --data"
+                f"The data folder {self.path} belongs to another user ({error.strerror}); choose another with --data"
             ) from error
         try:
             _lock(fd, self.path)
@@ -92,7 +92,7 @@ class DataFolder:
             os.close(fd)
 
     def is_locked(self) -> bool:
-        """Tell whether a stack runs on this folder."""
+        """Return whether a stack runs on this folder."""
         try:
             with self.locked():
                 return False
@@ -100,25 +100,25 @@ class DataFolder:
             return True
 
     def secrets(self) -> Secrets:
-        """Return the folder's secrets, made at first sight. Hold the lock."""
+        """Return the secrets of the folder, generating them at first. The caller holds the lock."""
         path = self.path / "secrets.json"
         known = msgspec.json.decode(path.read_bytes(), type=Secrets) if path.exists() else Secrets()
         write_private(path, msgspec.json.format(msgspec.json.encode(known)).decode())
         return known
 
     def running(self) -> Running:
-        """Return what the last supervisor wrote down."""
+        """Return the processes that the last supervisor recorded."""
         try:
             return msgspec.json.decode((self.path / "run.json").read_bytes(), type=Running)
         except FileNotFoundError:
             return Running()
 
     def write_running(self, running: Running) -> None:
-        """Write down what runs, for other commands and for the next start."""
+        """Record the running processes, for other commands and for the next start."""
         write_private(self.path / "run.json", msgspec.json.encode(running).decode())
 
     def end_leftovers(self) -> None:
-        """End processes that outlived a killed supervisor; what they were doing is taken up again by the next ones."""
+        """End processes that outlived a killed supervisor; the new ones continue their jobs."""
         left = [process for known in self.running().processes.values() if (process := _alive(known))]
         _, stubborn = psutil.wait_procs(left, timeout=LEFTOVER_GRACE_S)
         for process in stubborn:
@@ -132,7 +132,7 @@ def default_folder() -> Path:
 
 
 def process_of(pid: int) -> RunningProcess:
-    """Describe a process that has just been started."""
+    """Describe a process that was just started."""
     try:
         return RunningProcess(pid, psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""What a stack on one machine is made of: the servers that the environment does not name, and our own processes."""
+"""The parts of a stack on one machine: embedded servers, unless the environment names others, and our processes."""
 
 import signal
 import sys
@@ -64,26 +64,26 @@ SETTINGS = (
     "SOCKET_EXEMPT_ADDRESSES",
 )
 TRACING = "OTEL_"
-"""How OpenTelemetry's own settings begin."""
-# Open downloads and streams are cut off after this.
+"""The prefix of OpenTelemetry's settings."""
+# Open downloads and streams are closed after this.
 API_STOP_S = 10.0
 WEBHOOK_PATH = "/api/subscription/webhook"
-# Running media work is finished or handed back before this: the worker's own grace is half a minute.
+# Longer than the grace period of a worker, which finishes or hands back its jobs within half a minute.
 WORKER_STOP_S = 40.0
 SERVER_STOP_S = 30.0
 REPLACE_DRAINED_AFTER_S = 20
-"""A drained worker that is idle for so long gives way to a fresh one; until then the drain can be undone."""
+"""A drained worker is replaced after being idle for this long; until then the drain can be undone."""
 
 
 class Blueprint(Struct, frozen=True, kw_only=True):
-    """The parts of one stack and how they find each other."""
+    """The parts of a stack, and their addresses."""
 
     url: str
     environment: dict[str, str]
     """The settings of our processes."""
     migration_url: str
     application_password: str | None
-    """Of the embedded database; None when the database is somebody else's."""
+    """The owner's URL of the embedded database; None for an external database."""
     servers: list[Part]
     services: list[Part]
 
@@ -91,9 +91,9 @@ class Blueprint(Struct, frozen=True, kw_only=True):
 def draw(
     folder: DataFolder, secrets: Secrets, environment: Mapping[str, str], *, port: int, with_shop: bool = False
 ) -> Blueprint:
-    """Decide what runs. Makes the folders of embedded servers; EmbeddedError when one cannot be used here.
+    """Decide which parts run, and create the folders of embedded servers; EmbeddedError when one cannot run here.
 
-    `with_shop` adds a simulation of Stripe, where the environment names no account.
+    `with_shop` adds a simulation of Stripe, unless the environment names an account.
     """
     settings = {
         name: value for name, value in environment.items() if value and (name in SETTINGS or name.startswith(TRACING))
@@ -146,12 +146,12 @@ def draw(
 
 
 def application_url(secrets: Secrets, port: int) -> str:
-    """Return the address of the embedded database for our processes."""
+    """Return the URL of the embedded database for our processes."""
     return postgres.database_url(postgres.APPLICATION, secrets.database_application, port, postgres.DATABASE)
 
 
 def database_part(server: PostgresServer) -> Part:
-    """Describe the embedded PostgreSQL, made on first use."""
+    """Describe the embedded PostgreSQL, which is created on first use."""
     server.prepare()
     url = server.url("postgres")
     return Part(
@@ -190,12 +190,12 @@ def _service(
 
 
 def own_command(*arguments: str) -> tuple[str, ...]:
-    """Return the command line of another process of ours."""
+    """Return the command line of one of our processes."""
     return (sys.executable, "-P", "-m", "cli.main", *arguments)
 
 
 def _answers(url: str) -> bool:
-    """Tell whether an address of our own answers with success; proxies of the environment are not meant for it."""
+    """Return whether one of our addresses answers with success, without proxies of the environment."""
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(url, timeout=2) as answer:
@@ -205,7 +205,7 @@ def _answers(url: str) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """Name an address to connect to for an address to listen on."""
+    """Return the address to connect to for an address to listen on."""
     if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
         return HOST
     return f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""`snuggles up`: the whole service from one command, in one folder."""
+"""`snuggles up`: runs the whole service with one command, in one folder."""
 
 import shutil
 import signal
@@ -28,21 +28,21 @@ SERVICES_READY_S = 90
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """What was asked for on the command line."""
+    """The options of the command."""
 
     folder: Path
     port: int | None = None
-    """None takes the usual one, or any free one when that is taken; 0 any free one."""
+    """None means the default port, or any free one if that is taken; 0 means any free port."""
     main_job: Callable[[Blueprint, DataFolder], Program] | None = None
-    """What to run once the service is ready; the parts say nothing on the terminal until it has ended."""
+    """A program to run once the service is ready; the parts print nothing on the terminal until it ends."""
     once: bool = False
-    """Stop when the main job has ended."""
+    """Stop after that program."""
 
 
 def up(options: Options, environment: Mapping[str, str], terminal: Terminal) -> int:
-    """Run the stack until it is asked to stop; return the exit status.
+    """Run the stack until it is stopped; return the exit status.
 
-    BrokenEnvironmentError when the folder is in use, a port is taken, or a part does not come up.
+    BrokenEnvironmentError when the folder is in use, a port is taken, or a part does not start.
     """
     folder = DataFolder(options.folder)
     folder.create()
@@ -84,7 +84,7 @@ def _choose_port(wanted: int | None, environment: Mapping[str, str]) -> int:
 
 
 def port_note(wanted: int | None, environment: Mapping[str, str], port: int) -> str | None:
-    """Say why the service is at another port than the usual one, where nobody asked for that."""
+    """Return a note if the service uses another port than the default because that is taken."""
     if wanted is not None or _named_port(environment) is not None or port == DEFAULT_PORT:
         return None
     return f"port {DEFAULT_PORT} is taken by another program, so this is a free one; --port chooses another"
@@ -101,7 +101,7 @@ def _named_port(environment: Mapping[str, str]) -> int | None:
 
 @contextmanager
 def _supervised(folder: DataFolder, blueprint: Blueprint, terminal: Terminal) -> Iterator[Supervisor]:
-    """Offer a supervisor; however the block ends, our processes stop first and the servers that they use after them."""
+    """Run a supervisor during the block; at its end our processes stop first, and then the servers that they use."""
 
     def remember(pids: dict[str, int]) -> None:
         processes = {name: process_of(pid) for name, pid in pids.items()}
@@ -131,7 +131,7 @@ def _bring_up(supervisor: Supervisor, blueprint: Blueprint, known: Settings) -> 
 
 
 def prepare_database(owner_url: str, *, application_password: str) -> None:
-    """Make the embedded database, bring its schema up to date and let the application in; `owner_url` names it."""
+    """Create the embedded database at `owner_url`, migrate it, and set the password of the application's login."""
     server_url, name = owner_url.rsplit("/", 1)
     postgres.ensure_database(f"{server_url}/postgres", name)
     migrate(owner_url)
@@ -139,7 +139,7 @@ def prepare_database(owner_url: str, *, application_password: str) -> None:
 
 
 def _run_beside(program: Program, supervisor: Supervisor) -> int:
-    """Run a program to its end, or until we are asked to stop, while the parts are looked after."""
+    """Run a program to its end, or until a signal asks to stop, while the supervisor keeps the parts running."""
     job = spawn(program, stdout=None, stderr=None)
     while job.poll() is None and not supervisor.asked_to_stop:
         supervisor.tick()

@@ -1,8 +1,7 @@
-"""Slots that nobody can take alone: how many jobs an owner, the free tier or imports may have under way. Pure.
+"""Reserves slots: limits how many an owner, the free tier or imports may use, over all queues together. Pure.
 
-Fair turns decide who is next, but a job that has begun keeps its slot for minutes. So some slots are kept for others,
-over all queues together. With one or two slots
-only imports are held back: there is too little to keep.
+Fair turns decide who is next, but a running job keeps its slot for minutes. So some slots are reserved for others. With
+one or two slots, only imports are limited, because there is too little to reserve.
 """
 
 from collections import Counter
@@ -13,13 +12,13 @@ from db.dispatch import Flight
 
 IMPORT = "import"
 IMPORT_DIVISOR = 4
-"""Imports wait for servers of strangers, so they get a quarter of the slots."""
+"""Imports wait for foreign servers, so they get a quarter of the slots."""
 FEW_SLOTS = 2
-"""With so few, keeping one would halve what a single owner gets."""
+"""With so few slots, reserving one would halve the share of a single owner."""
 
 
 class Reservation:
-    """What may still be sent in this round; every job that is chosen takes from it."""
+    """The jobs that may still be sent in this round; every chosen job takes from it."""
 
     def __init__(self, slots: int, flights: Sequence[Flight]) -> None:
         self._of_owner = Counter[UUID]()
@@ -28,7 +27,7 @@ class Reservation:
         self._free = sum(flight.running + flight.sent for flight in flights if flight.is_free)
         self._imports = sum(flight.running + flight.sent for flight in flights if flight.kind == IMPORT)
         self._most = slots - 1 if slots > FEW_SLOTS else None
-        """Of one owner, and of the free tier together; None is no limit."""
+        """The limits of one owner and of the whole free tier; None is no limit."""
         self._most_imports = max(1, slots // IMPORT_DIVISOR)
 
     @property
@@ -37,7 +36,7 @@ class Reservation:
         return self._imports < self._most_imports
 
     def take(self, owner: UUID, *, is_free: bool) -> bool:
-        """Take a place for a job of this owner; False when there is none."""
+        """Take a slot for a job of this owner; False when the limit is reached."""
         if self._most is not None and (self._of_owner[owner] >= self._most or (is_free and self._free >= self._most)):
             return False
         self._of_owner[owner] += 1
@@ -45,13 +44,13 @@ class Reservation:
         return True
 
     def take_import(self) -> bool:
-        """Let a job that has its place be an import; False when there are too many."""
+        """Count a job that has its slot as an import; False when the limit is reached."""
         if not self.takes_imports:
             return False
         self._imports += 1
         return True
 
     def give_back(self, owner: UUID, *, is_free: bool) -> None:
-        """Give back a place that was taken for a job which is not sent."""
+        """Return the slot of a job that is not sent."""
         self._of_owner[owner] -= 1
         self._free -= is_free
