@@ -86,6 +86,11 @@ def detect_key(user_id: UUID, recording_id: UUID, job_id: UUID, *, attempt: int,
     return _key(user_id, recording_id, "detect", job_id, attempt, name)
 
 
+def export_key(user_id: UUID, export_id: UUID, attempt: int) -> str:
+    """Return the key of the archive of everything that a user has."""
+    return _key(user_id, "exports", export_id, attempt, "big-snuggles-export.zip")
+
+
 def clip_prefix(user_id: UUID, render_id: UUID) -> str:
     """Return the start of every key of one render, over all attempts."""
     return _key(user_id, render_id) + "/"

@@ -19,17 +19,20 @@ from api.schemas.accounts import (
     ApiKeyRequest,
     ApiKeyView,
     DeleteAccountRequest,
+    ExportJobView,
+    ExportView,
     ListedSessionView,
     NewApiKeyView,
     ProfileRequest,
-    account_fields,
     account_view,
     api_key_view,
+    export_view,
     listed_session_view,
     new_api_key_view,
 )
 from api.schemas.answers import Answer, Done, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit, time_of
+from api.schemas.jobs import job_view
 from db.connection import SERVICE, Transaction, as_service
 from services.accounts import api_key as api_keys
 from services.accounts import export
@@ -43,7 +46,8 @@ from services.lifecycle import deletion
 from services.mail.message import ConfirmEmail, Verification
 from services.paging import decode_time_cursor
 
-EXPORT_HEADERS = {"Content-Disposition": 'attachment; filename="big-snuggles-export.json"'}
+EXPORT_NAME = "big-snuggles-export.zip"
+EXPORT_URL_S = 3600  # long enough for a slow line to begin and to resume
 
 
 @get("", sync_to_thread=True)
@@ -140,14 +144,25 @@ def end_session(session_id: FromPath[UUID], request: ApiRequest, deps: NamedDepe
     return Answer(data=Done(status="ended"))
 
 
+@post("/export", guards=[people_only], sync_to_thread=True, status_code=202)
+def begin_export(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ExportJobView]:
+    """Make an archive of everything that the service has of the user: data and clips. A mail says when it is ready."""
+    with deps.database.transaction(SERVICE) as tx:
+        made, job = export.request(tx, user_id=request.user.user_id, trace_id=request.trace_id)
+    return Answer(data=ExportJobView(export=export_view(made, url=None), job=job_view(job)))
+
+
 @get("/export", guards=[people_only], sync_to_thread=True)
-def export_me(request: ApiRequest, deps: NamedDependency[Deps]) -> Response[Answer[dict[str, Any]]]:
-    """Hand out everything that the database knows of the asker, as one document."""
-    with deps.database.transaction(request.user.identity) as tx:
-        sections = export.export(tx, user_id=request.user.user_id)
-        account = account_fields(accounts.get(tx, user_id=request.user.user_id))
-    exported: dict[str, Any] = {"exported_at": deps.clock(), "account": account, **sections}
-    return Response(Answer(data=exported), headers=EXPORT_HEADERS)
+def show_export(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ExportView]:
+    """Show the latest archive, with an address to download it from once it is ready."""
+    with deps.database.transaction(SERVICE) as tx:
+        found = export.latest(tx, user_id=request.user.user_id)
+    url = None
+    if found.status == "ready" and found.key is not None:
+        url = deps.stores.clips.presign_get(
+            found.key, expires_s=EXPORT_URL_S, filename=EXPORT_NAME, content_type="application/zip"
+        )
+    return Answer(data=export_view(found, url=url))
 
 
 @post("/verification", guards=[people_only], sync_to_thread=True, status_code=202)
@@ -220,7 +235,8 @@ account_router = Router(
         list_sessions,
         end_other_sessions,
         end_session,
-        export_me,
+        begin_export,
+        show_export,
         send_verification,
         create_key,
         list_keys,

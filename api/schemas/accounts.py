@@ -8,7 +8,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas.fields import Email, Id, Password, Time, TimeText
+from api.schemas.jobs import JobView
 from services.accounts.api_key import ApiKey, Scope
+from services.accounts.export import Export
 from services.accounts.service import Account
 from services.accounts.session import SessionRow
 from services.accounts.token import Session
@@ -208,6 +210,38 @@ class NewApiKeyView(ApiKeyView, kw_only=True):
             examples=["snk_3fK9xQ…"],
         ),
     ]
+
+
+class ExportView(Struct, kw_only=True):
+    """An archive of everything that the service has of the user."""
+
+    id: Id
+    status: Literal["queued", "ready", "failed", "expired"]
+    created_at: Time
+    size_bytes: Annotated[int | None, Meta(examples=[1048576])]
+    expires_at: Annotated[datetime | None, Meta(description="When it is deleted.", examples=[None])]
+    url: Annotated[
+        str | None, Meta(description="Where to download it, for an hour; null until it is ready.", examples=[None])
+    ]
+
+
+class ExportJobView(Struct, kw_only=True):
+    """An archive, and the job that makes it."""
+
+    export: ExportView
+    job: JobView
+
+
+def export_view(export: Export, *, url: str | None) -> ExportView:
+    """Show an archive."""
+    return ExportView(
+        id=export.id,
+        status=export.status,
+        created_at=export.created_at,
+        size_bytes=export.size_bytes,
+        expires_at=export.expires_at,
+        url=url,
+    )
 
 
 def account_fields(account: Account) -> dict[str, Any]:

@@ -96,6 +96,12 @@ class EndSubscriptionPayload(Payload, frozen=True, kw_only=True):
     customer_id: str
 
 
+class ExportAccountPayload(Payload, frozen=True, kw_only=True):
+    """Make the archive of a row of `exports`."""
+
+    export_id: UUID
+
+
 PAYLOADS: Mapping[str, type[Payload]] = {
     "import": ImportPayload,
     "detect": DetectPayload,
@@ -104,6 +110,7 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "deliver_webhook": DeliverWebhookPayload,
     "mail_webhook_disabled": MailWebhookDisabledPayload,
     "send_mail": SendMailPayload,
+    "export_account": ExportAccountPayload,
     "sync_subscription": SyncSubscriptionPayload,
     "end_subscription": EndSubscriptionPayload,
 }

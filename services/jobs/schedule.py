@@ -24,6 +24,7 @@ SCHEDULES = (
     Schedule(name="prune-jobs", every_s=10 * MINUTE_S, kind="prune_jobs"),
     Schedule(name="reconcile-subscriptions", every_s=24 * HOUR_S, kind="reconcile_subscriptions"),
     Schedule(name="prune-stripe-events", every_s=24 * HOUR_S, kind="prune_stripe_events"),
+    Schedule(name="expire-exports", every_s=HOUR_S, kind="expire_exports"),
     Schedule(name="sweep-webhooks", every_s=MINUTE_S, kind="sweep_webhooks"),
 )
 

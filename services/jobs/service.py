@@ -58,6 +58,8 @@ KINDS: Mapping[str, Queue] = {
     "deliver_webhook": "webhook",
     "mail_webhook_disabled": "webhook",
     "send_mail": "webhook",
+    "export_account": "housekeeping",
+    "expire_exports": "housekeeping",
 }
 """Kind → queue."""
 

@@ -60,7 +60,7 @@ import sys
 from pathlib import Path
 from pipeline.task import run_task
 from pipeline.types import DetectTask, IngestTask, RenderTask, Source
-from workers import fork_server
+from workers.children import fork_server
 fork_server.prepare(fork_server.NEEDED)
 prepared = set(sys.modules)
 source = Source(location=sys.argv[1])
@@ -250,7 +250,7 @@ def test_frozen_server_holds_nobody(server: ForkServer, tmp_path: Path) -> None:
 
 def test_server_with_a_thread_does_not_fork(tmp_path: Path) -> None:
     threaded = (
-        "import socket, threading, time; from workers import fork_server; "
+        "import socket, threading, time; from workers.children import fork_server; "
         "threading.Thread(target=time.sleep, args=(600,), daemon=True).start(); "
         "fork_server.serve(socket.socket(fileno=0), None)"
     )

@@ -8,6 +8,7 @@ import dramatiq
 from services.jobs.service import QUEUES
 from workers.actors.billing import BILLING
 from workers.actors.detect import detect
+from workers.actors.export import EXPORT
 from workers.actors.housekeeping import HOUSEKEEPING
 from workers.actors.import_url import import_url
 from workers.actors.ingest import ingest
@@ -25,6 +26,7 @@ WORKS: Mapping[str, Work] = {
     **HOUSEKEEPING,
     **WEBHOOK,
     **MAIL,
+    **EXPORT,
     **BILLING,
 }
 PRIORITIES: Mapping[str, int] = {"webhook": 0, "housekeeping": 1, "detect": 2, "ingest": 3, "render": 4}
