@@ -49,6 +49,8 @@ DECODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, DECODE_FAILED})
 """What can be wrong with a clip because a decoder began in the wrong place or a container lost something."""
 ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE, OUT_OF_RANGE})
 """What can be wrong with a copy and right with an encoded clip (of a lower bit rate, in the last case)."""
+SPARE_PICTURES = 4
+"""A clip may show the picture before its stretch, and its last one once more."""
 SHORTEST_S = 0.05
 """One picture or two at usual rates. Less is not enough for LAME, which calls it a lack of memory."""
 MIN_LUFS, MAX_LUFS = -40.0, -9.0
@@ -428,13 +430,16 @@ class _Rendering:
         if copied is not None:
             moved_s = Fraction(copied.start_s - self.segment.start_s).limit_denominator(1_000_000)
             return original(self.segment, moved_s=moved_s, length_s=copied.end_s - copied.start_s)
+        is_drawn = self.task.preset == "audiogram" or self.material.video is None
+        counted = None if is_drawn else self.segment.reference.most_pictures
         return replace(
             whole,
+            most_pictures=None if counted is None else counted + counted // 10 + SPARE_PICTURES,
             gain_db=level.gain_db if level is not None else 0.0,
             is_limited=level is not None and level.ceiling_db is not None,
             fade_in_s=self.options.fade_in_s,
             fade_out_s=self.options.fade_out_s,
-            has_picture=kind != "mp3" and self.material.video is not None and self.task.preset != "audiogram",
+            has_picture=kind != "mp3" and not is_drawn,
             is_whole=self.task.preset in {"original", "720p"},
             is_toned=self.material.video is not None and self.material.video.hdr is not None,
         )

@@ -179,14 +179,21 @@ def _picture_options(kind: Format, stream: Stream, rates: Rates) -> dict[str, An
             options["bf"] = 0  # what only shifts gains nothing by B-frames, and loses the time to look for them
         if not stream.is_even:
             # In order of display, MP4 keeps each frame's own length, and the last one's can end with the clip.
-            options |= {"bf": 0, "bsf:v": f"setts=duration='min(DURATION,{stream.duration_s:.6f}/TB-PTS)'"}
+            options |= {"bf": 0, "bsf:v": _ending_with(stream)}
         if rates.video_bps is None:
             return options | {"crf": CRF_H264}
         return options | {"b:v": rates.video_bps, "maxrate": rates.video_bps, "bufsize": rates.video_bps}
+    if not stream.is_even:
+        options["bsf:v"] = _ending_with(stream)
     options |= {"c:v": "libvpx-vp9", "deadline": "realtime", "cpu-used": VP9_SPEED, "row-mt": 1, "tile-columns": 2}
     if rates.video_bps is None:
         return options | {"crf": CRF_VP9, "b:v": 0}
     return options | {"b:v": rates.video_bps, "maxrate": rates.video_bps, "bufsize": rates.video_bps}
+
+
+def _ending_with(stream: Stream) -> str:
+    """Return the filter that lets no picture last longer than the clip."""
+    return f"setts=duration='min(DURATION,{stream.duration_s:.6f}/TB-PTS)'"
 
 
 def _sound_options(kind: Format, rates: Rates) -> dict[str, Any]:
