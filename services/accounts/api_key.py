@@ -13,8 +13,8 @@ from services.accounts.token import API_KEY_PREFIX_LENGTH, secret_hash
 from services.billing import tier as tiers
 from services.billing.tier import Tier
 from services.errors import ConflictError, InvalidFieldError, NotFoundError, UnauthenticatedError
-from services.naming import clean_name
 from services.paging import Page, TimeCursor, page_of
+from services.sanitising import clean_name
 
 __all__ = ["ApiKey", "Scope"]
 

@@ -3,7 +3,7 @@
 import re
 
 from services.errors import InvalidFieldError
-from services.naming import is_deceptive
+from services.sanitising import is_deceptive
 
 MAX_LENGTH = 254  # RFC 5321: a path has at most 256 octets, with its two brackets
 EMAIL = re.compile(r"[^\s@<>(),;:\\\"\[\]]{1,64}@[^\s@<>(),;:\\\"\[\]]+\.[^\s@<>(),;:\\\"\[\].]{2,}")

@@ -20,7 +20,7 @@ from db.accounts import Account
 from db.connection import Transaction
 from db.second_factors import Passkey
 from services.errors import ConflictError, InvalidFieldError, NotFoundError, UnauthenticatedError
-from services.naming import clean_name
+from services.sanitising import clean_name
 
 __all__ = ["Passkey"]
 

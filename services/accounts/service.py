@@ -18,7 +18,7 @@ from services.billing.tier import Tier
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
 from services.mail import outbox
 from services.mail.message import EmailChanged, Mail, PasswordChanged, kind_of
-from services.naming import clean_name
+from services.sanitising import clean_name
 
 __all__ = ["Account", "Credentials", "EmailTakenError"]
 

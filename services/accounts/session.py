@@ -11,8 +11,8 @@ from db.connection import Transaction
 from db.sessions import Method, SessionRow
 from services.accounts.token import Claims, Session, Tokens
 from services.errors import ForbiddenError, NotFoundError, UnauthenticatedError
-from services.naming import clean_name
 from services.paging import Page, TimeCursor, page_of
+from services.sanitising import clean_name
 
 __all__ = ["Method", "SessionRow"]
 

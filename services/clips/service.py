@@ -12,11 +12,11 @@ from db import renders as render_rows
 from db.clips import Clip, ClipActivity, ClipSpec, ClipStep, RenderSubject
 from db.connection import Transaction, as_service
 from db.recordings import Recording
-from services import naming
+from services import sanitising
 from services.billing import quota as quotas
 from services.billing.tier import Tier, tier_of
 from services.clips import render as renders
-from services.clips import spec as framing
+from services.clips import spec as specs
 from services.clips.spec import ClipStyle
 from services.errors import ConflictError, InvalidFieldError, NotFoundError, NotReadyError, QuotaExceededError
 from services.jobs import service as jobs
@@ -74,14 +74,14 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     QuotaExceededError.
     """
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
-    duration_s = framing.require_probed(recording)
-    end_s = framing.check_times(start_s, end_s, duration_s=duration_s, tier=tier)
+    duration_s = specs.require_probed(recording)
+    end_s = specs.check_times(start_s, end_s, duration_s=duration_s, tier=tier)
     if highlight_id is not None:
         highlights.get(tx, user_id=user_id, recording_id=recording_id, highlight_id=highlight_id)
-    spec = framing.spec_of(recording, style or ClipStyle(), start_s=start_s, end_s=end_s)
+    spec = specs.spec_of(recording, style or ClipStyle(), start_s=start_s, end_s=end_s)
     spec = replace(
         spec,
-        title=naming.clean_title(title) if title and title.strip() else recording.title,
+        title=sanitising.clean_title(title) if title and title.strip() else recording.title,
         description=description,
         highlight_id=highlight_id,
     )
@@ -104,8 +104,8 @@ def auto_generate(  # noqa: PLR0913 - keyword-only, as every use case
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
     highlights.require_listened(recording)
     # What cannot be made is refused before anything is queued.
-    framing.require_room(recording)
-    framing.spec_of(recording, style, start_s=0, end_s=framing.MIN_CLIP_S)
+    specs.require_room(recording)
+    specs.spec_of(recording, style, start_s=0, end_s=specs.MIN_CLIP_S)
     if not highlights.is_scored(recording, tagger):
         return jobs.enqueue(
             tx,
@@ -149,7 +149,7 @@ def create_from_highlights(  # noqa: PLR0913 - keyword-only, as every use case
     )
     made: list[tuple[Clip, Job]] = []
     for number, highlight in enumerate(picked.items, start=1):
-        spec = framing.spec_of_highlight(recording, style or ClipStyle(), highlight, number=number, tier=tier)
+        spec = specs.spec_of_highlight(recording, style or ClipStyle(), highlight, number=number, tier=tier)
         try:
             with tx.transaction():  # a clip that the allowance has no room for leaves nothing behind
                 made.append(_queue(tx, recording, spec, trace_id=trace_id))
@@ -189,7 +189,7 @@ def list_clips(  # noqa: PLR0913 - keyword-only, as every use case
 def describe(tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None, description: str | None) -> Clip:
     """Change title and description where given."""
     if title is not None:
-        title = naming.clean_title(title)
+        title = sanitising.clean_title(title)
     clip = _found(rows.update_text(tx, user_id=user_id, clip_id=clip_id, title=title, description=description))
     if title is not None:
         renders.retitle(tx, clip)
@@ -257,7 +257,7 @@ def retry(tx: Transaction, *, user_id: UUID, clip_id: UUID, trace_id: str | None
     if clip.status not in RETRY_STATES:
         raise ConflictError(f"This clip is {clip.status}; only a failed, cancelled or expired one can be made again.")
     recording = recordings.get(tx, user_id=user_id, recording_id=clip.recording_id)
-    framing.require_probed(recording)
+    specs.require_probed(recording)
     earlier = jobs.get(tx, user_id=user_id, job_id=clip.job_id).attempt if clip.job_id else 0
     with as_service(tx):
         _changed(rows.requeue(tx, clip_id=clip_id))

@@ -10,7 +10,7 @@ from db.clips import ClipSpec
 from db.highlights import HighlightRow
 from db.recordings import Recording
 from pipeline.types import PRESET_OPTIONS
-from services import naming
+from services import sanitising
 from services.billing.tier import UNLIMITED, Tier
 from services.errors import ConflictError, InvalidFieldError, NotReadyError
 
@@ -133,7 +133,7 @@ def spec_of_highlight(
     start_s, end_s = _fit(highlight, duration_s=require_probed(recording), longest_s=longest_clip_s(tier))
     _check_length(end_s - start_s, tier)
     title = f"{recording.title}: {highlight.kind} {number}"
-    if len(title) > naming.MAX_TITLE_LENGTH:
+    if len(title) > sanitising.MAX_TITLE_LENGTH:
         title = recording.title
     return replace(spec_of(recording, style, start_s=start_s, end_s=end_s), title=title, highlight_id=highlight.id)
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from services.mail.message import Mail, kind_of
-from services.naming import clean_name
+from services.sanitising import clean_name
 
 TEMPLATES = Path(__file__).parent / "templates"
 CURRENCY_SIGNS = {"usd": "$", "eur": "€", "gbp": "£"}

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from db import recordings as rows
 from db.connection import Transaction
 from db.recordings import Ingested, Recording
-from services import naming
+from services import sanitising
 from services.billing import quota as quotas
 from services.errors import ConflictError, NotFoundError
 from services.jobs import service as jobs
@@ -30,15 +30,17 @@ def import_url(
     QuotaExceededError when the owner's storage is full already; the size shows when the file comes.
     """
     quotas.reserve(tx, user_id=user_id, feature=quotas.STORAGE)
-    filename = naming.clean_filename(unquote(urlsplit(url).path).rstrip("/") or urlsplit(url).hostname or "recording")
+    filename = sanitising.clean_filename(
+        unquote(urlsplit(url).path).rstrip("/") or urlsplit(url).hostname or "recording"
+    )
     recording_id = uuid4()
     recording = rows.insert_recording(
         tx,
         recording_id=recording_id,
         user_id=user_id,
-        title=naming.clean_title(title) if title is not None else naming.title_of(filename),
+        title=sanitising.clean_title(title) if title is not None else sanitising.title_of(filename),
         filename=filename,
-        content_type=naming.TYPE_IN_THE_DARK,
+        content_type=sanitising.DEFAULT_CONTENT_TYPE,
         status="processing",
         source_key=source_key(user_id, recording_id),
         source_url=url,
@@ -75,7 +77,9 @@ def count(tx: Transaction, *, user_id: UUID) -> dict[str, int]:
 
 def rename(tx: Transaction, *, user_id: UUID, recording_id: UUID, title: str) -> Recording:
     """Change the title."""
-    return _found(rows.update_title(tx, user_id=user_id, recording_id=recording_id, title=naming.clean_title(title)))
+    return _found(
+        rows.update_title(tx, user_id=user_id, recording_id=recording_id, title=sanitising.clean_title(title))
+    )
 
 
 # What workers write
@@ -96,8 +100,8 @@ def imported(tx: Transaction, *, recording_id: UUID, size_bytes: int, content_ty
             tx,
             recording_id=recording_id,
             size_bytes=size_bytes,
-            content_type=content_type if naming.is_media_type(content_type) else naming.TYPE_IN_THE_DARK,
-            filename=naming.clean_filename(filename),
+            content_type=content_type if sanitising.is_media_type(content_type) else sanitising.DEFAULT_CONTENT_TYPE,
+            filename=sanitising.clean_filename(filename),
         )
     )
 

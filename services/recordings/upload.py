@@ -14,7 +14,7 @@ from msgspec import Struct
 from db import recordings as rows
 from db.connection import Transaction
 from db.recordings import Recording
-from services import naming
+from services import sanitising
 from services.billing import quota as quotas
 from services.errors import ConflictError, InvalidFieldError, PayloadTooLargeError, RateLimitedError
 from services.jobs import service as jobs
@@ -102,15 +102,15 @@ def open_upload(  # noqa: PLR0913 - keyword-only, as every use case
             field="size_bytes",
             max_bytes=max_bytes,
         )
-    content_type = naming.clean_content_type(content_type)
-    filename = naming.clean_filename(filename)
+    content_type = sanitising.clean_content_type(content_type)
+    filename = sanitising.clean_filename(filename)
     recording_id = uuid4()
     key = source_key(user_id, recording_id)
     layout = PartLayout(size_bytes=size_bytes, part_bytes=part_size(size_bytes))
     opened = OpenedUpload(
         recording_id=recording_id,
         user_id=user_id,
-        title=naming.clean_title(title) if title is not None else naming.title_of(filename),
+        title=sanitising.clean_title(title) if title is not None else sanitising.title_of(filename),
         filename=filename,
         content_type=content_type,
         size_bytes=size_bytes,

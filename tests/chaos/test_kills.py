@@ -32,7 +32,7 @@ from services.clips.service import ClipStyle
 from services.jobs import service as jobs
 from services.jobs.payload import DeleteObjectsPayload
 from storage.factory import Stores
-from workers.scratch import KEPT
+from workers.scratch import CACHE
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
@@ -93,7 +93,7 @@ def assert_all_is_counted(database: Database, stores: Stores, fleet: Fleet, owne
 
 def scratch_folders(fleet: Fleet) -> list[Path]:
     root = fleet.settings.scratch_dir or Path()
-    return [path for path in root.glob("*/*") if path.is_dir() and path.name != KEPT]
+    return [path for path in root.glob("*/*") if path.is_dir() and path.name != CACHE]
 
 
 def assert_plays(path: Path) -> None:

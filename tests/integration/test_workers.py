@@ -13,13 +13,13 @@ from services.clips import service as clips
 from services.jobs import service as jobs
 from services.process.settings import Settings
 from storage.factory import Stores
-from workers.scratch import KEPT
+from workers.scratch import CACHE
 
 
 def scratch_folders(fleet: Fleet) -> list[Path]:
     """What attempts have left; a living worker's own corner, and what clips of a recording share, do not count."""
     root = fleet.settings.scratch_dir or Path()
-    return [path for path in root.glob("*/*") if path.is_dir() and path.name != KEPT]
+    return [path for path in root.glob("*/*") if path.is_dir() and path.name != CACHE]
 
 
 def finished(database: Database) -> bool:
@@ -83,7 +83,7 @@ def test_uploaded_recording_becomes_a_clip(fleet: Fleet, database: Database, sto
     assert finished.status == "completed"
     assert stores.clips.stat(finished.objects["mp4"]["key"]).size_bytes > 0
     assert scratch_folders(fleet) == []
-    kept = (fleet.settings.scratch_dir or Path()).glob(f"*/{KEPT}/*/*.index")
+    kept = (fleet.settings.scratch_dir or Path()).glob(f"*/{CACHE}/*/*.index")
     assert len(list(kept)) == 1, "the next clip of this recording need not fetch its index again"
 
 

@@ -18,7 +18,7 @@ from cli.embedded import postgres, valkey
 from db.connection import SERVICE, Database
 from services.process.settings import Settings
 from storage.factory import Stores, open_local_stores
-from workers.scratch import KEPT
+from workers.scratch import CACHE
 
 END_S = 90.0
 REQUEST_S = 30.0
@@ -108,7 +108,7 @@ class Product:
     def scratch(self) -> list[Path]:
         """What attempts have left; a living worker's own corner, and what it keeps there for the next, do not count."""
         found = (self.settings.scratch_dir or Path()).glob("*/*")
-        return [path for path in found if path.is_dir() and path.name != KEPT]
+        return [path for path in found if path.is_dir() and path.name != CACHE]
 
     def objects(self, user_id: str) -> list[str]:
         prefix = f"{UUID(user_id)}/"

@@ -22,7 +22,7 @@ from db.connection import Database, DatabaseUnavailableError
 from db.migrate import migrate
 from services.process.settings import Settings, load
 from storage.factory import Stores, open_s3_stores
-from workers.scratch import KEPT
+from workers.scratch import CACHE
 
 APIS, DISPATCHERS, WORKERS = 2, 2, 3
 RESERVE_BYTES = 4 * 2**20
@@ -122,7 +122,7 @@ class Site:
         return [process for process in psutil.process_iter() if self._is_ours(process)]
 
     def scratch_folders(self) -> list[Path]:
-        return [path for path in self.scratch.glob("*/*") if path.is_dir() and path.name != KEPT]
+        return [path for path in self.scratch.glob("*/*") if path.is_dir() and path.name != CACHE]
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:

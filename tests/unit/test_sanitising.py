@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.errors import InvalidFieldError, UnsupportedMediaTypeError
-from services.naming import MAX_TITLE_LENGTH, clean_content_type, clean_filename, clean_title, title_of
+from services.sanitising import MAX_TITLE_LENGTH, clean_content_type, clean_filename, clean_title, title_of
 
 
 @pytest.mark.parametrize(

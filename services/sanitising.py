@@ -11,7 +11,7 @@ MAX_TITLE_LENGTH = 300
 MEDIA_TYPES = re.compile(r"(?:video|audio)/[a-z0-9][a-z0-9.+-]{0,80}", re.IGNORECASE)
 # How browsers and phones name containers that hold sound or moving images.
 OTHER_TYPES = frozenset({"application/octet-stream", "application/mp4", "application/ogg", "application/mxf"})
-TYPE_IN_THE_DARK = "application/octet-stream"
+DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 JOINERS = frozenset("\u200c\u200d")
 """Invisible too, but emoji and several scripts need them."""
