@@ -1,0 +1,9 @@
+/** The reactions that the dock offers, and how they are drawn; others come as they are. */
+import type { IconName } from '../ui/icons';
+
+export const REACTIONS: Readonly<Record<string, IconName>> = {
+  '👏': 'hand',
+  '😂': 'laugh',
+  '❤️': 'heart',
+  '🎉': 'party',
+};
