@@ -40,6 +40,7 @@ from api.metrics import MetricsPage, RequestMetrics
 from api.openapi import config
 from api.openapi import page as docs
 from api.routes.account import account_router
+from api.routes.analytics import analytics_router
 from api.routes.auth import auth_router
 from api.routes.billing import billing_router
 from api.routes.clips import clips_router
@@ -156,6 +157,7 @@ def create_app(
         health_router,
         rooms_router,
         polls_router,
+        analytics_router,
         public_router,
         web_router(sources=_storage_origins(deps)),
         *route_handlers,

@@ -370,3 +370,24 @@ def test_leaderboard_ranks_those_who_took_part(host: Person, voter: Person, room
         (1, str(voter.id), 1),
         (2, str(host.id), 0),
     ]
+
+
+def test_analytics_count_sessions_for_tiers_that_include_them(service: Service, host: Person) -> None:
+    assert refused(host.get("/api/analytics"), 403)["code"] == "tier_required"
+    pro, voter = service.person(tier="pro"), service.person()
+    room = dict(pro.post("/api/rooms/create", {"name": "=Room"}).json()["data"])
+    voter.post(f"/api/rooms/{room['id']}/join")
+    vote(voter, ask(pro, room))
+    found = pro.get("/api/analytics", params={"days": 7}).json()["data"]
+    assert len(found["days"]) == 7
+    today = found["days"][-1]
+    assert {name: today[name] for name in ("sessions", "people", "polls", "votes", "messages")} == {
+        "sessions": 1,
+        "people": 2,
+        "polls": 1,
+        "votes": 1,
+        "messages": 0,
+    }
+    lines = list(csv.DictReader(io.StringIO(pro.get("/api/analytics/sessions.csv", params={"days": 7}).text)))
+    assert [line["sessions"] for line in lines] == ["0"] * 6 + ["1"]
+    refused(pro.get("/api/analytics", params={"days": 0}), 422, "days")
