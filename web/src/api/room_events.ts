@@ -23,7 +23,7 @@ export interface CloseAnswer {
   results: Results;
 }
 
-/** A poll to end. */
+/** The fields of `poll:close`. */
 export interface CloseCommand {
   pollId: string;
 }
@@ -45,7 +45,7 @@ export interface Counted {
   share: number;
 }
 
-/** A question to the room. */
+/** The fields of `poll:create`. */
 export interface CreateCommand {
   pollType: 'personality' | 'question' | 'reaction' | 'topic';
   question: string;
@@ -405,7 +405,7 @@ export interface VoteAnswer {
   results: Results;
 }
 
-/** A ballot. */
+/** The fields of `poll:vote`. */
 export interface VoteCommand {
   pollId: string;
   optionId: string;
