@@ -314,7 +314,7 @@ class Mixer:
         samples = samples * 10 ** (rng.choice([-24, -12, -6, 0, 0, 6, 12]) / 20)
         samples = np.clip(samples, -1, 1).astype(np.float32)
         if rng.random() < 0.6:  # noqa: PLR2004
-            samples = _coded(samples, *CODECS[rng.integers(len(CODECS))])
+            samples = coded(samples, *CODECS[rng.integers(len(CODECS))])
         mix.samples = samples[: len(mix.samples)]
         return mix
 
@@ -339,7 +339,7 @@ def _levelled(samples: Sound, strength: float) -> Sound:
     return np.asarray(samples * np.interp(np.arange(len(samples)), (np.arange(count) + 0.5) * block, gain), np.float32)
 
 
-def _coded(samples: Sound, codec: str, container: str, bit_rate: int) -> Sound:
+def coded(samples: Sound, codec: str, container: str, bit_rate: int) -> Sound:
     """Encode and decode again, as long as before."""
     file = io.BytesIO()
     with av.open(file, "w", format=container) as out:

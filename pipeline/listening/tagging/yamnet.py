@@ -70,15 +70,19 @@ class Yamnet:
 
     def tag(self, samples: Samples) -> Rows:
         """Return logits of the class groups, as `Tagger.tag`."""
-        rows = self.window.rows
+        alone = group_logits(self.scores(samples))
+        return np.asarray(SHARE * alone + (1.0 - SHARE) * self._builtin.tag(samples), dtype=np.float32)
+
+    def scores(self, samples: Samples) -> NDArray[np.float32]:
+        """Return YAMNet's own class scores [window.rows, 521] of [window.samples] samples."""
         first = self.window.before - (INPUT_SAMPLES - ROW_SAMPLES) // 2
-        scores = np.empty((rows, CLASSES), dtype=np.float32)
-        for row in range(rows):
+        scores = np.empty((self.window.rows, CLASSES), dtype=np.float32)
+        for row in range(self.window.rows):
             part = samples[first + row * ROW_SAMPLES :][:INPUT_SAMPLES]
             self._interpreter.set_tensor(self._input, part.reshape(self._shape))
             self._interpreter.invoke()
             scores[row] = self._interpreter.get_tensor(self._output).reshape(CLASSES)
-        return np.asarray(SHARE * group_logits(scores) + (1.0 - SHARE) * self._builtin.tag(samples), dtype=np.float32)
+        return scores
 
 
 def group_logits(scores: NDArray[np.float32]) -> Rows:

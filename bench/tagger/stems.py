@@ -1,0 +1,146 @@
+"""Makes mixes for teaching of the collected clips: spectrograms of spoilt mixes, targets of clean stems.
+
+python bench/tagger/stems.py MODEL.tflite CLIPS.pickle OUT_FOLDER [--count 400] [--seed 1]
+"""
+
+import argparse
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+from clips import Clip, teach
+from numpy.typing import NDArray
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "highlights"))
+from mixes import CODECS, coded
+from nuisances import NUISANCES
+from synthetic import band, noise, room, stretch, unit
+
+from pipeline.listening.tagging.builtin import BuiltinTagger
+from pipeline.listening.tagging.mel import log_mel
+from pipeline.listening.tagging.tagger import GROUPS, HIGHLIGHTS, ROW_SAMPLES
+from pipeline.listening.tagging.yamnet import Yamnet
+
+Sound = NDArray[np.float32]
+RATE, ROWS = 16_000, 120
+SAMPLES = ROWS * ROW_SAMPLES
+USUAL = 0.08
+"""RMS of the background."""
+NAMED, LEAST = 0.75, 0.03
+"""A clip that is named after a group counts as that sure, where YAMNet thinks it possible at all."""
+
+
+class Generator:
+    """Lays out mixes; the same seed gives the same ones."""
+
+    def __init__(self, clips: list[Clip], seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self._clips: dict[str, list[Clip]] = {}
+        for clip in clips:
+            self._clips.setdefault(clip.role, []).append(clip)
+
+    def stems(self) -> tuple[Sound, Sound, NDArray[np.float32]]:
+        """Return background, foreground and, for each row and group, whether a clip of that name sounds."""
+        rng = self.rng
+        kind = str(rng.choice(["speech", "music", "noise", "none"], p=[0.52, 0.1, 0.13, 0.25]))
+        background, foreground = self._background(kind), np.zeros(SAMPLES, np.float32)
+        named = np.zeros((ROWS, len(GROUPS)), np.float32)
+        at = int(rng.uniform(0, 4) * RATE)
+        while at < SAMPLES - RATE:
+            samples, role = self._sound()
+            part = samples[: SAMPLES - at] * np.float32(USUAL * 10 ** (rng.uniform(-5, 14) / 20))
+            foreground[at : at + len(part)] += part
+            if role in HIGHLIGHTS:
+                named[at // ROW_SAMPLES : (at + len(part)) // ROW_SAMPLES, GROUPS.index(role)] = 1.0
+            if rng.random() < 0.4:  # noqa: PLR2004 - people stop talking when others laugh
+                background[at : at + len(part)] *= np.float32(10 ** (-rng.uniform(15, 50) / 20))
+            at += len(part) + int(RATE * (rng.exponential(0.6) if kind == "none" else rng.uniform(1.5, 9)))
+        return background, foreground, named
+
+    def _background(self, kind: str) -> Sound:
+        out, at = np.zeros(SAMPLES, np.float32), 0
+        while kind != "none" and at < SAMPLES:
+            part = self._noise() if kind == "noise" else self._take(kind)
+            out[at : at + len(part)] += np.float32(USUAL) * unit(part)[: SAMPLES - at]
+            at += len(part) + int(RATE * self.rng.exponential(0.4))
+        return out
+
+    def _noise(self) -> Sound:
+        return noise(self.rng, 20.0, self.rng.uniform(-2, 7)) if self.rng.random() < 0.3 else self._nuisance()  # noqa: PLR2004
+
+    def _nuisance(self) -> Sound:
+        return NUISANCES[str(self.rng.choice(sorted(NUISANCES)))](self.rng)
+
+    def _sound(self) -> tuple[Sound, str]:
+        """Return a foreground sound of at most eight seconds: a highlight as often as anything else."""
+        roles = (*HIGHLIGHTS, "other", "music", "nuisance")
+        role = str(self.rng.choice(roles, p=[0.18, 0.09, 0.09, 0.07, 0.07, 0.3, 0.05, 0.15]))
+        samples = self._nuisance() if role == "nuisance" else self._take(role)
+        samples = stretch(samples[: 8 * RATE], self.rng.uniform(0.85, 1.18))
+        return unit(room(self.rng, samples, self.rng.uniform(0.2, 1.3)) if self.rng.random() < 0.35 else samples), role  # noqa: PLR2004
+
+    def _take(self, role: str) -> Sound:
+        """Return a clip of some source: many clips of one source do not drown the others."""
+        sources = sorted({clip.source for clip in self._clips[role]})
+        source = sources[self.rng.integers(len(sources))]
+        pool = [clip for clip in self._clips[role] if clip.source == source]
+        return pool[self.rng.integers(len(pool))].samples.astype(np.float32) / 32768
+
+    def spoil(self, samples: Sound) -> Sound:
+        """Return the mix as some microphone, room and codec would leave it."""
+        rng, out = self.rng, samples
+        if rng.random() < 0.25:  # noqa: PLR2004
+            out = room(rng, out, rng.uniform(0.2, 1.0))
+        if rng.random() < 0.3:  # noqa: PLR2004
+            out = band(out, float(rng.choice([60, 150, 300])), float(rng.choice([3400, 5000, 6500])))
+        if rng.random() < 0.4:  # noqa: PLR2004
+            hiss = np.resize(noise(rng, 8.0, rng.uniform(-2, 7)), len(out))
+            out = out + hiss * np.sqrt(np.mean(np.square(out))) * 10 ** (-rng.uniform(10, 45) / 20)
+        out = out / (np.abs(out).max() + 1e-6) * 10 ** (-float(rng.choice([0, 0, 3, 6, 12, 20, 30])) / 20)
+        if rng.random() < 0.12:  # noqa: PLR2004
+            out = out * 10 ** (rng.uniform(3, 14) / 20)
+        out = np.clip(out, -1, 1).astype(np.float32)
+        return coded(out, *CODECS[rng.integers(len(CODECS))])[:SAMPLES] if rng.random() < 0.4 else out  # noqa: PLR2004
+
+
+def targets(teacher: Yamnet, background: Sound, foreground: Sound, named: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what the pupil is to say: the teacher's word on the mix, or on the foreground where that can be heard."""
+
+    def sure(samples: Sound) -> NDArray[np.float32]:
+        return 1.0 / (1.0 + np.exp(-teach(teacher, samples)))
+
+    def loudness(samples: Sound) -> NDArray[np.float32]:
+        return np.sqrt(np.square(samples).reshape(ROWS, -1).mean(axis=1)) + 1e-6
+
+    alone = sure(foreground)
+    alone = np.where((named > 0) & (alone > LEAST), np.maximum(alone, NAMED), alone)
+    lead_db = 20 * np.log10(loudness(foreground) / loudness(background))
+    heard = 1.0 / (1.0 + np.exp(-(lead_db + 4.0) / 1.5))
+    return np.maximum(sure(background + foreground), heard[:, None] * alone)
+
+
+def main() -> None:
+    """Write mixes: `x` [2, frames, bands], spoilt twice, and `p` [rows, groups]."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    teacher = Yamnet(arguments.model)
+    generator = Generator(pickle.loads(arguments.clips.read_bytes()), arguments.seed)  # noqa: S301 - our own file
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    window = BuiltinTagger.window
+    for number in range(arguments.count):
+        background, foreground, named = generator.stems()
+        gain = np.float32(min(2.0, 0.7 / (np.abs(background + foreground).max() + 1e-6)))
+        target = targets(teacher, gain * background, gain * foreground, named)
+        spoilt = [generator.spoil(background + foreground) for _ in range(2)]
+        spectrograms = [log_mel(np.pad(one, (window.before, window.after))).astype(np.float16) for one in spoilt]
+        np.savez(arguments.out / f"{arguments.seed:03d}_{number:04d}.npz", x=spectrograms, p=target.astype(np.float16))
+
+
+if __name__ == "__main__":
+    main()
