@@ -65,6 +65,7 @@ chaos: develop ## Run long chaos tests; CHAOS_SEED= repeats a storm, CHAOS_SEEDS
 	@tests/swift/setup.sh
 	@tests/rabbitmq.sh
 	@CHAOS=$${CHAOS-long} $(BIN)/pytest -n 0 tests/chaos $(ARGS)
+	@BILLING_EXAMPLES=2000 $(BIN)/pytest -n 0 tests/integration/test_billing_permutations.py $(ARGS)
 
 rabbitmq: develop ## Run the tests with RabbitMQ as the broker
 	@tests/rabbitmq.sh

@@ -16,6 +16,7 @@ from api.deps import Deps
 from api.http.edge import EdgeLimits, edge_protocol
 from api.realtime.limits import MAX_MESSAGE_BYTES
 from api.realtime.server import Realtime
+from services.billing.sync import require_own_mode
 from services.process.settings import Settings
 
 # What is being answered may finish; then connections that never end (event streams, long polls) are cut.
@@ -41,6 +42,8 @@ class ApiServer(uvicorn.Server):
 def run(settings: Settings, *, with_sockets: bool = False) -> None:
     """Serve the API until SIGTERM or Ctrl-C; `with_sockets` where this is the only such process."""
     deps = open_deps(settings)
+    if deps.billing is not None:
+        require_own_mode(deps.billing)
     if not with_sockets:
         _serve(create_app(deps), deps)
         return

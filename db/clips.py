@@ -160,6 +160,7 @@ WHERE id = %(clip_id)s AND user_id = %(user_id)s
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
 # Only the service may change this column, which decides the retention.
+FIND_OWNER = "SELECT user_id FROM clips WHERE id = %(clip_id)s"
 KEEP_CLIP = f"""
 UPDATE clips SET is_kept = %(keep)s, updated_at = now(),
        expires_at = CASE WHEN %(keep)s THEN NULL
@@ -370,6 +371,12 @@ def mark_processing(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
 def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> list[Clip]:
     """Publish a preview of a processing clip."""
     return _all(tx, PUBLISH_PREVIEW, {"clip_id": clip_id, "objects": Jsonb(objects)})
+
+
+def find_owner(tx: Transaction, *, clip_id: UUID) -> UUID | None:
+    """Return whose clip this is."""
+    row = tx.execute(FIND_OWNER, {"clip_id": clip_id}).fetchone()
+    return row["user_id"] if row else None
 
 
 def publish(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], keep_days: int) -> list[Clip]:

@@ -16,11 +16,11 @@ from db import stripe_events as event_rows
 from db.billing import Subscription
 from db.connection import SERVICE, Database, Transaction
 from services.billing import notice as notices
-from services.billing.gateway import Gateway
+from services.billing.gateway import Gateway, MissingAtStripeError
 from services.billing.remote import RemoteSubscription, Snapshot
 from services.billing.state import State, live_of, payments_of, state_of
 from services.errors import NotFoundError, UnavailableError
-from services.process.settings import Settings
+from services.process.settings import Settings, SettingsError
 from services.process.stripe_settings import StripeSettings
 
 LEASE_S = 60.0
@@ -51,6 +51,25 @@ def open_billing(settings: Settings, database: Database) -> Billing | None:
     if settings.stripe is None:
         return None
     return Billing(database=database, gateway=Gateway(settings.stripe), settings=settings.stripe)
+
+
+def require_own_mode(billing: Billing) -> None:
+    """Raise SettingsError when a price is unknown to the key's account or of the other mode.
+
+    While Stripe does not answer nothing is refused: a start must not depend on it.
+    """
+    try:
+        modes = billing.gateway.find_price_modes()
+    except MissingAtStripeError as error:
+        raise SettingsError(
+            f"{error.message.rstrip('.')}; is the price of the other mode, or of another account?"
+        ) from error
+    except UnavailableError as error:
+        log.warning("stripe_prices_not_checked", error=error.message)
+        return
+    for name, is_live in modes.items():
+        if is_live == billing.settings.is_test:
+            raise SettingsError(f"STRIPE_{name.upper()} and STRIPE_SECRET_KEY are of different modes")
 
 
 class Lease(Struct, frozen=True, kw_only=True):

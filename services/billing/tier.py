@@ -32,8 +32,6 @@ DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
         "storage_bytes": 100 * GB,
         "retention_days": 30,
         "queue_wait_s": 2 * 3600,
-        "queue_weight": 1,
-        "parallel_jobs": 4,
     },
     "premium": {
         "clip_length_s": 300,
@@ -41,8 +39,6 @@ DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
         "storage_bytes": 500 * GB,
         "retention_days": 30,
         "queue_wait_s": 6 * 3600,
-        "queue_weight": 2,
-        "parallel_jobs": 8,
     },
     "pro": {
         "clip_length_s": 300,
@@ -50,8 +46,6 @@ DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
         "storage_bytes": 2000 * GB,
         "retention_days": 30,
         "queue_wait_s": 12 * 3600,
-        "queue_weight": 4,
-        "parallel_jobs": 16,
     },
 }
 """Tier → limits that apply where the row's `limits` names no other. A free user's 100 GB hold the largest

@@ -14,7 +14,7 @@ from db.connection import Transaction, as_service
 from db.recordings import Recording
 from services import sanitising
 from services.billing import quota as quotas
-from services.billing.tier import Tier, tier_of
+from services.billing.tier import UNLIMITED, Tier, tier_of
 from services.clips import render as renders
 from services.clips import spec as specs
 from services.clips.spec import ClipStyle
@@ -30,6 +30,7 @@ from services.webhooks import event as events
 __all__ = ["Clip", "ClipActivity", "ClipSpec", "ClipStep", "ClipStyle", "GeneratedClips", "RenderSubject"]
 
 KEEP_DAYS = 30
+FOR_GOOD_DAYS = 36_500  # a tier without a limit of retention
 DEFAULT_TOP = 10  # clips of one auto-generate that names no number
 OPEN_STATES = ("queued", "processing")
 RETRY_STATES = ("failed", "cancelled", "expired")
@@ -200,7 +201,7 @@ def keep(tx: Transaction, *, user_id: UUID, clip_id: UUID, is_kept: bool) -> Cli
     """Keep a clip for good, or let it go after the usual time from now."""
     get(tx, user_id=user_id, clip_id=clip_id)
     with as_service(tx):
-        return _found(rows.keep_clip(tx, clip_id=clip_id, keep=is_kept, keep_days=KEEP_DAYS))
+        return _found(rows.keep_clip(tx, clip_id=clip_id, keep=is_kept, keep_days=_keep_days(tx, user_id)))
 
 
 def count(tx: Transaction, *, user_id: UUID) -> dict[str, int]:
@@ -237,7 +238,9 @@ def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:
     NotFoundError once it has expired, failed or been cancelled.
     """
     if clip.status == "expired":
-        raise NotFoundError(f"This clip was kept for {KEEP_DAYS} days and has expired; retry it to make it again.")
+        raise NotFoundError(
+            "This clip was kept for as long as your tier keeps clips, and has expired; retry it to make it again."
+        )
     name = wanted or next((format_ for format_ in clip.formats if format_ in clip.objects), "mp4")
     if name in clip.objects:
         return name, clip.objects[name]
@@ -301,7 +304,8 @@ def publish(
     When something else was done than asked (`accuracy`), the notes say why.
     """
     render_rows.lock_of_clip(tx, clip_id=clip_id)
-    published = rows.publish(tx, clip_id=clip_id, objects=objects, notes=notes, keep_days=KEEP_DAYS)
+    keep_days = _keep_days(tx, rows.find_owner(tx, clip_id=clip_id))
+    published = rows.publish(tx, clip_id=clip_id, objects=objects, notes=notes, keep_days=keep_days)
     clip = _first(published)
     if accuracy is not None and accuracy != clip.accuracy and not notes:
         raise ValueError("A clip made with another accuracy than asked for needs a note that says why")
@@ -340,8 +344,16 @@ def _queue(tx: Transaction, recording: Recording, spec: ClipSpec, *, trace_id: s
     return _start(tx, clip, trace_id=trace_id)
 
 
+def _keep_days(tx: Transaction, user_id: UUID | None) -> int:
+    """Return for how many days the owner's tier keeps clips."""
+    if user_id is None:
+        return KEEP_DAYS
+    days = tier_of(tx, user_id=user_id).limit("retention_days")
+    return FOR_GOOD_DAYS if days == UNLIMITED else days
+
+
 def _start(tx: Transaction, clip: Clip, *, trace_id: str | None, attempt: int = 0) -> tuple[Clip, Job]:
-    shared = renders.join(tx, clip, keep_days=KEEP_DAYS)
+    shared = renders.join(tx, clip, keep_days=_keep_days(tx, clip.user_id))
     if shared is not None:
         return _share(tx, *shared)
     job = jobs.enqueue(

@@ -15,17 +15,22 @@ from msgspec.structs import replace
 from support.api.server import LOCAL, PASSWORD, Person, Service, refused, serving
 from support.servers.databases import clone_of_template, settings_for
 from support.stripe.shop import DAY_S, DECLINES, FAILS_LATER, MASTERCARD, PAYS, Shop, run_syncs, signed
-from support.stripe.world import stripe_server
+from support.stripe.world import SECRET_KEY, InProcess, stripe_server
 
 from cli.embedded.postgres import PostgresServer
 from cli.embedded.stripe import checkout, payment, subscriptions
 from cli.embedded.stripe.world import StripeError
 from cli.embedded.valkey import ValkeyServer
 from db.connection import SERVICE
+from db.quotas import list_tiers
 from services.billing import quota as quotas
 from services.billing import sync as syncing
+from services.billing.gateway import SetupGateway
 from services.billing.reconciliation import reconcile
+from services.billing.setup import set_up
+from services.billing.sync import require_own_mode
 from services.errors import QuotaExceededError
+from services.process.settings import SettingsError
 
 BUY = {"successUrl": f"{LOCAL}/subscription/success", "cancelUrl": f"{LOCAL}/pricing"}
 
@@ -586,3 +591,49 @@ def test_queries_of_operators_run_as_they_stand(till: Till) -> None:
         "SELECT * FROM tier_features WHERE tier = 'premium'",
     ):
         assert len(till.service.rows(statement)) == 1
+
+
+def test_price_of_the_other_mode_or_account_stops_the_start(till: Till) -> None:
+    database = till.service.deps.database
+    require_own_mode(till.shop.billing(database))
+    with pytest.raises(SettingsError, match="STRIPE_PRICE_PRO: No such price"):
+        require_own_mode(till.shop.billing(database, price_pro="price_of_another_account"))
+    price = till.shop.world.objects[till.shop.prices["premium"]]
+    price["livemode"] = True
+    try:
+        with pytest.raises(SettingsError, match="STRIPE_PRICE_PREMIUM and STRIPE_SECRET_KEY are of different modes"):
+            require_own_mode(till.shop.billing(database))
+    finally:
+        price["livemode"] = False
+
+
+def test_set_up_makes_everything_once(till: Till) -> None:
+    gateway = SetupGateway(SECRET_KEY, api_base=till.shop.world.base_url, http_client=InProcess(till.shop.world))
+    with till.service.deps.database.transaction(SERVICE) as tx:
+        tiers = list_tiers(tx)
+    first = set_up(gateway, tiers, public_url="https://clips.example")
+    assert first.webhook_secret is not None
+    made = len(till.shop.world.objects)
+    again = set_up(gateway, tiers, public_url="https://clips.example")
+    assert (again.prices, again.webhook_id, again.portal_id) == (first.prices, first.webhook_id, first.portal_id)
+    assert len(till.shop.world.objects) == made
+    prices = [till.shop.world.objects[each] for each in first.prices.values()]
+    assert [(each["unit_amount"], each["currency"], each["recurring"]["interval"]) for each in prices] == [
+        (999, "usd", "month"),
+        (1999, "usd", "month"),
+    ]
+    endpoint = till.shop.world.objects[first.webhook_id]
+    assert endpoint["url"] == "https://clips.example/api/subscription/webhook"
+    assert {"checkout.session.completed", "invoice.payment_failed"} <= set(endpoint["enabled_events"])
+
+
+def test_clips_are_kept_for_as_long_as_the_tier_says(till: Till) -> None:
+    person = till.service.person()
+    with psycopg.connect(till.service.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE tier_features SET limits = '{\"retention_days\": 3}' WHERE tier = 'free'")
+        try:
+            clip_id = till.service.ready_clip(person)
+        finally:
+            owner.execute("UPDATE tier_features SET limits = '{}'")
+    (row,) = till.service.rows("SELECT expires_at - completed_at AS kept FROM clips WHERE id = %(id)s", id=clip_id)
+    assert row["kept"] == timedelta(days=3)
