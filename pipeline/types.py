@@ -145,8 +145,8 @@ SIGNALS: Final = (
     "contrast",
     "audience",
 )
-"""The parts of a score; a weight may be given to each. `steadiness`, `tone` and `pauses` count where no audio tagger
-has listened, the first five and `novelty` where one has."""
+"""The parts of a score; a weight may be given to each. `steadiness` and `pauses` count where no audio tagger has
+listened, the first five and `novelty` where one has."""
 DEFAULT_MIN_S = 5.0
 DEFAULT_MAX_S = 60.0
 

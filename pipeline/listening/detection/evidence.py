@@ -30,6 +30,9 @@ NOVELTY: Final = 0.15
 NOVELTY_DB: Final = (2.0, 12.0)
 NOVELTY_USUAL_DB: Final = 5.0
 """Log-odds for each dB by which the spectrum differs from the usual one more than moments do."""
+TONE: Final = -2.0
+TONE_USUAL: Final = 0.4
+"""Log-odds for each unit of harmonicity (0..1) over this: one voice or instrument is steadier in pitch than a crowd."""
 RULE: Final[dict[str, dict[str, float]]] = {
     "loudness": {"level": 0.15},
     "steadiness": {"unsteady": -0.5},
@@ -81,6 +84,8 @@ def gather_evidence(timeline: Timeline, weights: dict[str, float]) -> Evidence:
         "novelty": np.asarray(novelty * weights.get("novelty", 1.0), dtype=np.float64),
     }
     mistaken = np.max([_column(timeline, group) for group in SUPPRESSORS], axis=0)
+    tone = TONE * (measures["harmonic"] - TONE_USUAL)
+    others["tone"] = np.asarray(tone * weights.get("tone", 1.0), dtype=np.float64)
     columns = [_column(timeline, group) for group in HIGHLIGHTS]
     columns = [column - SUPPRESSION * np.maximum(mistaken - column, 0.0) for column in columns]
     scaled = [
