@@ -46,6 +46,7 @@ from api.routes.billing import billing_router
 from api.routes.clips import clips_router
 from api.routes.events import events_router
 from api.routes.jobs import jobs_router
+from api.routes.live_recordings import live_recordings_router
 from api.routes.operations.admin import admin_router
 from api.routes.operations.business import business_router
 from api.routes.operations.health import health_router
@@ -158,6 +159,7 @@ def create_app(
         rooms_router,
         polls_router,
         analytics_router,
+        live_recordings_router,
         public_router,
         web_router(sources=_storage_origins(deps)),
         *route_handlers,

@@ -102,6 +102,9 @@ VALUES (%(job_id)s, %(state)s, %(attempt)s, %(event)s, %(details)s)
 """
 FIND_JOB = "SELECT * FROM jobs WHERE id = %(job_id)s"
 FIND_JOB_OF_USER = "SELECT * FROM jobs WHERE id = %(job_id)s AND user_id = %(user_id)s"
+IS_WAITING = """
+SELECT 1 FROM jobs WHERE recording_id = %(recording_id)s AND kind = %(kind)s AND state = 'queued' LIMIT 1
+"""
 LIST_JOBS = """
 SELECT * FROM jobs
 WHERE user_id = %(user_id)s AND (created_at, id) < (%(before)s, %(before_id)s)
@@ -183,6 +186,11 @@ def find_job(tx: Transaction, job_id: UUID, *, user_id: UUID | None = None) -> J
     statement = FIND_JOB if user_id is None else FIND_JOB_OF_USER
     row = tx.execute(statement, {"job_id": job_id, "user_id": user_id}).fetchone()
     return as_job(row) if row else None
+
+
+def is_waiting(tx: Transaction, *, kind: str, recording_id: UUID) -> bool:
+    """Say whether a job of a kind is queued for a recording."""
+    return tx.execute(IS_WAITING, {"kind": kind, "recording_id": recording_id}).fetchone() is not None
 
 
 def list_jobs(  # noqa: PLR0913 - keyword-only, one per filter

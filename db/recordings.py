@@ -172,7 +172,7 @@ OPEN_JOBS = """
 SELECT id FROM jobs WHERE recording_id = %(recording_id)s AND state IN ('queued', 'running') ORDER BY created_at
 """
 INGEST_JOB = """
-SELECT id FROM jobs WHERE recording_id = %(recording_id)s AND kind IN ('ingest', 'import')
+SELECT id FROM jobs WHERE recording_id = %(recording_id)s AND kind IN ('ingest', 'import', 'finalise_live')
 ORDER BY created_at DESC, id DESC LIMIT 1
 """
 

@@ -81,6 +81,11 @@ def ingest_key(user_id: UUID, recording_id: UUID, attempt: int, name: str) -> st
     return _key(user_id, recording_id, "ingest", attempt, name)
 
 
+def live_part_key(user_id: UUID, recording_id: UUID, track_id: UUID, number: int) -> str:
+    """Return the key of a part that a browser stores while a room is recorded."""
+    return _key(user_id, recording_id, "live", track_id, f"{number:06d}")
+
+
 def detect_key(user_id: UUID, recording_id: UUID, job_id: UUID, *, attempt: int, name: str) -> str:
     """Return the key of a file that a detect attempt writes: the score curve."""
     return _key(user_id, recording_id, "detect", job_id, attempt, name)

@@ -23,6 +23,7 @@ from api.realtime.limits import Limits
 from api.realtime.presence import Presence
 from api.realtime.transport import Outbox, event_packet
 from api.schemas.rooms import DisplayName, Mode, Places, RoomName
+from db import live_recordings as live_rows
 from db import room_participants as participant_rows
 from db.connection import SERVICE, DatabaseUnavailableError, Transaction
 from db.room_participants import ParticipantRow
@@ -434,6 +435,8 @@ class RoomCommands:
             return
         try:
             with self._deps.database.transaction(SERVICE) as tx:
+                for room_id, number in sorted(_by_room(reactions).items()):
+                    live_rows.add_activity(tx, room_id=room_id, kind="reaction", number=number)
                 for room_id, user_id in sorted(keys):
                     participant_rows.add_activity(
                         tx,
@@ -444,6 +447,14 @@ class RoomCommands:
                     )
         except DatabaseUnavailableError:
             logger.warning("activity_lost", people=len(keys))
+
+
+def _by_room(reactions: Mapping[tuple[UUID, UUID], int]) -> dict[UUID, int]:
+    """Return how many reactions each room has seen."""
+    totals: dict[UUID, int] = defaultdict(int)
+    for (room_id, _), number in reactions.items():
+        totals[room_id] += number
+    return totals
 
 
 def _authenticated(connection: Connection, room: Room, participants: list[Participant]) -> dict[str, Any]:

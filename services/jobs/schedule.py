@@ -15,6 +15,7 @@ SCHEDULES = (
     Schedule(name="expire-clips", every_s=10 * MINUTE_S, kind="expire_clips"),
     Schedule(name="cleanup-clips", every_s=15 * MINUTE_S, kind="cleanup_clips"),
     Schedule(name="cleanup-rooms", every_s=HOUR_S, kind="cleanup_rooms"),
+    Schedule(name="end-silent-recordings", every_s=MINUTE_S, kind="end_silent_recordings"),
     Schedule(name="archive-polls", every_s=10 * MINUTE_S, kind="archive_polls"),
     Schedule(name="reset-quotas", every_s=HOUR_S, kind="reset_quotas"),
     Schedule(name="sweep-uploads", every_s=HOUR_S, kind="sweep_uploads"),

@@ -36,7 +36,9 @@ STATES: tuple[JobState, ...] = ("queued", "running", "succeeded", "failed", "can
 KINDS: Mapping[str, Queue] = {
     "ingest": "ingest",
     "import": "ingest",
+    "finalise_live": "ingest",
     "detect": "detect",
+    "listen_live": "detect",
     "render": "render",
     "delete_objects": "housekeeping",
     "expire_clips": "housekeeping",
@@ -55,6 +57,7 @@ KINDS: Mapping[str, Queue] = {
     "end_subscription": "webhook",
     "reconcile_subscriptions": "housekeeping",
     "prune_stripe_events": "housekeeping",
+    "end_silent_recordings": "housekeeping",
     "deliver_webhook": "webhook",
     "mail_webhook_disabled": "webhook",
     "send_mail": "webhook",
@@ -107,6 +110,11 @@ def enqueue(  # noqa: PLR0913 - keyword-only, one per column
         trace_id=trace_id,
         attempt=attempt,
     )
+
+
+def is_waiting(tx: Transaction, *, kind: str, recording_id: UUID) -> bool:
+    """Say whether a job of a kind waits for a recording; one that runs already does not count."""
+    return rows.is_waiting(tx, kind=kind, recording_id=recording_id)
 
 
 def get(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:

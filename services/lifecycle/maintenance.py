@@ -17,6 +17,7 @@ from services.jobs.service import JobError
 from services.mail import outbox
 from services.polls import service as polls
 from services.recordings import service as recordings
+from services.rooms import recording
 from services.rooms import service as rooms
 from services.webhooks import event as events
 
@@ -97,6 +98,11 @@ def cleanup_clips(tx: Transaction) -> int:
     for clip_id in stuck:
         clips.fail(tx, clip_id=clip_id, error=STUCK)
     return len(stuck)
+
+
+def end_silent_recordings(tx: Transaction) -> dict[str, int]:
+    """Stop live recordings that nothing has arrived for in a while; return how many."""
+    return {"ended": recording.sweep(tx)}
 
 
 def cleanup_rooms(tx: Transaction) -> dict[str, int]:

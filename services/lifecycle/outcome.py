@@ -27,6 +27,8 @@ CANCELLED = JobError(
 )
 FAILED = JobError(code="internal", message="The job failed without saying why.", retryable=True)
 """For rows without an error, which only a change by hand can leave."""
+BRINGS_IN = ("ingest", "import", "finalise_live")
+"""Kinds of jobs without which a recording does not become ready."""
 
 
 def claim(tx: Transaction, messages: Sequence[tuple[UUID, int]], *, worker_id: UUID) -> list[Job]:
@@ -110,7 +112,7 @@ def retry_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
     for job in retried:
         if job.clip_id is not None:
             clips.take_up(tx, clip_id=job.clip_id)
-        elif job.recording_id is not None and job.kind in ("ingest", "import"):
+        elif job.recording_id is not None and job.kind in BRINGS_IN:
             recordings.reprocess(tx, recording_id=job.recording_id)
     return retried
 
@@ -144,7 +146,7 @@ def _tell(tx: Transaction, job: Job) -> None:
             clips.cancel(tx, clip_id=job.clip_id)
         elif job.clip_id is not None:
             clips.fail(tx, clip_id=job.clip_id, error=job.error or FAILED)
-        elif job.recording_id is not None and job.kind in ("ingest", "import"):
+        elif job.recording_id is not None and job.kind in BRINGS_IN:
             recordings.fail(tx, recording_id=job.recording_id, error=job.error or CANCELLED)
         elif job.recording_id is not None and job.kind == "detect":
             with suppress(ConflictError):  # deleted meanwhile

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from db import live_recordings as live_rows
 from db import polls as rows
 from db import rooms as room_rows
 from db.connection import Transaction
@@ -132,6 +133,7 @@ def vote(tx: Transaction, person: Person, *, poll_id: UUID, option_id: str) -> P
     _require_option(poll, option_id)
     rows.upsert_vote(tx, poll=poll, voter=_require_voter(tx, poll, person.user_id), option_id=option_id)
     rows.notify_votes(tx, room_id=poll.room_id, poll_id=poll_id)
+    live_rows.add_activity(tx, room_id=poll.room_id, kind="vote")
     return _view(tx, poll, person)
 
 

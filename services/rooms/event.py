@@ -12,6 +12,7 @@ from msgspec import Struct
 from db import room_events as rows
 from db.connection import Transaction
 from db.room_participants import LeftReason
+from pipeline.types import Highlight
 from services.rooms import wire
 from services.rooms.shape import Message, Participant, Room, Seq
 
@@ -83,6 +84,29 @@ class RoomEnded(RoomEvent, frozen=True, kw_only=True):
     recording_id: UUID | None
 
 
+class RecordingStarted(RoomEvent, frozen=True, kw_only=True):
+    """The room is being recorded from now on."""
+
+    event = "room:recording-started"
+    recording_id: UUID
+
+
+class RecordingStopped(RoomEvent, frozen=True, kw_only=True):
+    """The recording has ended."""
+
+    event = "room:recording-stopped"
+    recording_id: UUID
+
+
+class HighlightDetected(RoomEvent, frozen=True, kw_only=True):
+    """A moment was heard while the recording runs; the final ones may differ."""
+
+    event = "highlight:detected"
+    recording_id: UUID
+    highlight: Highlight
+    provisional: Literal[True] = True
+
+
 ROOM_EVENTS: tuple[type[Any], ...] = (
     ParticipantJoined,
     ParticipantLeft,
@@ -92,6 +116,9 @@ ROOM_EVENTS: tuple[type[Any], ...] = (
     StateUpdated,
     PersonalityChanged,
     RoomEnded,
+    RecordingStarted,
+    RecordingStopped,
+    HighlightDetected,
 )
 
 

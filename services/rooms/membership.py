@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from msgspec import Struct
 
+from db import live_recordings as live_rows
 from db import room_participants as rows
 from db import rooms as room_rows
 from db.connection import Transaction
@@ -70,6 +71,7 @@ def join(  # noqa: PLR0913 - keyword-only, as every use case
         is_guest=person.is_guest,
     )
     _tell_joined(tx, me, is_online=is_online)
+    live_rows.add_activity(tx, room_id=room_id, kind="join")
     return Joined(room=rooms.get(tx, room_id), me=me, is_new=True, after=room.last_seq)
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from db import live_recordings as live_rows
 from db import room_messages as rows
 from db.connection import Transaction
 from db.room_messages import MessageRow
@@ -56,6 +57,7 @@ def send(
         client_msg_id=client_msg_id,
     )
     events.append(tx, events.MessageReceived(**_fields(message)))
+    live_rows.add_activity(tx, room_id=room_id, kind="message")
     return message
 
 

@@ -18,6 +18,7 @@ from services.billing.tier import Tier
 from services.errors import ForbiddenError, InvalidFieldError, NotFoundError, UnavailableError
 from services.paging import Page, TimeCursor, page_of
 from services.rooms import event as events
+from services.rooms import live
 from services.rooms.errors import BannedError, RoomEndedError
 from services.rooms.person import Person
 from services.rooms.shape import room_shape
@@ -124,6 +125,14 @@ def lock_running(tx: Transaction, room_id: UUID) -> RoomRow:
     return room
 
 
+def lock_any(tx: Transaction, room_id: UUID) -> RoomRow:
+    """Lock a room until the transaction ends, also one that has ended; NotFoundError."""
+    room = rows.lock_room(tx, room_id)
+    if room is None:
+        raise no_such_room()
+    return room
+
+
 def list_rooms(
     tx: Transaction, *, user_id: UUID, limit: int, cursor: TimeCursor | None, is_active: bool | None
 ) -> Page[RoomRow]:
@@ -181,6 +190,7 @@ def end(tx: Transaction, person: Person, *, room_id: UUID) -> Membership:
 
 def end_locked(tx: Transaction, room: RoomRow, *, reason: Literal["ended_by_host", "inactive"]) -> int:
     """End a room whose lock is held, and tell everybody; return how many polls that closed."""
+    live.stop_running(tx, room)
     rows.end_room(tx, room.id)
     closed = poll_rows.close_of_rooms(tx, [room.id])
     seq = events.next_seq(tx, room.id)

@@ -97,6 +97,11 @@ def cleanup_rooms(_runtime: Runtime, _attempt: Attempt) -> Publish:
     return maintenance.cleanup_rooms
 
 
+def end_silent_recordings(_runtime: Runtime, _attempt: Attempt) -> Publish:
+    """Stop live recordings whose capture ended without a word."""
+    return maintenance.end_silent_recordings
+
+
 def archive_polls(_runtime: Runtime, _attempt: Attempt) -> Publish:
     """End polls whose time is over, and delete the ballots of old ones."""
     return maintenance.archive_polls
@@ -146,6 +151,7 @@ HOUSEKEEPING: Mapping[str, Work] = {
     "cleanup_clips": cleanup_clips,
     "cleanup_rooms": cleanup_rooms,
     "archive_polls": archive_polls,
+    "end_silent_recordings": end_silent_recordings,
     "reset_quotas": reset_quotas,
     "sweep_objects": sweep_objects,
     "sweep_webhooks": sweep_webhooks,

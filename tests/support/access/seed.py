@@ -39,7 +39,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "sessions": {"method": "password"},
     "mails": {"recipient": "owner@example.org", "status": "queued"},
     "pending_signups": {"email": "owner@example.org"},
-    "recordings": {"status": "uploading"},
+    "recordings": {"status": "uploading", "room_id": None},
     "highlights": {
         "start_s": 0,
         "end_s": 10,
@@ -63,6 +63,9 @@ OVERRIDES: dict[str, dict[str, Any]] = {
         "options": Jsonb([{"id": "1", "text": "a"}, {"id": "2", "text": "b"}]),
         "duration_seconds": 60,
     },
+    "checkouts": {"tier": "premium"},
+    "recording_tracks": {"source": "microphone"},
+    "recording_activity": {"kind": "join"},
     "poll_keys": {"key": b"k" * 32},
     "schedule_ticks": {"name": "value"},
     "poll_votes": {"option_id": "1"},
@@ -111,8 +114,8 @@ def seed(owner: psycopg.Connection[Any], user_id: Any) -> None:
 
 def _is_ready(table: str, columns: list[Any], made: dict[str, Any], waiting: dict[str, Any]) -> bool:
     needed = {refers for name, _, is_required, _, refers in columns if refers and (is_required or name in ALWAYS)}
-    # clips and jobs name each other; a job is made of a clip.
-    needed -= {table} | ({"jobs", "renders"} if table == "clips" else set())
+    # clips and jobs name each other, and so do rooms and recordings: one of two begins without the other.
+    needed -= {table} | {"clips": {"jobs", "renders"}, "recordings": {"rooms"}}.get(table, set())
     return all(refers in made or refers not in waiting for refers in needed)
 
 

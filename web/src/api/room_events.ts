@@ -69,6 +69,28 @@ export interface EditCommand {
 /** Nothing to say. */
 export type Empty = Record<string, never>;
 
+/** A moment worth sharing. Core is the moment itself; start and end are padded and snapped to pauses. */
+export interface Highlight {
+  startS: number;
+  endS: number;
+  coreStartS: number;
+  coreEndS: number;
+  peakS: number;
+  score: number;
+  kind: 'celebration' | 'emotional' | 'engagement' | 'humor' | 'surprise';
+  kindConfidence: number;
+  reasons: readonly (Reason)[];
+}
+
+/** A moment was heard while the recording runs; the final ones may differ. */
+export interface HighlightDetected {
+  roomId: string;
+  seq: number;
+  recordingId: string;
+  highlight: Highlight;
+  provisional?: 'True';
+}
+
 /** What a join is acknowledged with. */
 export interface JoinAnswer {
   room: Room;
@@ -284,6 +306,27 @@ export interface ReactionCommand {
   emoji: string;
 }
 
+/** A named part of a highlight's score; the contributions of all reasons sum to the score. */
+export interface Reason {
+  signal: string;
+  weight: number;
+  contribution: number;
+}
+
+/** The room is being recorded from now on. */
+export interface RecordingStarted {
+  roomId: string;
+  seq: number;
+  recordingId: string;
+}
+
+/** The recording has ended. */
+export interface RecordingStopped {
+  roomId: string;
+  seq: number;
+  recordingId: string;
+}
+
 /** How a poll stands. Hidden: `options` is null and `winner_ids` empty. */
 export interface Results {
   pollId: string;
@@ -442,6 +485,9 @@ export interface ServerEvents {
   'room:state-updated': StateUpdated;
   'room:personality-changed': PersonalityChanged;
   'room:ended': RoomEnded;
+  'room:recording-started': RecordingStarted;
+  'room:recording-stopped': RecordingStopped;
+  'highlight:detected': HighlightDetected;
   'poll:created': PollCreated;
   'poll:updated': PollUpdated;
   'poll:closed': PollClosed;

@@ -1,0 +1,193 @@
+"""Recording a room over HTTP, up to the job that makes one file of it."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from support.api.server import Person, Service, refused
+
+START_MS = 1_000
+
+
+class Stage:
+    """A room that is being recorded, its host, and somebody else in it."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.host, self.other = service.person(tier="premium"), service.person()
+        self.room = self.host.post("/api/rooms/create", {"name": "Thursday table"}).json()["data"]
+        self.path = f"/api/rooms/{self.room['id']}/recording"
+        assert self.other.post(f"/api/rooms/{self.room['id']}/join").status_code == 200
+
+    def start(self) -> dict[str, Any]:
+        answer = self.host.post(f"{self.path}/start", {"title": "Small tools"})
+        assert answer.status_code == 201, answer.text
+        recording: dict[str, Any] = answer.json()["data"]["recording"]
+        return recording
+
+    def track(self, person: Person | None = None, source: str = "microphone") -> dict[str, Any]:
+        body = {"source": source, "content_type": "audio/webm;codecs=opus", "client_now_ms": START_MS}
+        answer = (person or self.host).post(f"{self.path}/tracks", body)
+        assert answer.status_code == 201, answer.text
+        track: dict[str, Any] = answer.json()["data"]["track"]
+        return track
+
+    def announce(self, track: dict[str, Any], number: int, data: bytes, person: Person | None = None) -> Any:
+        body = {
+            "number": number,
+            "size_bytes": len(data),
+            "start_ms": START_MS + 2000 * (number - 1),
+            "duration_ms": 2000,
+        }
+        return (person or self.host).post(f"{self.path}/tracks/{track['id']}/parts", body)
+
+    def send(self, track: dict[str, Any], number: int, data: bytes = b"part") -> None:
+        announced = self.announce(track, number, data)
+        assert announced.status_code == 201, announced.text
+        stored = self.service.client.put(announced.json()["data"]["url"], content=data)
+        assert stored.status_code == 200, stored.text
+        told = self.host.post(
+            f"{self.path}/tracks/{track['id']}/parts/{number}/stored", {"etag": stored.headers["ETag"]}
+        )
+        assert told.status_code == 200, told.text
+
+    def conversations(self) -> tuple[int, int]:
+        items = self.host.get("/api/subscription/usage").json()["data"]["items"]
+        [row] = [item for item in items if item["feature"] == "conversations_per_month"]
+        return row["used"], row["reserved"]
+
+
+@pytest.fixture
+def stage(service: Service) -> Stage:
+    return Stage(service)
+
+
+def test_recording_runs_from_start_to_stop(stage: Stage) -> None:
+    recording = stage.start()
+    assert (recording["status"], recording["title"]) == ("live", "Small tools")
+    room = stage.other.get(f"/api/rooms/{stage.room['id']}").json()["data"]
+    assert room["recording"]["recording_id"] == recording["id"]
+    assert stage.conversations() == (0, 1)
+    assert refused(stage.host.post(f"{stage.path}/start", {}), 409)["code"] == "recording_running"
+    track = stage.track()
+    for number in (1, 2, 4, 5, 6):
+        stage.send(track, number)
+    shown = stage.other.get(stage.path).json()["data"]
+    assert shown["recording"]["id"] == recording["id"]
+    assert [(each["stored"], each["next_number"]) for each in shown["tracks"]] == [([[1, 2], [4, 6]], 7)]
+    assert stage.conversations() == (1, 0), "ten seconds are stored"
+    stopped = stage.host.post(f"{stage.path}/stop")
+    assert stopped.status_code == 202
+    data = stopped.json()["data"]
+    assert (data["recording"]["status"], data["job"]["kind"]) == ("processing", "finalise_live")
+    assert stage.host.post(f"{stage.path}/stop").json()["data"]["job"]["id"] == data["job"]["id"]
+    assert stage.conversations() == (1, 0)
+    assert stage.host.get(f"/api/rooms/{stage.room['id']}").json()["data"]["recording"] is None
+    refused(stage.announce(track, 7, b"late"), 409)
+    waiting = stage.service.rows("SELECT kind FROM jobs WHERE recording_id = %(id)s ORDER BY kind", id=recording["id"])
+    assert [row["kind"] for row in waiting] == ["finalise_live", "listen_live"]
+
+
+def test_recording_of_less_than_ten_seconds_is_not_counted(stage: Stage) -> None:
+    stage.start()
+    stage.send(stage.track(), 1)
+    assert stage.conversations() == (0, 1)
+    stage.host.post(f"{stage.path}/stop")
+    assert stage.conversations() == (0, 0)
+
+
+def test_recording_ends_and_counts_with_its_room(stage: Stage) -> None:
+    recording = stage.start()
+    track = stage.track()
+    for number in range(1, 6):
+        stage.send(track, number)
+    assert stage.host.delete(f"/api/rooms/{stage.room['id']}").status_code == 200
+    assert stage.host.get(f"/api/recordings/{recording['id']}").json()["data"]["status"] == "processing"
+    assert stage.conversations() == (1, 0)
+
+
+def test_nobody_is_recorded_before_agreeing(stage: Stage) -> None:
+    body = {"source": "microphone", "content_type": "audio/webm", "client_now_ms": 0}
+    refused(stage.other.post(f"{stage.path}/consent", {"given": True}), 409)
+    recording = stage.start()
+    refused(stage.other.post(f"{stage.path}/tracks", body), 403)
+    assert stage.other.post(f"{stage.path}/consent", {"given": False}).json()["data"] == {"given": False}
+    refused(stage.other.post(f"{stage.path}/tracks", body), 403)
+    stage.other.post(f"{stage.path}/consent", {"given": True})
+    assert stage.other.post(f"{stage.path}/tracks", body).status_code == 201
+    refused(stage.other.post(f"{stage.path}/tracks", body | {"source": "screen"}), 403)
+    people = stage.host.get(f"/api/rooms/{stage.room['id']}/participants").json()["data"]["items"]
+    assert [person["has_consented"] for person in people] == [True, True]
+    answers = stage.service.rows(
+        "SELECT given FROM recording_consents WHERE recording_id = %(id)s AND user_id = %(user_id)s",
+        id=recording["id"],
+        user_id=stage.other.id,
+    )
+    assert answers == [{"given": True}]
+
+
+def test_parts_that_do_not_fit_are_refused_and_the_recording_goes_on(stage: Stage) -> None:
+    stage.start()
+    track = stage.track()
+    refused(stage.announce({"id": uuid4()}, 1, b"x"), 404)
+    refused(stage.announce(track, 1, b"x", stage.other), 404)
+    refused(stage.announce(track, 0, b"x"), 422, "number")
+    too_large = {"number": 1, "size_bytes": 10**9, "start_ms": 0, "duration_ms": 2000}
+    refused(stage.host.post(f"{stage.path}/tracks/{track['id']}/parts", too_large), 413)
+    path = f"{stage.path}/tracks/{track['id']}/parts"
+    refused(stage.host.post(f"{path}/1/stored", {"etag": "x"}), 404)
+    url = stage.announce(track, 1, b"four").json()["data"]["url"]
+    refused(stage.host.post(f"{path}/1/stored", {"etag": "x"}), 422, "number")
+    etag = stage.service.client.put(url, content=b"five!").headers["ETag"]
+    refused(stage.host.post(f"{path}/1/stored", {"etag": etag}), 422, "number")
+    stage.send(track, 1, b"four")
+    stage.send(track, 1, b"four")
+    stage.send(track, 2, b"")
+    assert stage.host.get(stage.path).json()["data"]["tracks"][0]["stored"] == [[1, 2]]
+
+
+def test_people_outside_see_nothing_of_it(stage: Stage) -> None:
+    stage.start()
+    stranger = stage.service.person(tier="pro")
+    for method, path in (
+        ("GET", ""),
+        ("POST", "/start"),
+        ("POST", "/consent"),
+        ("POST", "/tracks"),
+        ("POST", "/stop"),
+        ("POST", "/marks"),
+    ):
+        body = {"given": True} if path == "/consent" else {}
+        if path == "/tracks":
+            body = {"source": "microphone", "content_type": "audio/webm", "client_now_ms": 0}
+        assert stranger.request(method, stage.path + path, json=body).status_code == 404, path
+    refused(stage.other.post(f"{stage.path}/start", {}), 403)
+    refused(stage.other.post(f"{stage.path}/stop"), 403)
+
+
+def test_moments_are_saved_and_counted(stage: Stage) -> None:
+    recording = stage.start()
+    saved = stage.other.post(f"{stage.path}/marks", {"label": "the keyboard story"})
+    assert saved.status_code == 201, saved.text
+    memory = saved.json()["data"]
+    assert memory["recording_id"] == recording["id"]
+    assert 0 <= memory["at_s"] < 60
+    refused(stage.other.post(f"{stage.path}/marks", {"at_s": 4000}), 422, "at_s")
+    items = stage.other.get("/api/subscription/usage").json()["data"]["items"]
+    assert [item["used"] for item in items if item["feature"] == "memory_entries"] == [1]
+    stage.host.post(f"{stage.path}/stop")
+    refused(stage.other.post(f"{stage.path}/marks"), 422, "at_s")
+    assert stage.other.post(f"{stage.path}/marks", {"at_s": 0}).status_code == 201
+
+
+def test_recording_that_falls_silent_is_stopped_by_the_scheduler(stage: Stage) -> None:
+    recording = stage.start()
+    stage.service.execute("UPDATE recordings SET live_started_at = now() - interval '1 hour' WHERE status = 'live'")
+    from db.connection import SERVICE
+    from services.lifecycle import maintenance
+
+    for ended in (1, 0):
+        with stage.service.deps.database.transaction(SERVICE) as tx:
+            assert maintenance.end_silent_recordings(tx) == {"ended": ended}
+    assert stage.host.get(f"/api/recordings/{recording['id']}").json()["data"]["status"] == "processing"
+    assert stage.conversations() == (0, 0)
