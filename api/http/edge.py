@@ -57,6 +57,7 @@ class EdgeProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._is_in_head = False
+        self._is_handed_over = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
@@ -81,6 +82,8 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         was_in_head = self._is_in_head
         super().data_received(data)
+        if self._is_handed_over:
+            return
         if self._is_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > self.shared.limits.head_bytes:
@@ -90,6 +93,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to Socket.IO, which has limits of its own."""
+        self._is_handed_over = True
         self._forget()
         super().handle_websocket_upgrade()
 

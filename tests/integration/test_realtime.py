@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from support.servers.fleet import add_ready_recording, add_user, rows, wait_for
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.sync.client import connect
 
+from api.http.edge import EdgeLimits
 from api.realtime.limits import MAX_MESSAGE_BYTES, Limits
 from db.connection import SERVICE, Database
 from services.accounts.token import Tokens
@@ -308,6 +310,22 @@ class Poller:
         """What has come since; None when the server does not know this client any more."""
         answer = self._client.get("/socket.io/", params=self._where)
         return answer.text if answer.is_success else None
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]])
+def test_websocket_outlives_the_time_for_the_head_of_a_request(settings: Settings, transports: list[str]) -> None:
+    database = Database(settings.database_url)
+    database.open(wait_s=20)
+    token = Tokens(settings.jwt_secret).issue(add_user(database)).token
+    database.close()
+    with (
+        listening(settings, edge=EdgeLimits(head_s=0.4)) as (url, _),
+        Listener(url, token, transports=transports) as listener,
+    ):
+        listener.hear("room:authenticated")
+        time.sleep(1.2)
+        assert "gone" not in listener.heard()
+        listener.round_trip()
 
 
 def test_client_behind_a_proxy_that_knows_no_websocket_is_told_by_polling(site: Site) -> None:
