@@ -1,6 +1,6 @@
 """`/api/me/totp`, `/api/me/passkeys` and `/api/auth/passkey`: second factors, and logins without a password."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Response, Router, delete, get, post
@@ -19,7 +19,6 @@ from api.schemas.answers import Answer, Done, Items
 from api.schemas.second_factors import (
     CodeRequest,
     EnrolmentView,
-    Options,
     PasskeyLoginRequest,
     PasskeyRequest,
     PasskeyView,
@@ -87,7 +86,7 @@ def remove_totp(
 
 
 @post("/passkeys/options", guards=[people_only], sync_to_thread=True, status_code=200)
-def passkey_creation(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Options]:
+def passkey_creation(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, Any]]:
     """Return what the browser needs to make a passkey."""
     user = request.user.user
     asked = challenge.issue(deps, f"register/{user.id}")
@@ -135,7 +134,7 @@ def delete_passkey(passkey_id: FromPath[UUID], request: ApiRequest, deps: NamedD
 
 
 @post("/options", opt={PUBLIC: True}, sync_to_thread=True, status_code=200)
-def passkey_request(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Options]:
+def passkey_request(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, Any]]:
     """Return what the browser needs to log in with a passkey; it says nothing of any account."""
     deps.limits.hit(rate_limit.LINKS, limit_key(address_of(request)))
     asked = challenge.issue(deps, LOGIN)

@@ -17,10 +17,6 @@ Credential = Annotated[
         examples=[{"id": "k3Jd…", "rawId": "k3Jd…", "type": "public-key", "response": {}}],
     ),
 ]
-Options = Annotated[
-    dict[str, Any],
-    Meta(description="For the browser, in the JSON form of WebAuthn.", examples=[{"challenge": "k3Jd…"}]),
-]
 
 
 class ProofRequest(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -74,6 +74,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "room_messages": {"content": "hello", "message_type": "text"},
     "payment_history": {"status": "succeeded"},
     "subscriptions": {"tier": "free", "status": "active"},
+    "checkouts": {"tier": "free"},
     "usage_quotas": {"feature": "clips_per_month"},
 }
 """Values that constraints ask for. Columns that are not named here get a value of their type where they need one."""
