@@ -63,7 +63,6 @@ OVERRIDES: dict[str, dict[str, Any]] = {
         "options": Jsonb([{"id": "1", "text": "a"}, {"id": "2", "text": "b"}]),
         "duration_seconds": 60,
     },
-    "checkouts": {"tier": "premium"},
     "recording_tracks": {"source": "microphone"},
     "recording_activity": {"kind": "join"},
     "poll_keys": {"key": b"k" * 32},
