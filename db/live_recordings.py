@@ -185,6 +185,14 @@ WHERE a.recording_id = %(recording_id)s AND a.at >= r.live_started_at ORDER BY a
 """
 
 
+LIST_TOLD = """
+SELECT (payload -> 'highlight' ->> 'coreStartS')::double precision AS start_s,
+    (payload -> 'highlight' ->> 'coreEndS')::double precision AS end_s
+FROM room_events WHERE room_id = %(room_id)s AND type = 'highlight:detected'
+  AND payload ->> 'recordingId' = %(recording_id)s
+"""
+
+
 def begin(tx: Transaction, new: NewLive, *, now: datetime) -> None:
     """Insert a recording that runs in a room from now on; the caller has locked the room's row."""
     values = {**msgspec.structs.asdict(new), "now": now}
@@ -331,6 +339,12 @@ def list_activity(tx: Transaction, recording_id: UUID) -> list[ActivityRow]:
     """List what people did while a recording ran, in order."""
     with tx.cursor(row_factory=class_row(ActivityRow)) as cursor:
         return cursor.execute(LIST_ACTIVITY, {"recording_id": recording_id}).fetchall()
+
+
+def list_told(tx: Transaction, *, room_id: UUID, recording_id: UUID) -> list[tuple[float, float]]:
+    """List the cores of the highlights that a room was told of while it was recorded, in seconds."""
+    found = tx.execute(LIST_TOLD, {"room_id": room_id, "recording_id": str(recording_id)})
+    return [(row["start_s"], row["end_s"]) for row in found]
 
 
 def _one(tx: Transaction, kind: type[Row], statement: str, values: dict[str, Any]) -> Row | None:

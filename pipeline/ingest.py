@@ -148,4 +148,4 @@ def detect(task: DetectTask, scratch: Path, meter: Meter) -> DetectResult:
         raise MediaError(BAD_OPTION, str(exc).rstrip(".")) from exc
     write_curve(scratch / CURVE, curve, rate=timeline.rate)
     report(1.0)
-    return DetectResult(highlights=found, curve=CURVE)
+    return DetectResult(highlights=found, curve=CURVE, duration_s=timeline.duration_s)

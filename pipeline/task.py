@@ -25,6 +25,7 @@ from pipeline.types import (
     Event,
     Failed,
     IngestTask,
+    JoinTask,
     ListenTask,
     Task,
     TaskResult,
@@ -58,6 +59,10 @@ def run_task(task: Task, scratch: Path, emit: Emit) -> TaskResult:
         from pipeline.ingest import detect
 
         return detect(task, scratch, meter)
+    if isinstance(task, JoinTask):
+        from pipeline.live.join import join
+
+        return join(task, scratch, meter)
     from pipeline.rendering.render import render
 
     return render(task, scratch, meter, emit)

@@ -304,6 +304,8 @@ class DetectResult(Struct, frozen=True, kw_only=True, tag="detect", tag_field="t
 
     highlights: list[Highlight]
     curve: str
+    duration_s: float = 0.0
+    """The length of the timeline."""
 
 
 class RenderTask(Struct, frozen=True, kw_only=True, tag="render", tag_field="task"):
@@ -333,8 +335,29 @@ class RenderResult(Struct, frozen=True, kw_only=True, tag="render", tag_field="t
     notes: list[Problem]
 
 
-Task = IngestTask | ListenTask | DetectTask | RenderTask
-TaskResult = IngestResult | ListenResult | DetectResult | RenderResult
+class JoinTrack(Struct, frozen=True, kw_only=True):
+    """A track of a live recording: one file in the scratch folder, and when it began by the clocks, in seconds."""
+
+    path: str
+    start_s: float
+
+
+class JoinTask(Struct, frozen=True, kw_only=True, tag="join", tag_field="task"):
+    """Make one file of the tracks of a live recording."""
+
+    tracks: list[JoinTrack]
+
+
+class JoinResult(Struct, frozen=True, kw_only=True, tag="join", tag_field="task"):
+    """The file, relative to the scratch folder, and how long after its start each track begins (pictures first)."""
+
+    path: str
+    content_type: str
+    delays_s: list[float]
+
+
+Task = IngestTask | ListenTask | DetectTask | RenderTask | JoinTask
+TaskResult = IngestResult | ListenResult | DetectResult | RenderResult | JoinResult
 
 
 class Progress(Struct, frozen=True, kw_only=True, tag="progress", tag_field="event"):

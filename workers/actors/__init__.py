@@ -12,6 +12,7 @@ from workers.actors.export import EXPORT
 from workers.actors.housekeeping import HOUSEKEEPING
 from workers.actors.import_url import import_url
 from workers.actors.ingest import ingest
+from workers.actors.live import LIVE
 from workers.actors.mail import MAIL
 from workers.actors.render import render
 from workers.actors.webhook import WEBHOOK
@@ -23,6 +24,7 @@ WORKS: Mapping[str, Work] = {
     "import": import_url,
     "detect": detect,
     "render": render,
+    **LIVE,
     **HOUSEKEEPING,
     **WEBHOOK,
     **MAIL,

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from db.connection import Transaction
+from db.connection import SERVICE, Transaction
 from db.recordings import Recording
 from pipeline.types import DetectOptions, DetectResult, DetectTask, ListenResult, ListenTask
 from services.clips import service as clips
@@ -16,6 +16,7 @@ from services.errors import ConflictError, QuotaExceededError
 from services.jobs.payload import AutoClips, DetectPayload, ScoreOptions, payload_of
 from services.recordings import highlights
 from services.recordings import service as recordings
+from services.rooms import live
 from storage import keys
 from workers.actors import media
 from workers.actors.ingest import get_recording
@@ -45,12 +46,14 @@ def detect(runtime: Runtime, attempt: Attempt) -> Publish:
     payload = payload_of(attempt.job, DetectPayload)
     asked = msgspec.to_builtins(payload.options)
     options = msgspec.convert({**asked, "sensitivity": EVERYTHING, "top": None}, DetectOptions)
+    with runtime.database.transaction(SERVICE) as tx:
+        activity = live.activity(tx, recording.id)
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         tagged = _listen_again(runtime, attempt, recording, scratch)
         if tagged is None:
             attempt.wait_for(partial(runtime.stores.recordings.get_file, recording.timeline_key, scratch / TIMELINE))
         result = run_child(
-            DetectTask(timeline=TIMELINE, options=options),
+            DetectTask(timeline=TIMELINE, options=options, activity=activity),
             launcher=runtime.launcher,
             attempt=attempt,
             scratch=scratch,
