@@ -111,7 +111,7 @@ def _hear(runtime: Runtime, attempt: Attempt, scratch: Path) -> tuple[list[Highl
     policy = media.policy("detect", runtime.threads)
     source = Source(location=str(scratch / "window"))
     listened = run_child(
-        ListenTask(source=source, stream=None, tagger=media.tagger_path(runtime)),
+        ListenTask(source=source, stream=None, duration_s=2 * WINDOW_S, tagger=media.tagger_path(runtime)),
         launcher=runtime.launcher,
         attempt=attempt,
         scratch=scratch,
