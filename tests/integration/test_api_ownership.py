@@ -207,6 +207,8 @@ def test_strangers_ids_in_bodies_are_404_too(
     before = snapshot(running_service[1])
     tried = 0
     for (method, path), body in example_bodies(service.app).items():
+        if path.startswith("/api/me/totp"):
+            continue  # its code is that of an app, not of a room
         placed = possessions.place_in(body)
         if (
             (method, path) in PUBLIC
