@@ -99,6 +99,7 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
         launcher=Launcher(sandbox=sandbox.choose(reads_urls=settings.s3_endpoint is not None)),
         threads=slots,
         recording_max_bytes=settings.recording_max_bytes,
+        disk_reserve_bytes=settings.disk_reserve_bytes,
         mailer=open_mailer(settings.smtp_url, settings.mail_from),
         public_url=settings.public_url,
         tagger=settings.tagger,

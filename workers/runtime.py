@@ -40,6 +40,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     launcher: Launcher
     threads: int
     recording_max_bytes: int
+    disk_reserve_bytes: int = 0
     mailer: Mailer = LogMailer()
     public_url: str = ""
     tagger: str = BUILTIN_TAGGER

@@ -189,6 +189,20 @@ def test_cancelled_import_from_a_peer_that_drips_ends_within_two_seconds(
     assert found(database, job)["state"] == "cancelled"
 
 
+def test_import_stops_at_the_reserve_of_the_disk_and_is_put_off(
+    importing: tuple[Runtime, Job], database: Database
+) -> None:
+    runtime, job = importing
+    port = int(job.payload["url"].split(":")[2].split("/")[0])
+    fetcher = SafeFetcher(resolver=lambda *_: ["127.0.0.1"], allowed=[f"media.example:{port}"])
+    full = msgspec.structs.replace(runtime, fetcher=fetcher, disk_reserve_bytes=2**60)
+    began_s = time.monotonic()
+    execute(full, job.id, 1, {"import": import_url})
+    row = found(database, job)
+    assert (row["state"], row["error"]["code"], row["setbacks"]) == ("queued", "no_space", 1)
+    assert time.monotonic() - began_s < 12
+
+
 def test_peer_that_wastes_time_is_charged_for_each_attempt(importing: tuple[Runtime, Job], database: Database) -> None:
     runtime, job = importing
     port = int(job.payload["url"].split(":")[2].split("/")[0])
