@@ -17,6 +17,7 @@ from api.http.edge import EdgeLimits, edge_protocol
 from api.realtime.limits import MAX_MESSAGE_BYTES
 from api.realtime.server import Realtime
 from services.billing.sync import require_own_mode
+from services.process.memory import return_large_blocks
 from services.process.settings import Settings
 
 # What is being answered may finish; then connections that never end (event streams, long polls) are cut.
@@ -83,6 +84,7 @@ def config_of(app: Any, settings: Settings, limits: EdgeLimits | None = None) ->
 
 
 def _serve(app: Any, deps: Deps) -> None:
+    return_large_blocks()
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection takes a descriptor
     set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="api"))

@@ -1,5 +1,6 @@
 """Passwords: what may be one, how they are stored, and whether one matches."""
 
+import threading
 from functools import cache
 
 import argon2
@@ -8,6 +9,8 @@ from services.errors import InvalidFieldError
 
 # OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane; about 20 ms a try on one core.
 HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+# Each hash takes a core and 19 MiB: more at once would only take memory.
+_HASHING = threading.BoundedSemaphore(4)
 MIN_PASSWORD_LENGTH = 8  # NIST SP 800-63B §5.1.1
 MAX_PASSWORD_LENGTH = 200  # longer ones only cost time
 
@@ -22,13 +25,16 @@ def check_password(password: str, *, field: str = "password") -> None:
 
 def hash_password(password: str) -> str:
     """Return what is stored of a password."""
-    return HASHER.hash(password)
+    with _HASHING:
+        return HASHER.hash(password)
 
 
 def matches(stored: str | None, password: str) -> bool:
     """Say whether a password is the stored one; takes the same time where nothing is stored."""
     try:
-        return HASHER.verify(stored or _dummy_hash(), password[: MAX_PASSWORD_LENGTH + 1]) and stored is not None
+        expected = stored or _dummy_hash()
+        with _HASHING:
+            return HASHER.verify(expected, password[: MAX_PASSWORD_LENGTH + 1]) and stored is not None
     except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
         return False
 

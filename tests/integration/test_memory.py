@@ -1,0 +1,27 @@
+"""Memory that many password hashes at once leave behind."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import psutil
+from services.accounts import password
+from services.process.memory import return_large_blocks
+
+if sys.argv[1] == "returned":
+    return_large_blocks()
+password.matches(None, "the first")
+before = psutil.Process().memory_info().rss
+with ThreadPoolExecutor(16) as threads:
+    list(threads.map(lambda number: password.matches(None, f"guess {number}"), range(48)))
+    print(psutil.Process().memory_info().rss - before)
+"""
+
+
+def test_guesses_in_parallel_leave_no_memory_behind() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "returned"], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert int(told.stdout) < 40 * 1024 * 1024
