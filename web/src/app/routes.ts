@@ -39,6 +39,7 @@ export const ROUTES: readonly Route[] = [
   open('/verify', 'door', () => import('../account/CheckMail.svelte')),
   open('/forgot', 'door', () => import('../account/Forgot.svelte')),
   mine('/recordings', 'app', () => import('../recordings/Recordings.svelte')),
+  mine('/recordings/:id', 'workbench', () => import('../recordings/editor/Editor.svelte')),
   mine('/spaces', 'app', () => import('../rooms/Spaces.svelte')),
   open('/spaces/:code', 'workbench', () => import('../rooms/Space.svelte')),
   open('/pricing', 'site', () => import('../billing/Pricing.svelte')),
