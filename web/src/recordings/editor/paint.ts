@@ -20,6 +20,15 @@ const STEP_PX = 3.5;
 const BAR_PX = 2;
 const FILL = 0.94;
 
+const LOUD_SHARE = 0.985;
+const LEAST_LOUD = 24;
+
+/** What counts as full height: nearly the loudest, so that one bang does not flatten everything else. */
+export function loudestOf(peaks: readonly number[]): number {
+  const sorted = [...peaks].sort((a, b) => a - b);
+  return Math.max(LEAST_LOUD, (sorted[Math.floor(sorted.length * LOUD_SHARE)] ?? 0) * 1.1);
+}
+
 /** Read the theme's colours off an element. */
 export function coloursOf(element: Element): Colours {
   const style = getComputedStyle(element);
