@@ -78,7 +78,7 @@ export default {
     title: (n: number) => (n === 1 ? 'Diesen Clip löschen?' : `${n} Clips löschen?`),
     text: (n: number) =>
       `${n === 1 ? 'Seine' : 'Ihre'} Links gehen sofort nicht mehr. Die Aufnahme bleibt, du kannst ${n === 1 ? 'ihn' : 'sie'} also neu machen.`,
-    keep: (n: number) => (n === 1 ? 'Behalten' : 'Alle behalten'),
+    keep: (n: number): string => (n === 1 ? 'Behalten' : 'Alle behalten'),
     go: (n: number) => `${n} ${many(n, 'Clip', 'Clips')} löschen`,
     done: (n: number) => `${n} ${many(n, 'Clip', 'Clips')} gelöscht`,
   },

@@ -18,7 +18,7 @@ export default {
   detecting: 'Hört noch einmal zu',
   detected: (n: number) =>
     n ? `${n} ${many(n, 'Highlight', 'Highlights')} gefunden` : 'Nichts stach heraus',
-  makeThese: (n: number) => (n === 1 ? 'Dieses eine machen' : `Diese ${n} machen`),
+  makeThese: (n: number): string => (n === 1 ? 'Dieses eine machen' : `Diese ${n} machen`),
   made: (n: number, skipped: number) =>
     `${n} ${many(n, 'Clip entsteht', 'Clips entstehen')}${skipped ? `. ${skipped} weitere passten nicht mehr in diesen Monat.` : ''}`,
   showClips: 'Zeigen',

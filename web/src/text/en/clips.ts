@@ -72,7 +72,7 @@ export default {
     title: (n: number) => (n === 1 ? 'Delete this clip?' : `Delete ${n} clips?`),
     text: (n: number) =>
       `${n === 1 ? 'Its links stop' : 'Their links stop'} working at once. The recording stays, so you can make ${n === 1 ? 'it' : 'them'} again.`,
-    keep: (n: number) => (n === 1 ? 'Keep it' : 'Keep them'),
+    keep: (n: number): string => (n === 1 ? 'Keep it' : 'Keep them'),
     go: (n: number) => `Delete ${n} ${many(n, 'clip', 'clips')}`,
     done: (n: number) => `${n} ${many(n, 'clip', 'clips')} deleted`,
   },

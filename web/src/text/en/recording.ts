@@ -17,7 +17,7 @@ export default {
   detect: 'Auto-Detect Highlights',
   detecting: 'Listening again',
   detected: (n: number) => (n ? `${n} ${many(n, 'highlight', 'highlights')} found` : 'Nothing stood out'),
-  makeThese: (n: number) => `Make ${n === 1 ? 'this one' : `these ${n}`}`,
+  makeThese: (n: number): string => `Make ${n === 1 ? 'this one' : `these ${n}`}`,
   made: (n: number, skipped: number) =>
     `${n} ${many(n, 'clip is', 'clips are')} being made${skipped ? `. ${skipped} more did not fit into this month.` : ''}`,
   showClips: 'Show',
