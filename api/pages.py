@@ -3,38 +3,41 @@
 Every value from outside is escaped, and the content security policy lets nothing run: there is no script at all.
 """
 
-import base64
-from hashlib import sha256
+from datetime import datetime
 from html import escape
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
-STYLE = """
-:root { color-scheme: light dark; --fg: #1b1b1f; --bg: #fbfaf8; --soft: #5d5b66; --accent: #6b3fd4; --line: #d9d6df; }
-@media (prefers-color-scheme: dark) {
-  :root { --fg: #ecebf0; --bg: #17161b; --soft: #a8a5b3; --accent: #b79bff; --line: #3a3743; }
+from api.page_style import STYLE, STYLE_HASH
+
+BEAR = '<path class="b" stroke-width="4.9" d="M5 14.5v7.5M10.5 7.5v18M16 11v16M21.5 7.5v18M27 14.5v7.5"/>'
+NOSE = (
+    '<path class="f" stroke="none" d="M14.1 19.6c0-.9.9-1.2 1.9-1.2s1.9.3 1.9 1.2c0 1-1.2 1.8-1.9 1.8'
+    's-1.9-.8-1.9-1.8z"/>'
+)
+AWAKE = (
+    '<circle class="f" cx="10.7" cy="15.6" r="1.45" stroke="none"/>'
+    '<circle class="f" cx="21.3" cy="15.6" r="1.45" stroke="none"/>'
+)
+PUZZLED = (
+    '<path class="f l" stroke-width="1.05" stroke-linecap="round" '
+    'd="m9.6 14.5 2.1 2.1m0-2.1-2.1 2.1M20.3 14.5l2.1 2.1m0-2.1-2.1 2.1"/>'
+    '<path class="a" stroke-width="2.6" d="M.5 6c-5.5 5-5.5 15.5 0 20.5M31.5 6c5.5 5 5.5 15.5 0 20.5"/>'
+)
+LOGO = f'<svg viewBox="0 0 32 32" aria-hidden="true">{BEAR}{AWAKE}{NOSE}</svg>'
+PUZZLED_BEAR = f'<svg class="bear" viewBox="-7 0 46 32" aria-hidden="true">{BEAR}{PUZZLED}{NOSE}</svg>'
+DOWNLOAD_ICON = (
+    '<svg class="i" viewBox="0 0 20 20" aria-hidden="true"><path d="M10 3.5v9M6.5 9.5 10 13l3.5-3.5M4 16.5h12"/></svg>'
+)
+KINDS = {
+    "humor": "Humor",
+    "celebration": "Celebration",
+    "surprise": "Surprise",
+    "emotional": "Emotional",
+    "engagement": "Engagement",
 }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--bg); color: var(--fg); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 1rem 0 .25rem; overflow-wrap: anywhere; }
-p { margin: .5rem 0; overflow-wrap: anywhere; white-space: pre-line; }
-a { color: var(--accent); }
-video, audio { display: block; width: 100%; max-height: 80vh; background: #000; border-radius: .5rem; }
-audio { background: none; }
-footer { margin-top: 2rem; color: var(--soft); font-size: .875rem; }
-label { display: block; margin: 1rem 0 .25rem; }
-input { font: inherit; padding: .5rem; width: 100%; max-width: 24rem; border: 1px solid var(--line);
-  border-radius: .375rem; background: transparent; color: inherit; }
-button { font: inherit; margin-top: 1rem; padding: .5rem 1.25rem; border: 0; border-radius: .375rem; cursor: pointer;
-  background: var(--accent); color: var(--bg); }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-.bare { background: #000; } .bare main { max-width: none; padding: 0; }
-.bare video { border-radius: 0; height: 100vh; max-height: none; }
-"""
-STYLE_HASH = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
 PLAYABLE = ("mp4", "webm")
 DEFAULT_WIDTH, DEFAULT_HEIGHT = 1280, 720
 AUDIO_HEIGHT = 120
@@ -53,6 +56,11 @@ class Player(Struct, frozen=True, kw_only=True):
     width: int
     height: int
     storage_origin: str
+    kind: str | None = None
+    created_at: datetime | None = None
+    duration_s: float | None = None
+    view_count: int | None = None
+    recording_title: str = ""
 
     @property
     def is_video(self) -> bool:
@@ -73,6 +81,7 @@ def policy(*, media: str = "", frame_ancestors: str = "'none'", forms: bool = Fa
     parts = [
         "default-src 'none'",
         f"style-src 'sha256-{STYLE_HASH}'",
+        "font-src 'self'",
         f"media-src {sources}",
         f"img-src {sources}",
         "base-uri 'none'",
@@ -90,31 +99,35 @@ def origin_of(url: str) -> str:
 
 def clip_page(player: Player) -> Page:
     """Return the public page of a clip, with what social networks read."""
-    title = escape(player.title)
-    description = f"<p>{escape(player.description)}</p>" if player.description else ""
-    body = f"{_media(player)}<h1>{title}</h1>{description}<footer>Made with Big Snuggles</footer>"
+    body = f"{_screen(player)}{_about(player)}{_origin_line(player)}"
     return Page(html=_document(player.title, body, head=_cards(player)), policy=policy(media=player.storage_origin))
 
 
 def embed_page(player: Player) -> Page:
     """Return the player alone, for a frame on any site."""
     return Page(
-        html=_document(player.title, _media(player), body_class="bare"),
+        html=_document(player.title, _media(player), is_bare=True),
         policy=policy(media=player.storage_origin, frame_ancestors="*"),
     )
 
 
-def message_page(title: str, text: str) -> Page:
+def message_page(title: str, text: str, *, is_problem: bool = True) -> Page:
     """Return a page with a heading and a sentence."""
-    return Page(html=_document(title, f"<h1>{escape(title)}</h1><p>{escape(text)}</p>"), policy=policy())
+    body = (
+        f'<div class="card middle">{PUZZLED_BEAR if is_problem else ""}<h1>{escape(title)}</h1><p>{escape(text)}</p>'
+        f'<a class="btn" href="/">Go home</a></div>'
+    )
+    return Page(html=_document(title, body), policy=policy())
 
 
 def verify_page(token: str) -> Page:
     """Return the page that confirms an address; a press of the button, so that mail scanners confirm nothing."""
-    form = f'<form method="post" action="/verify/{quote(token, safe="")}"><button>Confirm my address</button></form>'
-    return Page(
-        html=_document("Confirm your address", f"<h1>Confirm your address</h1>{form}"), policy=policy(forms=True)
+    form = (
+        f'<form method="post" action="/verify/{quote(token, safe="")}">'
+        '<button class="btn go wide">Confirm my address</button></form>'
     )
+    body = f'<div class="card"><h1>Confirm your address</h1><p>One press, and you are in.</p>{form}</div>'
+    return Page(html=_document("Confirm your address", body), policy=policy(forms=True))
 
 
 def reset_page(token: str, *, problem: str = "") -> Page:
@@ -122,11 +135,11 @@ def reset_page(token: str, *, problem: str = "") -> Page:
     warning = f'<p role="alert">{escape(problem)}</p>' if problem else ""
     form = (
         f'<form method="post" action="/reset/{quote(token, safe="")}">'
-        '<label for="password">New password, at least 8 characters</label>'
-        '<input id="password" name="password" type="password" autocomplete="new-password" required minlength="8">'
-        "<div><button>Save</button></div></form>"
+        "<label>New password, at least 8 characters"
+        '<input name="password" type="password" autocomplete="new-password" required minlength="8"></label>'
+        '<button class="btn go wide">Save</button></form>'
     )
-    body = f"<h1>Choose a new password</h1>{warning}{form}"
+    body = f'<div class="card"><h1>Choose a new password</h1>{warning}{form}</div>'
     return Page(html=_document("Choose a new password", body), policy=policy(forms=True))
 
 
@@ -138,13 +151,56 @@ def iframe(player: Player, *, width: int, height: int) -> str:
     )
 
 
-def _document(title: str, body: str, *, head: str = "", body_class: str = "") -> str:
+def _document(title: str, body: str, *, head: str = "", is_bare: bool = False) -> str:
+    top = (
+        f'<header class="top"><a class="brand" href="/" aria-label="Big Snuggles">{LOGO}<span>Big Snuggles</span></a>'
+        '<a class="btn soft" href="/">Make your own</a></header>'
+    )
+    content = body if is_bare else f"{top}<main>{body}</main>"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title>{head}<style>{STYLE}</style></head>"
-        f'<body class="{body_class}"><main>{body}</main></body></html>'
+        '<meta name="color-scheme" content="light dark"><link rel="icon" href="/icon.svg" type="image/svg+xml">'
+        f"<title>{escape(title)} · Big Snuggles</title>{head}<style>{STYLE}</style></head>"
+        f"<body{' class=bare' if is_bare else ''}>{content}</body></html>"
     )
+
+
+def _screen(player: Player) -> str:
+    """Return the player in a box that fits the clip: a wide one fills it, a tall one stands in the middle."""
+    is_wide = player.is_video and player.width >= player.height
+    return f'<div class="screen{" wide-clip" if is_wide else ""}">{_media(player)}</div>'
+
+
+def _about(player: Player) -> str:
+    kind = KINDS.get(player.kind or "")
+    facts = [
+        f'<span class="kind {escape(player.kind or "")}">{kind}</span>' if kind else "",
+        f"<span>{player.created_at.day} {player.created_at:%B %Y}</span>" if player.created_at else "",
+        f"<span>{_clock(player.duration_s)}</span>" if player.duration_s else "",
+        f"<span>{player.view_count:,} view{'' if player.view_count == 1 else 's'}</span>" if player.view_count else "",
+    ]
+    description = f'<p class="text">{escape(player.description)}</p>' if player.description else ""
+    source = next((player.sources[name] for name in ("mp4", "webm", "mp3") if name in player.sources), None)
+    download = (
+        f'<a class="btn go" href="{escape(source)}?download=1">{DOWNLOAD_ICON}Download</a>'
+        if source is not None
+        else ""
+    )
+    return (
+        f'<div class="about"><div><h1>{escape(player.title)}</h1>{description}'
+        f'<div class="facts">{"".join(facts)}</div></div><div class="acts">{download}</div></div>'
+    )
+
+
+def _origin_line(player: Player) -> str:
+    source = f" From “{escape(player.recording_title)}”." if player.recording_title else ""
+    return f"<footer>Found by listening, with Big Snuggles.{source}</footer>"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 def _media(player: Player) -> str:

@@ -129,7 +129,9 @@ def verify(token: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps
             account = accounts.verify(tx, token=token)
     except DomainError as error:
         return _html(pages.message_page("That did not work", error.message), status=status_of(error))
-    return _html(pages.message_page("Confirmed", f"{account.email} is confirmed. You can close this page."))
+    return _html(
+        pages.message_page("Confirmed", f"{account.email} is confirmed. You can close this page.", is_problem=False)
+    )
 
 
 @get("/reset/{token:str}", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
@@ -161,7 +163,9 @@ def reset(
             accounts.reset(tx, token=token, password_hash=password_hash, now=deps.clock())
     except DomainError as error:
         return _html(pages.reset_page(token, problem=error.message), status=status_of(error))
-    return _html(pages.message_page("Saved", "The new password is set. Every session has ended: log in again."))
+    return _html(
+        pages.message_page("Saved", "The new password is set. Every session has ended: log in again.", is_problem=False)
+    )
 
 
 def _limit(deps: Deps, request: ApiRequest) -> None:
@@ -210,6 +214,11 @@ def _player(deps: Deps, clip: PublicClip) -> Player:
         width=playable.get("width") or DEFAULT_WIDTH,
         height=playable.get("height") or DEFAULT_HEIGHT,
         storage_origin=pages.origin_of(stored_url),
+        kind=clip.kind,
+        created_at=clip.created_at,
+        duration_s=clip.end_s - clip.start_s,
+        view_count=clip.view_count,
+        recording_title=clip.recording_title,
     )
 
 

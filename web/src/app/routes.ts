@@ -40,6 +40,7 @@ export const ROUTES: readonly Route[] = [
   open('/forgot', 'door', () => import('../account/Forgot.svelte')),
   mine('/recordings', 'app', () => import('../recordings/Recordings.svelte')),
   mine('/recordings/:id', 'workbench', () => import('../recordings/editor/Editor.svelte')),
+  mine('/clips', 'app', () => import('../clips/Clips.svelte')),
   mine('/spaces', 'app', () => import('../rooms/Spaces.svelte')),
   open('/spaces/:code', 'workbench', () => import('../rooms/Space.svelte')),
   open('/pricing', 'site', () => import('../billing/Pricing.svelte')),
@@ -48,7 +49,7 @@ export const ROUTES: readonly Route[] = [
 ];
 
 /** The start of somebody who is logged in; it has the address of the front page. */
-export const DESK: Route = mine('/', 'app', () => import('../recordings/Recordings.svelte'));
+export const DESK: Route = mine('/', 'app', () => import('../home/Desk.svelte'));
 export const NOWHERE: Route = open('*', 'site', () => import('./Nowhere.svelte'));
 
 /** The page of an address, and what the parts of the address are called. */

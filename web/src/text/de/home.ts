@@ -4,6 +4,14 @@ export default {
   title: 'Highlights aus deinen Aufnahmen',
   headline: 'Aufnahme rein. Das Beste raus.',
   lead: 'Big Snuggles hört deine Vorträge, Streams und Podcasts, findet das Lachen, den Jubel und die Stille davor und schneidet Clips, die du posten kannst.',
+  desk: {
+    title: 'Start',
+    hello: (name: string) => `Hallo, ${name}`,
+    helloAll: 'Hallo',
+    recordings: 'Letzte Aufnahmen',
+    clips: 'Letzte Clips',
+    all: 'Alle zeigen',
+  },
   choose: 'Aufnahme wählen',
   sample: 'oder erst mit unserem Beispiel spielen',
   show: {

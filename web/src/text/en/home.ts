@@ -2,6 +2,14 @@ export default {
   title: 'Highlights from your recordings',
   headline: 'Drop the recording. Keep the good bits.',
   lead: 'Big Snuggles listens to your talks, streams and podcasts, hears the laughs, the cheers and the hush before them, and cuts clips you can post.',
+  desk: {
+    title: 'Home',
+    hello: (name: string): string => `Hello, ${name}`,
+    helloAll: 'Hello',
+    recordings: 'Recent recordings',
+    clips: 'Recent clips',
+    all: 'Show all',
+  },
   choose: 'Choose a recording',
   sample: 'or play with our sample first',
   show: {
