@@ -39,6 +39,9 @@ class Generator:
         self._clips: dict[str, list[Clip]] = {}
         for clip in clips:
             self._clips.setdefault(clip.role, []).append(clip)
+        missing = {*HIGHLIGHTS, "speech", "music", "other"} - set(self._clips)
+        if missing:
+            sys.exit(f"No clips of these kinds, add sources that have some: {', '.join(sorted(missing))}")
 
     def stems(self) -> tuple[Sound, Sound, NDArray[np.float32]]:
         """Return background, foreground and, for each row and group, whether a clip of that name sounds."""

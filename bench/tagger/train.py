@@ -6,6 +6,7 @@ Needs torch (see README.md); one thread.
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -74,6 +75,8 @@ def load(folder: Path) -> list[tuple[Tensor, Tensor]]:
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as mix:
             found += [(torch.from_numpy(x), torch.from_numpy(mix["p"])) for x in mix["x"]]
+    if not found:
+        sys.exit(f"There are no mixes in {folder}; stems.py makes them")
     return found
 
 
