@@ -130,14 +130,9 @@ class UploadFolder:
         """Store a written part, replacing an earlier one of the same number."""
         part = Part(number=check_part_number(number), etag=draft.etag, size_bytes=draft.size_bytes)
         folder = self._folder / upload_id
-        described = draft.seal()
-        name = f"part-{number:05d}-{part.etag}"
-        draft.publish(folder / name)
-        for other in folder.glob(f"part-{number:05d}-*"):
-            # Only older files go: if two arrive at once, exactly the later one stays.
-            with suppress(FileNotFoundError):
-                if _age_order(other) < (described.st_mtime_ns, name):
-                    other.unlink()
+        draft.seal()
+        draft.publish(folder / f"part-{number:05d}-{part.etag}")
+        _drop_older(folder, number)
         return part
 
     def stored_parts(self, upload_id: str) -> list[StoredPart]:
@@ -206,6 +201,22 @@ def _check_layout(layout: PartLayout, number: int, size_bytes: int) -> None:
 
 def _age_order(path: Path) -> tuple[int, str]:
     return path.stat().st_mtime_ns, path.name
+
+
+def _drop_older(folder: Path, number: int) -> None:
+    """Remove all files of a part but the newest. Files of the same content have the same name, so one of them stays."""
+    found = [(order, path) for path in folder.glob(f"part-{number:05d}-*") if (order := _find_order(path))]
+    for _, path in sorted(found)[:-1]:
+        # Another request may have stored this content again since the listing.
+        if (order := _find_order(path)) and order < max(found)[0]:
+            path.unlink(missing_ok=True)
+
+
+def _find_order(path: Path) -> tuple[int, str] | None:
+    try:
+        return _age_order(path)
+    except FileNotFoundError:
+        return None
 
 
 def _stored_part(path: Path) -> StoredPart | None:

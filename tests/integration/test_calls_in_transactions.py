@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
-from services.accounts.mail import LogMailer, Mail
 from support.api.server import Service, serving
 from support.jobs import job
 
 from db.connection import SERVICE, CallInTransactionError, Database
+from services.mail.render import Rendered
+from services.mail.transport import Envelope, LogMailer
 from services.outbound.fetch import SafeFetcher
 from services.process.settings import Settings
 from services.recordings import upload as uploads
