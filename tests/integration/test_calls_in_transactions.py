@@ -36,7 +36,7 @@ def test_call_to_network_or_mail_inside_a_transaction_fails(database: Database) 
     with database.transaction(SERVICE), pytest.raises(CallInTransactionError, match="network"):
         fetcher.check("https://media.example/talk.mp4")
     with database.transaction(SERVICE), pytest.raises(CallInTransactionError, match="mail"):
-        LogMailer().send(Mail(to="ada@example.org", subject="s", text="t", link="l"))
+        LogMailer().send(Envelope(to="ada@example.org", rendered=Rendered(subject="s", text="t", html="h", link="l")))
 
 
 def test_call_from_another_thread_on_behalf_of_a_transaction_fails(database: Database, stores: Stores) -> None:

@@ -1,5 +1,6 @@
 """Parts of an upload into a folder: sizes, repeats, and writers that die."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -62,6 +63,20 @@ def test_part_sent_again_replaces_the_first_once_it_is_complete(store: LocalStor
     store.complete_multipart(KEY, upload_id, [again, *first[1:]])
     assert store.get_range(KEY, 0, len(WHOLE)) == b"A" * MIN_PART_BYTES + BODIES[2] + BODIES[3]
     assert files_below(folder_of(store)) == [f"facts/{KEY}", f"objects/{KEY}"]
+
+
+def test_older_part_that_arrives_after_a_newer_one_is_not_kept(store: LocalStore) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
+    with store.new_part(KEY, upload_id, 3, size_bytes=3) as older:
+        older.write(b"old")
+        with store.new_part(KEY, upload_id, 3, size_bytes=3) as newer:
+            newer.write(b"new")
+            kept = store.publish_part(newer, KEY, upload_id, 3)
+        (file,) = upload_folder(store, upload_id).glob("part-*")
+        later = file.stat().st_mtime + 60
+        os.utime(file, (later, later))
+        store.publish_part(older, KEY, upload_id, 3)
+    assert [path.name for path in upload_folder(store, upload_id).glob("part-*")] == [f"part-00003-{kept.etag}"]
 
 
 def test_part_whose_writer_died_can_be_sent_again(store: LocalStore, http: httpx.Client) -> None:
