@@ -84,7 +84,7 @@ def open_source(location: str) -> Source:
     if is_url(location):
         return Source(location=location)
     if not location:
-        raise CommandError("INPUT is empty; name a file or an http(s) URL")
+        raise CommandError("INPUT is empty; name a file or an http(s) address")
     path = Path(location)
     try:
         if not path.is_file():

@@ -8,8 +8,9 @@ import pytest
 from support.api.command import Snuggles
 
 from cli.embedded.port import free_port
+from pipeline.types import BUILTIN_TAGGER
 
-CHECKS = ["python", "ffmpeg", "av", "database", "redis", "storage", "disk", "settings"]
+CHECKS = ["python", "ffmpeg", "av", "tagger", "database", "redis", "storage", "disk", "settings"]
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
@@ -35,6 +36,17 @@ def test_doctor_of_a_machine_without_settings_looks_at_the_embedded_servers(snug
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout)["ok"] is True
     assert list(findings(done.stdout)) == CHECKS
+
+
+def test_doctor_names_the_tagger_and_says_what_is_wrong_with_one(snuggles: Snuggles, tmp_path: Path) -> None:
+    assert BUILTIN_TAGGER in findings(snuggles("doctor", "--json").stdout)["tagger"]["detail"]
+    (tmp_path / "model.tflite").write_bytes(b"no model")
+    done = snuggles("doctor", "--json", environment={"AUDIO_TAGGER_MODEL": str(tmp_path / "model.tflite")})
+    assert done.returncode == 3
+    tagger = findings(done.stdout)["tagger"]
+    assert tagger["status"] == "failed"
+    assert "not a TensorFlow Lite model" in tagger["detail"]
+    assert "AUDIO_TAGGER_MODEL" in tagger["remedy"]
 
 
 def test_doctor_says_where_nothing_can_be_written(snuggles: Snuggles, tmp_path: Path) -> None:
