@@ -119,6 +119,11 @@ class Possessions:
         room = owner.post("/api/rooms/create", {"name": "Thursday table", "is_private": True}).json()["data"]
         options = {"poll_type": "topic", "question": "What next?", "options": ["a", "b"], "duration_seconds": 60}
         poll = owner.post(f"/api/rooms/{room['id']}/polls/create", options).json()["data"]
+        path = f"/api/rooms/{room['id']}/recording"
+        assert owner.post(f"{path}/start", {}).status_code == 201
+        microphone = {"source": "microphone", "content_type": "audio/webm", "client_now_ms": 0}
+        track = owner.post(f"{path}/tracks", microphone).json()["data"]["track"]
+        self.ids["track_id"] = [track["id"]]
         self.ids |= {"room_id": [room["id"]], "code": [room["room_code"]], "poll_id": [poll["id"]]}
 
     def _add_webhook(self, owner: Person) -> None:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from api.http.validation import invalid_body
-from api.schemas.clips import AutoGenerateRequest, ClipRequest, ShareRequest
+from api.schemas.clips import AutoGenerateRequest, ClipRequest
 from api.schemas.recordings import CompleteRequest, RecordingRequest, ScoreRequest
 
 ID = "0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e"
@@ -59,18 +59,6 @@ RECORDING = {"filename": "a.mp4", "size_bytes": 5, "content_type": "video/mp4"}
         ),
         (CompleteRequest, {"parts": [{"number": 1}]}, "parts", "parts[0].etag is missing."),
         (ScoreRequest, {"weights": {"laughter": "loud"}}, "weights", "weights[...] must be a number, not text."),
-        (
-            ShareRequest,
-            {"platform": "embed", "expires_at": "2026-12-31T00:00:00"},
-            "expires_at",
-            "expires_at must say its time zone: 2026-01-31T12:00:00Z for UTC, or 2026-01-31T13:00:00+01:00.",
-        ),
-        (
-            ShareRequest,
-            {"platform": "embed", "expires_at": "tomorrow"},
-            "expires_at",
-            "expires_at must be a time such as 2026-01-31T12:00:00Z.",
-        ),
     ],
 )
 def test_wrong_body_is_described_by_field_in_a_sentence(schema: Any, body: Any, field: str, message: str) -> None:
