@@ -223,16 +223,17 @@ class LocalStore:
             return completed
 
     def _join_parts(self, key: str, upload_id: str, parts: Sequence[PartTag]) -> ObjectStat:
-        upload = self._uploads.get(key, upload_id)
-        stored = {each.part.number: each for each in self._uploads.stored_parts(upload_id)}
-        chosen = check_parts([each.part for each in stored.values()], parts)
-        etag = joined_etag([part.etag for part in chosen])
-        with self.new_draft() as draft:
-            for part in chosen:
-                with open_regular(stored[part.number].path) as source:
-                    draft.append_file(source, part.size_bytes)
-            described = self.publish(draft, key, content_type=upload.content_type, etag=etag)
-        self._uploads.drop(upload_id)
+        # Requests that complete the same upload at once take turns, so that its parts are copied once.
+        with self._uploads.locked(key, upload_id) as upload:
+            stored = {each.part.number: each for each in self._uploads.stored_parts(upload_id)}
+            chosen = check_parts([each.part for each in stored.values()], parts)
+            etag = joined_etag([part.etag for part in chosen])
+            with self.new_draft() as draft:
+                for part in chosen:
+                    with open_regular(stored[part.number].path) as source:
+                        draft.append_file(source, part.size_bytes)
+                described = self.publish(draft, key, content_type=upload.content_type, etag=etag)
+            self._uploads.drop(upload_id)
         return described
 
     def abort_multipart(self, key: str, upload_id: str) -> None:

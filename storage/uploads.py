@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -145,6 +145,23 @@ class UploadFolder:
                 if stored is not None and (known is None or known.order < stored.order):
                     newest[stored.part.number] = stored
         return [newest[number] for number in sorted(newest)]
+
+    @contextmanager
+    def locked(self, key: str, upload_id: str) -> Iterator[Upload]:
+        """Return an open upload of this key, which nobody else completes during the block.
+
+        Waits for others; ObjectNotFoundError when the upload does not exist, or no longer after the wait.
+        """
+        self.get(key, upload_id)
+        try:
+            folder = os.open(self._folder / upload_id, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise ObjectNotFoundError(f"There is no open upload {upload_id!r} for this object.") from None
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield self.get(key, upload_id)
+        finally:
+            os.close(folder)
 
     def drop(self, upload_id: str) -> None:
         """Remove an upload that `get` has returned, with its parts."""

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -114,6 +115,15 @@ def test_third_writer_of_one_part_is_busy_until_another_ends(store: LocalStore) 
         with store.new_part(KEY, upload_id, 3, size_bytes=3), pytest.raises(PartBusyError):
             store.new_part(KEY, upload_id, 3, size_bytes=3)
         store.new_part(KEY, upload_id, 3, size_bytes=3).discard()
+
+
+def test_completions_at_once_return_the_same_object(store: LocalStore, http: httpx.Client) -> None:
+    upload_id = store.create_multipart(KEY, content_type="video/mp4", layout=LAYOUT)
+    tags = send(http, store, upload_id, BODIES)
+    with ThreadPoolExecutor(8) as clients:
+        completed = list(clients.map(lambda _: store.complete_multipart(KEY, upload_id, tags), range(8)))
+    assert all(described == completed[0] for described in completed)
+    assert files_below(folder_of(store)) == [f"facts/{KEY}", f"objects/{KEY}"]
 
 
 def test_kill_between_completion_and_removal_of_the_parts_loses_nothing(
