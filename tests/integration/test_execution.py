@@ -115,7 +115,7 @@ def test_publication_that_fails_leaves_nothing_half_done(runtime: Runtime, job: 
 
         def publish(tx: Transaction) -> None:
             tx.execute("DELETE FROM users")
-            raise MediaError(errors.VERIFY_FAILED)
+            raise MediaError(errors.READ_FAILED)
 
         return publish
 
