@@ -78,12 +78,12 @@ def test_scoring_by_sensitivity_and_number_is_answered_at_once(service: Service)
 def test_scoring_by_weights_or_lengths_is_a_job(service: Service) -> None:
     person = service.person()
     path = f"/api/recordings/{service.ready_recording(person)}/highlights"
-    answer = person.post(path, {"weights": {"voice": 2}, "min_s": 8, "sensitivity": 0.6})
+    answer = person.post(path, {"weights": {"laughter": 2}, "min_s": 8, "sensitivity": 0.6})
     assert answer.status_code == 202
     assert answer.json()["data"]["job"]["kind"] == "detect"
     (row,) = service.rows("SELECT payload FROM jobs")
     assert row["payload"] == {
-        "options": {"weights": {"voice": 2}, "min_s": 8, "sensitivity": 0.6},
+        "options": {"weights": {"laughter": 2}, "min_s": 8, "sensitivity": 0.6},
         "store": True,
         "auto_clips": None,
     }
@@ -96,10 +96,10 @@ def test_scoring_by_weights_or_lengths_is_a_job(service: Service) -> None:
         ({"top": 0}, "top"),
         ({"min_s": 20, "max_s": 10}, "min_s"),
         ({"min_s": 0.5}, "min_s"),
-        ({"weights": {"voice": -1}}, "weights"),
-        ({"weights": {"voice": 11}}, "weights"),
-        ({"weights": {"voice": None}}, "weights"),
-        ({"weights": {"laughter": 1}}, "weights"),
+        ({"weights": {"laughter": -1}}, "weights"),
+        ({"weights": {"laughter": 11}}, "weights"),
+        ({"weights": {"laughter": None}}, "weights"),
+        ({"weights": {"voice": 1}}, "weights"),
         ({"weight": {}}, "weight"),
     ],
 )
@@ -111,8 +111,8 @@ def test_scoring_that_makes_no_sense_is_refused(service: Service, body: dict[str
 def test_weight_of_an_unknown_signal_is_refused_with_those_that_there_are(service: Service) -> None:
     person = service.person()
     path = f"/api/recordings/{service.ready_recording(person)}/highlights"
-    error = refused(person.post(path, {"weights": {"voice": 1, "laughter": 2}}), 422, "weights")
-    assert "There is no signal 'laughter' to weigh. There are: loudness, " in error["message"]
+    error = refused(person.post(path, {"weights": {"laughter": 1, "voice": 2}}), 422, "weights")
+    assert "There is no signal 'voice' to weigh. There are: laughter, " in error["message"]
     assert error["details"]["allowed"] == list(SIGNALS)
     assert service.rows("SELECT 1 FROM jobs") == []
 
