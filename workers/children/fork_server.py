@@ -50,7 +50,15 @@ NEEDED = (
         "pipeline.rendering.pictures.motion",
         "ffmpeg",
     ),
-    *("av.subtitles.stream", "numpy.fft", "numpy.ma", "encodings.ascii", "encodings.idna", "importlib.readers"),
+    *(
+        "av.subtitles.stream",
+        "numpy.fft",
+        "numpy.ma",
+        "encodings.ascii",
+        "encodings.cp437",
+        "encodings.idna",
+        "importlib.readers",
+    ),
 )
 """The task, and what it, and those it imports, import only when it comes to that."""
 
