@@ -18,6 +18,9 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A microphone that beeps once a second, and nobody has to be asked for it.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
 DESKTOP, PHONE = 1280, 390
 # Says nothing about the page: a busy machine draws late.

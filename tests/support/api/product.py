@@ -67,7 +67,8 @@ class Person:
 class Product:
     """An API, a dispatcher and a worker, as processes."""
 
-    def __init__(self, settings: Settings, folder: Path, source: RangeServer) -> None:
+    def __init__(self, settings: Settings, folder: Path, source: RangeServer, *, has_sockets: bool) -> None:
+        self.has_sockets = has_sockets
         self.settings = settings
         self.folder = folder
         self.source = source
@@ -84,7 +85,7 @@ class Product:
         authority = self.source.url.removeprefix("http://")
         variables = {"ADMIN_TOKEN": self.settings.admin_token or "", "IMPORT_ALLOW_HOSTS": authority}
         self.fleet = self._open.enter_context(Fleet(self.settings, self.folder, **variables))
-        self.fleet.api(port=self.settings.port)
+        self.fleet.api(port=self.settings.port, options=["--with-sockets"] if self.has_sockets else [])
         self.fleet.dispatcher()
         self.worker = self.fleet.worker(threads=1)
         wait_for(self._answers, what="the API")
@@ -125,7 +126,11 @@ class Product:
 
 @contextlib.contextmanager
 def running_product(
-    postgres_server: postgres.PostgresServer, valkey_server: valkey.ValkeyServer, folder: Path
+    postgres_server: postgres.PostgresServer,
+    valkey_server: valkey.ValkeyServer,
+    folder: Path,
+    *,
+    has_sockets: bool = False,
 ) -> Iterator[Product]:
     """A whole installation on a database of its own, and on all of this Valkey."""
     source = folder / "source"
@@ -134,5 +139,5 @@ def running_product(
         client.flushall()
     with clone_of_template(postgres_server) as owner_url, serve_ranges(source) as served:
         settings = settings_for(postgres_server, owner_url, redis_url=valkey_server.url(), folder=folder)
-        with Product(settings, folder, served) as running:
+        with Product(settings, folder, served, has_sockets=has_sockets) as running:
             yield running

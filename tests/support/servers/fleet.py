@@ -77,8 +77,8 @@ class Fleet:
     def dispatcher(self) -> subprocess.Popen[bytes]:
         return self._start("dispatcher")
 
-    def api(self, *, port: int) -> subprocess.Popen[bytes]:
-        return self._start("api", PORT=str(port))
+    def api(self, *, port: int, options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        return self._start("api", *options, PORT=str(port))
 
     def realtime(self, *, port: int) -> subprocess.Popen[bytes]:
         return self._start("realtime", PORT=str(port))

@@ -7,6 +7,7 @@ import { toasts } from '../app/toasts.svelte';
 import { Polls } from '../polls/polls.svelte';
 import { text } from '../text';
 import { camelKeys } from './camel';
+import { Live } from './live.svelte';
 import { merge, without, type Pending } from './messages';
 import { RoomSocket } from './socket';
 
@@ -44,6 +45,7 @@ export class RoomView {
   /** How long the room takes to answer, in ms. */
   latencyMs = $state(0);
   readonly polls = new Polls();
+  readonly live = new Live();
 
   isSlow = $derived(this.latencyMs > SLOW_MS);
   isEditor = $derived(this.you?.role === 'host' || this.you?.role === 'co_host');
@@ -232,6 +234,7 @@ export class RoomView {
         ...(lastSeq === null ? {} : { lastSeq }),
       });
       this.room = joined.room;
+      this.live.joined(joined.room.recording);
       this.you = joined.you;
       this.people = joined.participants;
       this.#lastSeq = Math.max(this.#lastSeq ?? 0, joined.lastSeq);
@@ -248,6 +251,7 @@ export class RoomView {
   #listen(socket: RoomSocket): void {
     socket.on({
       ...this.polls.listeners,
+      ...this.live.listeners,
       'room:messages-history': ({ messages, hasMore }) => {
         const isFirst = this.#lastSeq === null;
         this.#take(messages);

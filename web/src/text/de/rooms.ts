@@ -59,6 +59,32 @@ export default {
     away: 'weg',
     you: 'du',
   },
+  recording: {
+    running: (time: string) => `Aufnahme ${time}`,
+    start: 'Aufnahme beginnen',
+    stop: 'Aufnahme beenden',
+    stopNow: 'Ohne den Rest beenden',
+    remember: 'Das merken',
+    remembered: 'Der Moment ist gespeichert',
+    microphoneOn: 'Das Mikrofon ist an',
+    microphoneOff: 'Das Mikrofon ist aus',
+    noMicrophone:
+      'Der Browser gibt kein Mikrofon frei. Erlaube es in der Adresszeile und drück dann „Mich auch aufnehmen“.',
+    joinIn: 'Mich auch aufnehmen',
+    parts: (stored: number, waiting: number) => `${stored} gespeichert, ${waiting} warten`,
+    consent: {
+      title: 'Dieser Raum wird aufgenommen',
+      text: 'Stimmst du zu, wird auch dein Mikrofon aufgenommen. Sonst hörst du weiter zu, und von dir wird nichts aufgenommen.',
+      agree: 'Mich auch aufnehmen',
+      refuse: 'Nur zuhören',
+    },
+    moment: (kind: string) => `Neues Highlight: ${kind}`,
+    heard: (from: string, to: string) => `Gehört von ${from} bis ${to}`,
+    provisional: 'Der endgültige Schnitt entsteht nach der Aufnahme.',
+    ended: 'Die Aufnahme ist beendet.',
+    endedMine: 'Die Aufnahme ist beendet. Ihre Highlights werden gesucht.',
+    open: 'Aufnahme öffnen',
+  },
   health: {
     connecting: 'Der Raum geht auf',
     reconnecting:

@@ -1,0 +1,111 @@
+/** Sends parts of a recording in their order: announced, PUT, told stored; again until it worked. */
+import { ApiError, call } from '../api/client';
+import { backoffMs } from './backoff';
+import { forget, keep, listWaiting, type WaitingPart } from './part_store';
+
+/** What the recording will never take: it has ended, or the track is not ours. */
+const HOPELESS = new Set([404, 409]);
+
+export class PartQueue {
+  stored = $state(0);
+  waiting = $state(0);
+  lost = $state(0);
+
+  readonly #owner: string;
+  readonly #roomId: string;
+  #parts: WaitingPart[] = [];
+  #isSending = false;
+  #isClosed = false;
+  #wake: (() => void) | undefined;
+
+  constructor(owner: string, roomId: string) {
+    this.#owner = owner;
+    this.#roomId = roomId;
+    addEventListener('online', this.#onOnline);
+  }
+
+  /** Go on with what an earlier visit left behind. */
+  async resume(): Promise<void> {
+    const left = await listWaiting(this.#owner, this.#roomId);
+    this.#parts = [...left, ...this.#parts];
+    this.#count();
+    void this.#send();
+  }
+
+  async add(part: Omit<WaitingPart, 'owner' | 'roomId'>): Promise<void> {
+    const whole = { ...part, owner: this.#owner, roomId: this.#roomId };
+    this.#parts.push(whole);
+    this.#count();
+    await keep(whole);
+    void this.#send();
+  }
+
+  /** Stop sending; what waits stays for the next visit. */
+  close(): void {
+    this.#isClosed = true;
+    this.#wake?.();
+    removeEventListener('online', this.#onOnline);
+  }
+
+  async #send(): Promise<void> {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    let failures = 0;
+    for (let part = this.#parts[0]; part && !this.#isClosed; part = this.#parts[0]) {
+      try {
+        await deliver(part);
+        this.stored += 1;
+        failures = 0;
+      } catch (error) {
+        if (!(error instanceof ApiError && HOPELESS.has(error.status))) {
+          failures += 1;
+          await this.#pause(backoffMs(failures));
+          continue;
+        }
+        this.lost += 1;
+      }
+      this.#parts.shift();
+      this.#count();
+      await forget(part);
+    }
+    this.#isSending = false;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #count(): void {
+    this.waiting = this.#parts.length;
+  }
+
+  readonly #onOnline = (): void => {
+    this.#wake?.();
+  };
+}
+
+/** Bring one part to storage; doing it again is safe. ApiError, TypeError where the network failed. */
+async function deliver(part: WaitingPart): Promise<void> {
+  const path = { room_id: part.roomId, track_id: part.trackId };
+  const announced = await call('post', '/api/rooms/{room_id}/recording/tracks/{track_id}/parts', {
+    path,
+    body: {
+      number: part.number,
+      size_bytes: part.bytes.size,
+      start_ms: part.startMs,
+      duration_ms: part.durationMs,
+    },
+  });
+  const answer = await fetch(announced.url, { method: 'PUT', body: part.bytes, credentials: 'omit' });
+  if (!answer.ok) throw new TypeError(`storage answered ${answer.status}`);
+  await call('post', '/api/rooms/{room_id}/recording/tracks/{track_id}/parts/{number}/stored', {
+    path: { ...path, number: part.number },
+    body: { etag: answer.headers.get('ETag') ?? '' },
+  });
+}
