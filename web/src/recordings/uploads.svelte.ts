@@ -1,4 +1,5 @@
 /** All uploads of this browser: a few at once, the others wait; after a reload they go on. */
+import { untrack } from 'svelte';
 import { call } from '../api/client';
 import { connection } from '../app/connection.svelte';
 import { live } from '../app/live.svelte';
@@ -129,6 +130,10 @@ export const uploads = new Uploads();
 
 $effect.root(() => {
   $effect(() => {
-    if (connection.isOnline) uploads.wake();
+    // Only the network wakes them: what becomes of an upload must not, or it would try again without a pause.
+    if (connection.isOnline)
+      untrack(() => {
+        uploads.wake();
+      });
   });
 });

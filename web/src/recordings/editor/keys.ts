@@ -74,7 +74,6 @@ export function isTaken(event: KeyboardEvent): boolean {
     return true;
   const isPress = event.key === 'Enter' || event.key === ' ';
   if (isPress) return target.closest('button, a, input, summary, label') !== null;
-  return (
-    event.key.startsWith('Arrow') && target.closest('input, [role="slider"], [role="scrollbar"]') !== null
-  );
+  const isMove = /^(Arrow|Home$|End$|Page)/.test(event.key);
+  return isMove && target.closest('input, [role="slider"], [role="scrollbar"]') !== null;
 }
