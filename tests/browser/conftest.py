@@ -29,7 +29,9 @@ def product(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Product]:
     """An API, a dispatcher and a worker, as processes."""
-    with running_product(postgres_server, valkey_server, tmp_path_factory.mktemp("product")) as running:
+    with running_product(
+        postgres_server, valkey_server, tmp_path_factory.mktemp("product"), has_sockets=True
+    ) as running:
         yield running
 
 

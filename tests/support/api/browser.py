@@ -85,6 +85,6 @@ def visiting(
     try:
         watched = Watched(context.new_page(), url)
         yield watched
-        assert watched.complaints == []
+        assert watched.complaints == [], watched.complaints
     finally:
         context.close()

@@ -25,7 +25,7 @@ export default {
     back: 'Zurück',
   },
   me: {
-    menu: (name: string, tier: string) => `${name}, ${tier}. Kontomenü`,
+    menu: (name: string, tier: string) => `${name} ${tier}, Kontomenü`,
     settings: 'Einstellungen',
     subscription: 'Abo',
     operations: 'Betrieb',

@@ -23,7 +23,7 @@ export default {
     back: 'Back',
   },
   me: {
-    menu: (name: string, tier: string) => `${name}, ${tier}. Account menu`,
+    menu: (name: string, tier: string) => `${name} ${tier}, account menu`,
     settings: 'Settings',
     subscription: 'Subscription',
     operations: 'Operations',
