@@ -37,7 +37,7 @@ from workers.scratch import CACHE
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 CLIPS_EACH = 10
-NOTHING = DeleteObjectsPayload(bucket="clips", prefix="nobody/nothing/")
+NOTHING = DeleteObjectsPayload(bucket="clips", prefix="00000000-0000-4000-8000-000000000000/")
 END_S = 150.0
 OPEN = "SELECT count(*) AS n FROM jobs WHERE state IN ('queued', 'running')"
 DONE = "SELECT count(*) AS n FROM clips WHERE status = 'completed'"

@@ -41,7 +41,7 @@ pytestmark = [
 ]
 
 END_S = 120.0
-NOTHING = DeleteObjectsPayload(bucket="clips", prefix="nobody/nothing/")
+NOTHING = DeleteObjectsPayload(bucket="clips", prefix="00000000-0000-4000-8000-000000000000/")
 LATER_S = 3.0
 OPEN = "SELECT id FROM jobs WHERE state IN ('queued', 'running')"
 ENDS = "SELECT event, count(*) AS n FROM job_events JOIN jobs ON jobs.id = job_id WHERE kind = %(kind)s GROUP BY event"
