@@ -40,7 +40,7 @@ test: develop web ## Run all tests; ARGS= for pytest
 	@tests/rabbitmq.sh
 	@tests/chromium.sh
 	@web/npm run --silent test
-	@$(BIN)/pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 
 check: develop $(TYPES) ## Check lint, format, types and imports
 	@$(BIN)/ruff check
