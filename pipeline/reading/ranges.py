@@ -53,6 +53,8 @@ class RangeReader(PositionedReader):
     changes the file meanwhile, or stays unreachable.
     """
 
+    is_remote = True
+
     def __init__(
         self,
         url: str,

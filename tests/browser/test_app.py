@@ -61,6 +61,8 @@ def sign_up(page: Page, email: str) -> None:
     page.goto("/")
     page.get_by_role("link", name="Choose a recording").click()
     page.get_by_role("link", name="Sign up").click()
+    # The page before has a field of the same name, and stays until this one has been loaded.
+    expect(page.get_by_role("heading", name="Make an account")).to_be_visible()
     page.get_by_label("Email address").fill(email)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Your name").fill("Fern")

@@ -15,8 +15,8 @@ from services.process.settings import Settings
 PROGRAM = """
 import sys, threading
 import structlog
-from services import telemetry
-from services.settings import load
+from services.process import telemetry
+from services.process.settings import load
 
 telemetry.start(load(), part="worker")
 log = structlog.get_logger("workers.execution")

@@ -16,8 +16,8 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
 START = """
 from datetime import UTC, datetime, timedelta
-from services import spans, telemetry
-from services.settings import load
+from services.process import spans, telemetry
+from services.process.settings import load
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 telemetry.start(load(), part="{part}")

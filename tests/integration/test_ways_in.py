@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from api.http.client_address import limit_key
+from api.realtime.limits import Limits
 from services.process.settings import Settings
 
 NEW_PASSWORD = "another password altogether"
@@ -190,9 +191,8 @@ def _service() -> object:
     return SERVICE
 
 
-def test_websocket_that_never_says_who_it_is_is_closed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.realtime.server.CONNECT_WITHIN_S", 0.5)
-    with listening(settings) as (url, _):
+def test_websocket_that_never_says_who_it_is_is_closed(settings: Settings) -> None:
+    with listening(settings, Limits(connect_within_s=0.5)) as (url, _):
         address = url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
         with connect(address, compression=None) as socket:
             assert socket.recv(timeout=5)
