@@ -37,7 +37,7 @@ class Source(Struct, frozen=True, kw_only=True):
     index: str | None = None
     """Path of the packet index that ingest stored, when there is one: cuts then read only the ranges they need."""
     kept: str | None = None
-    """Folder for what is read and encoded of this recording, shared by all its clips; who made it removes it."""
+    """Cache folder for this recording's blocks and encoded parts, shared by all its clips; its creator removes it."""
 
 
 class Problem(Struct, frozen=True, kw_only=True):

@@ -148,7 +148,7 @@ class UploadFolder:
 
     @contextmanager
     def locked(self, key: str, upload_id: str) -> Iterator[Upload]:
-        """Return an open upload of this key, which nobody else completes during the block.
+        """Return an open upload of this key, which no other process completes during the block.
 
         Waits for others; ObjectNotFoundError when the upload does not exist, or no longer after the wait.
         """

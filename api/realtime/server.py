@@ -270,7 +270,7 @@ class Realtime:
             return self._limits.session_check_s
         return (claims.expires_at - self._deps.clock()).total_seconds()
 
-    # --- what is said and told
+    # --- events to and from clients
 
     async def _event(self, sid: str, number: int | None, data: list[Any]) -> None:
         connection = self._connections.get(sid)

@@ -22,7 +22,7 @@ logger = structlog.get_logger(__name__)
 class SocketServer(AsyncServer):  # type: ignore[misc]  # the library has no types
     """The library's server, but for events: `on_event` gets them with the number of the acknowledgement they wait for.
 
-    `on_admitted` is called once a client knows that it is connected: what is sent earlier would overtake that.
+    `on_admitted` is called once a client knows that it is connected: anything sent earlier would overtake that.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ WEB_CODECS: dict[str, frozenset[str]] = {
     "ipod": frozenset({"aac", "alac"}),
     "mp3": frozenset({"mp3"}),
 }
-"""What browsers play in each container; other codecs are encoded anew. Matroska and MOV take what they are given."""
+"""What browsers play in each container; other codecs are re-encoded. Matroska and MOV take any codec."""
 
 SOUND_ONLY = frozenset({"mp3", "ipod"})
 """Outputs without pictures."""
@@ -53,7 +53,7 @@ def format_of(path: Path) -> str:
     """Return the muxer for an output path; MediaError UNSUPPORTED_OUTPUT for an unknown suffix."""
     name = FORMATS.get(path.suffix.lower())
     if name is None:
-        raise MediaError(UNSUPPORTED_OUTPUT, f"the suffix {path.suffix or '(none)'} is none of {', '.join(FORMATS)}")
+        raise MediaError(UNSUPPORTED_OUTPUT, f"the suffix {path.suffix or '(none)'} is not one of {', '.join(FORMATS)}")
     return name
 
 

@@ -1,4 +1,4 @@
-"""Makes the few pictures of a clip that are encoded anew: decodes what they need, or takes what another clip made."""
+"""Re-encodes the few pictures of a clip that cannot be copied, or reuses those that another clip has made."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

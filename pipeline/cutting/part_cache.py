@@ -83,7 +83,7 @@ class KeptParts:
 def fingerprint(video: VideoStream, segment: Encode, packets: Iterable[Piece]) -> str:
     """Return what names a part: equal only for the same pictures of the same stream, at the same times to each other.
 
-    The frame rate is not among it: it only guides the encoder, and is estimated anew for every copy of a stretch.
+    The frame rate is not among it: it only guides the encoder, and is estimated again for every copy of a stretch.
     """
     context = video.codec_context
     colours = (context.color_primaries, context.color_trc, context.colorspace, context.color_range)

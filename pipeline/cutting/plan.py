@@ -1,4 +1,4 @@
-"""Decides, on numbers alone, which packets of a clip are copied and which pictures are encoded anew.
+"""Decides, on numbers alone, which packets of a clip are copied and which pictures are re-encoded.
 
 Nothing here opens a file. Times are integer ticks of the stream's time base; a unit is a packet without its payload,
 and units stand in decoding order, as they do in the file.

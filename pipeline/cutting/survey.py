@@ -49,7 +49,7 @@ def survey(demuxer: Demuxer, begin: Fraction, end: Fraction, splicer: Splicer | 
 def in_order(units: list[Unit]) -> list[Unit]:
     """Return units whose decoding times rise and come no later than they are shown.
 
-    Containers that keep no decoding times (Matroska) leave the first ones after a seek unknown: all are then made anew,
+    Containers that keep no decoding times (Matroska) leave the first ones after a seek unknown: all are then computed,
     as late as the order of display allows.
     """
     rises = all(a.dts < b.dts for a, b in pairwise(units))

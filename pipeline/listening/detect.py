@@ -29,7 +29,7 @@ def detect(timeline: Timeline, options: DetectOptions, activity: Sequence[Activi
         raise OptionsError(f"min_s ({options.min_s:g}) must not be greater than max_s ({options.max_s:g}).")
     hearing = Hearing(timeline, options, activity)
     if not activity and float(hearing.level_db.max(initial=SILENCE_DB)) < UNHEARD_DB:
-        return []  # nothing was heard and nobody did anything: what is left would be the base rate alone
+        return []  # nothing was heard and nobody did anything: only the base rate would remain
     cores = hearing.cores(LEAST_SCORE)
     placer = Placer(
         hearing.level_db,

@@ -134,7 +134,7 @@ class TimelineBuilder:
         return held
 
     def _pass_on(self, channels: NDArray[np.float32]) -> None:
-        """Mix, resample and queue whole seconds (or what is left at the end); analyse when a block is full.
+        """Mix, resample and queue whole seconds (or the remainder at the end); analyse when a block is full.
 
         Each second is mixed by itself, and the resampler's output does not depend on its portions: many seconds at once
         cost fewer calls, and so fewer waits for the decoder's thread.

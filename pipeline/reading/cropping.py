@@ -27,7 +27,7 @@ class Crop(Struct, frozen=True, kw_only=True):
     bottom: int
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Return what is left of a picture."""
+        """Return width and height without the cropped edges."""
         return width - self.left - self.right, height - self.top - self.bottom
 
 

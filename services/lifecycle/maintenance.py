@@ -142,7 +142,7 @@ def find_orphans(tx: Transaction, *, bucket: str, keys: Sequence[str]) -> list[s
 def may_delete(tx: Transaction, *, bucket: str, prefix: str, keys: Sequence[str]) -> list[str] | None:
     """Return which objects under a prefix may be deleted: those that no row refers to; None while work goes on there.
 
-    ConflictError for what is not the prefix of an account that is gone, or of one recording or clip: whoever could
+    ConflictError for what is not the prefix of an account that is gone, or of one recording or clip: anyone who could
     queue a job with another prefix must not empty a bucket with it.
     """
     if not (found := PREFIX.fullmatch(prefix)):

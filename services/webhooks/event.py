@@ -1,7 +1,7 @@
 """Events: what happened to an owner's things, written in the transaction in which it happened.
 
-So none is lost and none is told that did not happen. Each goes to the owner's webhooks, and to whoever follows
-`GET /api/events`. The data names things and says how they are; it holds no addresses of files, no keys of storage.
+So no event is lost, and none is sent for something that was rolled back. Each goes to the owner's webhooks, and to
+every client that follows `GET /api/events`. The data holds ids and states, never URLs of files or keys of storage.
 """
 
 from typing import Any

@@ -117,7 +117,7 @@ def serve(requests: socket.socket, run: Callable[[], int]) -> None:
     poll = select.poll()
     poll.register(requests.fileno(), select.POLLIN)
     children: dict[int, _Child] = {}
-    # Groups whose leader has been reaped. Their numbers are nobody else's as long as one of the group is there.
+    # Groups whose leader has been reaped. Their ids cannot be reused while a process of the group exists.
     orphaned: set[int] = set()
     while True:
         for fd, _ in poll.poll(ORPHANS_MS if orphaned else None):

@@ -104,7 +104,7 @@ class Gatherer:
             self._begin_s = self._due_s
 
     def finish(self) -> Iterator[tuple[AudioFrame, Fraction]]:
-        """Yield what is left, with its time."""
+        """Yield the remaining samples, with their time."""
         frame = self._fifo.read()
         if frame is not None:
             frame.pts = None
@@ -161,7 +161,7 @@ class MonoTrack:
             self._filled_s = None
 
     def _write(self, frame: AudioFrame | None) -> None:
-        assert self._resampler is not None  # noqa: S101 - set by whoever calls this
+        assert self._resampler is not None  # noqa: S101 - set by every caller
         for part in self._resampler.resample(frame):
             samples = part.to_ndarray().reshape(-1)
             at = round((self._begin_s - self.start_s) * SAMPLES_A_SECOND) + self._written

@@ -142,7 +142,7 @@ class _Examination:
     def _look_at_keyframes(self, video: VideoStream) -> None:
         shrinker = Shrinker()
         if not video.codec_context.is_open:
-            video.thread_type = "AUTO"  # for whoever decodes the stretch with it later
+            video.thread_type = "AUTO"  # for the decoder that continues with this stretch
         for number, piece in enumerate(_spread(self._keys, MOST_DECODED)):
             frame = _alone(video, piece)
             if frame is None:

@@ -141,7 +141,7 @@ class PictureKeeper:
             self._take(frame)
 
     def finish(self) -> None:
-        """Write what is left; MediaError DECODE_FAILED when there was no picture."""
+        """Write the delayed pictures; MediaError DECODE_FAILED when there was no picture."""
         with passing_over_damage():
             for frame in self._decoder.decode(None):
                 self._take(frame)

@@ -27,7 +27,7 @@ _KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 def tell_kind(shares: NDArray[np.float64], rows: int) -> KindGuess:
     """Return the likeliest kind and its share 0..1, for the shares [HIGHLIGHTS] of the groups; they sum to 1.
 
-    Without a tagger there are none, and nothing tells.
+    Without a tagger there are no rows to decide by.
     """
     if len(shares) == 0:
         return "engagement", 0.0

@@ -1,4 +1,4 @@
-"""Text on the picture: SRT and WebVTT are read strictly and written anew as ASS; none of their markup reaches libass.
+"""Text on the picture: SRT and WebVTT are read strictly and rewritten as ASS; none of their markup reaches libass.
 
 Fonts: a bare machine has none, so Noto Sans comes from the `fontpkg-noto-sans` wheel; scripts that it lacks are drawn
 with the machine's own fonts where there are any.

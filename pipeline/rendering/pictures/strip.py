@@ -1,6 +1,6 @@
 """The waveform of a clip as a long picture of bars that passes through the frame from right to left.
 
-Drawn once, and moved by cropping: a picture that only shifts costs an encoder next to nothing, where one drawn anew for
+Drawn once, and moved by cropping: a picture that only shifts costs an encoder next to nothing, where one redrawn for
 each frame costs more than the rest of an audiogram together.
 """
 
