@@ -39,9 +39,10 @@ from api.limits.rate_limit import RateLimits
 from api.metrics import MetricsPage, RequestMetrics
 from api.openapi import config
 from api.openapi import page as docs
-from api.routes.account import account_router
+from api.routes.accounts.account import account_router
+from api.routes.accounts.auth import auth_router
+from api.routes.accounts.sign_in import passkey_router, second_factor_router
 from api.routes.analytics import analytics_router
-from api.routes.auth import auth_router
 from api.routes.billing import billing_router
 from api.routes.clips import clips_router
 from api.routes.events import events_router
@@ -56,7 +57,6 @@ from api.routes.pages.web import web_router
 from api.routes.polls import polls_router
 from api.routes.recordings import recordings_router
 from api.routes.rooms import rooms_router
-from api.routes.sign_in import passkey_router, second_factor_router
 from api.routes.storage import storage_router
 from api.routes.webhooks import webhooks_router
 from db.connection import Database

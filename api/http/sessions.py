@@ -8,7 +8,7 @@ from api.auth import session_cookies
 from api.deps import Deps
 from api.http.client_address import address_of
 from api.http.request import ApiRequest
-from api.schemas.accounts import session_view
+from api.schemas.accounts.account import session_view
 from api.schemas.answers import Answer
 from db.connection import SERVICE, Transaction
 from services.accounts import session as sessions

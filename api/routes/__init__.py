@@ -1,1 +1,1 @@
-"""HTTP routes, one module a resource."""
+"""HTTP routes, one module a subject, or a folder where a subject has several."""

@@ -1,1 +1,1 @@
-"""Request and response structs, one module a resource."""
+"""Request and response structs, one module a subject, or a folder where a subject has several."""

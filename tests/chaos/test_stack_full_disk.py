@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.servers.small_disk import MIB, fill, small_disk
 from support.servers.stack import Stack, is_well
+from support.storage.small_disk import MIB, fill, small_disk
 
 ACCOUNT = {"password": "a password of some length"}
 

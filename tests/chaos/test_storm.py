@@ -20,7 +20,7 @@ from support.chaos.scratch import small_disk
 from support.chaos.site import Pulse, Site
 from support.servers.fleet import add_user, make_media, rows
 from support.servers.range_server import RangeServer, serve_ranges
-from support.servers.swift import require_swift
+from support.storage.swift import require_swift
 
 from services.accounts.token import Tokens
 

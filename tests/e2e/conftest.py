@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.api.command import Snuggles, run_snuggles
 from support.api.product import Product, running_product
-from support.servers.swift import swift_server
+from support.storage.swift import swift_server
 
 from cli.demo.sample import write_sample
 from cli.embedded import postgres, valkey

@@ -11,13 +11,13 @@ import pytest
 from support.api.server import Service, listening, serving
 from support.api.webhook_worker import owner, told, worker
 from support.servers.databases import clone_of_template, settings_for
-from support.servers.local_store import http, new_store, store
-from support.servers.storage_contract import new_contract_store
-from support.servers.swift import swift_server
 from support.servers.talking_server import serve
 from support.sockets.house import GRACE, House
 from support.sockets.node import Driver, driver
 from support.sockets.sticky import sticky_proxy
+from support.storage.local_store import http, new_store, store
+from support.storage.storage_contract import new_contract_store
+from support.storage.swift import swift_server
 
 from cli.embedded import postgres, valkey
 from cli.embedded.port import free_port

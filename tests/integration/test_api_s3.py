@@ -5,7 +5,7 @@ import secrets
 import httpx
 from msgspec.structs import replace
 from support.api.server import serving
-from support.servers.swift import SwiftServer
+from support.storage.swift import SwiftServer
 
 from services.process.settings import Settings
 from services.recordings.upload import LEAST_PART_BYTES

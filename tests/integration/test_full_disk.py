@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.api.server import Service, serving
-from support.servers.small_disk import MIB, fill, free_bytes, small_disk
+from support.storage.small_disk import MIB, fill, free_bytes, small_disk
 
 from services.process.settings import Settings
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import pytest
-from support.servers.storage_contract import EXPIRY_PATIENCE_S, KEY, MIB, NewStore, md5, with_query
+from support.storage.storage_contract import EXPIRY_PATIENCE_S, KEY, MIB, NewStore, md5, with_query
 
 from storage.store import (
     InvalidKeyError,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from support.servers.storage_contract import KEY, LAYOUT, NewStore, md5, upload_part, with_query
+from support.storage.storage_contract import KEY, LAYOUT, NewStore, md5, upload_part, with_query
 
 from storage.multipart import MIN_PART_BYTES
 from storage.store import (

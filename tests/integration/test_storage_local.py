@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.servers.local_store import HOUR, KEY, SECRET, files_below, folder_of, raw_put, wait_until
+from support.storage.local_store import HOUR, KEY, SECRET, files_below, folder_of, raw_put, wait_until
 
 from storage.local import LocalStore
 from storage.store import ObjectNotFoundError, PartTag, StorageError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.servers.local_store import KEY, files_below, folder_of
+from support.storage.local_store import KEY, files_below, folder_of
 
 from storage.local import LocalStore
 from storage.multipart import MIN_PART_BYTES

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
-from support.servers.local_store import KEY, LARGE_MIB, MEMORY_LIMIT, MIB, files_below, folder_of, raw_put, wait_until
+from support.storage.local_store import KEY, LARGE_MIB, MEMORY_LIMIT, MIB, files_below, folder_of, raw_put, wait_until
 
 from storage.local import LocalStore
 from storage.multipart import MAX_PUT_BYTES

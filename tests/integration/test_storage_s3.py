@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 import pytest
-from support.servers.swift import MOUNT, SwiftServer
 from support.servers.talking_server import Server, answer
+from support.storage.swift import MOUNT, SwiftServer
 
 from storage.multipart import MIN_PART_BYTES
 from storage.s3 import S3Store

@@ -14,7 +14,8 @@ from api.limits.metering import UNMETERED
 from api.routes.operations.ops import operator_of
 from api.schemas.answers import Answer, Items
 from api.schemas.billing import usage_item_view
-from api.schemas.business import (
+from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit
+from api.schemas.operations.business import (
     FiguresView,
     GrantRequest,
     OperatorUserDetailView,
@@ -25,7 +26,6 @@ from api.schemas.business import (
     operator_user_view,
     stripe_event_view,
 )
-from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit
 from db import stripe_events as event_rows
 from db.connection import SERVICE
 from services.billing import quota as quotas

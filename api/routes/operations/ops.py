@@ -14,7 +14,7 @@ from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Done, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit, TimeParameter
 from api.schemas.jobs import JobView, job_view
-from api.schemas.ops import (
+from api.schemas.operations.ops import (
     BulkRequest,
     JobCountsView,
     OperatorDeliveryView,

@@ -14,7 +14,7 @@ from support.chaos.proxy import Proxy
 from support.servers.durable import PASSWORD, Servers
 from support.servers.fleet import Fleet, rows
 from support.servers.range_server import RangeServer
-from support.servers.swift import SwiftServer
+from support.storage.swift import SwiftServer
 
 from cli.embedded import postgres
 from cli.embedded.port import free_port

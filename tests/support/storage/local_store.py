@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from support.servers.storage_server import bound_socket, serve_stores
+from support.storage.storage_server import bound_socket, serve_stores
 
 from storage.local import LocalStore
 

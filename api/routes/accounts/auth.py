@@ -16,7 +16,7 @@ from api.http.idempotency import HEADER, REPLAYED, fingerprint
 from api.http.request import ApiRequest
 from api.limits import rate_limit
 from api.limits.metering import UNMETERED
-from api.schemas.accounts import (
+from api.schemas.accounts.account import (
     AccountView,
     ExchangeRequest,
     ForgotRequest,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from api.schemas.accounts import CurrentPassword, UseCookie
+from api.schemas.accounts.account import CurrentPassword, UseCookie
 from api.schemas.fields import Id, Time
 from db.second_factors import Passkey
 

@@ -14,7 +14,7 @@ from api.http import guessing, mailing
 from api.http.idempotency import answer_once
 from api.http.request import ApiRequest
 from api.limits import rate_limit
-from api.schemas.accounts import (
+from api.schemas.accounts.account import (
     AccountView,
     ApiKeyRequest,
     ApiKeyView,

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 import pytest
-from support.servers.local_store import served_folders
-from support.servers.swift import SwiftServer
+from support.storage.local_store import served_folders
+from support.storage.swift import SwiftServer
 
 from storage.multipart import MIN_PART_BYTES
 from storage.s3 import S3Store

@@ -14,9 +14,8 @@ from api.http import sessions as begun
 from api.http.client_address import address_of, limit_key
 from api.http.request import ApiRequest
 from api.limits import rate_limit
-from api.schemas.accounts import SessionView
-from api.schemas.answers import Answer, Done, Items
-from api.schemas.second_factors import (
+from api.schemas.accounts.account import SessionView
+from api.schemas.accounts.second_factor import (
     CodeRequest,
     EnrolmentView,
     PasskeyLoginRequest,
@@ -27,6 +26,7 @@ from api.schemas.second_factors import (
     TotpView,
     passkey_view,
 )
+from api.schemas.answers import Answer, Done, Items
 from db.connection import SERVICE
 from services.accounts import passkey as passkeys
 from services.accounts import second_factor

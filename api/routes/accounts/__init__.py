@@ -1,0 +1,1 @@
+"""Routes of accounts: registration, sign-in, sessions, keys and second factors."""
