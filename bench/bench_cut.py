@@ -136,8 +136,8 @@ def main() -> int:
 def print_sharing(hour: Path, folder: Path) -> None:
     """Cut clips that begin at one picture and end at different ones, each alone and then all with what they share."""
     for name in ("alone", "sharing"):
-        with tempfile.TemporaryDirectory(dir=folder) as kept:
-            source = Source(location=str(hour), kept=kept if name == "sharing" else None)
+        with tempfile.TemporaryDirectory(dir=folder) as cache_dir:
+            source = Source(location=str(hour), cache_dir=cache_dir if name == "sharing" else None)
             decoded: list[int] = []
             took = spent(partial(cut_all, source, folder / "clip.mp4", decoded))
         pictures = sum(decoded)

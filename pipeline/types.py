@@ -36,7 +36,7 @@ class Source(Struct, frozen=True, kw_only=True):
     size_bytes: int | None = None
     index: str | None = None
     """Path of the packet index that ingest stored, when there is one: cuts then read only the ranges they need."""
-    kept: str | None = None
+    cache_dir: str | None = None
     """Cache folder for this recording's blocks and encoded parts, shared by all its clips; its creator removes it."""
 
 

@@ -36,7 +36,7 @@ from pipeline.types import (
 )
 
 MEDIA_SUFFIX = {"mp4": "mp4", "webm": "webm", "mp3": "mp3", "jpeg": "jpg"}
-KEPT = "kept"
+CACHE = "cache"
 INDEX = "index"
 # Long enough to distinguish recordings, short enough for any file system with the suffix.
 MAX_STEM = 80
@@ -112,7 +112,7 @@ def analyse(
     `tagger` is the path of a YAMNet export; None is the built-in tagger. The bytes read stay in `scratch` for the
     clips.
     """
-    source = replace(source, kept=str(scratch / KEPT))
+    source = replace(source, cache_dir=str(scratch / CACHE))
     ingested = run_task(IngestTask(source=source, tagger=tagger), scratch, emit)
     if not isinstance(ingested, IngestResult):
         raise TypeError(ingested)
@@ -132,7 +132,7 @@ def inspect(source: Source, scratch: Path) -> Inspection:
         losses = find_losses(media)
         # If a file ends early, a clip up to the length in its header would contain silence.
         is_short = not is_url(source.location) and any(loss.code == "truncated" for loss in losses)
-        index = media.index or (build_index(media) if media.salvage is not None or is_short else None)
+        index = media.index or (build_index(media) if media.recovery is not None or is_short else None)
         bytes_read = media.bytes_read
     if index is not None:
         index.save(scratch / INDEX)

@@ -13,7 +13,7 @@ from pipeline.types import Highlight, Probe, Problem, Reason, StreamInfo
 REASONS_SHOWN = 3
 LOW_SENSITIVITY = 0.5
 """A sensitivity that takes most moments; the advice to try it is for higher ones."""
-LOSSES = frozenset({"truncated", "salvaged", "sound_salvaged", "sound_lost", "clock_restarts"})
+LOSSES = frozenset({"truncated", "recovered", "sound_recovered", "sound_lost", "clock_restarts"})
 """Problems of a recording that affect its clips; `snuggles probe` shows all problems."""
 
 

@@ -14,7 +14,7 @@ from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS, STANDSTILL_S, CutP
 from pipeline.cutting.splice.splicer import Splicer
 from pipeline.cutting.survey import Survey, survey, ticks
 from pipeline.errors import NO_STREAMS, OUT_OF_RANGE, UNSUPPORTED_OUTPUT, MediaError
-from pipeline.reading.cropping import find_crop
+from pipeline.reading.container.cropping import find_crop
 from pipeline.reading.demux import Demuxer
 from pipeline.reading.index import open_indexed
 from pipeline.reading.media import Media

@@ -30,7 +30,7 @@ class Draft:
         return self.demuxer.stretch(*self.asked)
 
     @property
-    def kept(self) -> Path | None:
+    def cache_dir(self) -> Path | None:
         """The folder that clips of this recording share."""
-        kept = self.demuxer.media.source.kept
-        return None if kept is None else Path(kept)
+        cache_dir = self.demuxer.media.source.cache_dir
+        return None if cache_dir is None else Path(cache_dir)

@@ -9,7 +9,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.cutting.draft import Draft
-from pipeline.cutting.part_cache import KeptParts, fingerprint
+from pipeline.cutting.part_cache import PartCache, fingerprint
 from pipeline.cutting.plan import Encode, Unit
 from pipeline.cutting.splice.splicer import Part
 from pipeline.errors import DECODE_FAILED
@@ -30,23 +30,23 @@ class Made:
 def make_parts(draft: Draft) -> Made:
     """Make the parts that a plan wants encoded; MediaError DECODE_FAILED, ENCODE_FAILED."""
     segments = [s for s in draft.plan.segments if isinstance(s, Encode)]
-    kept = KeptParts(Path(draft.kept, PARTS)) if draft.kept is not None else None
+    cache = PartCache(Path(draft.cache_dir, PARTS)) if draft.cache_dir is not None else None
     made = Made()
     for segment in segments:
-        made.parts.append((segment, _make(draft, segment, made, kept)))
+        made.parts.append((segment, _make(draft, segment, made, cache)))
     if len({part.header for _, part in made.parts}) > 1:  # a stream has one header: all from one encoder, then
         made.parts = [(segment, _encode(draft, segment, made)) for segment in segments]
     return made
 
 
-def _make(draft: Draft, segment: Encode, made: Made, kept: KeptParts | None) -> Part:
-    if kept is None:
+def _make(draft: Draft, segment: Encode, made: Made, cache: PartCache | None) -> Part:
+    if cache is None:
         return _encode(draft, segment, made)
     key = fingerprint(_video(draft), segment, _needed(draft, segment))
-    part = kept.find(key, segment.start)
+    part = cache.find(key, segment.start)
     if part is None:
         part = _encode(draft, segment, made)
-        kept.keep(key, segment.start, part)
+        cache.put(key, segment.start, part)
     return part
 
 

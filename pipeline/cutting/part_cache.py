@@ -1,4 +1,4 @@
-"""Keeps encoded parts of clips, so that the next clip that begins or ends at the same picture need not make them again.
+"""Caches encoded parts of clips: the next clip that begins or ends at the same picture need not encode them again.
 
 A part is found by what it was made of: the packets that were decoded for it, the stream's parameters, and where it
 begins and ends among them. So it does not matter whether the packets come from the recording or from a copy of a part.
@@ -18,7 +18,7 @@ from pipeline.cutting.plan import Encode
 from pipeline.cutting.splice.splicer import Coded, Part
 from pipeline.reading.demux import Piece
 
-KEPT_BYTES = 64 * 1024 * 1024
+CACHE_BYTES = 64 * 1024 * 1024
 """Some fifty parts of 720p; beyond it those used longest ago are dropped."""
 DIGEST_BYTES = 20
 SUFFIX = ".part"
@@ -31,10 +31,10 @@ class _Stored(Struct, frozen=True):
     header: bytes | None
 
 
-class KeptParts:
+class PartCache:
     """Parts in a folder that several processes share: a file appears there whole or not at all."""
 
-    def __init__(self, folder: Path, *, limit_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, folder: Path, *, limit_bytes: int = CACHE_BYTES) -> None:
         self._folder = folder
         self._limit_bytes = limit_bytes
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -49,8 +49,8 @@ class KeptParts:
             return None
         return Part(tuple(Coded(data, start + pts, is_key) for data, pts, is_key in stored.pictures), stored.header)
 
-    def keep(self, key: str, start: int, part: Part) -> None:
-        """Keep a part that begins at `start` (ticks); one that finds no room is left out: it only saves work."""
+    def put(self, key: str, start: int, part: Part) -> None:
+        """Store a part that begins at `start` (ticks); one that finds no room is left out: it only saves work."""
         content = msgspec.msgpack.encode(
             _Stored([(c.data, c.pts - start, c.is_key) for c in part.pictures], part.header)
         )

@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
-from pipeline.reading.cache import BLOCK_BYTES
+from pipeline.reading.access.block_cache import BLOCK_BYTES
 from pipeline.reading.clock import BACKWARD_S, FORWARD_S, RESTARTING_FORMATS, offset_at
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error
 from pipeline.reading.streams import AV_TIME_BASE, Selection, is_usable, zero_s

@@ -9,12 +9,12 @@ from pathlib import Path
 from av.stream import Stream
 
 from pipeline.reading.clock import ClockRepair
+from pipeline.reading.container.truncation import find_shortfall, indexed_end_s
 from pipeline.reading.demux import PacketTimer, is_cut_off, may_restart, to_start
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error, as_source, is_url, open_media
 from pipeline.reading.packets import PacketIndex, StreamPackets
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
 from pipeline.reading.times import is_counted, outer_layout, stated_duration
-from pipeline.reading.truncation import find_shortfall, indexed_end_s
 from pipeline.types import Source
 
 __all__ = ["PacketIndex", "build_index", "load_index", "open_indexed"]
@@ -69,7 +69,7 @@ def _needs_index(media: Media, source: Source) -> bool:
 
 def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketIndex:
     layout = outer_layout(media)
-    header = _header(media) if media.salvage is None else []  # what was written for it stands in for it
+    header = _header(media) if media.recovery is None else []  # what was written for it stands in for it
     streams = [s for s in media.container.streams if is_usable(s)]
     duration = stated_duration(media, layout)
     clock = ClockRepair()
@@ -88,7 +88,7 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
         streams=packets,
         header=header,
         jumps=clock.jumps,
-        salvage=media.salvage,
+        recovery=media.recovery,
     )
 
 

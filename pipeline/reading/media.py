@@ -32,12 +32,12 @@ from pipeline.errors import (
     Cause,
     MediaError,
 )
-from pipeline.reading.isobmff import Layout, read_layout
+from pipeline.reading.access.prefixed import PrefixedReader
+from pipeline.reading.access.reader import NO_SUCH_PLACE, RangeLog, Reader
+from pipeline.reading.format.isobmff import Layout, read_layout
+from pipeline.reading.format.still import is_still
 from pipeline.reading.packets import PacketIndex
-from pipeline.reading.prefixed import PrefixedReader
-from pipeline.reading.reader import NO_SUCH_PLACE, RangeLog, Reader
-from pipeline.reading.recovery.salvage import Salvage
-from pipeline.reading.still import is_still
+from pipeline.reading.recovery.recovery import Recovery
 from pipeline.reading.streams import is_usable
 from pipeline.types import Source
 
@@ -105,7 +105,7 @@ class FileReader(io.FileIO):
 class Media:
     """An open recording: the container for PyAV and the reader below it.
 
-    `salvage` is what made a file readable whose own index is lost; its bytes stand before the file's then.
+    `recovery` is what made a file readable whose own index is lost; its bytes stand before the file's then.
     """
 
     def __init__(
@@ -114,13 +114,13 @@ class Media:
         container: "av.container.InputContainer",
         reader: Reader,
         index: PacketIndex | None = None,
-        salvage: Salvage | None = None,
+        recovery: Recovery | None = None,
     ) -> None:
         self.source = source
         self.container = container
         self.reader = reader
         self.index = index
-        self.salvage = salvage
+        self.recovery = recovery
 
     @property
     def bytes_read(self) -> int:
@@ -135,7 +135,7 @@ class Media:
     @property
     def file_bytes(self) -> int:
         """The size of the file itself."""
-        return self.size_bytes - (len(self.salvage.beginning) if self.salvage is not None else 0)
+        return self.size_bytes - (len(self.recovery.beginning) if self.recovery is not None else 0)
 
 
 def as_source(source: Source | str | Path) -> Source:
@@ -162,13 +162,13 @@ def open_media(source: Source | str | Path, *, index: PacketIndex | None = None)
         index = None  # of another file
     if index is not None:
         reader.know(index.header)
-    found = index.salvage if index is not None else None
+    found = index.recovery if index is not None else None
     try:
         container = None if found is not None else _open_container(reader)
         if container is None:
-            found = found or _salvage(reader, source)
+            found = found or _recovery(reader, source)
             reader = PrefixedReader(found.beginning, reader)
-            container = _open_salvaged(reader)
+            container = _open_recovered(reader)
         try:
             yield Media(source, container, reader, index, found)
         finally:
@@ -189,10 +189,10 @@ def open_reader(source: Source | str | Path) -> Reader:
     source = as_source(source)
     reader: Reader
     if is_url(source.location):
-        from pipeline.reading.ranges import RangeReader
+        from pipeline.reading.access.ranges import RangeReader
 
-        kept = Path(source.kept) if source.kept is not None else None
-        reader = RangeReader(source.location, size_bytes=source.size_bytes, kept=kept)
+        cache_dir = Path(source.cache_dir) if source.cache_dir is not None else None
+        reader = RangeReader(source.location, size_bytes=source.size_bytes, cache_dir=cache_dir)
     else:
         reader = _open_file(source.location)
     try:
@@ -258,25 +258,25 @@ def _open_with_av(reader: Reader) -> "av.container.InputContainer":
     )
 
 
-def _salvage(reader: Reader, source: Source) -> Salvage:
+def _recovery(reader: Reader, source: Source) -> Recovery:
     """Return what makes a file readable: what is stored with the source, or what a search in it finds."""
     if source.index is not None:
         with contextlib.suppress(ValueError):
             stored = PacketIndex.load(Path(source.index))
-            if stored.salvage is not None and stored.size_bytes == reader.size_bytes:
-                return stored.salvage
-    from pipeline.reading.recovery.recover import salvage
+            if stored.recovery is not None and stored.size_bytes == reader.size_bytes:
+                return stored.recovery
+    from pipeline.reading.recovery.recover import recover
 
     layout = read_layout(reader, reader.size_bytes)
     try:
-        return salvage(reader, layout)
+        return recover(reader, layout)
     except MediaError as exc:
         if exc.cause is not NO_INDEX:
             raise
         raise _why_unreadable(layout, exc) from exc
 
 
-def _open_salvaged(reader: Reader) -> "av.container.InputContainer":
+def _open_recovered(reader: Reader) -> "av.container.InputContainer":
     reader.seek(0)
     try:
         return _open_with_av(reader)
@@ -292,7 +292,7 @@ def _head(reader: Reader, back_to: int = 0) -> bytes:
 
 
 def _why_unreadable(layout: Layout, why: MediaError) -> MediaError:
-    """Say why a file could not be opened, from its outer structure and from why it cannot be salvaged."""
+    """Say why a file could not be opened, from its outer structure and from why it cannot be recovered."""
     has_data = any(kind == "mdat" for kind, _, _ in layout.boxes)
     if layout.has_moov and not layout.missing_bytes:
         return MediaError(NOT_MEDIA, "its index (moov) is damaged")

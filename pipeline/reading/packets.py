@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from pipeline.reading.clock import Jump
-from pipeline.reading.recovery.salvage import Salvage
+from pipeline.reading.recovery.recovery import Recovery
 from pipeline.types import Problem
 
 FORMAT_VERSION = 1
@@ -83,7 +83,7 @@ class StreamPackets:
 class PacketIndex:
     """Where the packets of a recording lie, by container index; `header` are the bytes that opening it reads.
 
-    `jumps` say where the recording's clock starts again; times here are straightened already. With `salvage`, places
+    `jumps` say where the recording's clock starts again; times here are straightened already. With `recovery`, places
     count from its first byte; `size_bytes` is the file's own size all the same.
     """
 
@@ -96,9 +96,9 @@ class PacketIndex:
         streams: dict[int, StreamPackets],
         header: list[tuple[int, bytes]],
         jumps: list[Jump] | None = None,
-        salvage: Salvage | None = None,
+        recovery: Recovery | None = None,
     ) -> None:
-        self.salvage = salvage
+        self.recovery = recovery
         self.jumps = jumps or []
         self.size_bytes = size_bytes
         self.zero_s = zero_s
@@ -108,7 +108,7 @@ class PacketIndex:
 
     @property
     def _end_bytes(self) -> int:
-        return self.size_bytes + (len(self.salvage.beginning) if self.salvage is not None else 0)
+        return self.size_bytes + (len(self.recovery.beginning) if self.recovery is not None else 0)
 
     def keyframes(self, stream: int) -> list[float]:
         """Return when the keyframes of a stream are shown, in seconds from the recording's start; KeyError without."""
@@ -147,8 +147,8 @@ class PacketIndex:
             streams={index: _pack(packets) for index, packets in self.streams.items()},
             header=[(offset, zlib.compress(content, _ZLIB_LEVEL)) for offset, content in self.header],
             jumps=[(position, str(offset)) for position, offset in self.jumps],
-            beginning=zlib.compress(self.salvage.beginning, _ZLIB_LEVEL) if self.salvage is not None else b"",
-            problems=self.salvage.problems if self.salvage is not None else [],
+            beginning=zlib.compress(self.recovery.beginning, _ZLIB_LEVEL) if self.recovery is not None else b"",
+            problems=self.recovery.problems if self.recovery is not None else [],
         )
         path.write_bytes(msgspec.msgpack.encode(stored))
 
@@ -166,7 +166,7 @@ class PacketIndex:
                 streams={index: _unpack(packed) for index, packed in stored.streams.items()},
                 header=[(offset, zlib.decompress(content)) for offset, content in stored.header],
                 jumps=[(position, Fraction(offset)) for position, offset in stored.jumps],
-                salvage=Salvage(zlib.decompress(stored.beginning), stored.problems) if stored.beginning else None,
+                recovery=Recovery(zlib.decompress(stored.beginning), stored.problems) if stored.beginning else None,
             )
         except (OSError, msgspec.MsgspecError, zlib.error, ZeroDivisionError) as exc:
             raise ValueError(f"no packet index: {exc}") from exc

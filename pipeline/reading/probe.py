@@ -13,14 +13,14 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import TRUNCATED, MediaError
 from pipeline.reading.clock import ClockRepair
+from pipeline.reading.container.truncation import SLACK_S, Shortfall, find_shortfall, indexed_end_s
 from pipeline.reading.demux import PacketTimer, is_cut_off, may_restart, seems_straight, to_start
+from pipeline.reading.format.isobmff import Layout
 from pipeline.reading.index import load_index
-from pipeline.reading.isobmff import Layout
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error, as_source, open_media
 from pipeline.reading.selection import choose_streams
 from pipeline.reading.streams import codec_name, has_decoder, is_cover, is_usable, zero_s
 from pipeline.reading.times import outer_layout, stated_duration
-from pipeline.reading.truncation import SLACK_S, Shortfall, find_shortfall, indexed_end_s
 from pipeline.types import Probe, Problem, Source, StreamInfo, StreamKind
 
 TRC_PQ = 16
@@ -55,7 +55,7 @@ def probe_media(media: Media) -> Probe:
     container = media.container
     layout = outer_layout(media)
     selection = choose_streams(media)
-    problems = list(media.salvage.problems) if media.salvage is not None else []
+    problems = list(media.recovery.problems) if media.recovery is not None else []
     zero = zero_s(container)
     look = _Look(media, selection.video)
     streams = [_describe(stream, look if stream is selection.video else None, zero) for stream in container.streams]
@@ -81,7 +81,7 @@ def find_losses(media: Media) -> list[Problem]:
 
     Nothing is decoded, and a file that is read from afar is not read through to learn where it ends.
     """
-    problems = list(media.salvage.problems) if media.salvage is not None else []
+    problems = list(media.recovery.problems) if media.recovery is not None else []
     layout = outer_layout(media)
     shortfall = find_shortfall(media, layout)
     if shortfall is None:

@@ -1,7 +1,7 @@
 """Chooses the streams of a recording that clips are made from, or says truly why there are none."""
 
 from pipeline.errors import ENCRYPTED, NO_STREAMS, UNSUPPORTED, MediaError
-from pipeline.reading.headers import Track, is_protected, read_tracks
+from pipeline.reading.container.headers import Track, is_protected, read_tracks
 from pipeline.reading.media import Media
 from pipeline.reading.streams import Selection, codec_name, find_streams, has_decoder, is_cover
 

@@ -7,10 +7,10 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from pipeline.errors import OUT_OF_RANGE, MediaError
-from pipeline.reading.isobmff import Layout, read_layout
+from pipeline.reading.container.truncation import find_shortfall, indexed_end_s
+from pipeline.reading.format.isobmff import Layout, read_layout
 from pipeline.reading.media import Media
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, stream_length_s, zero_s
-from pipeline.reading.truncation import find_shortfall, indexed_end_s
 
 END_SLACK_S = Fraction(1, 4)
 """An end this little beyond the recording is rounding (or the last packet's length) and means its end."""

@@ -155,7 +155,7 @@ class _Rendering:
             return False
         try:
             report = cut(
-                Source(location=str(self.segment.path), kept=task.source.kept),
+                Source(location=str(self.segment.path), cache_dir=task.source.cache_dir),
                 start_s=self.segment.start_s,
                 end_s=self.segment.end_s,
                 out=self.scratch / name,

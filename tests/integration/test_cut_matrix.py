@@ -27,7 +27,7 @@ from support.media.video import (
     sync_of,
 )
 
-from pipeline.reading import nal
+from pipeline.reading.format import nal
 from pipeline.reading.probe import probe
 from pipeline.rendering.check.verify import Expectation, verify
 from pipeline.rendering.cut import cut

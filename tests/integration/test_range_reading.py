@@ -8,9 +8,9 @@ from support.servers.range_server import RangeServer, serve_ranges
 
 from pipeline.cutting.stretch.extract import extract_stretch
 from pipeline.errors import MediaError
+from pipeline.reading.access.ranges import BLOCK_BYTES, RangeReader
 from pipeline.reading.index import build_index, open_indexed
 from pipeline.reading.probe import probe
-from pipeline.reading.ranges import BLOCK_BYTES, RangeReader
 from pipeline.rendering.cut import cut
 from pipeline.types import Source
 

@@ -11,10 +11,10 @@ from support.servers.range_server import RangeServer, serve_ranges
 
 from cli.media.clipping import Analysis, Style, make_clips
 from pipeline.errors import MediaError
-from pipeline.reading.cache import BLOCK_BYTES, BLOCKS_A_FILE, Identity, KeptBlocks
+from pipeline.reading.access.block_cache import BLOCK_BYTES, BLOCKS_A_FILE, Identity, SharedBlockCache
+from pipeline.reading.access.ranges import RangeReader
 from pipeline.reading.index import build_index
 from pipeline.reading.probe import probe
-from pipeline.reading.ranges import RangeReader
 from pipeline.rendering.cut import cut
 from pipeline.task import run_task
 from pipeline.types import Done, Highlight, RenderResult, RenderTask, Source, event_decoder
@@ -37,17 +37,21 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def source_at(server: RangeServer, recording: Path, kept: Path | None) -> Source:
+def source_at(server: RangeServer, recording: Path, cache_dir: Path | None) -> Source:
     index = recording.with_suffix(".index")
-    return Source(location=server.address(recording.name), index=str(index), kept=None if kept is None else str(kept))
+    return Source(
+        location=server.address(recording.name),
+        index=str(index),
+        cache_dir=None if cache_dir is None else str(cache_dir),
+    )
 
 
-def ten_clips(server: RangeServer, recording: Path, folder: Path, kept: Path | None) -> tuple[int, int]:
+def ten_clips(server: RangeServer, recording: Path, folder: Path, cache_dir: Path | None) -> tuple[int, int]:
     """Cut all clips, each with a source opened anew; return the bytes sent and the pictures decoded."""
     before, decoded = server.sent_bytes, 0
     for number, (start_s, end_s) in enumerate(CLIPS):
         out = folder / f"{number}.mp4"
-        report = cut(source_at(server, recording, kept), start_s=start_s, end_s=end_s, out=out)
+        report = cut(source_at(server, recording, cache_dir), start_s=start_s, end_s=end_s, out=out)
         assert report.accuracy == "exact"
         decoded += report.decoded
     return server.sent_bytes - before, decoded
@@ -59,7 +63,7 @@ def test_ten_clips_read_and_decode_what_they_share_once(recording: Path, tmp_pat
     shared.mkdir()
     with serve_ranges(recording.parent) as server:
         bytes_alone, decoded_alone = ten_clips(server, recording, alone, None)
-        bytes_shared, decoded_shared = ten_clips(server, recording, shared, tmp_path / "kept")
+        bytes_shared, decoded_shared = ten_clips(server, recording, shared, tmp_path / "cache")
         one_for_all = cut(
             source_at(server, recording, None), start_s=STARTS_S[0], end_s=CLIPS[-1][1], out=tmp_path / "all.mp4"
         )
@@ -75,16 +79,16 @@ def test_ten_clips_read_and_decode_what_they_share_once(recording: Path, tmp_pat
 
 def test_rendered_clips_share_as_well(recording: Path, tmp_path: Path) -> None:
     """Rendering works on a copy of the stretch, which is another file for every clip."""
-    kept = tmp_path / "kept"
+    cache_dir = tmp_path / "cache"
     with serve_ranges(recording.parent) as server:
-        source = source_at(server, recording, kept)
+        source = source_at(server, recording, cache_dir)
         for number, end_s in enumerate((16.4, 17.2)):
             scratch = tmp_path / str(number)
             scratch.mkdir()
             made = run_task(RenderTask(source=source, start_s=10.4, end_s=end_s), scratch, lambda _event: None)
             assert isinstance(made, RenderResult)
             assert made.accuracy == "exact"
-            parts = {path.name for path in kept.glob("parts/*")}
+            parts = {path.name for path in cache_dir.glob("parts/*")}
             if number == 0:
                 first, read = parts, server.sent_bytes
             assert [p.number for p in pictures_of(scratch / "clip.mp4")] == list(range(260, round(end_s * 25)))
@@ -97,7 +101,7 @@ def test_rendered_clips_share_as_well(recording: Path, tmp_path: Path) -> None:
 
 def test_clips_at_the_command_line_read_an_address_once(recording: Path, tmp_path: Path) -> None:
     with serve_ranges(recording.parent) as server:
-        source = source_at(server, recording, tmp_path / "kept")
+        source = source_at(server, recording, tmp_path / "cache")
         moments = [moment(start_s, start_s + 5) for start_s in (10.4, 12.8, 14.0)]
         analysis = Analysis(source=source, probe=probe(source), highlights=moments)
         before = server.sent_bytes
@@ -115,7 +119,7 @@ def moment(start_s: float, end_s: float) -> Highlight:
 
 def test_children_may_share_at_the_same_time(recording: Path, tmp_path: Path) -> None:
     with serve_ranges(recording.parent) as server:
-        source = source_at(server, recording, tmp_path / "kept")
+        source = source_at(server, recording, tmp_path / "cache")
         children = []
         for number in range(4):
             scratch = tmp_path / str(number)
@@ -134,13 +138,13 @@ def test_children_may_share_at_the_same_time(recording: Path, tmp_path: Path) ->
             assert isinstance(last, Done), last
     for number in range(4):
         assert [p.number for p in pictures_of(tmp_path / str(number) / "clip.mp4")] == list(range(260, 360))
-    assert {path.suffix for path in (tmp_path / "kept").rglob("*") if path.is_file()} == {".blocks", ".part", ""}
+    assert {path.suffix for path in (tmp_path / "cache").rglob("*") if path.is_file()} == {".blocks", ".part", ""}
 
 
 def test_part_is_made_anew_where_a_kept_one_is_damaged(recording: Path, tmp_path: Path) -> None:
-    source = Source(location=str(recording), kept=str(tmp_path / "kept"))
+    source = Source(location=str(recording), cache_dir=str(tmp_path / "cache"))
     first = cut(source, start_s=10.4, end_s=14, out=tmp_path / "one.mp4")
-    for part in tmp_path.glob("kept/parts/*"):
+    for part in tmp_path.glob("cache/parts/*"):
         part.write_bytes(part.read_bytes()[:100])
     again = cut(source, start_s=10.4, end_s=14, out=tmp_path / "two.mp4")
     assert again.decoded == first.decoded
@@ -149,24 +153,24 @@ def test_part_is_made_anew_where_a_kept_one_is_damaged(recording: Path, tmp_path
 
 def test_blocks_are_dropped_oldest_first_and_read_again(tmp_path: Path) -> None:
     content = bytes(range(256)) * (BLOCK_BYTES // 256)
-    blocks = KeptBlocks(tmp_path / "kept", limit=2)
+    blocks = SharedBlockCache(tmp_path / "cache", limit=2)
     for number in range(3):
         blocks.put(number * BLOCKS_A_FILE, content)
     blocks.close()
-    found = KeptBlocks(tmp_path / "kept", limit=2)
+    found = SharedBlockCache(tmp_path / "cache", limit=2)
     assert [number * BLOCKS_A_FILE in found for number in range(3)] == [False, True, True]
     assert found.get(BLOCKS_A_FILE) == content
     assert found.get(0) is None
     found.close()
 
 
-@pytest.mark.parametrize("cache", ["KeptBlocks(Path(sys.argv[1]))", "_BlockCache()"])
+@pytest.mark.parametrize("cache", ["SharedBlockCache(Path(sys.argv[1]))", "_BlockCache()"])
 def test_block_that_half_fits_on_the_disk_is_an_error_and_not_here(tmp_path: Path, cache: str) -> None:
     program = f"""
 import resource, sys
 from pathlib import Path
-from pipeline.reading.cache import BLOCK_BYTES, DATA_AT, KeptBlocks
-from pipeline.reading.ranges import _BlockCache
+from pipeline.reading.access.block_cache import BLOCK_BYTES, DATA_AT, SharedBlockCache
+from pipeline.reading.access.ranges import _BlockCache
 blocks = {cache}
 blocks.put(0, bytes(BLOCK_BYTES))
 resource.setrlimit(resource.RLIMIT_FSIZE, (DATA_AT + BLOCK_BYTES + 1000,) * 2)
@@ -183,10 +187,10 @@ def test_reader_goes_on_when_all_that_was_kept_is_dropped_under_it(recording: Pa
     whole = recording.read_bytes()
     with (
         serve_ranges(recording.parent) as server,
-        RangeReader(server.address(recording.name), kept=tmp_path / "kept") as reader,
+        RangeReader(server.address(recording.name), cache_dir=tmp_path / "cache") as reader,
     ):
         assert reader.read(100_000) == whole[:100_000]
-        for path in (tmp_path / "kept").glob("*.blocks"):
+        for path in (tmp_path / "cache").glob("*.blocks"):
             path.unlink()
         reader.seek(0)
         assert reader.read() == whole
@@ -194,16 +198,16 @@ def test_reader_goes_on_when_all_that_was_kept_is_dropped_under_it(recording: Pa
 
 def test_what_was_kept_of_a_file_that_has_changed_is_not_served(recording: Path, tmp_path: Path) -> None:
     with serve_ranges(recording.parent) as server:
-        with RangeReader(server.address(recording.name), kept=tmp_path / "kept") as reader:
+        with RangeReader(server.address(recording.name), cache_dir=tmp_path / "cache") as reader:
             reader.read(1000)
         server.etag = '"two"'
-        with RangeReader(server.address(recording.name), kept=tmp_path / "kept") as reader:
+        with RangeReader(server.address(recording.name), cache_dir=tmp_path / "cache") as reader:
             reader.seek(20 * BLOCK_BYTES)
             with pytest.raises(MediaError) as caught:
                 reader.read(1000)
     assert caught.value.code == "read_failed"
     assert "changed" in str(caught.value)
-    blocks = KeptBlocks(tmp_path / "kept")
+    blocks = SharedBlockCache(tmp_path / "cache")
     assert blocks.identity() == Identity('"one"', recording.stat().st_size)
     assert not blocks.identify(Identity('"two"', recording.stat().st_size))
     blocks.close()

@@ -104,7 +104,7 @@ def test_upload_without_its_index_becomes_ready_with_notes_and_a_clip(
         jobs.enqueue(tx, kind="ingest", user_id=user_id, recording_id=recording_id)
     ready = "SELECT * FROM recordings WHERE id = %(id)s AND status = 'ready'"
     recording = wait_for(lambda: rows(database, ready, id=recording_id), what="ready")[0]
-    assert {"salvaged", "sound_salvaged"} <= {problem["code"] for problem in recording["probe"]["problems"]}
+    assert {"recovered", "sound_recovered"} <= {problem["code"] for problem in recording["probe"]["problems"]}
     assert recording["duration_s"] == pytest.approx(12, abs=0.1)
     with database.transaction(SERVICE) as tx:
         clip, job = clips.create(

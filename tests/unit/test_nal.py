@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.reading import nal
+from pipeline.reading.format import nal
 
 units = st.binary(min_size=1, max_size=60).filter(
     lambda data: b"\x00\x00\x00" not in data and b"\x00\x00\x01" not in data and data[-1] and data[:1] != b"\x00"

@@ -60,7 +60,7 @@ def source(  # noqa: PLR0913 - keyword-only
         location=location,
         size_bytes=size_bytes,
         index=None if index is None else str(index),
-        kept=None if cache is None else str(cache),
+        cache_dir=None if cache is None else str(cache),
     )
 
 

@@ -110,8 +110,8 @@ def _reads_network(task: Task) -> bool:
 
 def _hand_over(scratch: Path, task: Task, uid: int) -> None:
     """Give a child's user the folders that it works in."""
-    kept = getattr(getattr(task, "source", None), "kept", None)
-    for folder in [scratch, *([Path(kept)] if kept else [])]:
+    cache_dir = getattr(getattr(task, "source", None), "cache_dir", None)
+    for folder in [scratch, *([Path(cache_dir)] if cache_dir else [])]:
         for path in [folder, *folder.rglob("*")]:
             os.chown(path, uid, uid, follow_symlinks=False)
 

@@ -15,7 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from pipeline import limits
-from pipeline.reading import nal
+from pipeline.reading.format import nal
 
 CRF = 17
 """x264's and x265's scale: hardly told from the source, so that the seam does not show."""

@@ -32,7 +32,7 @@ from pipeline.cutting.stretch.examine import (
 from pipeline.cutting.stretch.pictures import LEAD_S, PictureKeeper, Shape, has_alpha
 from pipeline.cutting.stretch.reference import Reference
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
-from pipeline.reading.cropping import Crop, find_crop
+from pipeline.reading.container.cropping import Crop, find_crop
 from pipeline.reading.demux import AUDIO_PREROLL_S, Demuxer, Piece
 from pipeline.reading.index import open_indexed
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error, passing_over_damage

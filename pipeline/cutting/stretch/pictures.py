@@ -23,7 +23,7 @@ from msgspec import Struct
 from pipeline.cutting.stretch.reference import Reference, Sample, Shrinker
 from pipeline.errors import DECODE_FAILED, MediaError
 from pipeline.limits import thread_count
-from pipeline.reading.cropping import Crop
+from pipeline.reading.container.cropping import Crop
 from pipeline.reading.media import passing_over_damage
 
 ENCODER = "libx264"

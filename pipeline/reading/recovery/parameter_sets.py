@@ -5,7 +5,7 @@ Sources: ITU-T H.264 (7.3.2.1.1, 7.3.2.2, 7.3.3, 8.2.1.1), ITU-T H.265 (7.3.2.2,
 
 from typing import NamedTuple, Protocol
 
-from pipeline.reading.nal import (
+from pipeline.reading.format.nal import (
     H264_IDR,
     H264_PPS,
     H264_SPS,

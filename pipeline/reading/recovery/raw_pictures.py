@@ -11,8 +11,8 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pipeline.reading.isobmff import Readable
-from pipeline.reading.nal import H264_PPS, H264_SPS, HEVC_PPS, HEVC_SPS
+from pipeline.reading.format.isobmff import Readable
+from pipeline.reading.format.nal import H264_PPS, H264_SPS, HEVC_PPS, HEVC_SPS
 from pipeline.reading.recovery.parameter_sets import H264, HEAD_BYTES, Codec, Hevc, Unit
 
 LENGTH_BYTES = 4

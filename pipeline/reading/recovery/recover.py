@@ -13,8 +13,8 @@ from av.codec.context import CodecContext
 from av.video.codeccontext import VideoCodecContext
 
 from pipeline.errors import NO_INDEX, MediaError
-from pipeline.reading.isobmff import Layout, Readable
-from pipeline.reading.nal import HEVC_PPS, HEVC_SPS, HEVC_VPS, AvcConfig, HevcConfig
+from pipeline.reading.format.isobmff import Layout, Readable
+from pipeline.reading.format.nal import HEVC_PPS, HEVC_SPS, HEVC_VPS, AvcConfig, HevcConfig
 from pipeline.reading.recovery.moov import Track, aac_entry, video_entry, write_beginning
 from pipeline.reading.recovery.parameter_sets import H264, Codec, Hevc
 from pipeline.reading.recovery.raw_pictures import Pictures, Window, find_codec, find_pictures
@@ -26,7 +26,7 @@ from pipeline.reading.recovery.raw_sound import (
     find_sound,
     is_sound_alone,
 )
-from pipeline.reading.recovery.salvage import Salvage
+from pipeline.reading.recovery.recovery import Recovery
 from pipeline.types import Problem
 
 USUAL_RATES = (30, 25, Fraction(30000, 1001), 24, Fraction(24000, 1001), 60, 50, Fraction(60000, 1001), 15, 20, 120)
@@ -56,7 +56,7 @@ SOUND_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P "})
 """Of files that hold no pictures (Apple's; registered at mp4ra.org)."""
 
 
-def salvage(file: Readable, layout: Layout) -> Salvage:
+def recover(file: Readable, layout: Layout) -> Recovery:
     """Search the media data of a file without a usable index; reads through it once, in constant memory.
 
     MediaError NO_INDEX says why nothing can be made of it.
@@ -85,7 +85,7 @@ def salvage(file: Readable, layout: Layout) -> Salvage:
         tracks.append(_sound_track(sound, sound_rate))
     problems = [_of_pictures(pictures, rate, is_rate_known=stated is not None or sound is not None)]
     problems += _of_sound(sound, sound_rate, other_bytes) if has_other else []
-    return Salvage(write_beginning(tracks, layout.size_bytes), problems)
+    return Recovery(write_beginning(tracks, layout.size_bytes), problems)
 
 
 def _is_branded_as_sound(file: Readable, layout: Layout) -> bool:
@@ -209,7 +209,7 @@ def _of_pictures(pictures: Pictures, rate: Fraction, *, is_rate_known: bool) -> 
         text += "; the last one is cut off and left out"
     if pictures.is_given_up:
         text += "; what follows is too damaged to be searched"
-    return Problem(code="salvaged", message=f"{text}. Rotation and names of the tracks are lost.")
+    return Problem(code="recovered", message=f"{text}. Rotation and names of the tracks are lost.")
 
 
 def _of_sound(sound: Sound | None, rate: int, other_bytes: int) -> list[Problem]:
@@ -220,4 +220,4 @@ def _of_sound(sound: Sound | None, rate: int, other_bytes: int) -> list[Problem]
     kept = sum(sound.size)
     text = f"The sound was found between the pictures and is played at {rate} Hz"
     text += f"; {other_bytes - kept} bytes of it are lost" if kept < other_bytes else ""
-    return [Problem(code="sound_salvaged", message=f"{text}.")]
+    return [Problem(code="sound_recovered", message=f"{text}.")]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from pipeline.reading.access.reader import Reader
 from pipeline.reading.media import Media
-from pipeline.reading.reader import Reader
 
 MOST_BYTES = 4 * 1024 * 1024
 """Where the description of the tracks is looked for; indexes of samples may make it larger, and stand behind."""

@@ -1,4 +1,4 @@
-"""Keeps what was read of a recording in a folder that all who make clips of it share, processes and threads alike.
+"""Caches what was read of a recording in a folder that all its clips share, across processes and threads.
 
 Blocks lie in files of 8 MiB each, at their own places, so that a long recording needs neither one huge sparse file nor
 a lock: writing the same block twice writes the same bytes, and a block counts only once its length has been written.
@@ -16,7 +16,7 @@ from msgspec import Struct
 BLOCK_BYTES = 64 * 1024
 """Unit of caching: large enough to keep requests few, small enough that the edges of a range waste little."""
 BLOCKS_A_FILE = 128
-KEPT_FILES = 64
+MAX_FILES = 64
 """512 MiB on scratch disk; beyond it the file used longest ago is dropped and read again when needed."""
 OPEN_FILES = 16
 LENGTH_BYTES = 4
@@ -49,10 +49,10 @@ class Identity(Struct, frozen=True):
     size_bytes: int
 
 
-class KeptBlocks:
+class SharedBlockCache:
     """Blocks of one recording in a shared folder; OSError when the disk is full or the folder gone."""
 
-    def __init__(self, folder: Path, *, limit: int = KEPT_FILES) -> None:
+    def __init__(self, folder: Path, *, limit: int = MAX_FILES) -> None:
         self._folder = folder
         self._limit = limit
         self._open: OrderedDict[int, int] = OrderedDict()

@@ -9,7 +9,7 @@ from fractions import Fraction
 from av.video.stream import VideoStream
 from msgspec import Struct
 
-from pipeline.reading.headers import boxes, elements, read_tracks
+from pipeline.reading.container.headers import boxes, elements, read_tracks
 from pipeline.reading.media import Media
 
 _VIDEO = 0xE0

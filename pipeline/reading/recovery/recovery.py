@@ -5,7 +5,7 @@ from msgspec import Struct
 from pipeline.types import Problem
 
 
-class Salvage(Struct, frozen=True):
+class Recovery(Struct, frozen=True):
     """What makes a file readable: the bytes to put before it, and what is lost all the same."""
 
     beginning: bytes

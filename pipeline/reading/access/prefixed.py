@@ -1,6 +1,6 @@
 """Reads a file as if other bytes stood before it: a new index in front of media data whose own is lost."""
 
-from pipeline.reading.reader import PositionedReader, Reader
+from pipeline.reading.access.reader import PositionedReader, Reader
 
 
 class PrefixedReader(PositionedReader):

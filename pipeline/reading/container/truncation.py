@@ -12,9 +12,9 @@ from fractions import Fraction
 
 from msgspec import Struct
 
-from pipeline.reading.isobmff import Layout
+from pipeline.reading.access.reader import Reader
+from pipeline.reading.format.isobmff import Layout
 from pipeline.reading.media import AV_ERRORS, Media
-from pipeline.reading.reader import Reader
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
 
 TAIL_BYTES = 256 * 1024

@@ -14,8 +14,8 @@ from typing import Self, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
 from pipeline.errors import READ_FAILED, MediaError
-from pipeline.reading.cache import BLOCK_BYTES, Blocks, Identity, KeptBlocks, write_at
-from pipeline.reading.reader import PositionedReader
+from pipeline.reading.access.block_cache import BLOCK_BYTES, Blocks, Identity, SharedBlockCache, write_at
+from pipeline.reading.access.reader import PositionedReader
 
 __all__ = ["BLOCK_BYTES", "RangeReader"]
 
@@ -48,8 +48,8 @@ class _PassingError(Exception):
 class RangeReader(PositionedReader):
     """A read-only, seekable file over an http(s) URL that answers byte ranges.
 
-    Blocks are cached on scratch disk, so reading a part twice costs one transfer; in the folder `kept`, for all readers
-    that share it. `bytes_read` counts what crossed the network. MediaError(READ_FAILED) when the server refuses,
+    Blocks are cached on scratch disk, so reading a part twice costs one transfer; in the folder `cache_dir`, for all
+    readers that share it. `bytes_read` counts what crossed the network. MediaError(READ_FAILED) when the server refuses,
     changes the file meanwhile, or stays unreachable.
     """
 
@@ -60,7 +60,7 @@ class RangeReader(PositionedReader):
         url: str,
         *,
         size_bytes: int | None = None,
-        kept: Path | None = None,
+        cache_dir: Path | None = None,
         timeout_s: float = TIMEOUT_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -74,15 +74,15 @@ class RangeReader(PositionedReader):
         self._size: int | None = None
         self._next_block = -1
         self._window = FIRST_READ_BYTES
-        self._kept: KeptBlocks | None = None
+        self._shared: SharedBlockCache | None = None
         self._known: list[tuple[int, bytes]] = []
         self.bytes_read = 0
         self.requests = 0
         if size_bytes:
             self._size = size_bytes
-        if kept is not None:
-            self._take_kept(kept)
-        self._cache: Blocks = self._kept or _BlockCache()
+        if cache_dir is not None:
+            self._use_shared_cache(cache_dir)
+        self._cache: Blocks = self._shared or _BlockCache()
 
     # -- the file interface that PyAV uses
 
@@ -148,16 +148,16 @@ class RangeReader(PositionedReader):
 
     # -- inside
 
-    def _take_kept(self, folder: Path) -> None:
+    def _use_shared_cache(self, folder: Path) -> None:
         """Use what others have read of this file; not where it is known to be another by now."""
-        blocks = KeptBlocks(folder)
+        blocks = SharedBlockCache(folder)
         identity = blocks.identity()
         if identity is not None:
             if self._size is not None and self._size != identity.size_bytes:
                 blocks.close()
                 return
             self._etag, self._size = identity.etag, identity.size_bytes
-        self._kept = blocks
+        self._shared = blocks
 
     def _read_known(self, position: int, size: int) -> bytes | None:
         for offset, content in self._known:
@@ -272,7 +272,7 @@ class RangeReader(PositionedReader):
             self._size = size
         if self._size is None:
             raise MediaError(READ_FAILED, "the server does not say how large the file is")
-        if is_first and self._kept is not None and not self._kept.identify(Identity(etag, self._size)):
+        if is_first and self._shared is not None and not self._shared.identify(Identity(etag, self._size)):
             raise MediaError(READ_FAILED, CHANGED)
 
     def _connect(self) -> http.client.HTTPConnection:

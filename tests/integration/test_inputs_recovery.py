@@ -16,8 +16,8 @@ from cli.media.clipping import inspect
 from pipeline.errors import MediaError
 from pipeline.ingest import detect, ingest
 from pipeline.progress import Meter
+from pipeline.reading.format.nal import H264_IDR
 from pipeline.reading.index import load_index
-from pipeline.reading.nal import H264_IDR
 from pipeline.reading.probe import probe
 from pipeline.reading.recovery.raw_pictures import Window, find_codec, find_pictures
 from pipeline.reading.recovery.recover import _ticks
@@ -67,7 +67,7 @@ def test_recording_without_index_is_played_in_step(  # noqa: PLR0913, PLR0917 - 
     found = probe(broken)
     assert found.duration_s == pytest.approx(12, abs=0.1)
     assert found.size_bytes == broken.stat().st_size
-    assert {"salvaged", "sound_salvaged"} <= {problem.code for problem in found.problems}
+    assert {"recovered", "sound_recovered"} <= {problem.code for problem in found.problems}
     sound = found.stream(found.audio or 0)
     assert (sound.sample_rate, sound.channels) == (sound_rate, channels)
     out = tmp_path / "clip.mp4"
@@ -100,7 +100,7 @@ def test_index_that_is_cut_off_still_lends_its_settings(tmp_path: Path) -> None:
     at = data.index(b"avcC", data.rindex(b"moov")) + 70
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(data[:at])
-    assert "salvaged" in codes(broken)
+    assert "recovered" in codes(broken)
     out = tmp_path / "clip.mp4"
     cut(broken, start_s=1.2, end_s=3.2, out=out)
     assert [p.number for p in pictures_of(out)] == list(range(30, 80))
@@ -158,7 +158,7 @@ def test_sound_that_cannot_be_told_is_said_to_be_lost(tmp_path: Path) -> None:
     broken = without_index(record(tmp_path / "whole.mov", seconds=4, video=video, audio=("-c:a", "pcm_s16le")))
     found = probe(broken)
     assert found.audio is None
-    assert {"salvaged", "sound_lost"} <= {problem.code for problem in found.problems}
+    assert {"recovered", "sound_lost"} <= {problem.code for problem in found.problems}
     out = tmp_path / "clip.mp4"
     cut(broken, start_s=1.2, end_s=3.2, out=out)
     assert [p.number for p in pictures_of(out)] == list(range(30, 80))
@@ -203,7 +203,7 @@ def a_talk(folder: Path) -> Path:
     return without_index(folder / "whole.mp4")
 
 
-def test_command_line_makes_clips_of_a_salvaged_recording_and_says_what_was_lost(tmp_path: Path) -> None:
+def test_command_line_makes_clips_of_a_recovered_recording_and_says_what_was_lost(tmp_path: Path) -> None:
     broken = a_talk(tmp_path)
     done = run_snuggles("clip", broken, "--sensitivity", "0.5", "--top", "1", "--out", "clips", folder=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -217,7 +217,7 @@ def test_command_line_makes_clips_of_a_salvaged_recording_and_says_what_was_lost
     assert [p.number for p in pictures_of(tmp_path / "cut.mp4")] == list(range(250, 325))
 
 
-def test_cut_tells_scripts_of_a_salvage(tmp_path: Path) -> None:
+def test_cut_tells_scripts_of_a_recovery(tmp_path: Path) -> None:
     broken = without_index(record(tmp_path / "whole.mp4", seconds=6, video=(*H264_B, *REPEATED)))
     times = ("--start", "1.2", "--end", "2.2")
     done = run_snuggles("cut", broken, *times, "--out", "cut.mp4", "--json", folder=tmp_path)
@@ -226,7 +226,7 @@ def test_cut_tells_scripts_of_a_salvage(tmp_path: Path) -> None:
     assert told["problems"] == [
         {"code": problem.code, "message": problem.message, "stream": None, "time_s": None}
         for problem in probe(broken).problems
-        if problem.code in {"salvaged", "sound_salvaged"}
+        if problem.code in {"recovered", "sound_recovered"}
     ]
     assert [p.number for p in pictures_of(tmp_path / "cut.mp4")] == list(range(30, 55))
 
@@ -236,12 +236,12 @@ def test_what_the_search_found_is_handed_on_to_the_clip(tmp_path: Path) -> None:
     seen = inspect(Source(location=str(broken)), tmp_path)
     index = load_index(seen.source)
     assert index is not None
-    assert index.salvage is not None
-    assert index.salvage.problems == seen.losses
+    assert index.recovery is not None
+    assert index.recovery.problems == seen.losses
 
 
 @pytest.mark.parametrize("where", ["file", "url"])
-def test_moment_of_a_salvaged_recording_becomes_a_clip(tmp_path: Path, where: str) -> None:
+def test_moment_of_a_recovered_recording_becomes_a_clip(tmp_path: Path, where: str) -> None:
     """As a worker does it: one ingest, then cuts by the stored index, which reads only the clip's own bytes."""
     broken = a_talk(tmp_path)
     with serve_ranges(tmp_path) as server:
@@ -274,8 +274,8 @@ def test_data_that_lies_about_its_lengths_ends_the_search(tmp_path: Path) -> Non
         file.write(b"\x00\x7f\xff\xff\x41\xe0\x10\xff" * 200_000)
     found = probe(broken)
     assert found.duration_s == pytest.approx(2, abs=0.2)
-    salvaged = next(problem for problem in found.problems if problem.code == "salvaged")
-    assert "too damaged to be searched" in salvaged.message
+    recovered = next(problem for problem in found.problems if problem.code == "recovered")
+    assert "too damaged to be searched" in recovered.message
 
 
 @pytest.mark.parametrize("junk", ["noise", "zeros", "units"])

@@ -1,0 +1,1 @@
+"""Syntax of containers and bitstreams, read from bytes alone."""
