@@ -1,6 +1,6 @@
 /** A form that is sent once at a time, and the sentence about what was wrong with it. */
 import { ApiError } from '../api/client';
-import { sentence } from '../app/fault';
+import { sentence } from '../app/data/fault';
 
 export class Form {
   isBusy = $state(false);

@@ -50,7 +50,7 @@ export const ROUTES: readonly Route[] = [
 
 /** The start of somebody who is logged in; it has the address of the front page. */
 export const DESK: Route = mine('/', 'app', () => import('../home/Desk.svelte'));
-export const NOWHERE: Route = open('*', 'site', () => import('./Nowhere.svelte'));
+export const NOWHERE: Route = open('*', 'site', () => import('./shell/Nowhere.svelte'));
 
 /** The page of an address, and what the parts of the address are called. */
 export function matching(path: string, routes: readonly Route[] = ROUTES): Match | undefined {

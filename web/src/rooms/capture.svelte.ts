@@ -1,6 +1,6 @@
 /** Our part in the recording of a room: consent, the microphone, its parts, and saved moments. */
 import { ApiError, call } from '../api/client';
-import { sentence } from '../app/fault';
+import { sentence } from '../app/data/fault';
 import { session } from '../app/session.svelte';
 import { toasts } from '../app/toasts.svelte';
 import { text } from '../text';

@@ -1,7 +1,7 @@
 /** One room as this browser sees it: who is in it, what was said, and how good the connection is. */
 import { address, ApiError, send, setBearer } from '../api/client';
 import type { Message, Participant, Room } from '../api/room_events';
-import { sentence } from '../app/fault';
+import { sentence } from '../app/data/fault';
 import { session } from '../app/session.svelte';
 import { toasts } from '../app/toasts.svelte';
 import { Polls } from '../polls/polls.svelte';

@@ -1,8 +1,8 @@
 /** Something the reader does: one at a time, told when it worked and when it did not. */
 import { live } from './live.svelte';
 import { sentence } from './fault';
-import { session } from './session.svelte';
-import { toasts } from './toasts.svelte';
+import { session } from '../session.svelte';
+import { toasts } from '../toasts.svelte';
 
 export class Mutation {
   isBusy = $state(false);

@@ -1,6 +1,6 @@
 /** What happens to one's recordings and clips, as it happens: the service pushes, pages load again or take it as it is. */
-import { apiUrl, bearerToken, isSameSite } from '../api/client';
-import { session } from './session.svelte';
+import { apiUrl, bearerToken, isSameSite } from '../../api/client';
+import { session } from '../session.svelte';
 
 export interface ClipProgress {
   clipId: string;

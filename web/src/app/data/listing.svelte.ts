@@ -1,7 +1,7 @@
 /** A long list, loaded page by page: the first page stays up to date, older ones are added as the reader comes to them. */
 import { sentence } from './fault';
 import { watch, type Watched } from './live.svelte';
-import { session } from './session.svelte';
+import { session } from '../session.svelte';
 
 export interface Page<T> {
   items: T[];

@@ -1,6 +1,6 @@
 /** What to tell a person of something that went wrong, in their language. */
-import { ApiError } from '../api/client';
-import { text } from '../text';
+import { ApiError } from '../../api/client';
+import { text } from '../../text';
 
 /** The API's own sentence, or that of the catalogue where there is one for its code. */
 export function sentence(error: unknown): string {

@@ -1,7 +1,7 @@
 /** What is shown stays up to date: `watch` loads again and again, and keeps what it has while it does. */
 import { untrack } from 'svelte';
 import { sentence } from './fault';
-import { session } from './session.svelte';
+import { session } from '../session.svelte';
 
 const EVERY_MS = 3000;
 /** After failures, so that a service that comes back is not met by everybody at once. */
