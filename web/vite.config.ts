@@ -29,7 +29,7 @@ function sprite(): Plugin {
   return {
     name: 'sprite',
     transformIndexHtml(html) {
-      const icons = readFileSync(fileURLToPath(new URL('src/ui/icons.svg', import.meta.url)), 'utf8');
+      const icons = readFileSync(fileURLToPath(new URL('src/ui/icons/icons.svg', import.meta.url)), 'utf8');
       return html.replace('<body>', `<body>\n${icons.replaceAll('\n', '').replaceAll(/>\s+</g, '><')}`);
     },
   };

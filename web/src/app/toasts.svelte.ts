@@ -1,5 +1,5 @@
 /** Short messages about what was just done, read out by screen readers and gone after a while. */
-import type { IconName } from '../ui/icons';
+import type { IconName } from '../ui/icons/icons';
 
 const SHOWN_MS = 8000;
 

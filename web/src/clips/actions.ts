@@ -1,6 +1,6 @@
 /** What can be done with a clip, by its state. */
 import type { Clip } from '../api/types';
-import type { IconName } from '../ui/icons';
+import type { IconName } from '../ui/icons/icons';
 
 export type ActionName =
   'play' | 'share' | 'download' | 'rename' | 'open' | 'keep' | 'unkeep' | 'retry' | 'cancel' | 'remove';

@@ -1,7 +1,7 @@
 /** The small waveforms of a list: asked for once each, when they come into view. */
 import { call } from '../api/client';
 import { summits } from '../ui/wave';
-import type { Kind } from '../ui/kinds';
+import type { Kind } from '../ui/icons/kinds';
 
 export interface SmallWave {
   heights: number[];

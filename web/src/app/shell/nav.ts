@@ -1,6 +1,6 @@
 /** The places that the sidebar and the tabs of a phone lead to. */
 import type { Account } from '../../api/types';
-import type { IconName } from '../../ui/icons';
+import type { IconName } from '../../ui/icons/icons';
 
 interface Place {
   path: string;

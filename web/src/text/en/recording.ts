@@ -1,4 +1,4 @@
-import type { Kind } from '../../ui/kinds';
+import type { Kind } from '../../ui/icons/kinds';
 
 const many = (n: number, one: string, other: string): string => (n === 1 ? one : other);
 
