@@ -1,9 +1,9 @@
 /** All uploads of this browser: a few at once, the others wait; after a reload they go on. */
 import { untrack } from 'svelte';
-import { call } from '../api/client';
-import { connection } from '../app/data/connection.svelte';
-import { live } from '../app/data/live.svelte';
-import { session } from '../app/session.svelte';
+import { call } from '../../api/client';
+import { connection } from '../../app/data/connection.svelte';
+import { live } from '../../app/data/live.svelte';
+import { session } from '../../app/session.svelte';
 import { Upload } from './upload.svelte';
 import { LARGEST_COPY_BYTES, listStored, store, type StoredUpload } from './upload_store';
 

@@ -1,7 +1,7 @@
 /** One upload: its parts go straight to storage, and what storage has is asked of the service before each go. */
-import { ApiError, call } from '../api/client';
-import { sentence } from '../app/data/fault';
-import { session } from '../app/session.svelte';
+import { ApiError, call } from '../../api/client';
+import { sentence } from '../../app/data/fault';
+import { session } from '../../app/session.svelte';
 import { RefusedError, sendPart } from './send_part';
 import { Speed } from './speed';
 import { forget, store, type StoredUpload } from './upload_store';
