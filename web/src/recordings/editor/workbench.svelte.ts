@@ -1,8 +1,8 @@
 /** All that the editor's panes share: what was found, what is picked, what is in view, where the playhead is. */
 import type { Highlight, Recording, Timeline } from '../../api/types';
-import { pauses, snapped } from './snap';
+import { pauses, snapped } from './timeline/snap';
 import { pictureOf } from './stream';
-import { around, fitted, following, type View } from './view';
+import { around, fitted, following, type View } from './timeline/view';
 
 export type Preset = 'original' | 'vertical' | 'square' | 'audiogram';
 export type Format = 'mp4' | 'webm' | 'mp3';

@@ -1,5 +1,5 @@
 /** Drawing on canvases: only what is in view, at the screen's own resolution. */
-import type { Kind } from '../../ui/icons/kinds';
+import type { Kind } from '../../../ui/icons/kinds';
 import type { View } from './view';
 
 export interface Colours {
