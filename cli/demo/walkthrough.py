@@ -166,7 +166,7 @@ def _clips(
                 "recording_id": recording_id,
                 "start_s": moment["start_s"],
                 "end_s": moment["end_s"],
-                "title": f"{moment['kind']} at {clock(moment['start_s'])}",
+                "title": f"{moment['kind'].capitalize()} at {clock(moment['start_s'])}",
             },
         )["clip"]
         for moment in moments
