@@ -77,23 +77,19 @@ export default {
   why: 'Woraus die Wertung besteht',
   scored: (value: string) => `Wertung ${value}`,
   signals: {
-    loudness: 'Lauter als sonst',
-    onset: 'Plötzlicher Beginn',
-    steadiness: 'Viele zugleich',
-    voice: 'Stimmen ändern sich',
-    novelty: 'Anders als der Rest',
-    colour: 'Klang einer Menge',
-    pitch: 'Höhere Stimmen',
-    rhythm: 'Rhythmus einer Reaktion',
-    pauses: 'Pause daneben',
-    contrast: 'Hebt sich ab',
-    course: 'Schwillt an und ab',
-    duration: 'Dauert lang genug',
-    audience: 'Das Publikum reagiert',
     laughter: 'Lachen',
     applause: 'Applaus',
     cheering: 'Jubel',
-    base: 'Zu Beginn',
+    shouting: 'Rufe',
+    screaming: 'Schreie',
+    loudness: 'Lauter als sonst',
+    novelty: 'Anders als der Rest',
+    steadiness: 'Viele zugleich',
+    tone: 'Menge statt Ton',
+    pauses: 'Pause daneben',
+    contrast: 'Hebt sich ab',
+    audience: 'Das Publikum reagiert',
+    base: 'Ausgangswert',
   } as Record<string, string>,
   sentence: (kind: Kind, seconds: number, signals: readonly string[]): string => {
     const what = {
@@ -103,27 +99,28 @@ export default {
       emotional: 'Es klingt nach einem bewegten Moment',
       engagement: 'Das Publikum war rege',
     }[kind];
+    const heard: Record<string, string> = {
+      laughter: 'Lachen',
+      applause: 'Applaus',
+      cheering: 'Jubel',
+      shouting: 'Rufen',
+      screaming: 'Schreien',
+    };
     const because: Record<string, string> = {
       loudness: 'ist lauter als sonst',
-      onset: 'beginnt plötzlich',
-      steadiness: 'kommt von vielen',
-      voice: 'ist kein gewöhnliches Gespräch',
       novelty: 'ist anders als der Rest der Aufnahme',
-      colour: 'klingt nach einer Menge',
-      pitch: 'liegt höher',
-      rhythm: 'hat den Rhythmus einer Reaktion',
+      steadiness: 'kommt von vielen',
+      tone: 'klingt nach einer Menge',
       pauses: 'hat eine Pause daneben',
-      contrast: 'hebt sich von dem ringsum ab',
-      course: 'schwillt an und ab',
+      contrast: 'hebt sich von der Umgebung ab',
       audience: 'ließ das Publikum reagieren',
-      laughter: 'wurde als Lachen gehört',
-      applause: 'wurde als Applaus gehört',
-      cheering: 'wurde als Jubel gehört',
     };
-    const reasons = signals.map((each) => because[each]).filter((each) => each !== undefined);
+    const strongest = signals.filter((each) => each in heard || each in because).slice(0, 2);
+    const sounds = strongest.flatMap((each) => heard[each] ?? []).join(' und ');
+    const reasons = strongest.flatMap((each) => because[each] ?? []);
+    if (sounds) reasons.unshift(`wurde als ${sounds} gehört`);
     const length = `${what}, ${seconds < 1.5 ? 'eine Sekunde' : `${Math.round(seconds)} Sekunden`} lang.`;
-    if (!reasons.length) return length;
-    return `${length} Es ${reasons.slice(0, 2).join(' und ')}.`;
+    return reasons.length ? `${length} Es ${reasons.join(' und ')}.` : length;
   },
   make: {
     title: 'Clip machen',

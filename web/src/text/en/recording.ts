@@ -76,23 +76,19 @@ export default {
   why: 'What made the score',
   scored: (value: string) => `Score ${value}`,
   signals: {
-    loudness: 'Louder than usual',
-    onset: 'Sudden start',
-    steadiness: 'Many at once',
-    voice: 'Voices change',
-    novelty: 'Unlike the rest',
-    colour: 'Sound of a crowd',
-    pitch: 'Higher pitch',
-    rhythm: 'Rhythm of a reaction',
-    pauses: 'Pause around it',
-    contrast: 'Stands out',
-    course: 'Swells and fades',
-    duration: 'Lasts long enough',
-    audience: 'The audience reacted',
     laughter: 'Laughter',
     applause: 'Applause',
     cheering: 'Cheering',
-    base: 'To begin with',
+    shouting: 'Shouting',
+    screaming: 'Screaming',
+    loudness: 'Louder than usual',
+    novelty: 'Unlike the rest',
+    steadiness: 'Many at once',
+    tone: 'A crowd, not a tone',
+    pauses: 'Pause around it',
+    contrast: 'Stands out',
+    audience: 'The audience reacted',
+    base: 'Starting value',
   } as Record<string, string>,
   /** What a highlight is, by its kind, length and strongest signals. */
   sentence: (kind: Kind, seconds: number, signals: readonly string[]): string => {
@@ -103,27 +99,28 @@ export default {
       emotional: 'It sounds like a moment of feeling',
       engagement: 'The audience was busy',
     }[kind];
+    const heard: Record<string, string> = {
+      laughter: 'laughter',
+      applause: 'applause',
+      cheering: 'cheering',
+      shouting: 'shouting',
+      screaming: 'screaming',
+    };
     const because: Record<string, string> = {
       loudness: 'is louder than usual',
-      onset: 'begins at once',
-      steadiness: 'comes from many people',
-      voice: 'is no ordinary talk',
       novelty: 'is unlike the rest of the recording',
-      colour: 'has the sound of a crowd',
-      pitch: 'is higher in pitch',
-      rhythm: 'has the rhythm of a reaction',
+      steadiness: 'comes from many people',
+      tone: 'has the sound of a crowd',
       pauses: 'has a pause beside it',
       contrast: 'stands out from what is around it',
-      course: 'swells and fades',
       audience: 'made the audience react',
-      laughter: 'was heard as laughter',
-      applause: 'was heard as applause',
-      cheering: 'was heard as cheering',
     };
-    const reasons = signals.map((each) => because[each]).filter((each) => each !== undefined);
+    const strongest = signals.filter((each) => each in heard || each in because).slice(0, 2);
+    const sounds = strongest.flatMap((each) => heard[each] ?? []).join(' and ');
+    const reasons = strongest.flatMap((each) => because[each] ?? []);
+    if (sounds) reasons.unshift(`was heard as ${sounds}`);
     const length = `${what} for ${seconds < 1.5 ? 'a second' : `${Math.round(seconds)} seconds`}.`;
-    if (!reasons.length) return length;
-    return `${length} It ${reasons.slice(0, 2).join(' and ')}.`;
+    return reasons.length ? `${length} It ${reasons.join(' and ')}.` : length;
   },
   make: {
     title: 'Make a clip',
