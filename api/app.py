@@ -65,7 +65,7 @@ from services.billing.sync import open_billing
 from services.mail.transport import open_mailer
 from services.operations.metrics import SystemMetrics
 from services.outbound.fetch import SafeFetcher
-from services.process import resources as stores
+from services.process import resources as buckets
 from services.process import spans, tracing
 from services.process.settings import Settings
 
@@ -164,8 +164,8 @@ def create_app(
         web_router(sources=_storage_origins(deps)),
         *route_handlers,
     ]
-    if deps.stores.local:
-        handlers.append(Router("/", route_handlers=[storage_router(deps.stores.local)], opt={PUBLIC: True}))
+    if deps.buckets.local:
+        handlers.append(Router("/", route_handlers=[storage_router(deps.buckets.local)], opt={PUBLIC: True}))
     return _assemble(deps, handlers, background)
 
 
@@ -225,7 +225,7 @@ def open_deps(settings: Settings) -> Deps:
     return Deps(
         settings=settings,
         database=database,
-        stores=stores.open_from(settings),
+        buckets=buckets.open_from(settings),
         redis=redis,
         tokens=Tokens(settings.jwt_secret, find_key=open_keys(settings.supabase_jwks_url)),
         mailer=open_mailer(settings.smtp_url, settings.mail_from),
@@ -245,7 +245,7 @@ def _authentication(app: Any) -> Authentication:
 
 def _storage_origins(deps: Deps) -> list[str]:
     """Return where browsers reach storage; signing an address asks nothing of it."""
-    addresses = (store.presign_get("-", expires_s=1) for store in (deps.stores.recordings, deps.stores.clips))
+    addresses = (store.presign_get("-", expires_s=1) for store in (deps.buckets.recordings, deps.buckets.clips))
     return sorted({pages.origin_of(address) for address in addresses})
 
 

@@ -19,7 +19,7 @@ from services.billing.sync import Billing
 from services.mail.transport import Mailer
 from services.outbound.fetch import SafeFetcher
 from services.process.settings import Settings
-from storage.factory import Stores
+from storage.factory import Buckets
 
 
 def utc_now() -> datetime:
@@ -32,7 +32,7 @@ class Deps(Struct, frozen=True, kw_only=True):
 
     settings: Settings
     database: Database
-    stores: Stores
+    buckets: Buckets
     redis: Redis
     tokens: Tokens
     mailer: Mailer

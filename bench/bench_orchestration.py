@@ -24,7 +24,7 @@ from pipeline.types import RenderTask, Source
 from services.billing import tier as tiers
 from services.clips import service as clips
 from services.clips.service import ClipStyle
-from services.process import resources as stores
+from services.process import resources as buckets
 from services.process.settings import Settings
 from storage.keys import source_key
 from workers.children.launcher import Launcher, inherited
@@ -98,7 +98,7 @@ def add_recording(pool: Database, settings: Settings, media: Path) -> tuple[UUID
     """Store a recording as if it had been uploaded and listened to."""
     user_id, recording_id = add_user(pool), uuid4()
     key = source_key(user_id, recording_id)
-    stores.open_from(settings).recordings.put_file(key, media, content_type="video/mp4")
+    buckets.open_from(settings).recordings.put_file(key, media, content_type="video/mp4")
     with pool.transaction(SERVICE) as tx:
         tx.execute(
             "INSERT INTO recordings (id, user_id, title, filename, content_type, size_bytes, status, source_key, "

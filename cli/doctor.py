@@ -213,8 +213,8 @@ def _storage(settings: Settings | None, folder: DataFolder) -> str:
 
     key = f"doctor/{uuid4().hex}"
     try:
-        stores = open_from(settings)
-        for store in (stores.recordings, stores.clips):
+        buckets = open_from(settings)
+        for store in (buckets.recordings, buckets.clips):
             store.put_bytes(key, b"doctor", content_type="text/plain")
             store.delete([key])
     except (StorageError, OSError) as error:

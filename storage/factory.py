@@ -17,36 +17,36 @@ RECORDINGS_BUCKET = "recordings"
 CLIPS_BUCKET = "clips"
 
 
-class Stores(Struct, frozen=True):
-    """The stores of a process. `local` has them by bucket if they are folders, which `api.routes.storage` serves."""
+class Buckets(Struct, frozen=True):
+    """The two buckets of a process. `local` has them by name if they are folders, which `api.routes.storage` serves."""
 
     recordings: Store
     clips: Store
     local: dict[str, LocalStore] = {}
 
 
-def guarded(stores: Stores, check: Callable[[str], None]) -> Stores:
-    """Return the same stores, which call `check("storage")` before every request to the storage."""
-    return Stores(GuardedStore(stores.recordings, check), GuardedStore(stores.clips, check), stores.local)
+def guarded(buckets: Buckets, check: Callable[[str], None]) -> Buckets:
+    """Return the same buckets, which call `check("storage")` before every request to the storage."""
+    return Buckets(GuardedStore(buckets.recordings, check), GuardedStore(buckets.clips, check), buckets.local)
 
 
-def open_s3_stores(
+def open_s3_buckets(
     access: S3Access,
     *,
     recordings_bucket: str = RECORDINGS_BUCKET,
     clips_bucket: str = CLIPS_BUCKET,
     create_buckets: bool = False,
-) -> Stores:
-    """Return the stores of an S3 service, without a request to it unless `create_buckets`."""
+) -> Buckets:
+    """Return the buckets of an S3 service, without a request to it unless `create_buckets`."""
     recordings = S3Store(access, bucket=recordings_bucket)
     clips = S3Store(access, bucket=clips_bucket)
     if create_buckets:
         recordings.ensure_bucket()
         clips.ensure_bucket()
-    return Stores(recordings, clips)
+    return Buckets(recordings, clips)
 
 
-def open_local_stores(  # noqa: PLR0913 - the same
+def open_local_buckets(  # noqa: PLR0913 - the same
     root: Path,
     *,
     base_url: str,
@@ -55,8 +55,8 @@ def open_local_stores(  # noqa: PLR0913 - the same
     clips_bucket: str = CLIPS_BUCKET,
     reserve_bytes: int = 0,
     clock: Callable[[], float] = time.time,
-) -> Stores:
-    """Return the stores of a local folder, creating it; `base_url` is where clients reach the API.
+) -> Buckets:
+    """Return the buckets of a local folder, creating it; `base_url` is where clients reach the API.
 
     They leave `reserve_bytes` of the disk free.
     """
@@ -66,10 +66,10 @@ def open_local_stores(  # noqa: PLR0913 - the same
         )
         for bucket in (recordings_bucket, clips_bucket)
     }
-    return Stores(local[recordings_bucket], local[clips_bucket], local)
+    return Buckets(local[recordings_bucket], local[clips_bucket], local)
 
 
-def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not know the settings
+def open_buckets(  # noqa: PLR0913 - one argument per setting; storage does not know the settings
     *,
     s3_endpoint: str | None,
     s3_region: str = "us-east-1",
@@ -83,13 +83,13 @@ def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not k
     secret: bytes,
     reserve_bytes: int = 0,
     create_buckets: bool = False,
-) -> Stores:
-    """Return the configured stores: S3 if `s3_endpoint` is set, else folders below `local_root`.
+) -> Buckets:
+    """Return the configured buckets: S3 if `s3_endpoint` is set, else folders below `local_root`.
 
     Endpoints are `https://host[:port][/path]`, `http://…`, or without a scheme, which means HTTPS.
     """
     if not s3_endpoint:
-        return open_local_stores(
+        return open_local_buckets(
             local_root,
             base_url=base_url,
             secret=secret,
@@ -108,7 +108,7 @@ def open_stores(  # noqa: PLR0913 - one argument per setting; storage does not k
         public_endpoint=public[0] if public else None,
         public_secure=public[1] if public else secure,
     )
-    return open_s3_stores(
+    return open_s3_buckets(
         access, recordings_bucket=recordings_bucket, clips_bucket=clips_bucket, create_buckets=create_buckets
     )
 

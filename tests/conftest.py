@@ -22,7 +22,7 @@ from cli.embedded.port import free_port
 from db.connection import STRICT, Database, forbid_in_transaction
 from db.migrate import migrate
 from services.process.settings import Settings
-from storage.factory import Stores, guarded, open_local_stores
+from storage.factory import Buckets, guarded, open_local_buckets
 
 # Storage and network refuse calls inside a transaction, here and in every process that tests start.
 os.environ[STRICT] = "1"
@@ -124,7 +124,7 @@ def settings(postgres_server: postgres.PostgresServer, owner_url: str, redis_url
 
 
 @pytest.fixture
-def stores(settings: Settings) -> Stores:
+def buckets(settings: Settings) -> Buckets:
     """Storage in this test's folder."""
-    opened = open_local_stores(settings.storage_dir, base_url=settings.public_url, secret=settings.jwt_secret.encode())
+    opened = open_local_buckets(settings.storage_dir, base_url=settings.public_url, secret=settings.jwt_secret.encode())
     return guarded(opened, forbid_in_transaction)

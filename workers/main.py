@@ -90,7 +90,7 @@ def _open_runtime(settings: Settings, database: Database, *, queues: Sequence[st
     return Runtime(
         worker_id=worker_id,
         database=database,
-        stores=open_from(settings),
+        buckets=open_from(settings),
         fetcher=SafeFetcher(allowed=settings.import_allow_hosts),
         scratch=scratch.Scratch(root, f"worker-{worker_id.hex[:12]}"),
         lease_renewer=LeaseRenewer(database, identity),

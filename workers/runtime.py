@@ -13,7 +13,7 @@ from pipeline.types import BUILTIN_TAGGER
 from services.billing.sync import Billing
 from services.mail.transport import LogMailer, Mailer
 from services.outbound.fetch import SafeFetcher
-from storage.factory import Stores
+from storage.factory import Buckets
 from workers.children.launcher import Launcher
 from workers.completer import Completer
 from workers.lease_renewer import LeaseRenewer
@@ -31,7 +31,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
 
     worker_id: UUID
     database: Database
-    stores: Stores
+    buckets: Buckets
     fetcher: SafeFetcher
     scratch: Scratch
     lease_renewer: LeaseRenewer

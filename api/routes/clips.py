@@ -208,7 +208,7 @@ def download(
     """Send the browser to the file. While only the fast version exists, that is the MP4."""
     with deps.database.transaction(request.user.identity) as tx:
         clip = clips.get(tx, user_id=request.user.user_id, clip_id=clip_id)
-    url = downloads.signed_url(clip, deps.stores.clips, wanted=format)
+    url = downloads.signed_url(clip, deps.buckets.clips, wanted=format)
     return Response(None, status_code=302, headers={"Location": url})
 
 
@@ -278,7 +278,7 @@ def revoke(
 
 
 def _pictures(deps: Deps, clip: Clip) -> Pictures:
-    return downloads.pictures(clip, deps.stores.clips, public_base_url=deps.settings.clips_public_base_url)
+    return downloads.pictures(clip, deps.buckets.clips, public_base_url=deps.settings.clips_public_base_url)
 
 
 def _share_view(made: Share, title: str, public_url: str) -> ShareView:

@@ -94,7 +94,7 @@ def announce_part(
     deps: NamedDependency[Deps],
 ) -> Answer[PartUrlView]:
     """Announce a part and get the address that its bytes are PUT to. The same number may be announced again."""
-    deps.stores.recordings.require_space(data.size_bytes)
+    deps.buckets.recordings.require_space(data.size_bytes)
     with deps.database.transaction(SERVICE) as tx:
         found = recordings.announce_part(
             tx,
@@ -106,7 +106,7 @@ def announce_part(
             start_ms=data.start_ms,
             duration_ms=data.duration_ms,
         )
-    url = deps.stores.recordings.presign_put(found.key, expires_s=PART_URL_S)
+    url = deps.buckets.recordings.presign_put(found.key, expires_s=PART_URL_S)
     expires_at = deps.clock() + timedelta(seconds=PART_URL_S)
     return Answer(data=PartUrlView(number=found.part.number, url=url, expires_at=expires_at))
 
@@ -165,7 +165,7 @@ def _check_stored(deps: Deps, found: recordings.AnnouncedPart, etag: str) -> Non
     """Compare what storage has with what was announced; InvalidFieldError."""
     number = found.part.number
     try:
-        there = deps.stores.recordings.stat(found.key)
+        there = deps.buckets.recordings.stat(found.key)
     except ObjectNotFoundError as error:
         raise InvalidFieldError("number", f"Part {number} is not in storage; PUT its bytes first.") from error
     if there.size_bytes != found.part.size_bytes:

@@ -65,7 +65,7 @@ def create(
     # A recording that is larger than allowed is refused for that reason.
     counted_bytes = data.size_bytes if data.size_bytes <= deps.settings.recording_max_bytes else 0
     admission.require_disk(deps.settings, size_bytes=counted_bytes)
-    store = deps.stores.recordings
+    store = deps.buckets.recordings
     opened = uploads.open_upload(
         store,
         user_id=request.user.user_id,
@@ -128,7 +128,7 @@ def list_recordings(  # noqa: PLR0913, PLR0917 - one per parameter of the reques
         )
         activity = highlights.activity(tx, recording_ids=[row.id for row in page.items])
     items = [
-        recording_view(row, activity=activity.get(row.id), poster_url=playback.poster_url(row, deps.stores.recordings))
+        recording_view(row, activity=activity.get(row.id), poster_url=playback.poster_url(row, deps.buckets.recordings))
         for row in page.items
     ]
     return Answer(data=Items(items=items, next_cursor=page.next_cursor))
@@ -150,7 +150,7 @@ def get_recording(
     with deps.database.transaction(request.user.identity) as tx:
         row = recordings.get(tx, user_id=request.user.user_id, recording_id=recording_id)
         activity = highlights.activity(tx, recording_ids=[row.id])
-    poster_url = playback.poster_url(row, deps.stores.recordings)
+    poster_url = playback.poster_url(row, deps.buckets.recordings)
     return Answer(data=recording_view(row, activity=activity.get(row.id), poster_url=poster_url))
 
 
@@ -160,7 +160,7 @@ def get_playback(
 ) -> Answer[PlaybackView]:
     """Give an address that plays the recording as it was uploaded."""
     row = _recording(deps, request, recording_id)
-    store = deps.stores.recordings
+    store = deps.buckets.recordings
     return Answer(
         data=PlaybackView(
             url=playback.source_url(row, store),
@@ -197,7 +197,7 @@ def delete_recording(
             recording_id=recording_id,
             now=deps.clock(),
         )
-    uploads.abort(deps.stores.recordings, deleted)
+    uploads.abort(deps.buckets.recordings, deleted)
     return Answer(data={"id": deleted.id, "status": "deleted", "created_at": deleted.created_at})
 
 
@@ -206,7 +206,7 @@ def delete_recording(
 def list_parts(recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[PartsView]:
     """Say which parts of an upload are stored, with fresh addresses for the others."""
     recording = _uploading(deps, request, recording_id)
-    return Answer(data=parts_view(uploads.list_parts(deps.stores.recordings, recording, now=deps.clock())))
+    return Answer(data=parts_view(uploads.list_parts(deps.buckets.recordings, recording, now=deps.clock())))
 
 
 @post("/{recording_id:uuid}/parts/{number:int}/sign", sync_to_thread=True, status_code=200)
@@ -218,7 +218,7 @@ def sign_part(
 ) -> Answer[UploadPartView]:
     """Give a fresh address for one part."""
     recording = _uploading(deps, request, recording_id)
-    part = uploads.sign_part(deps.stores.recordings, recording, number=number, now=deps.clock())
+    part = uploads.sign_part(deps.buckets.recordings, recording, number=number, now=deps.clock())
     return Answer(data=upload_part_view(part))
 
 
@@ -236,7 +236,7 @@ def complete(
     recording = _recording(deps, request, recording_id)
     if recording.status == "uploading":
         tags = [PartTag(number=part.number, etag=part.etag) for part in data.parts]
-        uploads.join_parts(deps.stores.recordings, recording, tags)
+        uploads.join_parts(deps.buckets.recordings, recording, tags)
 
     def work(tx: Transaction) -> RecordingJobView:
         closed, job = uploads.close(
@@ -260,7 +260,7 @@ def get_timeline(
 ) -> Answer[TimelineView]:
     """Give what a page needs to draw the recording: waveform, score curve, tagger rows, keyframes."""
     recording = _recording(deps, request, recording_id)
-    return Answer(data=timeline_view(recording, timeline.read(recording, deps.stores.recordings, points=points)))
+    return Answer(data=timeline_view(recording, timeline.read(recording, deps.buckets.recordings, points=points)))
 
 
 @get("/{recording_id:uuid}/highlights", sync_to_thread=True)

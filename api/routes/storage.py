@@ -67,13 +67,13 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error of the progra
         self.headers = dict(headers or {})
 
 
-def storage_router(stores: Mapping[str, LocalStore]) -> Router:
-    """Return the routes below `/storage` for URLs that these stores have signed, by bucket name."""
+def storage_router(buckets: Mapping[str, LocalStore]) -> Router:
+    """Return the routes below `/storage` for URLs that these buckets have signed, by bucket name."""
 
     @route("/{bucket:str}/{key:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
     async def read_object(request: Request[Any, Any, Any], bucket: FromPath[str]) -> ASGIResponse:
         try:
-            store, key, query = _signed_target(stores, request, bucket)
+            store, key, query = _signed_target(buckets, request, bucket)
             file, described = await anyio.to_thread.run_sync(store.open_with_stat, key)
             return _object_response(request, file, described, query)
         except _Refused as refused:
@@ -84,7 +84,7 @@ def storage_router(stores: Mapping[str, LocalStore]) -> Router:
     @put("/{bucket:str}/{key:path}", include_in_schema=False, request_max_body_size=None)
     async def write_object(request: Request[Any, Any, Any], bucket: FromPath[str]) -> ASGIResponse:
         try:
-            store, key, query = _signed_target(stores, request, bucket)
+            store, key, query = _signed_target(buckets, request, bucket)
             etag = await _store_body(request, store, key, query)
         except _Refused as refused:
             return _failure(refused)
@@ -96,10 +96,10 @@ def storage_router(stores: Mapping[str, LocalStore]) -> Router:
 
 
 def _signed_target(
-    stores: Mapping[str, LocalStore], request: Request[Any, Any, Any], bucket: str
+    buckets: Mapping[str, LocalStore], request: Request[Any, Any, Any], bucket: str
 ) -> tuple[LocalStore, str, dict[str, str]]:
     """Return the store, key and query of a request with a valid signature."""
-    store = stores.get(bucket)
+    store = buckets.get(bucket)
     if store is None:
         raise _Refused(404, "not_found", "There is no such bucket.")
     # From the raw path: the router normalises its parameter, but the signature covers the raw key.

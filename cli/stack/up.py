@@ -17,7 +17,7 @@ from cli.stack.log import Terminal
 from cli.stack.parts import Blueprint, draw
 from cli.stack.supervisor import Supervisor
 from db.migrate import migrate
-from services.process import resources as stores
+from services.process import resources as buckets
 from services.process import settings
 from services.process.settings import Settings
 
@@ -126,7 +126,7 @@ def _bring_up(supervisor: Supervisor, blueprint: Blueprint, known: Settings) -> 
         prepare_database(blueprint.migration_url, application_password=blueprint.application_password)
     else:
         migrate(blueprint.migration_url)
-    stores.open_from(known, create_buckets=True)
+    buckets.open_from(known, create_buckets=True)
     supervisor.start(blueprint.services, ready_s=SERVICES_READY_S)
 
 

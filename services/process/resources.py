@@ -4,12 +4,12 @@ from pathlib import Path
 
 from db.connection import forbid_in_transaction
 from services.process.settings import Settings
-from storage.factory import Stores, guarded, open_stores
+from storage.factory import Buckets, guarded, open_buckets
 
 
-def open_from(settings: Settings, *, create_buckets: bool = False) -> Stores:
+def open_from(settings: Settings, *, create_buckets: bool = False) -> Buckets:
     """Return the two buckets, without a request to S3 unless `create_buckets`. StorageError for a bad endpoint."""
-    stores = open_stores(
+    buckets = open_buckets(
         s3_endpoint=settings.s3_endpoint,
         s3_public_endpoint=settings.s3_public_endpoint,
         s3_region=settings.s3_region,
@@ -23,4 +23,4 @@ def open_from(settings: Settings, *, create_buckets: bool = False) -> Stores:
         reserve_bytes=settings.disk_reserve_bytes,
         create_buckets=create_buckets,
     )
-    return guarded(stores, forbid_in_transaction)
+    return guarded(buckets, forbid_in_transaction)

@@ -13,7 +13,7 @@ from cli.embedded.port import free_port
 from db.connection import Database
 from db.migrate import migrate
 from services.process.settings import Settings, load
-from storage.factory import Stores, open_local_stores
+from storage.factory import Buckets, open_local_buckets
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.fixture
-def stores(settings: Settings) -> Stores:
+def buckets(settings: Settings) -> Buckets:
     assert settings.storage_dir is not None
-    return open_local_stores(settings.storage_dir, base_url=settings.public_url, secret=settings.jwt_secret.encode())
+    return open_local_buckets(settings.storage_dir, base_url=settings.public_url, secret=settings.jwt_secret.encode())
 
 
 @pytest.fixture

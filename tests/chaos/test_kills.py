@@ -31,7 +31,7 @@ from services.clips import service as clips
 from services.clips.service import ClipStyle
 from services.jobs import service as jobs
 from services.jobs.payload import DeleteObjectsPayload
-from storage.factory import Stores
+from storage.factory import Buckets
 from workers.scratch import CACHE
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
@@ -66,16 +66,16 @@ def ask_for_clips(database: Database, user_id: UUID, recording_id: UUID, number:
             )
 
 
-def make_owners(database: Database, stores: Stores, tmp_path: Path, owners: int) -> list[tuple[UUID, UUID]]:
+def make_owners(database: Database, buckets: Buckets, tmp_path: Path, owners: int) -> list[tuple[UUID, UUID]]:
     media = make_media(tmp_path / "talk.mp4", size="640x360")
     made = []
     for _ in range(owners):
         user_id = add_user(database, tier="premium")
-        made.append((user_id, add_ready_recording(database, stores.recordings, user_id, media, duration_s=30.0)))
+        made.append((user_id, add_ready_recording(database, buckets.recordings, user_id, media, duration_s=30.0)))
     return made
 
 
-def assert_all_is_counted(database: Database, stores: Stores, fleet: Fleet, owners: list[UUID], each: int) -> None:
+def assert_all_is_counted(database: Database, buckets: Buckets, fleet: Fleet, owners: list[UUID], each: int) -> None:
     """Every clip is there once, paid for once, and nothing is left over."""
     found = rows(database, "SELECT user_id, status, objects FROM clips")
     assert [row["status"] for row in found] == ["completed"] * (each * len(owners))
@@ -87,7 +87,7 @@ def assert_all_is_counted(database: Database, stores: Stores, fleet: Fleet, owne
     used = rows(database, "SELECT user_id, used, reserved FROM usage_quotas WHERE feature = 'clips_per_month'")
     assert {row["user_id"]: (row["used"], row["reserved"]) for row in used} == dict.fromkeys(owners, (each, 0))
     keys = {entry["key"] for row in found for entry in row["objects"].values()}
-    assert {stat.key for stat in stores.clips.list_objects("")} == keys
+    assert {stat.key for stat in buckets.clips.list_objects("")} == keys
     assert scratch_folders(fleet) == []
 
 
@@ -103,9 +103,9 @@ def assert_plays(path: Path) -> None:
 
 
 def test_kills_during_a_burst_lose_nothing_and_repeat_nothing(
-    servers: Servers, fleet: Fleet, database: Database, stores: Stores, tmp_path: Path
+    servers: Servers, fleet: Fleet, database: Database, buckets: Buckets, tmp_path: Path
 ) -> None:
-    owners = make_owners(database, stores, tmp_path, 3)
+    owners = make_owners(database, buckets, tmp_path, 3)
     fleet.dispatcher()
     victim, survivor = fleet.worker(threads=1), fleet.worker(threads=1)
     for user_id, recording_id in owners:
@@ -127,18 +127,18 @@ def test_kills_during_a_burst_lose_nothing_and_repeat_nothing(
     servers.start_postgres()
 
     wait_for(lambda: count(database, OPEN) == 0, timeout_s=END_S, what="the end of all jobs")
-    assert_all_is_counted(database, stores, fleet, [user_id for user_id, _ in owners], CLIPS_EACH)
-    for key in sorted(stat.key for stat in stores.clips.list_objects(""))[:: CLIPS_EACH * 3]:
+    assert_all_is_counted(database, buckets, fleet, [user_id for user_id, _ in owners], CLIPS_EACH)
+    for key in sorted(stat.key for stat in buckets.clips.list_objects(""))[:: CLIPS_EACH * 3]:
         if key.endswith(".mp4"):
-            stores.clips.get_file(key, tmp_path / "clip.mp4")
+            buckets.clips.get_file(key, tmp_path / "clip.mp4")
             assert_plays(tmp_path / "clip.mp4")
 
 
 def test_frozen_worker_that_wakes_after_its_lease_changes_nothing(
-    servers: Servers, fleet: Fleet, database: Database, stores: Stores, tmp_path: Path
+    servers: Servers, fleet: Fleet, database: Database, buckets: Buckets, tmp_path: Path
 ) -> None:
     assert servers
-    [(user_id, recording_id)] = make_owners(database, stores, tmp_path, 1)
+    [(user_id, recording_id)] = make_owners(database, buckets, tmp_path, 1)
     fleet.dispatcher()
     sleeper = fleet.worker(threads=1)
     ask_for_clips(database, user_id, recording_id, 1)
@@ -149,14 +149,14 @@ def test_frozen_worker_that_wakes_after_its_lease_changes_nothing(
     wait_for(lambda: "lease_lost" in fleet.log(), what="the sleeper to notice")
     wait_for(lambda: count(database, OPEN) == 0, what="the end of all jobs")
     wait_for(lambda: scratch_folders(fleet) == [], what="the sleeper's scratch to go")
-    assert_all_is_counted(database, stores, fleet, [user_id], 1)
+    assert_all_is_counted(database, buckets, fleet, [user_id], 1)
 
 
 def test_rolling_restart_charges_no_attempt(
-    servers: Servers, fleet: Fleet, database: Database, stores: Stores, tmp_path: Path
+    servers: Servers, fleet: Fleet, database: Database, buckets: Buckets, tmp_path: Path
 ) -> None:
     assert servers
-    [(user_id, recording_id)] = make_owners(database, stores, tmp_path, 1)
+    [(user_id, recording_id)] = make_owners(database, buckets, tmp_path, 1)
     fleet.dispatcher()
     running = fleet.worker(threads=2)
     for turn in range(2):
@@ -168,7 +168,7 @@ def test_rolling_restart_charges_no_attempt(
         assert running.wait(20) == 0
         running = following
     wait_for(lambda: count(database, OPEN) == 0, what="the end of all jobs")
-    assert_all_is_counted(database, stores, fleet, [user_id], 12)
+    assert_all_is_counted(database, buckets, fleet, [user_id], 12)
     charged = rows(database, "SELECT DISTINCT charged FROM jobs WHERE kind = 'render'")
     assert charged == [{"charged": 1}]
 

@@ -27,7 +27,7 @@ from services.clips import service as clips
 from services.jobs import service as jobs
 from services.jobs.payload import DeleteObjectsPayload
 from services.process.settings import Settings
-from storage.factory import Stores
+from storage.factory import Buckets
 
 pytestmark = [
     pytest.mark.chaos,
@@ -85,11 +85,11 @@ def ends(database: Database, kind: str) -> dict[str, int]:
 
 
 def test_clips_are_made_though_a_worker_and_the_broker_are_killed(
-    server: RabbitServer, fleet: Fleet, database: Database, stores: Stores, tmp_path: Path
+    server: RabbitServer, fleet: Fleet, database: Database, buckets: Buckets, tmp_path: Path
 ) -> None:
     user_id = add_user(database, tier="premium")
     media = make_media(tmp_path / "talk.mp4", size="640x360")
-    recording_id = add_ready_recording(database, stores.recordings, user_id, media, duration_s=30.0)
+    recording_id = add_ready_recording(database, buckets.recordings, user_id, media, duration_s=30.0)
     dispatcher, victim, survivor = fleet.dispatcher(), fleet.worker(threads=1), fleet.worker(threads=1)
     with database.transaction(SERVICE) as tx:
         tier = tiers.tier_of(tx, user_id=user_id)

@@ -14,7 +14,7 @@ from services.billing import tier as tiers
 from services.clips import service as clips
 from services.clips.service import Clip, ClipStyle
 from services.lifecycle import cancellation, deletion
-from storage.factory import Stores
+from storage.factory import Buckets
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
@@ -53,11 +53,11 @@ def assert_plays(path: Path) -> None:
 
 
 def test_shared_render_outlives_its_worker_and_the_clips_that_leave(
-    fleet: Fleet, database: Database, stores: Stores, tmp_path: Path
+    fleet: Fleet, database: Database, buckets: Buckets, tmp_path: Path
 ) -> None:
     user_id = add_user(database, tier="premium")
     media = make_media(tmp_path / "talk.mp4", size="1280x720")
-    recording_id = add_ready_recording(database, stores.recordings, user_id, media, duration_s=30.0)
+    recording_id = add_ready_recording(database, buckets.recordings, user_id, media, duration_s=30.0)
     first, second, third = (ask(database, user_id, recording_id) for _ in range(3))
     fleet.dispatcher()
     victim = fleet.worker(threads=1)
@@ -81,7 +81,7 @@ def test_shared_render_outlives_its_worker_and_the_clips_that_leave(
 
     delete(database, third)
     [kept] = rows(database, "SELECT objects FROM clips WHERE id = %(id)s", id=late.id)
-    stores.clips.get_file(kept["objects"]["mp4"]["key"], tmp_path / "clip.mp4")
+    buckets.clips.get_file(kept["objects"]["mp4"]["key"], tmp_path / "clip.mp4")
     assert_plays(tmp_path / "clip.mp4")
     delete(database, late)
-    wait_for(lambda: not list(stores.clips.list_objects("")), what="the end of the objects")
+    wait_for(lambda: not list(buckets.clips.list_objects("")), what="the end of the objects")

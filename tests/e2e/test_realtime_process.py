@@ -14,7 +14,7 @@ from services.billing import tier as tiers
 from services.clips import service as clips
 from services.clips.service import ClipStyle
 from services.process.settings import Settings
-from storage.factory import Stores
+from storage.factory import Buckets
 
 
 def serves(url: str) -> bool:
@@ -25,11 +25,11 @@ def serves(url: str) -> bool:
 
 
 def test_client_follows_his_clip_and_a_stopped_process_lets_him_go(
-    settings: Settings, database: Database, stores: Stores, tmp_path: Path
+    settings: Settings, database: Database, buckets: Buckets, tmp_path: Path
 ) -> None:
     owner, port = add_user(database, tier="pro"), free_port()
     media = make_media(tmp_path / "talk.mp4")
-    recording_id = add_ready_recording(database, stores.recordings, owner, media, duration_s=30)
+    recording_id = add_ready_recording(database, buckets.recordings, owner, media, duration_s=30)
     url = f"http://127.0.0.1:{port}"
     with Fleet(settings, tmp_path) as fleet:
         realtime = fleet.realtime(port=port)

@@ -23,7 +23,7 @@ from cli.embedded import postgres, valkey
 from cli.embedded.port import free_port
 from db.connection import Database
 from services.outbound.fetch import SafeFetcher
-from storage.factory import Stores
+from storage.factory import Buckets
 from workers.children.launcher import Launcher
 from workers.completer import Completer
 from workers.lease_renewer import Identity, LeaseRenewer
@@ -104,7 +104,7 @@ def template_connection(postgres_server: postgres.PostgresServer) -> Iterator[ps
 
 
 @pytest.fixture
-def runtime(database: Database, stores: Stores, tmp_path: Path) -> Iterator[Runtime]:
+def runtime(database: Database, buckets: Buckets, tmp_path: Path) -> Iterator[Runtime]:
     """What the actors of a worker process share, without the process."""
     worker_id = uuid4()
     identity = Identity(worker_id=worker_id, version="1", queues=["render"], slots=1)
@@ -113,7 +113,7 @@ def runtime(database: Database, stores: Stores, tmp_path: Path) -> Iterator[Runt
     yield Runtime(
         worker_id=worker_id,
         database=database,
-        stores=stores,
+        buckets=buckets,
         fetcher=SafeFetcher(),
         scratch=scratch,
         lease_renewer=lease_renewer,

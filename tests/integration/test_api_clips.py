@@ -192,7 +192,7 @@ def test_preview_can_be_downloaded_while_the_exact_version_is_made(service: Serv
     assert (error["code"], error["retryable"]) == ("not_ready", True)
     job = service.begin(data["job"]["id"])
     key = f"{person.id}/{clip_id}/1/preview.mp4"
-    stored = service.deps.stores.clips.put_bytes(key, b"early", content_type="video/mp4")
+    stored = service.deps.buckets.clips.put_bytes(key, b"early", content_type="video/mp4")
     preview = {"mp4": {"key": key, "content_type": "video/mp4", "size_bytes": stored.size_bytes}}
     with service.deps.database.transaction(SERVICE) as tx:
         clips.publish_preview(tx, clip_id=job.clip_id, objects=preview)

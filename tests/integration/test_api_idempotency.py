@@ -36,7 +36,7 @@ def test_answer_of_an_upload_is_repeated_with_its_addresses(service: Service) ->
     assert (
         service.client.put(second.json()["data"]["upload"]["parts"][0]["url"], content=b"0123456789").status_code == 200
     )
-    assert len(list(service.deps.stores.recordings.list_uploads(f"{person.id}/"))) == 1
+    assert len(list(service.deps.buckets.recordings.list_uploads(f"{person.id}/"))) == 1
 
 
 def test_same_key_for_another_request_is_refused(service: Service) -> None:

@@ -75,7 +75,7 @@ def test_timeline_is_reduced_to_the_points_that_were_asked_for(service: Service)
     key = service.rows("SELECT waveform_key FROM recordings WHERE id = %(id)s", id=recording_id)[0]["waveform_key"]
     peaks = ",".join(str(number % 200) for number in range(40))
     content = f'{{"rate":10.0,"duration_s":4.0,"peaks":[{peaks}],"keyframes_s":[0.0]}}'
-    service.deps.stores.recordings.put_bytes(key, content.encode(), content_type="application/json")
+    service.deps.buckets.recordings.put_bytes(key, content.encode(), content_type="application/json")
     whole = person.get(f"/api/recordings/{recording_id}/timeline").json()["data"]["waveform"]
     reduced = person.get(f"/api/recordings/{recording_id}/timeline?points=10").json()["data"]["waveform"]
     assert (len(whole["peaks"]), whole["rate"]) == (40, 10.0)

@@ -80,8 +80,8 @@ def test_upload_in_parts_is_completed_and_ingest_queued(service: Service) -> Non
     )
     assert data["job"]["trace_id"] == answer.headers["X-Request-Id"]
     key = f"{person.id}/{recording_id}/source"
-    assert service.deps.stores.recordings.stat(key).size_bytes == sum(map(len, TWO_PARTS))
-    assert service.deps.stores.recordings.get_range(key, LEAST_PART_BYTES - 1, 3) == b"abb"
+    assert service.deps.buckets.recordings.stat(key).size_bytes == sum(map(len, TWO_PARTS))
+    assert service.deps.buckets.recordings.get_range(key, LEAST_PART_BYTES - 1, 3) == b"abb"
 
 
 def test_completing_twice_is_safe(service: Service) -> None:
@@ -316,4 +316,4 @@ def test_deleted_upload_leaves_no_parts(service: Service) -> None:
     person = service.person()
     recording_id = service.upload(person)
     assert person.delete(f"/api/recordings/{recording_id}").status_code == 200
-    assert list(service.deps.stores.recordings.list_uploads(f"{person.id}/")) == []
+    assert list(service.deps.buckets.recordings.list_uploads(f"{person.id}/")) == []

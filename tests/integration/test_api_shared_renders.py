@@ -206,7 +206,7 @@ def test_one_that_joins_sees_the_early_version(service: Service, person: Person,
     first = ask(person, recording_id)
     job = service.begin(first["job"]["id"])
     key = f"{person.id}/{first['clip']['id']}/1/early-clip.mp4"
-    service.deps.stores.clips.put_bytes(key, b"early", content_type="video/mp4")
+    service.deps.buckets.clips.put_bytes(key, b"early", content_type="video/mp4")
     preview = {"mp4": {"key": key, "content_type": "video/mp4", "size_bytes": 5}}
     with service.deps.database.transaction(SERVICE) as tx:
         clips.publish_preview(tx, clip_id=job.clip_id, objects=preview)

@@ -16,19 +16,19 @@ from services.mail.transport import Envelope, LogMailer
 from services.outbound.fetch import SafeFetcher
 from services.process.settings import Settings
 from services.recordings import upload as uploads
-from storage.factory import Stores, guarded
+from storage.factory import Buckets, guarded
 from storage.store import PartTag, StorageError
 from workers.attempt import Attempt
 
 ANNOUNCED = {"filename": "talk.mp4", "size_bytes": 1000, "content_type": "video/mp4"}
 
 
-def test_call_to_storage_inside_a_transaction_fails(database: Database, stores: Stores) -> None:
+def test_call_to_storage_inside_a_transaction_fails(database: Database, buckets: Buckets) -> None:
     with database.transaction(SERVICE), pytest.raises(CallInTransactionError, match="storage"):
-        stores.recordings.list_parts("a/b", "0" * 32)
+        buckets.recordings.list_parts("a/b", "0" * 32)
     with database.transaction(SERVICE):
-        assert stores.recordings.presign_get("a/b", expires_s=1)
-    assert list(stores.recordings.list_objects("")) == []
+        assert buckets.recordings.presign_get("a/b", expires_s=1)
+    assert list(buckets.recordings.list_objects("")) == []
 
 
 def test_call_to_network_or_mail_inside_a_transaction_fails(database: Database) -> None:
@@ -39,15 +39,15 @@ def test_call_to_network_or_mail_inside_a_transaction_fails(database: Database) 
         LogMailer().send(Envelope(to="ada@example.org", rendered=Rendered(subject="s", text="t", html="h", link="l")))
 
 
-def test_call_from_another_thread_on_behalf_of_a_transaction_fails(database: Database, stores: Stores) -> None:
+def test_call_from_another_thread_on_behalf_of_a_transaction_fails(database: Database, buckets: Buckets) -> None:
     with database.transaction(SERVICE), pytest.raises(CallInTransactionError):
-        Attempt(job()).wait_for(stores.clips.ping)
+        Attempt(job()).wait_for(buckets.clips.ping)
 
 
-def test_transaction_that_fails_counts_as_ended(database: Database, stores: Stores) -> None:
+def test_transaction_that_fails_counts_as_ended(database: Database, buckets: Buckets) -> None:
     with pytest.raises(ZeroDivisionError), database.transaction(SERVICE):
         raise ZeroDivisionError
-    stores.clips.ping()
+    buckets.clips.ping()
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def blocked(settings: Settings) -> Iterator[tuple[Service, threading.Event, thre
         waiting.release()
         released.wait(60)
 
-    def with_storage(stores: Stores) -> Stores:
-        return guarded(stores, block)
+    def with_storage(buckets: Buckets) -> Buckets:
+        return guarded(buckets, block)
 
     with serving(settings, with_storage=with_storage) as running:
         yield running, released, waiting
@@ -104,7 +104,7 @@ def test_upload_that_was_joined_before_a_crash_is_completed_by_the_next_request(
     with service.deps.database.transaction(SERVICE) as tx:
         recording = uploads.get_uploading(tx, user_id=person.id, recording_id=UUID(recording_id))
     sent = [PartTag(number=tag["number"], etag=tag["etag"]) for tag in tags]
-    uploads.join_parts(service.deps.stores.recordings, recording, sent)
+    uploads.join_parts(service.deps.buckets.recordings, recording, sent)
     for _ in range(2):
         answer = person.post(f"/api/recordings/{recording_id}/complete", {"parts": tags})
         assert answer.status_code == 202, answer.text
@@ -131,7 +131,7 @@ def test_upload_whose_recording_is_refused_is_given_up(service: Service) -> None
     service.execute("UPDATE recordings SET size_bytes = %(size)s WHERE id = %(id)s", size=full, id=recording_id)
     answer = person.post("/api/recordings", ANNOUNCED)
     assert (answer.status_code, answer.json()["error"]["code"]) == (429, "quota_exceeded")
-    assert list(service.deps.stores.recordings.list_uploads(f"{person.id}/")) == []
+    assert list(service.deps.buckets.recordings.list_uploads(f"{person.id}/")) == []
 
 
 def test_repeated_announcement_opens_one_upload(service: Service) -> None:
@@ -144,14 +144,14 @@ def test_repeated_announcement_opens_one_upload(service: Service) -> None:
         )
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["data"]["recording"]["id"] for answer in answers}) == 1
-    assert len(list(service.deps.stores.recordings.list_uploads(f"{person.id}/"))) == 1
+    assert len(list(service.deps.buckets.recordings.list_uploads(f"{person.id}/"))) == 1
 
 
 def test_upload_that_storage_refuses_leaves_no_row(settings: Settings) -> None:
     def fail(_what: str) -> None:
         raise StorageError("away")
 
-    with serving(settings, with_storage=lambda stores: guarded(stores, fail)) as service:
+    with serving(settings, with_storage=lambda buckets: guarded(buckets, fail)) as service:
         person = service.person()
         answer = person.post("/api/recordings", ANNOUNCED)
         assert (answer.status_code, answer.json()["error"]["retryable"]) == (503, True)

@@ -23,7 +23,7 @@ from services.jobs.service import Job
 from services.lifecycle import outcome as lifecycle
 from services.outbound.fetch import Patience, SafeFetcher
 from services.recordings import service as recordings
-from storage.factory import Stores
+from storage.factory import Buckets
 from workers.actors.import_url import import_url
 from workers.attempt import Attempt
 from workers.completer import Publish
@@ -76,12 +76,12 @@ def found(database: Database, job: Job) -> dict[str, Any]:
 
 
 def store_something(runtime: Runtime, attempt: Attempt) -> None:
-    attempt.written.append((runtime.stores.clips, KEY))
-    runtime.stores.clips.put_bytes(KEY, b"something", content_type="text/plain")
+    attempt.written.append((runtime.buckets.clips, KEY))
+    runtime.buckets.clips.put_bytes(KEY, b"something", content_type="text/plain")
 
 
-def stored(stores: Stores) -> list[str]:
-    return [stat.key for stat in stores.clips.list_objects("")]
+def stored(buckets: Buckets) -> list[str]:
+    return [stat.key for stat in buckets.clips.list_objects("")]
 
 
 def publish_seven(_tx: Transaction) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_work_is_published_with_the_end_of_the_job(runtime: Runtime, job: Job, d
 
     run(runtime, job, work)
     assert (found(database, job)["state"], found(database, job)["result"]) == ("succeeded", {"number": 7})
-    assert stored(runtime.stores) == [KEY]
+    assert stored(runtime.buckets) == [KEY]
 
 
 def test_error_leaves_no_object_and_its_cause_in_the_row(runtime: Runtime, job: Job, database: Database) -> None:
@@ -106,7 +106,7 @@ def test_error_leaves_no_object_and_its_cause_in_the_row(runtime: Runtime, job: 
     run(runtime, job, work)
     row = found(database, job)
     assert (row["state"], row["error"]["code"], row["error"]["stream"]) == ("failed", "decode_failed", 1)
-    assert stored(runtime.stores) == []
+    assert stored(runtime.buckets) == []
 
 
 def test_publication_that_fails_leaves_nothing_half_done(runtime: Runtime, job: Job, database: Database) -> None:
@@ -122,7 +122,7 @@ def test_publication_that_fails_leaves_nothing_half_done(runtime: Runtime, job: 
     run(runtime, job, work)
     assert found(database, job)["state"] == "queued"
     assert len(rows(database, "SELECT id FROM users")) == 1
-    assert stored(runtime.stores) == []
+    assert stored(runtime.buckets) == []
 
 
 def test_lost_lease_writes_nothing_and_takes_its_objects_along(runtime: Runtime, job: Job, database: Database) -> None:
@@ -137,7 +137,7 @@ def test_lost_lease_writes_nothing_and_takes_its_objects_along(runtime: Runtime,
     run(runtime, job, work)
     row = found(database, job)
     assert (row["state"], row["result"]) == ("queued", None)
-    assert stored(runtime.stores) == []
+    assert stored(runtime.buckets) == []
 
 
 def test_cancelled_work_stops_at_its_next_look(runtime: Runtime, job: Job, database: Database) -> None:
@@ -227,7 +227,7 @@ def test_connection_cut_around_the_last_commit_ends_the_job_once(
     assert found(database, job)["result"] == {"number": 7}
     ended = rows(database, "SELECT id FROM job_events WHERE event = 'succeeded'")
     assert len(ended) == 1
-    assert stored(runtime.stores) == [KEY]
+    assert stored(runtime.buckets) == [KEY]
 
 
 def test_mistake_of_ours_is_tried_again(runtime: Runtime, job: Job, database: Database) -> None:
@@ -310,4 +310,4 @@ def test_objects_stay_when_a_lost_claim_gave_their_number_to_another(
 
     run(runtime, job, work)
     assert found(database, job)["state"] == "running"
-    assert stored(runtime.stores) == [KEY]
+    assert stored(runtime.buckets) == [KEY]

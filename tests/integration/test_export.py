@@ -19,7 +19,7 @@ from workers.runtime import Runtime
 
 @pytest.fixture
 def runtime(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    working = Worker(service.deps.database, service.deps.stores, tmp_path_factory.mktemp("scratch") / "root", [])
+    working = Worker(service.deps.database, service.deps.buckets, tmp_path_factory.mktemp("scratch") / "root", [])
     yield working.runtime
     working.runtime.scratch.close()
 
@@ -75,7 +75,7 @@ def test_archive_goes_after_a_week(service: Service, runtime: Runtime) -> None:
     service.execute("UPDATE exports SET expires_at = now() - interval '1 second'")
     swept = service.rows("INSERT INTO jobs (kind, queue) VALUES ('expire_exports', 'housekeeping') RETURNING id")
     assert work(service, runtime, service.begin(str(swept[0]["id"])))["expired"] == 1
-    assert list(service.deps.stores.clips.list_objects(f"{person.id}/exports/")) == []
+    assert list(service.deps.buckets.clips.list_objects(f"{person.id}/exports/")) == []
     shown = person.get("/api/me/export").json()["data"]
     assert (shown["status"], shown["url"]) == ("expired", None)
 

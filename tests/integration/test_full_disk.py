@@ -41,7 +41,7 @@ def test_announcements_at_once_never_promise_more_than_fits(small: Service) -> N
     later = [person.post("/api/recordings", wanted).status_code for _ in range(6)]
     promised = len(taken) + later.count(201)
     assert 1 <= promised <= 5
-    assert len(list(small.deps.stores.recordings.list_uploads())) == promised
+    assert len(list(small.deps.buckets.recordings.list_uploads())) == promised
 
 
 def test_receiving_stops_at_the_reserve_and_goes_on_when_there_is_room(small: Service, disk: Path) -> None:

@@ -31,7 +31,7 @@ from services.clips import service as clips
 from services.clips.service import Clip, ClipStyle
 from services.process.settings import Settings
 from services.webhooks import event as events
-from storage.factory import Stores
+from storage.factory import Buckets
 
 WAIT_S = 20.0
 TOO_LONG = 1009  # RFC 6455, 7.4.1
@@ -62,13 +62,13 @@ class Site(Struct, frozen=True, kw_only=True):
 
 @pytest.fixture
 def site(
-    request: pytest.FixtureRequest, settings: Settings, database: Database, stores: Stores, tmp_path: Path
+    request: pytest.FixtureRequest, settings: Settings, database: Database, buckets: Buckets, tmp_path: Path
 ) -> Iterator[Site]:
     limits: Limits | None = getattr(request, "param", None)
     owner = add_user(database, tier="pro")
     source = tmp_path / "talk.mp4"
     source.write_bytes(b"bytes that nobody reads")
-    recording_id = add_ready_recording(database, stores.recordings, owner, source, duration_s=60)
+    recording_id = add_ready_recording(database, buckets.recordings, owner, source, duration_s=60)
     with database.transaction(SERVICE) as tx:
         tier = tiers.tier_of(tx, user_id=owner)
         clip, _ = clips.create(

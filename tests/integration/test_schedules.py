@@ -14,7 +14,7 @@ from services.jobs import schedule as schedules
 from services.jobs import service as jobs
 from services.lifecycle import maintenance
 from services.lifecycle import outcome as lifecycle
-from storage.factory import Stores
+from storage.factory import Buckets
 
 NAMES = [schedule.name for schedule in schedules.SCHEDULES]
 
@@ -104,10 +104,10 @@ def test_unknown_schedule_is_not_found(installed: Database) -> None:
 
 
 @pytest.fixture
-def clip_id(database: Database, stores: Stores, tmp_path: Path) -> UUID:
+def clip_id(database: Database, buckets: Buckets, tmp_path: Path) -> UUID:
     user_id = add_user(database)
     (tmp_path / "talk").write_bytes(b"x")
-    recording_id = add_ready_recording(database, stores.recordings, user_id, tmp_path / "talk", duration_s=60)
+    recording_id = add_ready_recording(database, buckets.recordings, user_id, tmp_path / "talk", duration_s=60)
     insert = (
         "INSERT INTO clips (user_id, recording_id, start_s, end_s) VALUES (%(user)s, %(recording)s, 0, 10) RETURNING id"
     )

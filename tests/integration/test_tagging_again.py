@@ -12,7 +12,7 @@ from services.jobs import service as jobs
 from services.jobs.payload import ScoreOptions
 from services.process.settings import Settings
 from services.recordings import highlights
-from storage.factory import Stores
+from storage.factory import Buckets
 
 RECORDING = "SELECT * FROM recordings WHERE id = %(id)s"
 READY = f"{RECORDING} AND status = 'ready'"
@@ -20,10 +20,10 @@ ENDED = "SELECT * FROM jobs WHERE id = %(id)s AND finished_at IS NOT NULL"
 
 
 def test_recording_of_another_tagger_is_listened_to_again_by_the_job(
-    settings: Settings, database: Database, stores: Stores, tmp_path: Path
+    settings: Settings, database: Database, buckets: Buckets, tmp_path: Path
 ) -> None:
     user_id = add_user(database)
-    recording_id = add_recording(database, stores.recordings, user_id, make_media(tmp_path / "talk.mp4"))
+    recording_id = add_recording(database, buckets.recordings, user_id, make_media(tmp_path / "talk.mp4"))
 
     def ask() -> object:
         with database.transaction(SERVICE) as tx:
@@ -41,7 +41,7 @@ def test_recording_of_another_tagger_is_listened_to_again_by_the_job(
         assert not isinstance(ask(), Job), "its own tagger's scores need no job"
         another = "UPDATE recordings SET tagger = 'another-1' WHERE id = %(id)s RETURNING id"
         rows(database, another, id=recording_id)
-        stores.recordings.delete([before["timeline_key"]])  # whoever reads the old timeline now fails
+        buckets.recordings.delete([before["timeline_key"]])  # whoever reads the old timeline now fails
         job = ask()
         assert isinstance(job, Job)
         assert wait_for(lambda: rows(database, ENDED, id=job.id), what="the end")[0]["state"] == "succeeded"
@@ -50,6 +50,6 @@ def test_recording_of_another_tagger_is_listened_to_again_by_the_job(
     assert after["tagger"] == BUILTIN_TAGGER
     assert after["timeline_key"] != before["timeline_key"]
     assert after["tags_key"] != before["tags_key"]
-    stores.recordings.get_file(after["timeline_key"], tmp_path / "timeline")
+    buckets.recordings.get_file(after["timeline_key"], tmp_path / "timeline")
     assert Timeline.load(tmp_path / "timeline").tagger == BUILTIN_TAGGER
     assert after["waveform_key"] == before["waveform_key"]

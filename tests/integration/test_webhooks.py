@@ -17,7 +17,7 @@ from services.clips import service as clips
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
 from services.webhooks import event as events
 from services.webhooks import service as webhooks
-from storage.factory import Stores
+from storage.factory import Buckets
 
 
 def test_completed_clip_reaches_the_receiver_signed(
@@ -121,12 +121,12 @@ def test_redirect_is_not_followed(database: Database, worker: Worker, told: Rece
 
 
 def test_private_address_is_refused_when_sending(
-    database: Database, stores: Stores, tmp_path: Path, told: Receiver, owner: UUID
+    database: Database, buckets: Buckets, tmp_path: Path, told: Receiver, owner: UUID
 ) -> None:
     # The URL was allowed, or its name led elsewhere, when the webhook was made.
     webhook, _ = subscribe(database, owner, told.url)
     complete(database, add_clip(database, owner))
-    strict = Worker(database, stores, tmp_path / "strict", [])
+    strict = Worker(database, buckets, tmp_path / "strict", [])
     strict.run()
     strict.runtime.scratch.close()
     assert told.received == []

@@ -12,7 +12,7 @@ from services.billing import tier as tiers
 from services.clips import service as clips
 from services.jobs import service as jobs
 from services.process.settings import Settings
-from storage.factory import Stores
+from storage.factory import Buckets
 from workers.scratch import CACHE
 
 
@@ -54,9 +54,9 @@ def fleet(settings: Settings, tmp_path: Path) -> Iterator[Fleet]:
         yield started
 
 
-def test_uploaded_recording_becomes_a_clip(fleet: Fleet, database: Database, stores: Stores, tmp_path: Path) -> None:
+def test_uploaded_recording_becomes_a_clip(fleet: Fleet, database: Database, buckets: Buckets, tmp_path: Path) -> None:
     user_id = add_user(database)
-    recording_id = add_recording(database, stores.recordings, user_id, make_media(tmp_path / "talk.mp4"))
+    recording_id = add_recording(database, buckets.recordings, user_id, make_media(tmp_path / "talk.mp4"))
     fleet.dispatcher()
     fleet.worker()
     with database.transaction(SERVICE) as tx:
@@ -81,14 +81,14 @@ def test_uploaded_recording_becomes_a_clip(fleet: Fleet, database: Database, sto
     with database.transaction(SERVICE) as tx:
         finished = clips.get(tx, user_id=user_id, clip_id=clip.id)
     assert finished.status == "completed"
-    assert stores.clips.stat(finished.objects["mp4"]["key"]).size_bytes > 0
+    assert buckets.clips.stat(finished.objects["mp4"]["key"]).size_bytes > 0
     assert scratch_folders(fleet) == []
     kept = (fleet.settings.scratch_dir or Path()).glob(f"*/{CACHE}/*/*.index")
     assert len(list(kept)) == 1, "the next clip of this recording need not fetch its index again"
 
 
 def test_upload_without_its_index_becomes_ready_with_notes_and_a_clip(
-    fleet: Fleet, database: Database, stores: Stores, tmp_path: Path
+    fleet: Fleet, database: Database, buckets: Buckets, tmp_path: Path
 ) -> None:
     """The recorder stopped before it wrote the index: ingest finds the pictures, clips are cut from the upload."""
     whole = record(
@@ -97,7 +97,7 @@ def test_upload_without_its_index_becomes_ready_with_notes_and_a_clip(
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(whole[: whole.rindex(b"moov") - 4])
     user_id = add_user(database)
-    recording_id = add_recording(database, stores.recordings, user_id, broken)
+    recording_id = add_recording(database, buckets.recordings, user_id, broken)
     fleet.dispatcher()
     fleet.worker()
     with database.transaction(SERVICE) as tx:
@@ -119,6 +119,6 @@ def test_upload_without_its_index_becomes_ready_with_notes_and_a_clip(
     assert wait_for(lambda: rows(database, ended, id=job.id), what="the end")[0]["state"] == "succeeded"
     with database.transaction(SERVICE) as tx:
         finished = clips.get(tx, user_id=user_id, clip_id=clip.id)
-    stores.clips.get_file(finished.objects["mp4"]["key"], tmp_path / "clip.mp4")
+    buckets.clips.get_file(finished.objects["mp4"]["key"], tmp_path / "clip.mp4")
     assert [p.number for p in pictures_of(tmp_path / "clip.mp4")] == list(range(155, 280))
     assert finished.objects["mp4"]["copied_s"] > 2

@@ -3,7 +3,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from storage.factory import open_stores, split_endpoint
+from storage.factory import open_buckets, split_endpoint
 from storage.local import LocalStore
 from storage.s3 import S3Store
 from storage.store import StorageError
@@ -12,14 +12,14 @@ SECRET = b"a secret of thirty-two bytes, yes"
 
 
 def test_without_an_endpoint_the_folder_is_used(tmp_path: Path) -> None:
-    stores = open_stores(s3_endpoint=None, local_root=tmp_path / "data", base_url="http://x", secret=SECRET)
-    assert isinstance(stores.recordings, LocalStore)
-    assert stores.local == {"recordings": stores.recordings, "clips": stores.clips}
+    buckets = open_buckets(s3_endpoint=None, local_root=tmp_path / "data", base_url="http://x", secret=SECRET)
+    assert isinstance(buckets.recordings, LocalStore)
+    assert buckets.local == {"recordings": buckets.recordings, "clips": buckets.clips}
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["clips", "recordings"]
 
 
 def test_with_an_endpoint_signing_needs_no_network(tmp_path: Path) -> None:
-    stores = open_stores(
+    buckets = open_buckets(
         s3_endpoint="https://s3.invalid:9000",
         s3_public_endpoint="https://media.example/storage/v1/s3",
         s3_region="eu-west-1",
@@ -30,12 +30,12 @@ def test_with_an_endpoint_signing_needs_no_network(tmp_path: Path) -> None:
         base_url="http://x",
         secret=SECRET,
     )
-    assert isinstance(stores.clips, S3Store)
-    assert stores.local == {}
+    assert isinstance(buckets.clips, S3Store)
+    assert buckets.local == {}
     assert not (tmp_path / "unused").exists()
-    outer = urlsplit(stores.recordings.presign_get("a/b", expires_s=60))
+    outer = urlsplit(buckets.recordings.presign_get("a/b", expires_s=60))
     assert (outer.netloc, outer.path) == ("media.example", "/storage/v1/s3/my-recordings/a/b")
-    inner = urlsplit(stores.recordings.child_source("a/b", expires_s=60))
+    inner = urlsplit(buckets.recordings.child_source("a/b", expires_s=60))
     assert (inner.scheme, inner.netloc, inner.path) == ("https", "s3.invalid:9000", "/my-recordings/a/b")
     assert "eu-west-1" in inner.query
 

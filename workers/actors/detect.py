@@ -51,7 +51,7 @@ def detect(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         tagged = _listen_again(runtime, attempt, recording, scratch)
         if tagged is None:
-            attempt.wait_for(partial(runtime.stores.recordings.get_file, recording.timeline_key, scratch / TIMELINE))
+            attempt.wait_for(partial(runtime.buckets.recordings.get_file, recording.timeline_key, scratch / TIMELINE))
         result = run_child(
             DetectTask(timeline=TIMELINE, options=options, activity=activity),
             launcher=runtime.launcher,
@@ -107,7 +107,7 @@ def _put(runtime: Runtime, attempt: Attempt, recording: Recording, path: Path) -
     """Store a file of this attempt; return its key."""
     key = keys.detect_key(recording.user_id, recording.id, attempt.job.id, attempt=attempt.job.attempt, name=path.name)
     content_type = "application/json" if path.suffix == ".json" else "application/octet-stream"
-    media.put(attempt, runtime.stores.recordings, key, path, content_type)
+    media.put(attempt, runtime.buckets.recordings, key, path, content_type)
     return key
 
 

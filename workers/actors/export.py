@@ -34,7 +34,7 @@ def export_account(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         archive = scratch / "export.zip"
         _write(runtime, attempt, archive, data, files)
-        store = runtime.stores.clips
+        store = runtime.buckets.clips
         attempt.written.append((store, key))
         stored = attempt.wait_for(partial(store.put_file, key, archive, content_type=ARCHIVE_TYPE))
 
@@ -50,7 +50,7 @@ def expire_exports(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.database.transaction(SERVICE) as tx:
         expired = exports.list_expired(tx)
     if expired:
-        attempt.wait_for(partial(runtime.stores.clips.delete, list(expired.values())))
+        attempt.wait_for(partial(runtime.buckets.clips.delete, list(expired.values())))
 
     def publish(tx: Transaction) -> dict[str, Any]:
         exports.mark_expired(tx, ids=list(expired))
@@ -69,7 +69,7 @@ def _write(runtime: Runtime, attempt: Attempt, archive: Path, data: Mapping[str,
         opened.writestr("data.json", text, compress_type=ZIP_DEFLATED)
         for number, file in enumerate(files):
             attempt.report(stage="archive", fraction=number / len(files), eta_s=None)
-            attempt.wait_for(partial(runtime.stores.clips.get_file, file.key, part))
+            attempt.wait_for(partial(runtime.buckets.clips.get_file, file.key, part))
             # Media does not get smaller.
             opened.write(part, _name(file), compress_type=ZIP_STORED)
             part.unlink()

@@ -48,7 +48,7 @@ def tidy_clip(runtime: Runtime, attempt: Attempt) -> Publish:
         clip = maintenance.find_published(tx, clip_id=payload_of(attempt.job, TidyClipPayload).clip_id)
     if clip is None:
         return _result({"deleted": 0})
-    store = runtime.stores.clips
+    store = runtime.buckets.clips
     prefix = keys.clip_prefix(clip.user_id, clip.render_id)
     stored = attempt.wait_for(lambda: [stat.key for stat in store.list_objects(prefix)])
     return _result({"deleted": _delete(attempt, store, [key for key in stored if key not in clip.keys])})
@@ -58,7 +58,7 @@ def sweep_abandoned_uploads(runtime: Runtime, attempt: Attempt) -> Publish:
     """Close uploads that were not completed within a day, in the rows and in storage."""
     now = runtime.clock()
     # The clips bucket too: a worker that dies while it stores a large file leaves an open upload there.
-    buckets = (runtime.stores.recordings, runtime.stores.clips)
+    buckets = (runtime.buckets.recordings, runtime.buckets.clips)
     closed = sum(attempt.wait_for(partial(sweep_uploads, store, now=now)) for store in buckets)
 
     def publish(tx: Transaction) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def sweep_objects(runtime: Runtime, attempt: Attempt) -> Publish:
     """
     before = runtime.clock() - ORPHAN_AGE
     deleted = {}
-    for store, bucket in ((runtime.stores.clips, "clips"), (runtime.stores.recordings, "recordings")):
+    for store, bucket in ((runtime.buckets.clips, "clips"), (runtime.buckets.recordings, "recordings")):
         old = attempt.wait_for(partial(_list_old, store, before))
         orphans: list[str] = []
         for begin in range(0, len(old), DELETE_BATCH):
@@ -159,7 +159,7 @@ HOUSEKEEPING: Mapping[str, Work] = {
 
 
 def _bucket(runtime: Runtime, name: str) -> Store:
-    return {"recordings": runtime.stores.recordings, "clips": runtime.stores.clips}[name]
+    return {"recordings": runtime.buckets.recordings, "clips": runtime.buckets.clips}[name]
 
 
 def _delete(attempt: Attempt, store: Store, names: list[str]) -> int:

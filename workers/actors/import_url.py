@@ -27,7 +27,7 @@ def import_url(runtime: Runtime, attempt: Attempt) -> Publish:
     """Fetch, store, and queue the ingest."""
     recording = get_recording(runtime, attempt)
     _require_quota(runtime, recording, size_bytes=1)
-    store: Store = runtime.stores.recordings
+    store: Store = runtime.buckets.recordings
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         path = scratch / "source"
         fetched = _fetch(runtime, attempt, path)

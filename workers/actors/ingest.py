@@ -71,7 +71,7 @@ def _put(runtime: Runtime, attempt: Attempt, recording: Recording, scratch: Path
         return None
     key = keys.ingest_key(recording.user_id, recording.id, attempt.job.attempt, name)
     content_type = CONTENT_TYPES.get(Path(name).suffix, "application/octet-stream")
-    media.put(attempt, runtime.stores.recordings, key, scratch / name, content_type)
+    media.put(attempt, runtime.buckets.recordings, key, scratch / name, content_type)
     return key
 
 

@@ -53,7 +53,7 @@ def finalise_live(runtime: Runtime, attempt: Attempt) -> Publish:
         )
         assert isinstance(result, JoinResult)  # noqa: S101 - the child answers its own kind of task
         path = scratch / result.path
-        store = runtime.stores.recordings
+        store = runtime.buckets.recordings
         stored = attempt.wait_for(partial(store.put_file, recording.source_key, path, content_type=result.content_type))
 
     def publish(tx: Transaction) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def listen_live(runtime: Runtime, attempt: Attempt) -> Publish:
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         first = scratch / "first"
         key = keys.live_part_key(recording.user_id, recording.id, track.id, found.parts[track.id][0].number)
-        attempt.wait_for(partial(runtime.stores.recordings.get_file, key, first))
+        attempt.wait_for(partial(runtime.buckets.recordings.get_file, key, first))
         files = _fetch_parts(runtime, attempt, recording, track, parts, scratch)
         header = b"" if parts[0].number == found.parts[track.id][0].number else header_of(first.read_bytes())
         join_bytes(files, scratch / "window", header=header)
@@ -152,6 +152,6 @@ def _fetch_parts(  # noqa: PLR0913, PLR0917 - what parts are fetched with
         path = folder / f"{part.number:06d}"
         if part.size_bytes:
             key = keys.live_part_key(recording.user_id, recording.id, track.id, part.number)
-            attempt.wait_for(partial(runtime.stores.recordings.get_file, key, path))
+            attempt.wait_for(partial(runtime.buckets.recordings.get_file, key, path))
             files.append(path)
     return files

@@ -47,7 +47,7 @@ def source(  # noqa: PLR0913 - keyword-only
 
     The index is fetched into `cache`, once for all clips of a recording.
     """
-    store = runtime.stores.recordings
+    store = runtime.buckets.recordings
     index = None
     if index_key is not None and cache is not None:
         index = cache / f"{named(index_key)}.index"

@@ -81,7 +81,7 @@ def _task(runtime: Runtime, attempt: Attempt, subject: RenderSubject, cache: Pat
 
 
 class _Outputs:
-    """Stores the files of one attempt."""
+    """Buckets the files of one attempt."""
 
     def __init__(self, runtime: Runtime, attempt: Attempt, subject: RenderSubject, scratch: Path) -> None:
         self.has_shown = False
@@ -114,7 +114,7 @@ class _Outputs:
         name = prefix + keys.CLIP_FILE_NAMES[output.format]
         key = keys.clip_key(subject.user_id, subject.render_id, self._attempt.job.attempt, name)
         size_bytes = media.put(
-            self._attempt, self._runtime.stores.clips, key, self._scratch / output.path, output.content_type
+            self._attempt, self._runtime.buckets.clips, key, self._scratch / output.path, output.content_type
         )
         return {
             "key": key,

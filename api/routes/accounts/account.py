@@ -159,7 +159,7 @@ def show_export(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Expo
         found = export.latest(tx, user_id=request.user.user_id)
     url = None
     if found.status == "ready" and found.key is not None:
-        url = deps.stores.clips.presign_get(
+        url = deps.buckets.clips.presign_get(
             found.key, expires_s=EXPORT_URL_S, filename=EXPORT_NAME, content_type="application/zip"
         )
     return Answer(data=export_view(found, url=url))

@@ -29,7 +29,7 @@ def health() -> Answer[Done]:
 @get("/ready")
 async def ready(deps: NamedDependency[Deps]) -> Answer[dict[str, str]]:
     """Say whether database, Redis and storage answer; 503 names the part that does not."""
-    checks = {"database": _ask_database(deps), "redis": deps.redis.ping, "storage": deps.stores.recordings.ping}
+    checks = {"database": _ask_database(deps), "redis": deps.redis.ping, "storage": deps.buckets.recordings.ping}
     asked = [deps.readiness.ask(name, check) for name, check in checks.items()]
     states = dict(zip(checks, await asyncio.gather(*asked), strict=True))
     down = [name for name, state in states.items() if state != "ok"]

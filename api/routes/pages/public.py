@@ -65,7 +65,7 @@ def media(
         raise NotFoundError(f"This clip was not made as {name[:10]}.")
     url = downloads.shared_url(
         clip,
-        deps.stores.clips,
+        deps.buckets.clips,
         name=name,
         public_base_url=deps.settings.clips_public_base_url,
         now=deps.clock(),
@@ -201,7 +201,7 @@ def _player(deps: Deps, clip: PublicClip) -> Player:
     if playable is None:
         raise NotFoundError("This link does not work: it may have ended, or its owner closed it.")
     stored_url = downloads.playback_url(
-        playable, deps.stores.clips, public_base_url=deps.settings.clips_public_base_url
+        playable, deps.buckets.clips, public_base_url=deps.settings.clips_public_base_url
     )
     return Player(
         title=clip.title,

@@ -49,8 +49,8 @@ class RangeReader(PositionedReader):
     """A read-only, seekable file over an http(s) URL that answers byte ranges.
 
     Blocks are cached on scratch disk, so reading a part twice costs one transfer; in the folder `cache_dir`, for all
-    readers that share it. `bytes_read` counts what crossed the network. MediaError(READ_FAILED) when the server refuses,
-    changes the file meanwhile, or stays unreachable.
+    readers that share it. `bytes_read` counts what crossed the network. MediaError(READ_FAILED) when the server
+    refuses, changes the file meanwhile, or stays unreachable.
     """
 
     is_remote = True

@@ -17,7 +17,7 @@ from support.servers.range_server import RangeServer, serve_ranges
 from cli.embedded import postgres, valkey
 from db.connection import SERVICE, Database
 from services.process.settings import Settings
-from storage.factory import Stores, open_local_stores
+from storage.factory import Buckets, open_local_buckets
 from workers.scratch import CACHE
 
 END_S = 90.0
@@ -73,7 +73,7 @@ class Product:
         self.folder = folder
         self.source = source
         self.url = f"http://127.0.0.1:{settings.port}"
-        self.stores: Stores = open_local_stores(
+        self.buckets: Buckets = open_local_buckets(
             settings.storage_dir, base_url=settings.public_url, secret=settings.jwt_secret.encode()
         )
         self._open = contextlib.ExitStack()
@@ -114,7 +114,7 @@ class Product:
     def objects(self, user_id: str) -> list[str]:
         prefix = f"{UUID(user_id)}/"
         return [
-            stat.key for store in (self.stores.clips, self.stores.recordings) for stat in store.list_objects(prefix)
+            stat.key for store in (self.buckets.clips, self.buckets.recordings) for stat in store.list_objects(prefix)
         ]
 
     def _answers(self) -> bool:

@@ -27,7 +27,7 @@ from services.lifecycle import outcome as lifecycle
 from services.process.settings import Settings
 from services.recordings import highlights
 from services.recordings import service as recordings
-from storage.factory import Stores
+from storage.factory import Buckets
 from storage.keys import clip_key, ingest_key, source_key
 
 PASSWORD = "a password of some length"
@@ -145,7 +145,7 @@ class Service:
     ) -> str:
         """A recording whose ingest and detection are behind it, with a moment every 20 s; returns its id."""
         recording_id = uuid4()
-        store = self.deps.stores.recordings
+        store = self.deps.buckets.recordings
         key = source_key(person.id, recording_id)
         store.put_bytes(key, b"source", content_type="video/mp4")
         waveform = ingest_key(person.id, recording_id, 1, "waveform.json")
@@ -201,7 +201,7 @@ class Service:
         for name in files:
             file_name, content_type, content = FILES[name]
             key = clip_key(job.user_id, UUID(clip_id), job.attempt, file_name)
-            self.deps.stores.clips.put_bytes(key, content, content_type=content_type)
+            self.deps.buckets.clips.put_bytes(key, content, content_type=content_type)
             objects[name] = {
                 "key": key,
                 "content_type": content_type,
@@ -237,14 +237,14 @@ class Service:
 
 @contextmanager
 def serving(
-    settings: Settings, *, with_storage: Callable[[Stores], Stores] = lambda stores: stores
+    settings: Settings, *, with_storage: Callable[[Buckets], Buckets] = lambda buckets: buckets
 ) -> Iterator[Service]:
     """Run the API for as long as the block; its addresses are those that the test's client understands.
 
     `with_storage` may put something in the place of the storage.
     """
     deps = open_deps(msgspec.structs.replace(settings, public_url=LOCAL))
-    deps = msgspec.structs.replace(deps, stores=with_storage(deps.stores))
+    deps = msgspec.structs.replace(deps, buckets=with_storage(deps.buckets))
     app = create_app(deps)
     with TestClient(app, base_url=LOCAL, raise_server_exceptions=False) as client:
         yield Service(client, deps, app)

@@ -22,7 +22,7 @@ from services.webhooks import event as events
 from services.webhooks import service as webhooks
 from services.webhooks.delivery import Outcome
 from services.webhooks.service import EVENT_TYPES, Webhook
-from storage.factory import Stores
+from storage.factory import Buckets
 from workers.actors import WORKS
 from workers.children.launcher import Launcher
 from workers.completer import Completer
@@ -52,7 +52,7 @@ class Postbox:
 class Worker:
     """What a worker process does with the queue `webhook`, one job at a time."""
 
-    def __init__(self, database: Database, stores: Stores, folder: Path, allowed: list[str]) -> None:
+    def __init__(self, database: Database, buckets: Buckets, folder: Path, allowed: list[str]) -> None:
         worker_id = uuid4()
         identity = Identity(worker_id=worker_id, version="test", queues=("webhook",), slots=1)
         self.database = database
@@ -60,7 +60,7 @@ class Worker:
         self.runtime = Runtime(
             worker_id=worker_id,
             database=database,
-            stores=stores,
+            buckets=buckets,
             fetcher=SafeFetcher(allowed=allowed),
             scratch=Scratch(folder, "worker"),
             lease_renewer=LeaseRenewer(database, identity),
@@ -101,8 +101,8 @@ def told() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def worker(database: Database, stores: Stores, tmp_path: Path, told: Receiver) -> Iterator[Worker]:
-    working = Worker(database, stores, tmp_path / "scratch", [told.authority])
+def worker(database: Database, buckets: Buckets, tmp_path: Path, told: Receiver) -> Iterator[Worker]:
+    working = Worker(database, buckets, tmp_path / "scratch", [told.authority])
     yield working
     working.runtime.scratch.close()
 

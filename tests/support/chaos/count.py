@@ -70,7 +70,7 @@ def sweep_in_two_days(site: Site) -> None:
     runtime = Runtime(
         worker_id=worker_id,
         database=site.database,
-        stores=site.stores,
+        buckets=site.buckets,
         fetcher=SafeFetcher(),
         scratch=corner,
         lease_renewer=LeaseRenewer(site.database, identity),
@@ -201,15 +201,15 @@ def assert_nothing_is_unnamed(site: Site) -> None:
     """What lies in storage is what rows name."""
     clips = rows(site.database, "SELECT objects FROM clips")
     named = {entry["key"] for row in clips for entry in row["objects"].values()}
-    assert {stat.key for stat in site.stores.clips.list_objects("")} == named
+    assert {stat.key for stat in site.buckets.clips.list_objects("")} == named
     names = ("source_key", "timeline_key", "index_key", "waveform_key", "poster_key", "curve_key", "tags_key")
     recordings = rows(site.database, "SELECT * FROM recordings WHERE status <> 'deleted'")
     asked: set[str] = {row[name] for row in recordings for name in names if row[name]}
-    stored = {stat.key for stat in site.stores.recordings.list_objects("")}
+    stored = {stat.key for stat in site.buckets.recordings.list_objects("")}
     assert stored - asked == set()
     unfinished = {row["source_key"] for row in recordings if row["status"] == "failed"}
     assert asked - stored - unfinished == set()
-    for store in (site.stores.clips, site.stores.recordings):
+    for store in (site.buckets.clips, site.buckets.recordings):
         assert [upload.key for upload in store.list_uploads()] == []
 
 

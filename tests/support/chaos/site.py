@@ -21,7 +21,7 @@ from cli.embedded.port import free_port
 from db.connection import Database, DatabaseUnavailableError
 from db.migrate import migrate
 from services.process.settings import Settings, load
-from storage.factory import Stores, open_s3_stores
+from storage.factory import Buckets, open_s3_buckets
 from workers.scratch import CACHE
 
 APIS, DISPATCHERS, WORKERS = 2, 2, 3
@@ -37,7 +37,7 @@ READY = ("worker_ready", " serving ", "dispatcher_active")
 
 
 class Site:
-    """What a storm strikes. `database` and `stores` look past the proxies."""
+    """What a storm strikes. `database` and `buckets` look past the proxies."""
 
     def __init__(self, folder: Path, told: Receiver, source: RangeServer) -> None:
         self.folder = folder
@@ -67,7 +67,7 @@ class Site:
         self.settings = self._settings()
         self.database = Database(self._database_url(self.servers.postgres.port))
         self.database.open(wait_s=20)
-        self.stores: Stores = open_s3_stores(self.swift.access, create_buckets=True)
+        self.buckets: Buckets = open_s3_buckets(self.swift.access, create_buckets=True)
         self.fleet = Fleet(self.settings, _made(self.folder / "logs"), DISK_RESERVE_BYTES=str(RESERVE_BYTES))
         for _ in range(APIS):
             port = free_port()

@@ -16,9 +16,9 @@ START_TIMEOUT_S = 20
 
 
 @contextmanager
-def serve_stores(stores: Mapping[str, LocalStore], listener: socket.socket) -> Iterator[None]:
+def serve_stores(buckets: Mapping[str, LocalStore], listener: socket.socket) -> Iterator[None]:
     """Serve the stores on a bound socket while the block runs, then close it; stores added later are served too."""
-    app = Litestar([storage_router(stores)], openapi_config=None)
+    app = Litestar([storage_router(buckets)], openapi_config=None)
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="storage-server")
     thread.start()
