@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
-from db.jobs import JobError, error_json
+from db.jobs import JobError, error_json, row_with_error
 
 
 class Clip(Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class Clip(Struct, frozen=True, kw_only=True):
     objects: dict[str, dict[str, Any]]
     is_preview: bool
     notes: list[Any]
-    error: dict[str, Any] | None
+    error: JobError | None
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
@@ -249,12 +249,12 @@ WHERE jobs.id = ANY(%(job_ids)s) AND clips.user_id = ANY(%(user_ids)s) AND clips
 
 
 def _one(tx: Transaction, query: str, values: dict[str, Any]) -> Clip | None:
-    with tx.cursor(row_factory=class_row(Clip)) as cursor:
+    with tx.cursor(row_factory=row_with_error(Clip)) as cursor:
         return cursor.execute(query, values).fetchone()
 
 
 def _all(tx: Transaction, query: str, values: dict[str, Any]) -> list[Clip]:
-    with tx.cursor(row_factory=class_row(Clip)) as cursor:
+    with tx.cursor(row_factory=row_with_error(Clip)) as cursor:
         return sorted(cursor.execute(query, values).fetchall(), key=lambda clip: (clip.created_at, clip.id))
 
 
@@ -317,7 +317,7 @@ def list_clips(  # noqa: PLR0913 - keyword-only, one per column or filter
         "recording_id": recording_id,
         "q": q,
     }
-    with tx.cursor(row_factory=class_row(Clip)) as cursor:
+    with tx.cursor(row_factory=row_with_error(Clip)) as cursor:
         return cursor.execute(LIST_CLIPS, values).fetchall()
 
 

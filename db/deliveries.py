@@ -6,10 +6,17 @@ from uuid import UUID
 
 from msgspec import Struct
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
+from db.jobs import error_json, row_with_error
 from db.webhooks import Cursor
+
+
+class DeliveryError(Struct, frozen=True, kw_only=True):
+    """Why an attempt at a delivery failed."""
+
+    code: str
+    message: str
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
@@ -33,7 +40,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     duration_ms: int | None
     response_status: int | None
     response_excerpt: str | None
-    error: dict[str, Any] | None
+    error: DeliveryError | None
     created_at: datetime
     finished_at: datetime | None
 
@@ -175,7 +182,7 @@ def list_deliveries(  # noqa: PLR0913 - keyword-only, one per filter
         "status": status,
         **_before(before),
     }
-    with tx.cursor(row_factory=class_row(Delivery)) as cursor:
+    with tx.cursor(row_factory=row_with_error(Delivery, DeliveryError)) as cursor:
         return cursor.execute(LIST_DELIVERIES, parameters).fetchall()
 
 
@@ -192,7 +199,7 @@ def end_attempt(  # noqa: PLR0913 - keyword-only, one per column
     duration_ms: int | None,
     response_status: int | None,
     response_excerpt: str | None,
-    error: dict[str, Any] | None,
+    error: DeliveryError | None,
 ) -> bool:
     """Write the outcome of an attempt; False when the delivery had ended before."""
     parameters = {
@@ -200,15 +207,15 @@ def end_attempt(  # noqa: PLR0913 - keyword-only, one per column
         "duration_ms": duration_ms,
         "response_status": response_status,
         "response_excerpt": response_excerpt,
-        "error": None if error is None else Jsonb(error),
+        "error": None if error is None else error_json(error),
     }
     statement = {"delivered": DELIVERED, "pending": PUT_OFF, "failed": GIVE_UP}[status]
     return tx.execute(statement, parameters).fetchone() is not None
 
 
-def give_up_all(tx: Transaction, webhook_id: UUID, *, error: dict[str, Any]) -> int:
+def give_up_all(tx: Transaction, webhook_id: UUID, *, error: DeliveryError) -> int:
     """End all pending deliveries of a webhook as failed; return how many."""
-    return len(tx.execute(GIVE_UP_ALL, {"webhook_id": webhook_id, "error": Jsonb(error)}).fetchall())
+    return len(tx.execute(GIVE_UP_ALL, {"webhook_id": webhook_id, "error": error_json(error)}).fetchall())
 
 
 def list_stranded(tx: Transaction, *, limit: int) -> list[tuple[UUID, UUID]]:
@@ -222,5 +229,5 @@ def _before(cursor: Cursor | None) -> dict[str, Any]:
 
 
 def _delivery(tx: Transaction, statement: str, parameters: dict[str, Any]) -> Delivery | None:
-    with tx.cursor(row_factory=class_row(Delivery)) as cursor:
+    with tx.cursor(row_factory=row_with_error(Delivery, DeliveryError)) as cursor:
         return cursor.execute(statement, parameters).fetchone()

@@ -1,18 +1,20 @@
 """Rows of jobs and their events, and changes of jobs that no worker holds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from psycopg.rows import BaseRowFactory, kwargs_row
 from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Queue = Literal["ingest", "detect", "render", "housekeeping", "webhook"]
+Row = TypeVar("Row")
 Cursor = tuple[datetime, UUID]
 """The end of a page: created_at and id of its last row."""
 
@@ -245,12 +247,19 @@ def change(
 
 def as_job(row: dict[str, Any]) -> Job:
     """Return a row of `jobs` as a struct."""
-    if row["error"] is not None:
-        row["error"] = msgspec.convert(row["error"], JobError)
-    return Job(**row)
+    return Job(**row | {"error": msgspec.convert(row["error"], JobError | None)})
 
 
-def error_json(error: JobError) -> Jsonb:
+def row_with_error(kind: Callable[..., Row], error: type[Struct] = JobError) -> BaseRowFactory[Row]:
+    """Return a row factory for `kind`, whose field `error` is such a struct or None."""
+
+    def make(**row: Any) -> Row:
+        return kind(**row | {"error": msgspec.convert(row["error"], error | None)})
+
+    return kwargs_row(make)
+
+
+def error_json(error: Struct) -> Jsonb:
     """Return an error as columns store it."""
     return Jsonb(msgspec.to_builtins(error))
 

@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
-from db.jobs import JobError, error_json
+from db.jobs import JobError, error_json, row_with_error
 
 
 class Recording(Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class Recording(Struct, frozen=True, kw_only=True):
     curve_key: str | None
     tagger: str | None
     tags_key: str | None
-    error: dict[str, Any] | None
+    error: JobError | None
     created_at: datetime
     updated_at: datetime
     ready_at: datetime | None
@@ -178,7 +178,7 @@ ORDER BY created_at DESC, id DESC LIMIT 1
 
 
 def _one(tx: Transaction, query: str, values: dict[str, Any]) -> Recording | None:
-    with tx.cursor(row_factory=class_row(Recording)) as cursor:
+    with tx.cursor(row_factory=row_with_error(Recording)) as cursor:
         return cursor.execute(query, values).fetchone()
 
 
@@ -245,7 +245,7 @@ def list_recordings(  # noqa: PLR0913 - keyword-only, one per column or filter
     """List recordings newest first, from after `before`; `q` is a part of the title in any case."""
     before_at, before_id = before or (None, None)
     values = {"user_id": user_id, "limit": limit, "before_at": before_at, "before_id": before_id}
-    with tx.cursor(row_factory=class_row(Recording)) as cursor:
+    with tx.cursor(row_factory=row_with_error(Recording)) as cursor:
         return cursor.execute(LIST_RECORDINGS, {**values, "q": q, "status": status}).fetchall()
 
 

@@ -20,6 +20,7 @@ from api.schemas.fields import (
     TimeText,
     Title,
     Top,
+    error_details,
 )
 from api.schemas.jobs import Eta, JobView, Percent, Stage
 from pipeline.types import (
@@ -307,7 +308,7 @@ def clip_view(clip: Clip) -> ClipView:
         outputs={name: _output_view(stored) for name, stored in clip.objects.items()},
         is_preview=clip.is_preview,
         notes=clip.notes,
-        error=clip.error,
+        error=error_details(clip.error),
         updated_at=clip.updated_at,
         completed_at=clip.completed_at,
         expires_at=clip.expires_at,

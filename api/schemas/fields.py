@@ -1,13 +1,15 @@
 """Fields that many schemas share, each with its bounds, its meaning and an example."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
+import msgspec
 from litestar.params import QueryParameter
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from services.errors import InvalidFieldError
+from services.jobs.service import JobError
 
 Id = Annotated[UUID, Meta(description="Stays the same for good.", examples=["0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e"])]
 Time = Annotated[datetime, Meta(description="UTC.", examples=["2026-01-31T12:00:00Z"])]
@@ -41,20 +43,23 @@ Password = Annotated[
     str,
     Meta(min_length=8, max_length=200, description="8 to 200 characters.", examples=["correct horse battery staple"]),
 ]
-ErrorDetails = Annotated[
-    dict[str, Any],
-    Meta(
-        description="What happened, in plain words, and what to do.",
-        examples=[
-            {
-                "code": "not_media",
-                "message": "This is not a media file that can be read. Send a video or audio file such as MP4.",
-                "remedy": "Send a video or audio file such as MP4.",
-                "retryable": False,
-            }
-        ],
-    ),
-]
+
+
+class ErrorDetails(Struct, kw_only=True):
+    """What happened, in plain words, and what to do."""
+
+    code: Annotated[str, Meta(examples=["not_media"])]
+    message: Annotated[str, Meta(examples=["This is not a media file that can be read."])]
+    remedy: Annotated[str, Meta(examples=["Send a video or audio file such as MP4."])]
+    retryable: Annotated[bool, Meta(description="Whether trying again can help.", examples=[False])]
+    stream: Annotated[int | None, Meta(description="The stream of the file that it is about.", examples=[None])]
+    time_s: Annotated[float | None, Meta(description="Where in the recording, if that is known.", examples=[None])]
+
+
+def error_details(error: JobError | None) -> ErrorDetails | None:
+    """Return an error as clients see it."""
+    return None if error is None else msgspec.convert(error, ErrorDetails, from_attributes=True)
+
 
 RecordingStatus = Literal["uploading", "live", "processing", "ready", "failed"]
 ClipStatus = Literal["queued", "processing", "completed", "failed", "cancelled", "expired"]

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from api.schemas.fields import ErrorDetails, Id, JobStatus, Time
+from api.schemas.fields import ErrorDetails, Id, JobStatus, Time, error_details
 from services.jobs.estimate import Estimate
 from services.jobs.service import Job, JobEvent, JobState
 
@@ -93,7 +93,7 @@ def job_view(job: Job, estimate: Estimate | None = None) -> JobView:
         cancel_requested=job.cancel_requested_at is not None,
         cancellation=None if job.cancel_requested_at is None else CANCELLATION[job.state],
         result=job.result,
-        error=None if job.error is None else msgspec.to_builtins(job.error),
+        error=error_details(job.error),
         trace_id=job.trace_id,
         started_at=job.started_at,
         finished_at=job.finished_at,

@@ -18,6 +18,7 @@ from api.schemas.fields import (
     Time,
     Title,
     Top,
+    error_details,
 )
 from api.schemas.jobs import Eta, JobView, Percent, Stage
 from pipeline.types import Kind
@@ -294,7 +295,7 @@ def recording_view(
         has_video=recording.has_video,
         source_url=recording.source_url,
         probe=recording.probe,
-        error=recording.error,
+        error=error_details(recording.error),
         updated_at=recording.updated_at,
         ready_at=recording.ready_at,
         poster_url=poster_url,

@@ -58,6 +58,13 @@ class NewWebhookView(WebhookView, kw_only=True):
     ]
 
 
+class DeliveryErrorView(Struct, kw_only=True):
+    """Why an attempt at a delivery failed."""
+
+    code: Annotated[str, Meta(examples=["refused"])]
+    message: Annotated[str, Meta(examples=["The receiver answered 500; it must answer with a 2xx status."])]
+
+
 class DeliveryView(Struct, kw_only=True):
     """The delivery of an event to a webhook, with the answer."""
 
@@ -78,13 +85,7 @@ class DeliveryView(Struct, kw_only=True):
     duration_ms: Annotated[int | None, Meta(description="Of the last attempt.", examples=[84])]
     response_status: Annotated[int | None, Meta(examples=[200])]
     response_excerpt: Annotated[str | None, Meta(description="The first KiB of the answer.", examples=["ok"])]
-    error: Annotated[
-        dict[str, Any] | None,
-        Meta(
-            description="Why the last attempt failed.",
-            examples=[{"code": "refused", "message": "The receiver answered 500; it must answer with a 2xx status."}],
-        ),
-    ]
+    error: Annotated[DeliveryErrorView | None, Meta(description="Why the last attempt failed.")]
     finished_at: Time | None
 
 
@@ -116,7 +117,7 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
         duration_ms=delivery.duration_ms,
         response_status=delivery.response_status,
         response_excerpt=delivery.response_excerpt,
-        error=delivery.error,
+        error=msgspec.convert(delivery.error, DeliveryErrorView | None, from_attributes=True),
         finished_at=delivery.finished_at,
     )
 

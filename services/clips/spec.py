@@ -65,7 +65,7 @@ def longest_clip_s(tier: Tier) -> float:
 def require_probed(recording: Recording) -> float:
     """Return the recording's duration; ConflictError until it has been read, or when that failed."""
     if recording.status == "failed":
-        reason = (recording.error or {}).get("message", "it could not be read")
+        reason = recording.error.message if recording.error else "it could not be read"
         raise ConflictError(f"This recording failed: {reason}", status=recording.status)
     if recording.status not in ("processing", "ready") or recording.duration_s is None:
         raise NotReadyError(

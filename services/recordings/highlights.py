@@ -188,7 +188,7 @@ def is_scored(recording: Recording, tagger: str) -> bool:
 def require_listened(recording: Recording) -> None:
     """Raise ConflictError unless the recording's timeline is there to be scored."""
     if recording.status == "failed":
-        reason = (recording.error or {}).get("message", "it could not be read")
+        reason = recording.error.message if recording.error else "it could not be read"
         raise ConflictError(f"This recording failed: {reason}", status=recording.status)
     if recording.status != "ready" or recording.timeline_key is None:
         raise NotReadyError(

@@ -6,7 +6,7 @@ the pause between two is the job's `run_at`, and a worker is busy only while it 
 """
 
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Literal, cast
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,7 @@ from db import deliveries as rows
 from db import events as event_rows
 from db import webhooks as webhook_rows
 from db.connection import Transaction
-from db.deliveries import Delivery
+from db.deliveries import Delivery, DeliveryError
 from db.events import EventRow
 from db.webhooks import Rest, Target, Webhook
 from services.jobs import service as jobs
@@ -25,7 +25,7 @@ from services.jobs.service import Job
 from services.outbound.signature import sign
 from services.process.logging import REDACTED, redact_text
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "DeliveryError"]
 
 DISABLED_EVENT = "webhook.disabled"
 FIRST_PAUSE_S = 5.0
@@ -42,6 +42,7 @@ EXCERPT_BYTES = 1024
 GONE = 410
 KEPT_DAYS = 30
 SWEEP_BATCH = 1000
+DISABLED = DeliveryError(code="webhook_disabled", message="The webhook was disabled before this could be delivered.")
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
@@ -71,7 +72,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     duration_ms: int
     status: int | None = None
     excerpt: str | None = None
-    error: dict[str, str] | None = None
+    error: DeliveryError | None = None
     retry_after_s: float | None = None
     """How long the receiver asks to be left alone."""
 
@@ -124,7 +125,7 @@ def begin(tx: Transaction, *, delivery_id: UUID, now: datetime, random: float = 
     if first is None or first.id != delivery_id or target is None or event is None:
         return None
     if target.status == "disabled":
-        rows.give_up_all(tx, delivery.webhook_id, error=_disabled_error())
+        rows.give_up_all(tx, delivery.webhook_id, error=DISABLED)
         return None
     if _rests(tx, delivery.webhook_id, target, now):
         _wait_or_give_up(tx, delivery, target, now=now, random=random)
@@ -254,7 +255,7 @@ def _wait_or_give_up(tx: Transaction, delivery: Delivery, target: Target, *, now
         duration_ms=delivery.duration_ms,
         response_status=delivery.response_status,
         response_excerpt=delivery.response_excerpt,
-        error=delivery.error or _disabled_error(),
+        error=delivery.error or DISABLED,
     )
     if disabled is not None:
         _wind_up(tx, disabled)
@@ -278,24 +279,21 @@ def _disable_failing(tx: Transaction, webhook_id: UUID, *, now: datetime) -> Web
 
 def _wind_up(tx: Transaction, webhook: Webhook) -> None:
     """End what is pending for a disabled webhook, leave a notice among its owner's events, and have one mailed."""
-    rows.give_up_all(tx, webhook.id, error=_disabled_error())
+    rows.give_up_all(tx, webhook.id, error=DISABLED)
     data = {"webhook": {"id": str(webhook.id), "url": webhook.url, "reason": webhook.disabled_reason}}
     event_rows.insert_event(tx, user_id=webhook.user_id, type=DISABLED_EVENT, data=data)
     payload = MailWebhookDisabledPayload(webhook_id=webhook.id)
     jobs.enqueue(tx, kind="mail_webhook_disabled", user_id=webhook.user_id, payload=payload)
 
 
-def _error_of(outcome: Outcome) -> dict[str, Any]:
+def _error_of(outcome: Outcome) -> DeliveryError:
     if outcome.error is not None:
-        return dict(outcome.error)
+        return outcome.error
     if outcome.status is not None and 300 <= outcome.status < 400:  # noqa: PLR2004 - the class of HTTP's redirects
         message = f"The receiver answered {outcome.status}; redirects are not followed. Use the URL that it leads to."
-        return {"code": "redirected", "message": message}
-    return {"code": "refused", "message": f"The receiver answered {outcome.status}; it must answer with a 2xx status."}
-
-
-def _disabled_error() -> dict[str, Any]:
-    return {"code": "webhook_disabled", "message": "The webhook was disabled before this could be delivered."}
+        return DeliveryError(code="redirected", message=message)
+    message = f"The receiver answered {outcome.status}; it must answer with a 2xx status."
+    return DeliveryError(code="refused", message=message)
 
 
 def _clean_excerpt(excerpt: str | None, secret: str) -> str | None:

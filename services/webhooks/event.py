@@ -7,12 +7,14 @@ every client that follows `GET /api/events`. The data holds ids and states, neve
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from db import events as rows
 from db.clips import Clip
 from db.connection import Transaction, as_service
 from db.events import EventRow
+from db.jobs import JobError
 from db.recordings import Recording
 from services.errors import InvalidFieldError
 from services.process.tracing import current_trace_id
@@ -25,7 +27,6 @@ FEED_BATCH = 100
 SETTLE_S = 10.0
 """Longer than any transaction that records an event: a number that has not appeared by then never will."""
 OBJECT_FIELDS = ("content_type", "size_bytes", "duration_s", "width", "height")
-ERROR_FIELDS = ("code", "message", "remedy", "retryable", "stream", "time_s")
 
 
 class Feed(Struct, kw_only=True):
@@ -156,5 +157,5 @@ def _record(
         deliveries.offer(tx, event)
 
 
-def _error_data(error: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if error is None else {field: error.get(field) for field in ERROR_FIELDS}
+def _error_data(error: JobError | None) -> dict[str, Any] | None:
+    return None if error is None else msgspec.to_builtins(error)

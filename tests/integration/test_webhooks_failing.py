@@ -105,7 +105,7 @@ def test_pending_deliveries_of_a_disabled_webhook_end_and_can_be_replayed(
     give_up(database, webhook, owner, first=NOW, last=NOW + timedelta(days=4))
     assert [log.status for log in log_of(database, webhook)] == ["failed", "failed"]
     missed = log_of(database, webhook)[0]
-    assert (missed.error or {})["code"] == "webhook_disabled"
+    assert missed.error.code == "webhook_disabled"
     with database.transaction(user_identity(owner)) as tx, pytest.raises(ConflictError, match="enable"):
         webhooks.replay(tx, user_id=owner, webhook_id=webhook.id, delivery_id=missed.id)
 
@@ -155,7 +155,7 @@ def test_delivery_to_a_resting_webhook_is_given_up_after_its_day(
     with database.transaction(SERVICE) as tx:
         assert deliveries.begin(tx, delivery_id=delivery.id, now=later) is None
     (ended,) = log_of(database, webhook)
-    assert (ended.status, ended.attempts, (ended.error or {})["code"]) == ("failed", 1, "refused")
+    assert (ended.status, ended.attempts, ended.error.code) == ("failed", 1, "refused")
     assert state_of(database, webhook).status == "enabled"
 
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from api.schemas.clips import OptionsRequest
 from db.highlights import HighlightRow
+from db.jobs import JobError
 from db.recordings import Recording
 from pipeline.types import PRESET_OPTIONS
 from services.billing.tier import Tier
@@ -184,7 +185,7 @@ def test_recording_on_its_way_is_worth_another_try() -> None:
 
 
 def test_failed_recording_says_why() -> None:
-    failed = recording(status="failed", duration_s=None, error={"message": "The file is empty."})
+    failed = recording(status="failed", duration_s=None, error=JobError(code="empty", message="The file is empty."))
     with pytest.raises(ConflictError, match="The file is empty") as caught:
         require_probed(failed)
     assert not caught.value.retryable

@@ -16,7 +16,7 @@ from services.mail.render import render
 from services.mail.transport import Envelope, MailError
 from services.webhooks import delivery as deliveries
 from services.webhooks import service as webhooks
-from services.webhooks.delivery import Outcome, Outgoing
+from services.webhooks.delivery import DeliveryError, Outcome, Outgoing
 from workers.attempt import Attempt
 from workers.completer import Publish, Result
 from workers.execution import Work
@@ -42,7 +42,7 @@ def deliver_webhook(runtime: Runtime, attempt: Attempt) -> Publish:
         clip_id=str(delivery.clip_id) if delivery.clip_id else None,
         delivery_attempt=outgoing.attempt,
         status=outcome.status,
-        error=outcome.error and outcome.error["code"],
+        error=outcome.error and outcome.error.code,
         duration_ms=outcome.duration_ms,
     )
     return lambda tx: {
@@ -82,8 +82,8 @@ def _send(runtime: Runtime, attempt: Attempt, outgoing: Outgoing) -> Outcome:
     try:
         answer = attempt.wait_for(partial(runtime.fetcher.post, outgoing.url, outgoing.body, headers))
     except DomainError as error:
-        failure = {"code": "unreachable" if error.retryable else "address_refused", "message": error.message}
-        return Outcome(duration_ms=_elapsed_ms(began_s), error=failure)
+        code = "unreachable" if error.retryable else "address_refused"
+        return Outcome(duration_ms=_elapsed_ms(began_s), error=DeliveryError(code=code, message=error.message))
     return Outcome(
         duration_ms=_elapsed_ms(began_s),
         status=answer.status,
