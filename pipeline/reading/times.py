@@ -51,7 +51,7 @@ def _media_end(media: Media) -> Fraction | None:
     """
     usable = [stream for stream in media.container.streams if is_usable(stream)]
     lengths = [stream_length_s(stream) for stream in usable]
-    if len(usable) == len(media.container.streams) or not all(lengths):
+    if not usable or len(usable) == len(media.container.streams) or not all(lengths):
         return None
     zero = zero_s(media.container)
     return max(length + _start_s(stream, zero) for stream, length in zip(usable, lengths, strict=True))
