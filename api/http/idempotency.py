@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import msgspec
 from litestar import MediaType, Response
 
 from api.deps import Deps
 from api.http.request import ApiRequest
 from api.schemas.answers import Answer
+from api.schemas.credentials import without_credentials
 from db.connection import Transaction
 from services import idempotency
 
@@ -17,19 +17,18 @@ HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 
-def answer_once(  # noqa: PLR0913 - keyword-only, as every use case
+def answer_once(
     deps: Deps,
     request: ApiRequest,
     work: Callable[[Transaction], T],
     *,
     status: int | Callable[[T], int] = 201,
-    stored: Callable[[T], T] | None = None,
     replayed: Callable[[Transaction, dict[str, Any]], T] | None = None,
 ) -> Response[Answer[T]]:
     """Do the work in one transaction and answer; a repeat with the same key and body does nothing and answers the same.
 
-    Answers that hold credentials are neither stored nor repeated: `stored` takes the credentials out, and `replayed`
-    makes the answer to a repeat from the stored data and from how things are by then.
+    Fields marked as CREDENTIAL (secrets, signed addresses) are never stored. A route whose answer has any passes
+    `replayed`, which makes the answer to a repeat from the stored data and from how things are by then.
     """
     key = request.headers.get(HEADER)
     with deps.database.transaction(request.user.identity) as tx:
@@ -42,22 +41,26 @@ def answer_once(  # noqa: PLR0913 - keyword-only, as every use case
             return _replay(tx, first, replayed)
         data = work(tx)
         answer = _answer(data, status)
-        kept = Answer(data=stored(data) if stored else data)
+        kept, has_credentials = without_credentials(Answer(data=data))
+        if has_credentials and replayed is None:
+            raise RuntimeError(f"{request.method} {request.scope['path']} answers with credentials and has no replay")
         idempotency.remember(
             tx,
             user_id=user_id,
             key=key,
             request_hash=request_hash,
             status=answer.status_code or 201,
-            response=msgspec.to_builtins(kept),
+            response=kept,
         )
         return answer
 
 
-def find_answer(deps: Deps, request: ApiRequest) -> Response[Any] | None:
-    """Return the first answer to a repeated request, for handlers that ask storage or network before `answer_once`.
+def find_answer(
+    deps: Deps, request: ApiRequest, *, replayed: Callable[[Transaction, dict[str, Any]], Any] | None = None
+) -> Response[Any] | None:
+    """Return the answer to a repeated request, for handlers that ask storage or network before `answer_once`.
 
-    IdempotencyKeyReusedError and its like when the key cannot be used.
+    `replayed` as there. IdempotencyKeyReusedError and its like when the key cannot be used.
     """
     key = request.headers.get(HEADER)
     if key is None:
@@ -65,7 +68,7 @@ def find_answer(deps: Deps, request: ApiRequest) -> Response[Any] | None:
     with deps.database.transaction(request.user.identity) as tx:
         request_hash = fingerprint(deps, request)
         first = idempotency.begin(tx, user_id=request.user.user_id, key=key, request_hash=request_hash)
-        return None if first is None else _replay(tx, first, None)
+        return None if first is None else _replay(tx, first, replayed)
 
 
 def fingerprint(deps: Deps, request: ApiRequest) -> bytes:

@@ -59,13 +59,22 @@ from storage.store import PartTag
 def create(
     data: JSONBody[RecordingRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[NewRecordingView]]:
-    """Announce a recording. PUT each part to its address, keep the ETag of each answer, then complete."""
-    if (first := find_answer(deps, request)) is not None:
+    """Announce a recording. PUT each part to its address, keep the ETag of each answer, then complete.
+
+    A repeat with the same Idempotency-Key gets fresh addresses, and none once the upload is closed.
+    """
+    store = deps.buckets.recordings
+
+    def replay(tx: Transaction, first: dict[str, Any]) -> NewRecordingView:
+        recording = recordings.get(tx, user_id=request.user.user_id, recording_id=UUID(first["recording"]["id"]))
+        upload = uploads.sign_parts(store, recording, now=deps.clock())
+        return NewRecordingView(recording=recording_view(recording), upload=upload_view(upload))
+
+    if (first := find_answer(deps, request, replayed=replay)) is not None:
         return first
     # A recording that is larger than allowed is refused for that reason.
     counted_bytes = data.size_bytes if data.size_bytes <= deps.settings.recording_max_bytes else 0
     admission.require_disk(deps.settings, size_bytes=counted_bytes)
-    store = deps.buckets.recordings
     opened = uploads.open_upload(
         store,
         user_id=request.user.user_id,
@@ -81,7 +90,7 @@ def create(
         return NewRecordingView(recording=recording_view(recording), upload=upload_view(upload))
 
     try:
-        answer = answer_once(deps, request, work)
+        answer = answer_once(deps, request, work, replayed=replay)
     except DomainError:
         uploads.drop_upload(store, opened)
         raise

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from litestar import Response, Router, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -45,9 +44,7 @@ def create_webhook(
         made = webhooks.get(tx, user_id=request.user.user_id, webhook_id=UUID(first["id"]))
         return new_webhook_view(made, None)
 
-    return answer_once(
-        deps, request, work, stored=lambda view: msgspec.structs.replace(view, secret=None), replayed=replay
-    )
+    return answer_once(deps, request, work, replayed=replay)
 
 
 @get("", sync_to_thread=True)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, cast
 
 from msgspec import Meta, Struct
 
+from api.schemas.credentials import CREDENTIAL
 from api.schemas.fields import Id, Time
 from db.billing import PaymentRow, Subscription
 from services.billing import subscription as subscriptions
@@ -72,7 +73,7 @@ class CheckoutView(Struct, kw_only=True):
     """Stripe's page for the payment."""
 
     sessionId: Annotated[str, Meta(examples=["cs_test_a1b2"])]  # noqa: N815 - the name that clients read
-    url: Annotated[str, Meta(examples=["https://checkout.stripe.com/c/pay/cs_test_a1b2"])]
+    url: Annotated[str, CREDENTIAL, Meta(examples=["https://checkout.stripe.com/c/pay/cs_test_a1b2"])]
 
 
 class PortalRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +85,7 @@ class PortalRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 class PortalView(Struct, kw_only=True):
     """Stripe's portal."""
 
-    url: str
+    url: Annotated[str, CREDENTIAL]
 
 
 class ChangeRequest(Struct, kw_only=True, forbid_unknown_fields=True):

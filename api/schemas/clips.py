@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from api.schemas.credentials import CREDENTIAL
 from api.schemas.fields import (
     ClipStatus,
     Description,
@@ -13,6 +14,7 @@ from api.schemas.fields import (
     ErrorDetails,
     Id,
     Loudness,
+    PictureUrl,
     Platform,
     Seconds,
     Sensitivity,
@@ -179,8 +181,10 @@ class ClipView(Struct, kw_only=True):
     view_count: Annotated[int, Meta(description="How often its public page was opened.", examples=[1204])]
     share_count: Annotated[int, Meta(description="How many links were made.", examples=[38])]
     is_kept: Annotated[bool, Meta(examples=[False])]
-    thumbnail_url: Annotated[str | None, Meta(description="A picture, for some hours.", examples=[None])] = None
-    preview_url: Annotated[str | None, Meta(description="A moving picture, for some hours.", examples=[None])] = None
+    thumbnail_url: PictureUrl = None
+    preview_url: Annotated[
+        str | None, CREDENTIAL, Meta(description="A moving picture, for some hours.", examples=[None])
+    ] = None
     recording_title: Annotated[str | None, Meta(examples=["Friday talk"])] = None
     kind: Annotated[Kind | None, Meta(description="Of the highlight that it was made from.")] = None
     progress: Percent | None = None

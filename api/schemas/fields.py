@@ -8,6 +8,7 @@ import msgspec
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
+from api.schemas.credentials import CREDENTIAL
 from services.errors import InvalidFieldError
 from services.jobs.service import JobError
 
@@ -21,6 +22,7 @@ TimeText = Annotated[
         examples=["2026-12-31T12:00:00Z"],
     ),
 ]
+PictureUrl = Annotated[str | None, CREDENTIAL, Meta(description="A picture, for some hours.", examples=[None])]
 Title = Annotated[str, Meta(min_length=1, max_length=300, examples=["Friday talk"])]
 Description = Annotated[str, Meta(max_length=5000, examples=["The moment when the demo worked."])]
 Seconds = Annotated[float, Meta(ge=0, description="Seconds from the start of the recording.", examples=[12.5])]

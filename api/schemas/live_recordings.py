@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from api.schemas.credentials import CREDENTIAL
 from api.schemas.fields import Id, Time, Title
 from api.schemas.jobs import JobView
 from api.schemas.recordings import RecordingView, recording_view
@@ -120,7 +121,7 @@ class PartUrlView(Struct, kw_only=True):
     """Where the bytes of a part go: PUT them there."""
 
     number: Number
-    url: Annotated[str, Meta(examples=["https://storage.example.com/recordings/…"])]
+    url: Annotated[str, CREDENTIAL, Meta(examples=["https://storage.example.com/recordings/…"])]
     expires_at: Time
 
 

@@ -5,12 +5,14 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from api.schemas.credentials import CREDENTIAL
 from api.schemas.fields import (
     CoreSeconds,
     EndSeconds,
     ErrorDetails,
     Id,
     JobStatus,
+    PictureUrl,
     RecordingStatus,
     Score,
     Seconds,
@@ -122,7 +124,7 @@ class RecordingView(Struct, kw_only=True):
     error: ErrorDetails | None
     updated_at: Time
     ready_at: Time | None
-    poster_url: Annotated[str | None, Meta(description="A picture, for some hours.", examples=[None])] = None
+    poster_url: PictureUrl = None
     highlight_count: Annotated[
         int | None, Meta(description="How many highlights a list without a sensitivity has.", examples=[6])
     ] = None
@@ -143,8 +145,8 @@ class RecordingTotalsView(Struct, kw_only=True):
 class PlaybackView(Struct, kw_only=True):
     """Where a recording can be played; byte ranges work there."""
 
-    url: Annotated[str, Meta(examples=["https://storage.example.com/recordings/…"])]
-    poster_url: Annotated[str | None, Meta(examples=[None])]
+    url: Annotated[str, CREDENTIAL, Meta(examples=["https://storage.example.com/recordings/…"])]
+    poster_url: Annotated[str | None, CREDENTIAL, Meta(examples=[None])]
     content_type: Annotated[str, Meta(examples=["video/mp4"])]
     expires_at: Time
 
@@ -153,7 +155,7 @@ class UploadPartView(Struct, kw_only=True):
     """Where one part goes: PUT its bytes there, without any other header."""
 
     number: PartNumber
-    url: Annotated[str, Meta(examples=["https://storage.example.com/recordings/…?partNumber=1&…"])]
+    url: Annotated[str, CREDENTIAL, Meta(examples=["https://storage.example.com/recordings/…?partNumber=1&…"])]
     expires_at: Time
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from api.schemas.credentials import CREDENTIAL
 from api.schemas.fields import Id, Time
 from services.rooms.shape import Message, Participant, Room
 
@@ -68,7 +69,9 @@ class JoinedView(Struct, kw_only=True):
 class GuestView(Struct, kw_only=True):
     """A guest's token, and their place in the room."""
 
-    token: Annotated[str, Meta(description="Opens this room alone, for 24 hours.", examples=["eyJhbGciOi…"])]
+    token: Annotated[
+        str, CREDENTIAL, Meta(description="Opens this room alone, for 24 hours.", examples=["eyJhbGciOi…"])
+    ]
     participant: Participant
     room: Room
 

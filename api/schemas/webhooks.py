@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from api.schemas.credentials import CREDENTIAL
 from api.schemas.fields import Id, Time
 from services.webhooks.service import Delivery, EventType, Webhook
 
@@ -51,6 +52,7 @@ class NewWebhookView(WebhookView, kw_only=True):
 
     secret: Annotated[
         str | None,
+        CREDENTIAL,
         Meta(
             description="The secret of the signatures. Keep it: it is shown once, and null in the answer to a repeat.",
             examples=["whsec_Zk3v…"],

@@ -164,7 +164,7 @@ def create(tx: Transaction, *, opened: OpenedUpload, store: Store, now: datetime
         upload_id=opened.upload_id,
         part_size_bytes=opened.part_size_bytes,
     )
-    return recording, _upload(store, recording, now)
+    return recording, sign_parts(store, recording, now=now)
 
 
 def get_uploading(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> Recording:
@@ -180,6 +180,15 @@ def list_parts(store: Store, recording: Recording, *, now: datetime) -> StoredPa
         part_size_bytes=recording.part_size_bytes or 0,
         stored=stored,
         missing=[_signed(store, recording, number, now) for number in sorted(missing)],
+    )
+
+
+def sign_parts(store: Store, recording: Recording, *, now: datetime) -> Upload:
+    """Return a fresh address for every part of an upload; none once it is closed."""
+    count = part_count(recording) if recording.status == "uploading" else 0
+    return Upload(
+        part_size_bytes=recording.part_size_bytes or 0,
+        parts=[_signed(store, recording, number, now) for number in range(1, count + 1)],
     )
 
 
@@ -234,13 +243,6 @@ def _uploading(recording: Recording) -> Recording:
     if recording.status != "uploading":
         raise ConflictError(f"The upload is closed; the recording is {recording.status}.", status=recording.status)
     return recording
-
-
-def _upload(store: Store, recording: Recording, now: datetime) -> Upload:
-    return Upload(
-        part_size_bytes=recording.part_size_bytes or 0,
-        parts=[_signed(store, recording, number, now) for number in range(1, part_count(recording) + 1)],
-    )
 
 
 def _signed(store: Store, recording: Recording, number: int, now: datetime) -> UploadPart:

@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,15 +29,33 @@ def test_repeated_request_gets_the_first_answer_and_does_nothing(service: Servic
     assert len(service.rows("SELECT 1 FROM clips")) == len(service.rows("SELECT 1 FROM jobs")) == 1
 
 
-def test_answer_of_an_upload_is_repeated_with_its_addresses(service: Service) -> None:
+def test_repeated_announcement_is_answered_with_fresh_addresses_that_are_stored_nowhere(service: Service) -> None:
     person = service.person()
     body = {"filename": "a.mp4", "size_bytes": 10, "content_type": "video/mp4"}
-    first, second = (ask(person, body, "a", "/api/recordings") for _ in range(2))
-    assert first.json() == second.json()
-    assert (
-        service.client.put(second.json()["data"]["upload"]["parts"][0]["url"], content=b"0123456789").status_code == 200
-    )
+    first = ask(person, body, "a", "/api/recordings").json()["data"]
+    (row,) = service.rows("SELECT response FROM idempotency_keys")
+    assert [part["url"] for part in row["response"]["data"]["upload"]["parts"]] == [None]
+    assert "signature" not in str(row)
+    time.sleep(1.1)  # addresses end at a whole second
+    again = ask(person, body, "a", "/api/recordings").json()["data"]
+    assert again["recording"] == first["recording"]
+    (old,), (new,) = first["upload"]["parts"], again["upload"]["parts"]
+    assert new["expires_at"] > old["expires_at"]
+    assert new["url"] != old["url"]
+    stored = service.client.put(new["url"], content=b"0123456789")
+    assert stored.status_code == 200
     assert len(list(service.deps.buckets.recordings.list_uploads(f"{person.id}/"))) == 1
+    tags = [{"number": 1, "etag": stored.headers["ETag"]}]
+    person.post(f"/api/recordings/{first['recording']['id']}/complete", {"parts": tags})
+    assert ask(person, body, "a", "/api/recordings").json()["data"]["upload"]["parts"] == []
+
+
+def test_announcement_of_a_recording_that_was_deleted_is_not_repeated(service: Service) -> None:
+    person = service.person()
+    body = {"filename": "a.mp4", "size_bytes": 10, "content_type": "video/mp4"}
+    recording_id = ask(person, body, "a", "/api/recordings").json()["data"]["recording"]["id"]
+    person.request("DELETE", f"/api/recordings/{recording_id}")
+    assert ask(person, body, "a", "/api/recordings").status_code == 404
 
 
 def test_same_key_for_another_request_is_refused(service: Service) -> None:

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from litestar import Response, Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import Body, FromPath, JSONBody
@@ -201,9 +200,7 @@ def create_key(
         key = api_keys.get(tx, user_id=user.id, key_id=UUID(first["id"]))
         return new_api_key_view(key, None, now=deps.clock())
 
-    return answer_once(
-        deps, request, work, stored=lambda view: msgspec.structs.replace(view, key=None), replayed=replay
-    )
+    return answer_once(deps, request, work, replayed=replay)
 
 
 @get("/keys", guards=[people_only], sync_to_thread=True)

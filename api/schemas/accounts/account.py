@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from api.schemas.credentials import CREDENTIAL
 from api.schemas.fields import Email, Id, Password, Time, TimeText
 from api.schemas.jobs import JobView
 from services.accounts.api_key import ApiKey, Scope
@@ -156,7 +157,7 @@ class SessionView(Struct, kw_only=True):
     status: Literal["active", "unverified"]
     created_at: Time
     user: AccountView
-    token: (
+    token: Annotated[
         Annotated[
             str,
             Meta(
@@ -164,8 +165,9 @@ class SessionView(Struct, kw_only=True):
                 examples=["eyJhbGciOiJIUzI1NiJ9.…"],
             ),
         ]
-        | UnsetType
-    ) = UNSET
+        | UnsetType,
+        CREDENTIAL,
+    ] = UNSET
     token_type: Literal["bearer", "cookie"] = "bearer"  # noqa: S105 - the kind of token, no secret
     expires_at: Time
 
@@ -205,6 +207,7 @@ class NewApiKeyView(ApiKeyView, kw_only=True):
 
     key: Annotated[
         str | None,
+        CREDENTIAL,
         Meta(
             description="Null in the answer to a repeated request: a secret is shown once, and stored nowhere.",
             examples=["snk_3fK9xQ…"],
@@ -221,7 +224,9 @@ class ExportView(Struct, kw_only=True):
     size_bytes: Annotated[int | None, Meta(examples=[1048576])]
     expires_at: Annotated[datetime | None, Meta(description="When it is deleted.", examples=[None])]
     url: Annotated[
-        str | None, Meta(description="Where to download it, for an hour; null until it is ready.", examples=[None])
+        str | None,
+        CREDENTIAL,
+        Meta(description="Where to download it, for an hour; null until it is ready.", examples=[None]),
     ]
 
 

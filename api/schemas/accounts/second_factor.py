@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from api.schemas.accounts.account import CurrentPassword, UseCookie
+from api.schemas.credentials import CREDENTIAL
 from api.schemas.fields import Id, Time
 from db.second_factors import Passkey
 
@@ -41,9 +42,11 @@ class TotpView(Struct, kw_only=True):
 class EnrolmentView(Struct, kw_only=True):
     """What an authenticator app is set up with; it counts once a code is confirmed."""
 
-    secret: Annotated[str, Meta(examples=["JBSWY3DPEHPK3PXP"])]
+    secret: Annotated[str, CREDENTIAL, Meta(examples=["JBSWY3DPEHPK3PXP"])]
     uri: Annotated[
-        str, Meta(description="To be shown as a QR code.", examples=["otpauth://totp/Big%20Snuggles:ada@example.com"])
+        str,
+        CREDENTIAL,
+        Meta(description="To be shown as a QR code.", examples=["otpauth://totp/Big%20Snuggles:ada@example.com"]),
     ]
     status: Literal["pending"] = "pending"
 
@@ -51,7 +54,7 @@ class EnrolmentView(Struct, kw_only=True):
 class RecoveryCodesView(Struct, kw_only=True):
     """Codes that each work once instead of one of the app; shown in this answer only."""
 
-    recovery_codes: Annotated[list[str], Meta(examples=[["K7QHW2MNPX"]])]
+    recovery_codes: Annotated[list[str], CREDENTIAL, Meta(examples=[["K7QHW2MNPX"]])]
     status: Literal["active"] = "active"
 
 
