@@ -19,7 +19,12 @@ PUBLIC = {
     *(("CheckQuotaView", "upgrade_url"), ("UsageView", "upgrade_url"), ("AccountView", "usage_url")),
     *(("ShareView", "url"), ("ShareView", "embed_url"), ("ShareView", "share_url")),
     *(("OEmbedView", "provider_url"), ("OEmbedView", "thumbnail_url")),
-    *(("RecordingView", "source_url"), ("WebhookView", "url"), ("NewWebhookView", "url"), ("OperatorDeliveryView", "url")),
+    *(
+        ("RecordingView", "source_url"),
+        ("WebhookView", "url"),
+        ("NewWebhookView", "url"),
+        ("OperatorDeliveryView", "url"),
+    ),
     ("PaymentView", "invoice_url"),
 }
 
