@@ -14,6 +14,7 @@ from litestar.concurrency import set_asyncio_executor
 from api.app import THREADS, create_app, create_probes, open_deps
 from api.deps import Deps
 from api.http.edge import EdgeLimits, edge_protocol
+from api.realtime.frames import FrameProtocol
 from api.realtime.limits import MAX_MESSAGE_BYTES
 from api.realtime.server import Realtime
 from services.billing.sync import require_own_mode
@@ -67,7 +68,7 @@ def config_of(app: Any, settings: Settings, limits: EdgeLimits | None = None) ->
         port=settings.port,
         http=edge_protocol(limits),
         # Without compression of each message: events are small, and it doubles the cost of a delivery.
-        ws="websockets-sansio",
+        ws=FrameProtocol,
         ws_per_message_deflate=False,
         ws_max_size=MAX_MESSAGE_BYTES,
         loop="uvloop",

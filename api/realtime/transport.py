@@ -12,6 +12,7 @@ from engineio.packet import MESSAGE
 from engineio.packet import Packet as TransportPacket
 from socketio import AsyncServer
 
+from api.realtime.frames import FrameServer, frame_of
 from api.realtime.packets import is_allowed
 
 NAMESPACE = "/"
@@ -47,6 +48,9 @@ class SocketServer(AsyncServer):  # type: ignore[misc]  # the library has no typ
         if sid is not None and self.manager.is_connected(sid, NAMESPACE):
             self._on_admitted(sid)
 
+    def _engineio_server_class(self) -> type[FrameServer]:
+        return FrameServer
+
     def transport_of(self, sid: str) -> Any:
         """Return the transport of a client; None when it is gone."""
         return self.eio.sockets.get(self.manager.eio_sid_from_sid(sid, NAMESPACE))
@@ -65,12 +69,14 @@ class Outbox:
         """Queue a packet; False when the client is gone or was cut off for not reading."""
         if is_closed(transport):
             return False
-        if transport.queue.qsize() >= self._max_queued:
-            self.shed += 1
-            logger.info("slow_reader_cut_off", queued=transport.queue.qsize())
-            self.close(transport)
-            return False
-        transport.queue.put_nowait(packet)
+        queue = transport.queue
+        if not queue.write(packet.frame):
+            if queue.qsize() >= self._max_queued:
+                self.shed += 1
+                logger.info("slow_reader_cut_off", queued=queue.qsize())
+                self.close(transport)
+                return False
+            queue.put_nowait(packet)
         self.delivered += 1
         return True
 
@@ -94,7 +100,7 @@ def ack_packet(number: int, answer: Any) -> TransportPacket:
 
 def _packet(text: str) -> TransportPacket:
     packet = TransportPacket(MESSAGE, data=text)
-    packet.encode()  # once; the packet keeps it
+    frame_of(packet)  # once; the packet keeps it
     return packet
 
 
