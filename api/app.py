@@ -52,6 +52,7 @@ from api.routes.operations.admin import admin_router
 from api.routes.operations.business import business_router
 from api.routes.operations.health import health_router
 from api.routes.operations.ops import ops_router
+from api.routes.operations.rooms import operator_rooms_router
 from api.routes.pages.public import public_router
 from api.routes.pages.web import web_router
 from api.routes.polls import polls_router
@@ -154,6 +155,7 @@ def create_app(
         events_router,
         webhooks_router,
         ops_router,
+        operator_rooms_router,
         admin_router,
         health_router,
         rooms_router,

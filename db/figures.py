@@ -47,6 +47,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     checkouts_completed: int
     events_day: int
     events_waiting: int
+    events_failed: int
     events_oldest_s: float
     drift: int
     drift_month: int
@@ -91,6 +92,11 @@ SELECT
         AND completed_at IS NOT NULL)::integer AS checkouts_completed,
     (SELECT count(*) FROM stripe_events WHERE received_at > now() - interval '24 hours')::integer AS events_day,
     (SELECT count(*) FROM stripe_events WHERE processed_at IS NULL)::integer AS events_waiting,
+    (SELECT count(*) FROM stripe_events e LEFT JOIN subscriptions c ON c.stripe_customer_id = e.customer_id
+        WHERE e.processed_at IS NULL AND NOT EXISTS (
+            SELECT 1 FROM jobs WHERE jobs.kind = 'sync_subscription' AND jobs.state IN ('queued', 'running')
+                AND jobs.payload ->> 'user_id' = c.user_id::text
+        ))::integer AS events_failed,
     coalesce((SELECT extract(epoch FROM now() - min(received_at)) FROM stripe_events
         WHERE processed_at IS NULL), 0)::double precision AS events_oldest_s,
     (SELECT count(*) FROM subscription_drift)::integer AS drift,

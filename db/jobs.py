@@ -223,12 +223,12 @@ def request_cancel(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
 
 
 def retry_failed(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
-    """Queue dead jobs again with a fresh allowance of attempts; return them."""
+    """Queue failed jobs again with a fresh allowance of attempts; return them."""
     return change(tx, RETRY_FAILED, event="retried", job_ids=list(job_ids))
 
 
 def discard_failed(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
-    """Delete dead jobs; return them."""
+    """Delete failed jobs; return them."""
     return [as_job(row) for row in tx.execute(DISCARD_FAILED, {"job_ids": list(job_ids)})]
 
 

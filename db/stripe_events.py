@@ -1,7 +1,7 @@
 """Stripe's signed events: stored once each, and the syncs that they ask for."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from msgspec import Struct
@@ -9,6 +9,9 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
+
+EventStatus = Literal["waiting", "processed", "ignored", "failed"]
+"""`failed`: it was not processed, and no sync of its user is queued or running any more."""
 
 
 class StripeEvent(Struct, frozen=True, kw_only=True):
@@ -22,6 +25,7 @@ class StripeEvent(Struct, frozen=True, kw_only=True):
     received_at: datetime
     processed_at: datetime | None
     ignored_because: str | None
+    status: EventStatus
 
 
 INSERT_EVENT = """
@@ -42,17 +46,25 @@ SELECT EXISTS (
 ) AS is_queued
 """
 LIST_EVENTS = """
-SELECT e.id, e.type, e.customer_id, s.user_id, u.email, e.received_at, e.processed_at, e.ignored_because
-FROM stripe_events e
-LEFT JOIN subscriptions s ON s.stripe_customer_id = e.customer_id
-LEFT JOIN users u ON u.id = s.user_id
-WHERE (%(before_at)s::timestamptz IS NULL OR (e.received_at, e.id) < (%(before_at)s, %(before_id)s::text))
-  AND (%(type)s::text IS NULL OR e.type = %(type)s)
-  AND (%(user_id)s::uuid IS NULL OR s.user_id = %(user_id)s)
-  AND (%(status)s::text IS NULL
-       OR %(status)s = CASE WHEN e.ignored_because IS NOT NULL THEN 'ignored'
-                            WHEN e.processed_at IS NOT NULL THEN 'processed' ELSE 'waiting' END)
-ORDER BY e.received_at DESC, e.id DESC LIMIT %(limit)s
+SELECT id, type, customer_id, user_id, email, received_at, processed_at, ignored_because, status FROM (
+    SELECT e.id, e.type, e.customer_id, s.user_id, u.email, e.received_at, e.processed_at, e.ignored_because,
+        CASE WHEN e.ignored_because IS NOT NULL THEN 'ignored'
+             WHEN e.processed_at IS NOT NULL THEN 'processed'
+             WHEN EXISTS (
+                 SELECT 1 FROM jobs WHERE jobs.kind = 'sync_subscription' AND jobs.state IN ('queued', 'running')
+                     AND jobs.payload ->> 'user_id' = s.user_id::text
+             ) THEN 'waiting' ELSE 'failed' END AS status
+    FROM stripe_events e
+    LEFT JOIN subscriptions s ON s.stripe_customer_id = e.customer_id
+    LEFT JOIN users u ON u.id = s.user_id
+    WHERE (%(before_at)s::timestamptz IS NULL OR (e.received_at, e.id) < (%(before_at)s, %(before_id)s::text))
+      AND (%(event_id)s::text IS NULL OR e.id = %(event_id)s)
+      AND (%(type)s::text IS NULL OR e.type = %(type)s)
+      AND (%(user_id)s::uuid IS NULL OR s.user_id = %(user_id)s)
+      AND (%(is_open)s::boolean IS NULL OR (e.processed_at IS NULL) = %(is_open)s::boolean)
+) AS events
+WHERE (%(status)s::text IS NULL OR status = %(status)s)
+ORDER BY received_at DESC, id DESC LIMIT %(limit)s
 """
 FIND_POSITION = "SELECT received_at, id FROM stripe_events WHERE id = %(event_id)s"
 PRUNE_EVENTS = """
@@ -108,8 +120,9 @@ def list_events(  # noqa: PLR0913 - keyword-only, one a filter
     limit: int,
     before: tuple[datetime, str] | None = None,
     kind: str | None = None,
-    status: str | None = None,
+    status: EventStatus | None = None,
     user_id: UUID | None = None,
+    event_id: str | None = None,
 ) -> list[StripeEvent]:
     """List events, newest first."""
     before_at, before_id = before or (None, None)
@@ -120,6 +133,9 @@ def list_events(  # noqa: PLR0913 - keyword-only, one a filter
         "type": kind,
         "status": status,
         "user_id": user_id,
+        "event_id": event_id,
+        # A hint for the planner: few events are open.
+        "is_open": None if status is None else status in {"waiting", "failed"},
     }
     with tx.cursor(row_factory=class_row(StripeEvent)) as cursor:
         return cursor.execute(LIST_EVENTS, values).fetchall()

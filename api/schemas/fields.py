@@ -75,7 +75,18 @@ TimeParameter = Annotated[
     str | None,
     QueryParameter(max_length=40, description="A time with its zone, or a date, which stands for its midnight in UTC."),
 ]
+OwnerParameter = Annotated[str | None, QueryParameter(max_length=254, description="The owner's id or email address.")]
 DEFAULT_LIMIT = 50
+
+
+def owner_of(text: str | None) -> tuple[UUID | None, str | None]:
+    """Return an owner's id or address, whichever was given."""
+    if text is None:
+        return None, None
+    try:
+        return UUID(text), None
+    except ValueError:
+        return None, text
 
 
 def time_of(field: str, text: str | None) -> datetime | None:

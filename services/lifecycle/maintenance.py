@@ -78,7 +78,7 @@ def purge_idempotency_keys(tx: Transaction) -> int:
 
 
 def prune_jobs(tx: Transaction) -> dict[str, int]:
-    """Delete jobs a month after their end (dead ones after three), and ticks and series of that age; return counts."""
+    """Delete jobs a month after their end (failed ones after three), ticks and series of that age; return counts."""
     return {
         "jobs": rows.prune_jobs(tx, days=JOB_DAYS, failed_days=DEAD_JOB_DAYS, limit=BATCH * 10),
         "ticks": schedule_rows.prune_ticks(tx, days=JOB_DAYS, limit=BATCH * 10),

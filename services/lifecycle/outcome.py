@@ -107,7 +107,7 @@ def cancel_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
 
 
 def retry_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
-    """Queue dead jobs again with all their attempts, without another charge of the quota; return them."""
+    """Queue failed jobs again with all their attempts, without another charge of the quota; return them."""
     retried = rows.retry_failed(tx, job_ids)
     for job in retried:
         if job.clip_id is not None:

@@ -13,13 +13,21 @@ from db.billing import PaymentRow
 from db.connection import Transaction
 from db.figures import Figures, UserRow
 from db.stripe_events import StripeEvent
-from services.errors import InvalidFieldError, NotFoundError
+from services.billing import stripe_event
+from services.errors import ConflictError, InvalidFieldError, NotFoundError
 from services.operations import service as operations
 from services.operations.service import Operator
 from services.paging import Page, TimeCursor, page_of
 
 GRANTABLE = ("premium", "pro")
 RECENT = 20
+
+
+class EventIgnoredError(ConflictError):
+    """The event leads to no sync."""
+
+    code = "event_ignored"
+
 
 __all__ = ["Figures", "PaymentRow", "StripeEvent", "UserRow"]
 
@@ -83,6 +91,18 @@ def grant(  # noqa: PLR0913 - keyword-only, one a fact
     return get_user(tx, user_id=user_id)[0]
 
 
+def replay_event(tx: Transaction, operator: Operator, *, event_id: str) -> StripeEvent:
+    """Queue the sync that an event asks for once more; it is audited. NotFoundError; EventIgnoredError."""
+    found = event_rows.list_events(tx, limit=1, event_id=event_id)
+    if not found:
+        raise NotFoundError("There is no such event.")
+    if found[0].ignored_because is not None or found[0].user_id is None:
+        raise EventIgnoredError("This event has no effect here: its kind, mode or customer is not ours.")
+    stripe_event.queue_sync(tx, user_id=found[0].user_id)
+    operations.record(tx, operator, action="stripe_event.replay", subject=("stripe_event", event_id))
+    return event_rows.list_events(tx, limit=1, event_id=event_id)[0]
+
+
 def figures(tx: Transaction) -> Figures:
     """Return the figures of the business."""
     return rows.get_figures(tx)
@@ -124,6 +144,9 @@ def metrics(found: Figures) -> Iterable[Metric]:
             "snuggles_payments_failed_day", "Payments failed in 24 hours", value=found.failed_payments_day
         ),
         GaugeMetricFamily("snuggles_stripe_events_waiting", "Events without their sync", value=found.events_waiting),
+        GaugeMetricFamily(
+            "snuggles_stripe_events_failed", "Events whose sync has failed for good", value=found.events_failed
+        ),
         GaugeMetricFamily(
             "snuggles_stripe_events_oldest_waiting_seconds", "Age of the oldest of them", value=found.events_oldest_s
         ),

@@ -515,6 +515,34 @@ def test_figures_and_events_say_how_the_business_does(till: Till) -> None:
     assert [each["status"] for each in detail["payments"]] == ["succeeded"]
 
 
+def test_event_whose_sync_failed_is_shown_as_failed_and_replayed(till: Till) -> None:
+    person, client = till.service.person(), till.service.client
+    till.buy(person)
+    (event, *_) = [each for each in till.shop.new_events() if each["type"] == "customer.subscription.created"]
+    assert till.send(event).status_code == 200
+    place = "/api/ops/stripe-events"
+
+    def listed(status: str) -> list[str]:
+        answer = client.get(f"{place}?status={status}", headers=operator(till)).json()["data"]
+        return [each["id"] for each in answer["items"]]
+
+    assert (listed("waiting"), listed("failed")) == ([event["id"]], [])
+    till.service.execute("DELETE FROM jobs WHERE kind = 'sync_subscription'")
+    assert (listed("waiting"), listed("failed")) == ([], [event["id"]])
+    assert "snuggles_stripe_events_failed 1.0" in till.service.metrics()
+    replayed = client.post(f"{place}/{event['id']}/replay", headers=operator(till))
+    assert (replayed.status_code, replayed.json()["data"]["status"]) == (202, "waiting")
+    till.deliver()
+    assert (listed("failed"), event["id"] in listed("processed")) == ([], True)
+    assert till.service.rows("SELECT action, subject_id FROM audit_log") == [
+        {"action": "stripe_event.replay", "subject_id": event["id"]}
+    ]
+    strange = {**event, "id": "evt_strange", "type": "product.updated"}
+    assert till.send(strange).status_code == 200
+    refused(client.post(f"{place}/evt_strange/replay", headers=operator(till)), 409)
+    refused(client.post(f"{place}/evt_none/replay", headers=operator(till)), 404)
+
+
 def test_comparison_repairs_what_no_event_told_of(till: Till) -> None:
     person = till.service.person()
     till.buy(person)

@@ -21,7 +21,19 @@ from services.lifecycle import outcome as lifecycle
 
 TOKEN = {"Authorization": "Bearer test-admin-token-that-is-long-enough-too"}
 DAMAGED = JobError(code="decode_failed", message="The stream is damaged near the moov.", remedy="", retryable=False)
-READS = ("queues", "workers", "jobs", "jobs/counts", "errors", "tenants", "schedules", "deliveries", "audit")
+READS = (
+    "queues",
+    "workers",
+    "jobs",
+    "jobs/counts",
+    "errors",
+    "tenants",
+    "schedules",
+    "deliveries",
+    "audit",
+    "rooms",
+    f"rooms/{UUID(int=1)}",
+)
 
 
 def get(service: Service, path: str) -> Any:
@@ -57,8 +69,9 @@ def test_reading_is_for_operators_only(service: Service, path: str) -> None:
     person, operator = service.person(), service.person(is_admin=True)
     assert service.client.get(f"/api/ops/{path}").status_code == 401
     assert person.get(f"/api/ops/{path}").status_code == 403
-    assert operator.get(f"/api/ops/{path}").status_code == 200
-    assert service.client.get(f"/api/ops/{path}", headers=TOKEN).status_code == 200
+    found = 404 if path.endswith(str(UUID(int=1))) else 200
+    assert operator.get(f"/api/ops/{path}").status_code == found
+    assert service.client.get(f"/api/ops/{path}", headers=TOKEN).status_code == found
 
 
 @pytest.mark.parametrize(
@@ -74,6 +87,7 @@ def test_reading_is_for_operators_only(service: Service, path: str) -> None:
         "/api/ops/schedules/prune-jobs/run",
         "/api/ops/schedules/prune-jobs/pause",
         f"/api/ops/deliveries/{UUID(int=1)}/replay",
+        "/api/ops/stripe-events/evt_1/replay",
         "/api/admin/cleanup-clips",
         "/api/admin/cleanup-rooms",
         "/api/admin/archive-polls",
@@ -242,6 +256,55 @@ def test_queues_say_how_long_jobs_waited_and_ran(service: Service, owner: UUID) 
     [times] = [row for row in get(service, "queues?back_s=3600")["times"] if row["queue"] == "render"]
     assert (times["jobs"], times["wait_p50_s"], times["run_p50_s"]) == (3, 2.0, 4.0)
     assert times["wait_p95_s"] == pytest.approx(2.9)
+
+
+def test_rooms_are_found_by_every_condition(service: Service) -> None:
+    host, other = service.person(tier="premium"), service.person(tier="premium")
+    talk, quiz = (
+        person.post("/api/rooms/create", {"name": name}).json()["data"]
+        for person, name in ((host, "Friday Talk"), (other, "Quiz"))
+    )
+    service.execute("UPDATE rooms SET created_at = '2026-01-01' WHERE id = %(id)s", id=UUID(quiz["id"]))
+    other.delete(f"/api/rooms/{quiz['id']}")
+    assert host.post(f"/api/rooms/{talk['id']}/recording/start").status_code == 201
+
+    def found(query: str) -> list[str]:
+        return [item["id"] for item in get(service, f"rooms?{query}")["items"]]
+
+    assert found("") == [talk["id"], quiz["id"]]
+    for query in (
+        "status=active",
+        "is_recording=true",
+        "q=friday",
+        f"q={talk['room_code']}",
+        f"owner={host.id}",
+        f"owner={host.email.upper()}",
+        "created_after=2026-02-01",
+    ):
+        assert found(query) == [talk["id"]], query
+    for query in ("status=ended", "is_recording=false", f"q={quiz['id']}", "created_before=2026-02-01"):
+        assert found(query) == [quiz["id"]], query
+    first = get(service, "rooms?limit=1")
+    assert [item["id"] for item in first["items"]] == [talk["id"]]
+    assert found(f"limit=1&cursor={first['next_cursor']}") == [quiz["id"]]
+
+
+def test_room_shows_its_people_and_its_recording(service: Service) -> None:
+    host, guest, late = service.person(tier="premium"), service.person(), service.person()
+    room = host.post("/api/rooms/create", {"name": "Talk"}).json()["data"]
+    for person in (guest, late):
+        assert person.post(f"/api/rooms/{room['id']}/join", {"display_name": "Bob"}).is_success
+    assert late.delete(f"/api/rooms/{room['id']}/leave").is_success
+    recording = host.post(f"/api/rooms/{room['id']}/recording/start").json()["data"]["recording"]
+    found = get(service, f"rooms/{room['id']}")
+    assert (found["email"], found["participant_count"], found["recordings"]) == (host.email, 2, 1)
+    assert found["recording"]["recording_id"] == recording["id"]
+    people = [(each["email"], each["role"], each["left_reason"]) for each in found["participants"]]
+    assert people == [
+        (host.email, "host", None),
+        (guest.email, "participant", None),
+        (late.email, "participant", "left"),
+    ]
 
 
 def test_maintenance_on_demand_answers_with_counts(service: Service) -> None:

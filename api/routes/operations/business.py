@@ -28,6 +28,7 @@ from api.schemas.operations.business import (
 )
 from db import stripe_events as event_rows
 from db.connection import SERVICE
+from db.stripe_events import EventStatus
 from services.billing import quota as quotas
 from services.operations import business
 from services.paging import decode_time_cursor
@@ -37,7 +38,7 @@ Words = Annotated[
 ]
 TierParameter = Annotated[Literal["free", "premium", "pro"] | None, QueryParameter(description="In force now.")]
 StatusParameter = Annotated[str | None, QueryParameter(max_length=30, description="Of the subscription.")]
-EventStatus = Annotated[Literal["waiting", "processed", "ignored"] | None, QueryParameter()]
+StatusOfEvent = Annotated[EventStatus | None, QueryParameter()]
 Kind = Annotated[str | None, QueryParameter(max_length=100, description="Such as invoice.paid.")]
 
 
@@ -93,7 +94,7 @@ def list_stripe_events(
     limit: Limit = DEFAULT_LIMIT,
     before: Annotated[str | None, QueryParameter(max_length=200, description="Events before this id.")] = None,
     kind: Kind = None,
-    status: EventStatus = None,
+    status: StatusOfEvent = None,
 ) -> Answer[Items[StripeEventView]]:
     """Show Stripe's events, newest first, with what became of each."""
     with deps.database.transaction(SERVICE) as tx:
@@ -101,6 +102,16 @@ def list_stripe_events(
         found = event_rows.list_events(tx, limit=limit, before=position, kind=kind, status=status)
     following = found[-1].id if len(found) == limit else None
     return Answer(data=Items(items=[stripe_event_view(event) for event in found], next_cursor=following))
+
+
+@post("/stripe-events/{event_id:str}/replay", sync_to_thread=True, status_code=202)
+def replay_stripe_event(
+    event_id: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]
+) -> Answer[StripeEventView]:
+    """Fetch again from Stripe what this event is about; an event without effect is 409."""
+    with deps.database.transaction(SERVICE) as tx:
+        event = business.replay_event(tx, operator_of(request.user), event_id=event_id)
+    return Answer(data=stripe_event_view(event))
 
 
 @get("/figures", sync_to_thread=True)
@@ -112,7 +123,7 @@ def get_figures(deps: NamedDependency[Deps]) -> Answer[FiguresView]:
 
 business_router = Router(
     "/api/ops",
-    route_handlers=[search_users, get_user, grant, list_stripe_events, get_figures],
+    route_handlers=[search_users, get_user, grant, list_stripe_events, replay_stripe_event, get_figures],
     guards=[operators_only],
     opt={UNMETERED: True},
     tags=["Operators"],

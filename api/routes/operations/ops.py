@@ -12,7 +12,7 @@ from api.deps import Deps
 from api.http.request import ApiRequest
 from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Done, Items
-from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit, TimeParameter
+from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit, OwnerParameter, TimeParameter
 from api.schemas.jobs import JobView, job_view
 from api.schemas.operations.ops import (
     BulkRequest,
@@ -47,7 +47,6 @@ DAY_S = 24 * 3600
 Word = Annotated[str | None, QueryParameter(max_length=100)]
 Words = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="Words of the error.")]
 StatusParameter = Annotated[JobStatus | None, QueryParameter()]
-OwnerParameter = Annotated[str | None, QueryParameter(max_length=254, description="The owner's id or email address.")]
 SystemParameter = Annotated[
     bool | None, QueryParameter(description="True: only the system's own jobs; false: only those of owners.")
 ]
@@ -199,13 +198,13 @@ def get_job(job_id: FromPath[UUID], deps: NamedDependency[Deps]) -> Answer[Opera
 
 @post("/jobs/retry", sync_to_thread=True, status_code=200)
 def retry_jobs(data: JSONBody[BulkRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[BulkResult]:
-    """Queue dead jobs again, with all their attempts before them."""
+    """Queue failed jobs again, with all their attempts before them."""
     return _act(request, deps, "retry", data)
 
 
 @post("/jobs/discard", sync_to_thread=True, status_code=200)
 def discard_jobs(data: JSONBody[BulkRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[BulkResult]:
-    """Forget dead jobs."""
+    """Delete failed jobs with their history."""
     return _act(request, deps, "discard", data)
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from api.schemas.billing import PaymentView, UsageItemView, payment_view
 from api.schemas.fields import Id, Time
 from db.billing import PaymentRow
+from db.stripe_events import EventStatus
 from services.operations.business import Figures, StripeEvent, UserRow, ratio
 
 Share = Annotated[float | None, Meta(description="0 to 1; null where there is nothing to divide by.", examples=[0.42])]
@@ -45,7 +46,10 @@ class StripeEventView(Struct, kw_only=True):
 
     id: Annotated[str, Meta(examples=["evt_1"])]
     type: Annotated[str, Meta(examples=["invoice.paid"])]
-    status: Annotated[str, Meta(description="waiting, processed or ignored.", examples=["processed"])]
+    status: Annotated[
+        EventStatus,
+        Meta(description="failed: it was not processed, and no sync is under way.", examples=["processed"]),
+    ]
     created_at: Time
     customer_id: str | None
     user_id: Id | None
@@ -82,6 +86,7 @@ class FiguresView(Struct, kw_only=True):
     checkouts_completed: int
     events_day: int
     events_waiting: int
+    events_failed: Annotated[int, Meta(description="Of those that wait, the ones whose sync is not under way.")]
     events_oldest_s: float
     drift_month: int
 
@@ -105,11 +110,10 @@ def operator_user_detail_view(
 
 def stripe_event_view(event: StripeEvent) -> StripeEventView:
     """Show an event."""
-    waiting = "processed" if event.processed_at else "waiting"
     return StripeEventView(
         id=event.id,
         type=event.type,
-        status="ignored" if event.ignored_because else waiting,
+        status=event.status,
         created_at=event.received_at,
         customer_id=event.customer_id,
         user_id=event.user_id,

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from api.schemas.fields import JobStatus, Time, TimeText, time_of
+from api.schemas.fields import JobStatus, Time, TimeText, owner_of, time_of
 from api.schemas.jobs import JobEventView, JobView, job_view
 from api.schemas.webhooks import DeliveryView, delivery_view
 from services.jobs.schedule import ScheduleState
@@ -37,7 +37,7 @@ class SelectionView(Struct, kw_only=True, forbid_unknown_fields=True):
 
     def as_filter(self, ids: list[UUID] | None = None) -> JobFilter:
         """Return the conditions; InvalidFieldError for an invalid time."""
-        user_id, email = _owner(self.owner)
+        user_id, email = owner_of(self.owner)
         return JobFilter(
             ids=ids,
             user_id=user_id,
@@ -53,16 +53,6 @@ class SelectionView(Struct, kw_only=True, forbid_unknown_fields=True):
             created_before=time_of("created_before", self.created_before),
             text=self.q,
         )
-
-
-def _owner(owner: str | None) -> tuple[UUID | None, str | None]:
-    """Return an owner's id or address, whichever was given."""
-    if owner is None:
-        return None, None
-    try:
-        return UUID(owner), None
-    except ValueError:
-        return None, owner
 
 
 class BulkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
