@@ -11,6 +11,8 @@ from urllib.parse import quote, urlsplit
 from msgspec import Struct
 
 from api.page_style import STYLE, STYLE_HASH
+from api.page_words import WORDS
+from services.language import DEFAULT, Language, day
 
 BEAR = '<path class="b" stroke-width="4.9" d="M5 14.5v7.5M10.5 7.5v18M16 11v16M21.5 7.5v18M27 14.5v7.5"/>'
 NOSE = (
@@ -31,13 +33,6 @@ PUZZLED_BEAR = f'<svg class="bear" viewBox="-7 0 46 32" aria-hidden="true">{BEAR
 DOWNLOAD_ICON = (
     '<svg class="i" viewBox="0 0 20 20" aria-hidden="true"><path d="M10 3.5v9M6.5 9.5 10 13l3.5-3.5M4 16.5h12"/></svg>'
 )
-KINDS = {
-    "humor": "Humor",
-    "celebration": "Celebration",
-    "surprise": "Surprise",
-    "emotional": "Emotional",
-    "engagement": "Engagement",
-}
 PLAYABLE = ("mp4", "webm")
 DEFAULT_WIDTH, DEFAULT_HEIGHT = 1280, 720
 AUDIO_HEIGHT = 120
@@ -97,50 +92,53 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def clip_page(player: Player) -> Page:
+def clip_page(player: Player, language: Language = DEFAULT) -> Page:
     """Return the public page of a clip, with what social networks read."""
-    body = f"{_screen(player)}{_about(player)}{_origin_line(player)}"
-    return Page(html=_document(player.title, body, head=_cards(player)), policy=policy(media=player.storage_origin))
+    body = f"{_screen(player)}{_about(player, language)}{_origin_line(player, language)}"
+    html = _document(player.title, body, language, head=_cards(player))
+    return Page(html=html, policy=policy(media=player.storage_origin))
 
 
-def embed_page(player: Player) -> Page:
+def embed_page(player: Player, language: Language = DEFAULT) -> Page:
     """Return the player alone, for a frame on any site."""
     return Page(
-        html=_document(player.title, _media(player), is_bare=True),
+        html=_document(player.title, _media(player), language, is_bare=True),
         policy=policy(media=player.storage_origin, frame_ancestors="*"),
     )
 
 
-def message_page(title: str, text: str, *, is_problem: bool = True) -> Page:
+def message_page(title: str, text: str, language: Language = DEFAULT, *, is_problem: bool = True) -> Page:
     """Return a page with a heading and a sentence."""
     body = (
         f'<div class="card middle">{PUZZLED_BEAR if is_problem else ""}<h1>{escape(title)}</h1><p>{escape(text)}</p>'
-        f'<a class="btn" href="/">Go home</a></div>'
+        f'<a class="btn" href="/">{WORDS[language].home}</a></div>'
     )
-    return Page(html=_document(title, body), policy=policy())
+    return Page(html=_document(title, body, language), policy=policy())
 
 
-def verify_page(token: str) -> Page:
+def verify_page(token: str, language: Language = DEFAULT) -> Page:
     """Return the page that confirms an address; a press of the button, so that mail scanners confirm nothing."""
+    words = WORDS[language]
     form = (
         f'<form method="post" action="/verify/{quote(token, safe="")}">'
-        '<button class="btn go wide">Confirm my address</button></form>'
+        f'<button class="btn go wide">{words.verify_action}</button></form>'
     )
-    body = f'<div class="card"><h1>Confirm your address</h1><p>One press, and you are in.</p>{form}</div>'
-    return Page(html=_document("Confirm your address", body), policy=policy(forms=True))
+    body = f'<div class="card"><h1>{words.verify_title}</h1><p>{words.verify_text}</p>{form}</div>'
+    return Page(html=_document(words.verify_title, body, language), policy=policy(forms=True))
 
 
-def reset_page(token: str, *, problem: str = "") -> Page:
+def reset_page(token: str, language: Language = DEFAULT, *, problem: str = "") -> Page:
     """Return the page that asks for a new password."""
+    words = WORDS[language]
     warning = f'<p role="alert">{escape(problem)}</p>' if problem else ""
     form = (
         f'<form method="post" action="/reset/{quote(token, safe="")}">'
-        "<label>New password, at least 8 characters"
+        f"<label>{words.reset_label}"
         '<input name="password" type="password" autocomplete="new-password" required minlength="8"></label>'
-        '<button class="btn go wide">Save</button></form>'
+        f'<button class="btn go wide">{words.reset_action}</button></form>'
     )
-    body = f'<div class="card"><h1>Choose a new password</h1>{warning}{form}</div>'
-    return Page(html=_document("Choose a new password", body), policy=policy(forms=True))
+    body = f'<div class="card"><h1>{words.reset_title}</h1>{warning}{form}</div>'
+    return Page(html=_document(words.reset_title, body, language), policy=policy(forms=True))
 
 
 def iframe(player: Player, *, width: int, height: int) -> str:
@@ -151,14 +149,14 @@ def iframe(player: Player, *, width: int, height: int) -> str:
     )
 
 
-def _document(title: str, body: str, *, head: str = "", is_bare: bool = False) -> str:
+def _document(title: str, body: str, language: Language, *, head: str = "", is_bare: bool = False) -> str:
     top = (
         f'<header class="top"><a class="brand" href="/" aria-label="Big Snuggles">{LOGO}<span>Big Snuggles</span></a>'
-        '<a class="btn soft" href="/">Make your own</a></header>'
+        f'<a class="btn soft" href="/">{WORDS[language].make_your_own}</a></header>'
     )
     content = body if is_bare else f"{top}<main>{body}</main>"
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><link rel="icon" href="/icon.svg" type="image/svg+xml">'
         f"<title>{escape(title)} · Big Snuggles</title>{head}<style>{STYLE}</style></head>"
@@ -172,18 +170,19 @@ def _screen(player: Player) -> str:
     return f'<div class="screen{" wide-clip" if is_wide else ""}">{_media(player)}</div>'
 
 
-def _about(player: Player) -> str:
-    kind = KINDS.get(player.kind or "")
+def _about(player: Player, language: Language) -> str:
+    words = WORDS[language]
+    kind = words.kinds.get(player.kind or "")
     facts = [
         f'<span class="kind {escape(player.kind or "")}">{kind}</span>' if kind else "",
-        f"<span>{player.created_at.day} {player.created_at:%B %Y}</span>" if player.created_at else "",
+        f"<span>{day(player.created_at, language)}</span>" if player.created_at else "",
         f"<span>{_clock(player.duration_s)}</span>" if player.duration_s else "",
-        f"<span>{player.view_count:,} view{'' if player.view_count == 1 else 's'}</span>" if player.view_count else "",
+        f"<span>{_views(player.view_count, language)}</span>" if player.view_count else "",
     ]
     description = f'<p class="text">{escape(player.description)}</p>' if player.description else ""
     source = next((player.sources[name] for name in ("mp4", "webm", "mp3") if name in player.sources), None)
     download = (
-        f'<a class="btn go" href="{escape(source)}?download=1">{DOWNLOAD_ICON}Download</a>'
+        f'<a class="btn go" href="{escape(source)}?download=1">{DOWNLOAD_ICON}{words.download}</a>'
         if source is not None
         else ""
     )
@@ -193,9 +192,15 @@ def _about(player: Player) -> str:
     )
 
 
-def _origin_line(player: Player) -> str:
-    source = f" From “{escape(player.recording_title)}”." if player.recording_title else ""
-    return f"<footer>Found by listening, with Big Snuggles.{source}</footer>"
+def _views(number: int, language: Language) -> str:
+    words = WORDS[language]
+    return f"{number:,} {words.view if number == 1 else words.views}".replace(",", words.thousands)
+
+
+def _origin_line(player: Player, language: Language) -> str:
+    words = WORDS[language]
+    source = f" {words.found_in.format(title=escape(player.recording_title))}" if player.recording_title else ""
+    return f"<footer>{words.found}{source}</footer>"
 
 
 def _clock(seconds: float) -> str:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from psycopg.rows import class_row
 
 from db.connection import Transaction
+from db.mails import Language
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -18,6 +19,8 @@ class Account(Struct, frozen=True, kw_only=True):
     display_name: str
     is_admin: bool
     email_verified_at: datetime | None
+    language: Language
+    mail_clips_ready: bool
     created_at: datetime
     updated_at: datetime
     sessions_valid_from: datetime | None
@@ -29,7 +32,8 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 ACCOUNT_BY_ID = """
-SELECT u.id, u.email, u.display_name, u.is_admin, u.email_verified_at, u.created_at, u.updated_at,
+SELECT u.id, u.email, u.display_name, u.is_admin, u.email_verified_at, u.language, u.mail_clips_ready,
+       u.created_at, u.updated_at,
        NULLIF(u.sessions_valid_from, '-infinity') AS sessions_valid_from,
        t.tier, t.display_name AS tier_name, t.features, t.limits
 FROM users u
@@ -38,7 +42,8 @@ JOIN tier_features t ON t.tier = tier_in_force(s)
 WHERE u.id = %(user_id)s
 """
 INSERT_USER = """
-INSERT INTO users (email, password_hash, display_name) VALUES (%(email)s, %(password_hash)s, %(display_name)s)
+INSERT INTO users (email, password_hash, display_name, language)
+VALUES (%(email)s, %(password_hash)s, %(display_name)s, %(language)s)
 ON CONFLICT (email) DO NOTHING
 RETURNING id
 """
@@ -50,7 +55,9 @@ RETURNING id
 FIND_CREDENTIALS = "SELECT id, password_hash FROM users WHERE email = %(email)s"
 FIND_PASSWORD = "SELECT password_hash FROM users WHERE id = %(user_id)s"  # noqa: S105 - a query, not a password
 UPDATE_PROFILE = """
-UPDATE users SET display_name = %(display_name)s, updated_at = now() WHERE id = %(user_id)s RETURNING id
+UPDATE users SET display_name = COALESCE(%(display_name)s, display_name), language = COALESCE(%(language)s, language),
+       mail_clips_ready = COALESCE(%(mail_clips_ready)s, mail_clips_ready), updated_at = now()
+WHERE id = %(user_id)s RETURNING id
 """
 UPDATE_EMAIL_VERIFIED = """
 UPDATE users SET email_verified_at = COALESCE(email_verified_at, now()), updated_at = now()
@@ -85,11 +92,12 @@ def find_account(tx: Transaction, *, user_id: UUID) -> Account | None:
         return cursor.execute(ACCOUNT_BY_ID, {"user_id": user_id}).fetchone()
 
 
-def insert_user(tx: Transaction, *, email: str, password_hash: str, display_name: str) -> UUID | None:
+def insert_user(
+    tx: Transaction, *, email: str, password_hash: str, display_name: str, language: Language
+) -> UUID | None:
     """Add a user and return the id, or None when the address is taken."""
-    row = tx.execute(
-        INSERT_USER, {"email": email, "password_hash": password_hash, "display_name": display_name}
-    ).fetchone()
+    values = {"email": email, "password_hash": password_hash, "display_name": display_name, "language": language}
+    row = tx.execute(INSERT_USER, values).fetchone()
     return row["id"] if row else None
 
 
@@ -111,9 +119,22 @@ def find_password(tx: Transaction, *, user_id: UUID) -> str | None:
     return row["password_hash"] if row else None
 
 
-def update_profile(tx: Transaction, *, user_id: UUID, display_name: str) -> bool:
-    """Rename a user; False when the user does not exist."""
-    return tx.execute(UPDATE_PROFILE, {"user_id": user_id, "display_name": display_name}).fetchone() is not None
+def update_profile(
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    display_name: str | None = None,
+    language: Language | None = None,
+    mail_clips_ready: bool | None = None,
+) -> bool:
+    """Change what is given; False when the user does not exist."""
+    values = {
+        "user_id": user_id,
+        "display_name": display_name,
+        "language": language,
+        "mail_clips_ready": mail_clips_ready,
+    }
+    return tx.execute(UPDATE_PROFILE, values).fetchone() is not None
 
 
 def update_email_verified(tx: Transaction, *, user_id: UUID) -> None:

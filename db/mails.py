@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from db.connection import Transaction
 
 MailStatus = Literal["queued", "sending", "sent", "uncertain", "dropped", "failed"]
+Language = Literal["en", "de"]
 
 
 class MailRow(Struct, frozen=True, kw_only=True):
@@ -24,17 +25,47 @@ class MailRow(Struct, frozen=True, kw_only=True):
     status: MailStatus
     attempts: int
     created_at: datetime
+    language: Language
+
+
+class ReadyClips(Struct, frozen=True, kw_only=True):
+    """Clips of a recording whose owner is to be told that they are ready."""
+
+    user_id: UUID
+    email: str
+    recording_title: str
+    clips: int
 
 
 INSERT_MAIL = """
-INSERT INTO mails (user_id, kind, recipient, payload, unique_key)
-VALUES (%(user_id)s, %(kind)s, %(recipient)s, %(payload)s, %(unique_key)s)
+INSERT INTO mails (user_id, kind, recipient, payload, unique_key, language)
+VALUES (%(user_id)s, %(kind)s, %(recipient)s, %(payload)s, %(unique_key)s, %(language)s)
 ON CONFLICT (unique_key) DO NOTHING
 RETURNING id
 """
 LOCK_MAIL = """
-SELECT id, user_id, kind, recipient, payload, status, attempts, created_at FROM mails
-WHERE id = %(mail_id)s FOR UPDATE
+SELECT id, user_id, kind, recipient, payload, status, attempts, created_at,
+       COALESCE((SELECT users.language FROM users WHERE users.id = mails.user_id),
+                (SELECT users.language FROM users WHERE users.email = mails.recipient), language) AS language
+FROM mails WHERE id = %(mail_id)s FOR UPDATE
+"""
+# Counts what was completed since the last such mail, and only once nothing of the recording is on its way any more.
+FIND_READY_CLIPS = """
+SELECT u.id AS user_id, u.email, r.title AS recording_title, (
+    SELECT count(*) FROM clips c
+    WHERE c.recording_id = r.id AND c.status = 'completed' AND c.completed_at > COALESCE((
+        SELECT max(m.created_at) FROM mails m
+        WHERE m.user_id = u.id AND m.kind = 'clips_ready' AND m.payload ->> 'recording_id' = r.id::text
+    ), '-infinity')
+) AS clips
+FROM recordings r JOIN users u ON u.id = r.user_id
+WHERE r.id = %(recording_id)s
+  AND NOT EXISTS (SELECT 1 FROM clips c WHERE c.recording_id = r.id AND c.status IN ('queued', 'processing'))
+"""
+LOCK_READY_CLIPS = """
+SELECT pg_advisory_xact_lock(hashtextextended('clips_ready/' || r.id::text, 0))
+FROM recordings r JOIN users u ON u.id = r.user_id
+WHERE r.id = %(recording_id)s AND u.mail_clips_ready AND u.email_verified_at IS NOT NULL
 """
 MARK_SENDING = """
 UPDATE mails SET status = 'sending', attempts = attempts + 1 WHERE id = %(mail_id)s AND status = 'queued' RETURNING id
@@ -57,7 +88,14 @@ RETURNING id
 
 
 def insert_mail(  # noqa: PLR0913 - keyword-only, one per column
-    tx: Transaction, *, user_id: UUID | None, kind: str, recipient: str, payload: dict[str, Any], unique_key: str
+    tx: Transaction,
+    *,
+    user_id: UUID | None,
+    kind: str,
+    recipient: str,
+    payload: dict[str, Any],
+    unique_key: str,
+    language: Language,
 ) -> UUID | None:
     """Add a mail and return its id; None when one with this key was asked for before."""
     values = {
@@ -66,9 +104,21 @@ def insert_mail(  # noqa: PLR0913 - keyword-only, one per column
         "recipient": recipient,
         "payload": Jsonb(payload),
         "unique_key": unique_key,
+        "language": language,
     }
     row = tx.execute(INSERT_MAIL, values).fetchone()
     return row["id"] if row else None
+
+
+def find_ready_clips(tx: Transaction, *, recording_id: UUID) -> ReadyClips | None:
+    """Return whom to tell of a recording's clips; None while some are made, or when its owner wants no such mail.
+
+    Transactions that ask for one recording take turns: of two that each end a clip, the second sees both.
+    """
+    if tx.execute(LOCK_READY_CLIPS, {"recording_id": recording_id}).fetchone() is None:
+        return None
+    with tx.cursor(row_factory=class_row(ReadyClips)) as cursor:
+        return cursor.execute(FIND_READY_CLIPS, {"recording_id": recording_id}).fetchone()
 
 
 def lock_mail(tx: Transaction, *, mail_id: UUID) -> MailRow | None:

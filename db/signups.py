@@ -7,6 +7,7 @@ from msgspec import Struct
 from psycopg.rows import class_row
 
 from db.connection import Transaction
+from db.mails import Language
 
 
 class Signup(Struct, frozen=True, kw_only=True):
@@ -16,12 +17,13 @@ class Signup(Struct, frozen=True, kw_only=True):
     email: str
     password_hash: str
     display_name: str
+    language: Language
 
 
 FORGET_EXPIRED = "DELETE FROM pending_signups WHERE expires_at < now()"
 INSERT_SIGNUP = """
-INSERT INTO pending_signups (email, password_hash, display_name, expires_at)
-VALUES (%(email)s, %(password_hash)s, %(display_name)s, %(expires_at)s) RETURNING id
+INSERT INTO pending_signups (email, password_hash, display_name, language, expires_at)
+VALUES (%(email)s, %(password_hash)s, %(display_name)s, %(language)s, %(expires_at)s) RETURNING id
 """
 SET_TOKEN = """
 UPDATE pending_signups SET token_hash = %(token_hash)s WHERE id = %(signup_id)s AND expires_at > now() RETURNING id
@@ -29,26 +31,35 @@ UPDATE pending_signups SET token_hash = %(token_hash)s WHERE id = %(signup_id)s 
 # The others of this address go too: its owner has chosen one.
 TAKE_SIGNUP = """
 WITH chosen AS (
-    SELECT id, email, password_hash, display_name FROM pending_signups
+    SELECT id, email, password_hash, display_name, language FROM pending_signups
     WHERE token_hash = %(token_hash)s AND expires_at > now() FOR UPDATE
 ), gone AS (DELETE FROM pending_signups WHERE email = (SELECT email FROM chosen))
-SELECT id, email, password_hash, display_name FROM chosen
+SELECT id, email, password_hash, display_name, language FROM chosen
 """
 INSERT_VERIFIED_USER = """
-INSERT INTO users (email, password_hash, display_name, email_verified_at)
-VALUES (%(email)s, %(password_hash)s, %(display_name)s, now())
+INSERT INTO users (email, password_hash, display_name, language, email_verified_at)
+VALUES (%(email)s, %(password_hash)s, %(display_name)s, %(language)s, now())
 ON CONFLICT (email) DO NOTHING
 RETURNING id
 """
 
 
-def insert_signup(tx: Transaction, *, email: str, password_hash: str, display_name: str, expires_at: datetime) -> UUID:
+def insert_signup(  # noqa: PLR0913 - keyword-only, one per column
+    tx: Transaction,
+    *,
+    email: str,
+    password_hash: str,
+    display_name: str,
+    language: Language,
+    expires_at: datetime,
+) -> UUID:
     """Add a sign-up and return its id; expired ones are forgotten."""
     tx.execute(FORGET_EXPIRED)
     values = {
         "email": email,
         "password_hash": password_hash,
         "display_name": display_name,
+        "language": language,
         "expires_at": expires_at,
     }
     row = tx.execute(INSERT_SIGNUP, values).fetchone()
@@ -70,6 +81,11 @@ def take_signup(tx: Transaction, *, token_hash: bytes) -> Signup | None:
 
 def insert_verified_user(tx: Transaction, signup: Signup) -> UUID | None:
     """Make a user of a sign-up and return the id; None when the address is taken by now."""
-    values = {"email": signup.email, "password_hash": signup.password_hash, "display_name": signup.display_name}
+    values = {
+        "email": signup.email,
+        "password_hash": signup.password_hash,
+        "display_name": signup.display_name,
+        "language": signup.language,
+    }
     row = tx.execute(INSERT_VERIFIED_USER, values).fetchone()
     return row["id"] if row else None

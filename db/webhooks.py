@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 from psycopg.rows import class_row
 
 from db.connection import Transaction
+from db.mails import Language
 
 Cursor = tuple[datetime, UUID]
 """Where a page ended: created_at and id of its last row."""
@@ -51,6 +52,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     """Whom to tell that a webhook is disabled."""
 
     email: str
+    language: Language
     url: str
     reason: str
 
@@ -111,7 +113,7 @@ UPDATE webhooks SET status = 'disabled', disabled_at = now(), disabled_reason = 
 WHERE id = %(webhook_id)s AND status = 'enabled' RETURNING {WEBHOOK_COLUMNS}
 """  # noqa: S608 - the columns are a constant
 FIND_NOTICE = """
-SELECT users.email, webhooks.url, webhooks.disabled_reason AS reason
+SELECT users.email, users.language, webhooks.url, webhooks.disabled_reason AS reason
 FROM webhooks JOIN users ON users.id = webhooks.user_id
 WHERE webhooks.id = %(webhook_id)s AND webhooks.status = 'disabled'
 """

@@ -6,6 +6,7 @@ from api.deps import Deps
 from api.limits import rate_limit
 from db.connection import SERVICE, Transaction
 from services.accounts import link as links
+from services.language import DEFAULT, Language
 from services.mail import outbox
 from services.mail.message import Mail, kind_of
 from services.mail.render import render
@@ -17,12 +18,21 @@ def may_mail(deps: Deps, recipient: str) -> bool:
     return deps.limits.allows(rate_limit.MAIL, recipient)
 
 
-def queue(tx: Transaction, mail: Mail, *, recipient: str, user_id: UUID | None = None) -> None:
+def queue(
+    tx: Transaction, mail: Mail, *, recipient: str, user_id: UUID | None = None, language: Language = DEFAULT
+) -> None:
     """Have a mail sent once the transaction commits."""
-    outbox.enqueue(tx, mail, recipient=recipient, unique_key=f"{kind_of(mail)}/{uuid4()}", user_id=user_id)
+    outbox.enqueue(
+        tx,
+        mail,
+        recipient=recipient,
+        unique_key=f"{kind_of(mail)}/{uuid4()}",
+        user_id=user_id,
+        language=language,
+    )
 
 
-def send_link(deps: Deps, mail: Mail, *, recipient: str, user_id: UUID | None = None) -> None:
+def send_link(deps: Deps, mail: Mail, *, recipient: str, user_id: UUID | None = None, language: Language) -> None:
     """Have a mail with a link sent.
 
     Takes the same time whether the address is known: with a mail server that is looked at when the mail is sent.
@@ -30,9 +40,9 @@ def send_link(deps: Deps, mail: Mail, *, recipient: str, user_id: UUID | None = 
     prepared = None
     with deps.database.transaction(SERVICE) as tx:
         if deps.settings.smtp_url:
-            queue(tx, mail, recipient=recipient, user_id=user_id)
+            queue(tx, mail, recipient=recipient, user_id=user_id, language=language)
         else:
             prepared = links.prepare(tx, mail, recipient=recipient, user_id=user_id, now=deps.clock())
     if prepared is not None:
-        rendered = render(prepared.mail, public_url=deps.settings.public_url, token=prepared.token)
+        rendered = render(prepared.mail, public_url=deps.settings.public_url, token=prepared.token, language=language)
         deps.mailer.send(Envelope(to=recipient, rendered=rendered))

@@ -11,6 +11,7 @@ from api.auth import Principal
 from api.http.errors import MalformedBodyError
 from api.http.validation import invalid_body
 from services.errors import InvalidFieldError, UnsupportedMediaTypeError
+from services.language import Language, preferred
 
 NUL_ESCAPE = b"\\u0000"
 TRUNCATED = "input data was truncated"
@@ -75,3 +76,8 @@ def _holds_nul(value: Any) -> bool:
     if isinstance(value, dict):
         return any(_holds_nul(key) or _holds_nul(item) for key, item in value.items())
     return isinstance(value, list) and any(map(_holds_nul, value))
+
+
+def language_of(request: ApiRequest) -> Language:
+    """Return the language that the reader of an answer likes best."""
+    return preferred(request.headers.get("accept-language", ""))

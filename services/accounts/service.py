@@ -16,6 +16,7 @@ from services.accounts.link import VERIFY_FOR
 from services.accounts.token import secret_hash
 from services.billing.tier import Tier
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
+from services.language import DEFAULT, Language
 from services.mail import outbox
 from services.mail.message import EmailChanged, Mail, PasswordChanged, kind_of
 from services.sanitising import clean_name
@@ -64,19 +65,25 @@ def get_credentials(tx: Transaction, *, user_id: UUID) -> Credentials:
     return Credentials(user_id=user_id, password_hash=rows.find_password(tx, user_id=user_id))
 
 
-def signup(tx: Transaction, *, email: str, password_hash: str, display_name: str) -> Account:
+def signup(
+    tx: Transaction, *, email: str, password_hash: str, display_name: str, language: Language = DEFAULT
+) -> Account:
     """Make an account whose address has not answered yet (service transaction).
 
     InvalidFieldError for what cannot be an address, EmailTakenError when the address has an account.
     """
     email = clean_email(email)
-    user_id = rows.insert_user(tx, email=email, password_hash=password_hash, display_name=clean_name(display_name))
+    user_id = rows.insert_user(
+        tx, email=email, password_hash=password_hash, display_name=clean_name(display_name), language=language
+    )
     if user_id is None:
         raise EmailTakenError("There is an account with this address already; log in, or reset the password.")
     return get(tx, user_id=user_id)
 
 
-def request_signup(tx: Transaction, *, email: str, password_hash: str, display_name: str, now: datetime) -> UUID:
+def request_signup(  # noqa: PLR0913 - keyword-only, as every use case
+    tx: Transaction, *, email: str, password_hash: str, display_name: str, language: Language, now: datetime
+) -> UUID:
     """Note a sign-up that becomes an account when its address answers, and return its id (service transaction).
 
     Does the same for every address, so that its time does not tell which ones have an account.
@@ -86,6 +93,7 @@ def request_signup(tx: Transaction, *, email: str, password_hash: str, display_n
         email=email,
         password_hash=password_hash,
         display_name=clean_name(display_name),
+        language=language,
         expires_at=now + VERIFY_FOR,
     )
 
@@ -141,9 +149,22 @@ def rehash(tx: Transaction, *, user_id: UUID, password: str) -> None:
     rows.rehash_password(tx, user_id=user_id, password_hash=passwords.hash_password(password))
 
 
-def rename(tx: Transaction, *, user_id: UUID, display_name: str) -> Account:
-    """Change how a user is called."""
-    rows.update_profile(tx, user_id=user_id, display_name=clean_name(display_name))
+def change_profile(
+    tx: Transaction,
+    *,
+    user_id: UUID,
+    display_name: str | None = None,
+    language: Language | None = None,
+    mail_clips_ready: bool | None = None,
+) -> Account:
+    """Change how a user is called, in what language they are written to, and whether about clips that are ready."""
+    rows.update_profile(
+        tx,
+        user_id=user_id,
+        display_name=None if display_name is None else clean_name(display_name),
+        language=language,
+        mail_clips_ready=mail_clips_ready,
+    )
     return get(tx, user_id=user_id)
 
 

@@ -13,6 +13,7 @@ from db.connection import Transaction, as_service
 from db.dispatch import URGENT_PRIORITY
 from db.leases import Completion
 from services.billing import quota as quotas
+from services.clips import notice as clip_notices
 from services.clips import service as clips
 from services.errors import ConflictError
 from services.jobs import service as jobs
@@ -57,6 +58,7 @@ def complete(tx: Transaction, completions: Sequence[Completion]) -> list[Job | N
             leases.set_result(tx, job.id, result)
         if job.clip_id is not None:
             quotas.commit(tx, job_id=job.id)
+            _tell_ready(tx, job)
     return [ended.get(completion.lease) for completion in completions]
 
 
@@ -146,6 +148,7 @@ def _tell(tx: Transaction, job: Job) -> None:
             clips.cancel(tx, clip_id=job.clip_id)
         elif job.clip_id is not None:
             clips.fail(tx, clip_id=job.clip_id, error=job.error or FAILED)
+            _tell_ready(tx, job)
         elif job.recording_id is not None and job.kind in BRINGS_IN:
             recordings.fail(tx, recording_id=job.recording_id, error=job.error or CANCELLED)
         elif job.recording_id is not None and job.kind == "detect":
@@ -154,3 +157,8 @@ def _tell(tx: Transaction, job: Job) -> None:
                 recordings.mark_ready(tx, recording_id=job.recording_id, curve_key=None)
         # After the clips, as in `complete`: one lock order prevents deadlocks.
         quotas.release(tx, job_id=job.id)
+
+
+def _tell_ready(tx: Transaction, job: Job) -> None:
+    if job.recording_id is not None:
+        clip_notices.tell_ready(tx, recording_id=job.recording_id, job_id=job.id)

@@ -32,7 +32,7 @@ EXAMPLES: dict[str, Mail] = {
         PasswordChanged(),
         ConfirmEmail(),
         EmailChanged(new_email="ada@example.org"),
-        NewSignInMethod(method="a passkey named Laptop"),
+        NewSignInMethod(method="passkey", name="Laptop"),
         TrialEnding(tier="Premium", ends_at=NOW + timedelta(days=3), amount_cents=999, currency="usd", will_renew=True),
         PaymentFailed(
             tier="Premium",

@@ -1,7 +1,7 @@
 """What each mail says: one struct a kind, whose fields its template shows."""
 
 from datetime import datetime
-from typing import get_args
+from typing import Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -39,8 +39,9 @@ class EmailChanged(Struct, frozen=True, kw_only=True, tag="email_changed"):
 class NewSignInMethod(Struct, frozen=True, kw_only=True, tag="new_sign_in_method"):
     """To a user whose account can be entered in one more way, or needs one more proof."""
 
-    method: str
-    """Such as: a passkey named Laptop."""
+    method: Literal["totp", "passkey"]
+    name: str = ""
+    """Of the passkey."""
 
 
 class TrialEnding(Struct, frozen=True, kw_only=True, tag="trial_ending"):

@@ -13,6 +13,7 @@ from db.connection import Transaction
 from db.mails import MailRow
 from services.jobs import service as jobs
 from services.jobs.payload import SendMailPayload
+from services.language import DEFAULT, Language
 from services.mail.message import Mail, kind_of, to_payload
 
 __all__ = ["MailRow"]
@@ -26,13 +27,20 @@ KEEP_DAYS = 90
 """Longer than anybody asks for the same mail again, such as one about an invoice that is retried for weeks."""
 
 
-def enqueue(
-    tx: Transaction, mail: Mail, *, recipient: str, unique_key: str, user_id: UUID | None = None
+def enqueue(  # noqa: PLR0913 - keyword-only, one per column
+    tx: Transaction,
+    mail: Mail,
+    *,
+    recipient: str,
+    unique_key: str,
+    user_id: UUID | None = None,
+    language: Language = DEFAULT,
 ) -> UUID | None:
     """Have a mail sent once this transaction commits, and return its id (service transaction).
 
     None when a mail with this key was asked for before, whatever became of it. The key names the occasion: an invoice
     and its attempt, an export. `user_id` is whose account it is about: the row goes with the account.
+    An account is written to in its own language, and anybody else in `language`.
     """
     mail_id = rows.insert_mail(
         tx,
@@ -41,6 +49,7 @@ def enqueue(
         recipient=recipient,
         payload=to_payload(mail),
         unique_key=unique_key,
+        language=language,
     )
     if mail_id is not None:
         _queue(tx, mail_id)

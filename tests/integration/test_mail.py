@@ -15,6 +15,7 @@ from support.servers.mail_server import MailServer, mail_server
 
 from cli.embedded.port import free_port
 from db.connection import SERVICE, Database
+from services.language import LANGUAGES, Language
 from services.mail import outbox
 from services.mail.example import EXAMPLES, TOKEN
 from services.mail.message import KINDS, SubscriptionEnded, from_payload, to_payload
@@ -49,11 +50,13 @@ def states(database: Database) -> list[str]:
         return [row["status"] for row in tx.execute("SELECT status FROM mails ORDER BY created_at")]
 
 
-def test_every_kind_has_an_example_and_both_forms() -> None:
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_kind_has_an_example_and_both_forms(language: Language) -> None:
     assert EXAMPLES.keys() == KINDS.keys()
     for name, mail in EXAMPLES.items():
         assert from_payload(to_payload(mail)) == mail
-        rendered = render(mail, public_url=URL, token=TOKEN)
+        rendered = render(mail, public_url=URL, token=TOKEN, language=language)
+        assert f'<html lang="{language}">' in rendered.html
         assert rendered.subject, name
         for text in (rendered.text, rendered.html):
             assert rendered.subject.replace("'", "&#39;") in text or rendered.subject in text, name
@@ -61,6 +64,12 @@ def test_every_kind_has_an_example_and_both_forms() -> None:
             assert rendered.link is None or rendered.link in text, name
         assert "style=" in rendered.html
         assert "<style" not in rendered.html
+
+
+def test_german_mails_write_dates_and_amounts_as_germans_do() -> None:
+    text = render(EXAMPLES["trial_ending"], public_url=URL, language="de").text
+    assert "am 3. Februar 2026, 12:00 Uhr UTC" in text
+    assert "9,99 $ im Monat" in text
 
 
 def test_names_in_mails_are_text_and_nothing_else() -> None:
@@ -192,13 +201,29 @@ def test_account_begins_when_its_address_answers(site: Site) -> None:
     assert refused(site.post("/api/auth/verify", {"token": token}), 422, "token")
 
 
+def test_account_is_written_to_in_its_language(site: Site) -> None:
+    site.post("/api/auth/signup", SIGNUP, headers={"Accept-Language": "de-AT, en;q=0.5"})
+    ((_, subject, token),) = site.mailed()
+    assert subject == "Bestätige deine Adresse"
+    account = site.post("/api/auth/verify", {"token": token}).json()["data"]
+    assert account["language"] == "de"
+    site.post("/api/auth/forgot", {"email": "ada@example.org"}, headers={"Accept-Language": "en"})
+    assert [mail[1] for mail in site.mailed()] == ["Wähle ein neues Passwort"]
+    headers = {"Authorization": f"Bearer {site.post('/api/auth/login', LOGIN).json()['data']['token']}"}
+    client = site.service.client
+    assert client.patch("/api/me", json={"language": "en"}, headers=headers).json()["data"]["language"] == "en"
+    refused(client.patch("/api/me", json={"language": "fr"}, headers=headers), 422, "language")
+    site.post("/api/auth/forgot", {"email": "ada@example.org"}, headers={"Accept-Language": "de"})
+    assert [mail[1] for mail in site.mailed()] == ["Choose a new password"]
+
+
 def test_known_address_is_answered_like_a_new_one_and_its_owner_is_told(site: Site) -> None:
     site.post("/api/auth/signup", SIGNUP)
     ((_, _, token),) = site.mailed()
     site.post("/api/auth/verify", {"token": token})
     again = site.post("/api/auth/signup", {**SIGNUP, "password": "somebody else's password"})
     assert (again.status_code, again.json()["data"]) == (202, {"status": "check_mail"})
-    assert [mail[:2] for mail in site.mailed()] == [("ada@example.org", "You have an account already")]
+    assert [mail[:2] for mail in site.mailed()] == [("ada@example.org", "You already have an account")]
     assert site.post("/api/auth/login", LOGIN).status_code == 200
 
 

@@ -157,6 +157,6 @@ def test_new_ways_to_sign_in_are_mailed(service: Service) -> None:
     add_passkey(person, Authenticator(LOCAL), name="Phone\u202e")
     mails = service.rows("SELECT recipient, payload ->> 'method' AS method FROM mails ORDER BY created_at")
     assert [(mail["recipient"], mail["method"]) for mail in mails] == [
-        (person.email, "one-time codes of an app"),
-        (person.email, "a passkey named Phone"),
+        (person.email, "totp"),
+        (person.email, "passkey"),
     ]

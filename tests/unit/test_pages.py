@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -93,3 +94,15 @@ def test_policies_let_nothing_run_and_only_the_player_be_framed() -> None:
     assert "frame-ancestors 'none'" in pages.clip_page(player()).policy
     assert "frame-ancestors *" in pages.embed_page(player()).policy
     assert "media-src 'self' https://storage.example.com" in pages.clip_page(player()).policy
+
+
+def test_pages_speak_german_to_who_reads_german() -> None:
+    shown = player(
+        kind="celebration", view_count=1234, recording_title="<b>", created_at=datetime(2026, 3, 1, tzinfo=UTC)
+    )
+    html = pages.clip_page(shown, "de").html
+    assert '<html lang="de">' in html
+    for words in ("Jubel", "1. März 2026", "1.234 Aufrufe", "Herunterladen", "Aus „&lt;b&gt;“."):
+        assert words in html
+    assert "Adresse bestätigen" in pages.verify_page("t", "de").html
+    assert "Neues Passwort" in pages.reset_page("t", "de").html

@@ -38,7 +38,7 @@ def send_mail(runtime: Runtime, attempt: Attempt) -> Publish:
             outbox.drop(tx, mail_id=mail_id)
     if row is None or prepared is None:
         return Result({"status": "nothing_to_send"})
-    rendered = render(prepared.mail, public_url=runtime.public_url, token=prepared.token)
+    rendered = render(prepared.mail, public_url=runtime.public_url, token=prepared.token, language=row.language)
     try:
         runtime.mailer.send(
             Envelope(to=row.recipient, rendered=rendered, id=str(mail_id)),

@@ -62,7 +62,8 @@ def mail_webhook_disabled(runtime: Runtime, attempt: Attempt) -> Publish:
         return Result({"sent": False})
     try:
         disabled = WebhookDisabled(host=urlsplit(notice.url).netloc, reason=notice.reason)
-        letter = Envelope(to=notice.email, rendered=render(disabled, public_url=runtime.public_url))
+        rendered = render(disabled, public_url=runtime.public_url, language=notice.language)
+        letter = Envelope(to=notice.email, rendered=rendered)
         attempt.wait_for(partial(runtime.mailer.send, letter))
     except MailError as error:
         raise UnavailableError(str(error)) from error

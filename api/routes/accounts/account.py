@@ -58,7 +58,7 @@ def get_me(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[AccountVi
 
 @patch("", guards=[people_only], sync_to_thread=True)
 def change_me(data: JSONBody[ProfileRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[AccountView]:
-    """Change the name, the address, or the password.
+    """Change the name, the address, the password, the language of mails, or which mails are sent.
 
     A new address or password needs the current password. A new address counts from when the link mailed to it is
     opened; a new password ends every session and API key.
@@ -83,12 +83,16 @@ def change_me(data: JSONBody[ProfileRequest], request: ApiRequest, deps: NamedDe
                 now=deps.clock(),
                 keep_api_keys=data.keep_api_keys,
             )
-        if data.display_name is not None:
-            accounts.rename(tx, user_id=user.id, display_name=data.display_name)
-        account = accounts.get(tx, user_id=user.id)
+        account = accounts.change_profile(
+            tx,
+            user_id=user.id,
+            display_name=data.display_name,
+            language=data.language,
+            mail_clips_ready=data.mail_clips_ready,
+        )
     # The answer is the same for an address that has an account: who asks need not learn that.
     if new_email is not None and mailing.may_mail(deps, new_email):
-        mailing.send_link(deps, ConfirmEmail(), recipient=new_email, user_id=user.id)
+        mailing.send_link(deps, ConfirmEmail(), recipient=new_email, user_id=user.id, language=account.language)
     return Answer(data=account_view(account, pending_email=new_email))
 
 
@@ -171,7 +175,7 @@ def send_verification(request: ApiRequest, deps: NamedDependency[Deps]) -> Answe
     if account.email_verified_at is not None:
         raise ConflictError("This address is confirmed already.")
     deps.limits.hit(rate_limit.MAIL, account.email)
-    mailing.send_link(deps, Verification(), recipient=account.email, user_id=account.id)
+    mailing.send_link(deps, Verification(), recipient=account.email, user_id=account.id, language=account.language)
     return Answer(data=Done(status="mailed"))
 
 

@@ -13,7 +13,7 @@ from api.http import guessing, mailing
 from api.http import sessions as begun
 from api.http.client_address import address_of, limit_key
 from api.http.idempotency import HEADER, REPLAYED, fingerprint
-from api.http.request import ApiRequest
+from api.http.request import ApiRequest, language_of
 from api.limits import rate_limit
 from api.limits.metering import UNMETERED
 from api.schemas.accounts.account import (
@@ -59,24 +59,31 @@ def signup(
     """Make an account.
 
     Where mail is sent (SMTP_URL), the answer is 202 for new and known addresses alike, and the account begins when the
-    link in the mail is opened. Without it the account begins at once, with a session.
+    link in the mail is opened. Without it the account begins at once, with a session. Its mails are written in the
+    language that Accept-Language prefers.
     """
     deps.limits.hit(rate_limit.SIGNUP, limit_key(address_of(request)))
     email = clean_email(data.email)
     passwords.check_password(data.password)
     password_hash = passwords.hash_password(data.password)
     if deps.settings.smtp_url:
-        return _sign_up_by_mail(deps, email=email, password_hash=password_hash, display_name=data.display_name)
+        return _sign_up_by_mail(deps, request, data, email=email, password_hash=password_hash)
     try:
         with deps.database.transaction(SERVICE) as tx:
-            account = accounts.signup(tx, email=email, password_hash=password_hash, display_name=data.display_name)
+            account = accounts.signup(
+                tx,
+                email=email,
+                password_hash=password_hash,
+                display_name=data.display_name,
+                language=language_of(request),
+            )
             _remember_signup(tx, deps, request, account)
             session = begun.begin(tx, deps, request, account, method="signup", cookie=data.cookie)
     except EmailTakenError:
         if not _is_repeated(deps, request, email):
             raise
         return _sign_in_again(deps, request, data)
-    mailing.send_link(deps, Verification(), recipient=account.email, user_id=account.id)
+    mailing.send_link(deps, Verification(), recipient=account.email, user_id=account.id, language=account.language)
     return begun.answer(deps, account, session, cookie=data.cookie, status=201)
 
 
@@ -136,7 +143,7 @@ def forgot(data: JSONBody[ForgotRequest], request: ApiRequest, deps: NamedDepend
     email = data.email.strip().lower()
     # Silent when there were too many: an answer that differs would say that there is an account.
     if is_email(email) and mailing.may_mail(deps, email):
-        mailing.send_link(deps, PasswordReset(), recipient=email)
+        mailing.send_link(deps, PasswordReset(), recipient=email, language=language_of(request))
     return Answer(data=Done(status="mailed_if_known"))
 
 
@@ -157,14 +164,22 @@ def reset(data: JSONBody[ResetRequest], request: ApiRequest, deps: NamedDependen
     return Answer(data=account_view(account))
 
 
-def _sign_up_by_mail(deps: Deps, *, email: str, password_hash: str, display_name: str) -> Response[Any]:
+def _sign_up_by_mail(
+    deps: Deps, request: ApiRequest, data: SignupRequest, *, email: str, password_hash: str
+) -> Response[Any]:
     """Note the sign-up and have its mail sent; answers alike, and as fast, whether the address has an account."""
     if mailing.may_mail(deps, email):
         with deps.database.transaction(SERVICE) as tx:
+            language = language_of(request)
             signup_id = accounts.request_signup(
-                tx, email=email, password_hash=password_hash, display_name=display_name, now=deps.clock()
+                tx,
+                email=email,
+                password_hash=password_hash,
+                display_name=data.display_name,
+                language=language,
+                now=deps.clock(),
             )
-            mailing.queue(tx, Verification(signup_id=str(signup_id)), recipient=email)
+            mailing.queue(tx, Verification(signup_id=str(signup_id)), recipient=email, language=language)
     return Response(Answer(data=Done(status="check_mail")), status_code=202)
 
 

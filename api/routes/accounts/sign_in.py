@@ -69,7 +69,7 @@ def confirm_totp(
         codes = second_factor.confirm(
             tx, user_id=user.id, code=data.code, key=deps.settings.jwt_secret, now=deps.clock()
         )
-        accounts.tell(tx, user, NewSignInMethod(method="one-time codes of an app"))
+        accounts.tell(tx, user, NewSignInMethod(method="totp"))
     deps.limits.clear(rate_limit.CODE_GUESSES, str(user.id))
     return Answer(data=RecoveryCodesView(recovery_codes=codes))
 
@@ -113,7 +113,7 @@ def add_passkey(
             challenge=answered,
             public_url=deps.settings.public_url,
         )
-        accounts.tell(tx, user, NewSignInMethod(method=f"a passkey named {added.name}"))
+        accounts.tell(tx, user, NewSignInMethod(method="passkey", name=added.name))
     return Answer(data=passkey_view(added))
 
 

@@ -14,8 +14,9 @@ from api.auth import PUBLIC
 from api.deps import Deps
 from api.http.client_address import address_of, limit_key
 from api.http.errors import failure, status_of
-from api.http.request import ApiRequest
+from api.http.request import ApiRequest, language_of
 from api.limits import rate_limit
+from api.page_words import WORDS, Words
 from api.pages import AUDIO_HEIGHT, DEFAULT_HEIGHT, DEFAULT_WIDTH, Page, Player
 from api.schemas.clips import OEmbedView
 from db.connection import SERVICE
@@ -38,18 +39,18 @@ Side = Annotated[int | None, QueryParameter(ge=1, le=MAX_SIDE)]
 def show_clip(slug: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[str]:
     """Show a shared clip."""
     try:
-        return _html(pages.clip_page(_player(deps, _visit(deps, slug, request))))
-    except NotFoundError as error:
-        return _html(pages.message_page("Nothing here", error.message), status=404)
+        return _html(pages.clip_page(_player(deps, _visit(deps, slug, request)), language_of(request)))
+    except NotFoundError:
+        return _gone(request)
 
 
 @get("/embed/{slug:str}", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
 def embed_clip(slug: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[str]:
     """Show the player alone, for frames."""
     try:
-        return _html(pages.embed_page(_player(deps, _visit(deps, slug, request))))
-    except NotFoundError as error:
-        return _html(pages.message_page("Nothing here", error.message), status=404)
+        return _html(pages.embed_page(_player(deps, _visit(deps, slug, request)), language_of(request)))
+    except NotFoundError:
+        return _gone(request)
 
 
 @get("/c/{slug:str}/media/{name:str}", sync_to_thread=True, include_in_schema=False)
@@ -108,9 +109,9 @@ def oembed(
 
 
 @get("/verify/{token:str}", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
-def ask_to_verify(token: FromPath[str]) -> Response[str]:
+def ask_to_verify(token: FromPath[str], request: ApiRequest) -> Response[str]:
     """Ask for a press of the button."""
-    return _html(pages.verify_page(token))
+    return _html(pages.verify_page(token, language_of(request)))
 
 
 @post(
@@ -123,21 +124,22 @@ def ask_to_verify(token: FromPath[str]) -> Response[str]:
 )
 def verify(token: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[str]:
     """Confirm the address."""
+    language = language_of(request)
+    words = WORDS[language]
     try:
         _limit(deps, request)
         with deps.database.transaction(SERVICE) as tx:
             account = accounts.verify(tx, token=token)
     except DomainError as error:
-        return _html(pages.message_page("That did not work", error.message), status=status_of(error))
-    return _html(
-        pages.message_page("Confirmed", f"{account.email} is confirmed. You can close this page.", is_problem=False)
-    )
+        return _html(pages.message_page(words.failed_title, _problem(error, words), language), status=status_of(error))
+    verified = words.verified.format(email=account.email)
+    return _html(pages.message_page(words.verified_title, verified, language, is_problem=False))
 
 
 @get("/reset/{token:str}", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
-def ask_for_password(token: FromPath[str]) -> Response[str]:
+def ask_for_password(token: FromPath[str], request: ApiRequest) -> Response[str]:
     """Ask for a new password."""
-    return _html(pages.reset_page(token))
+    return _html(pages.reset_page(token, language_of(request)))
 
 
 @post(
@@ -155,6 +157,8 @@ def reset(
     deps: NamedDependency[Deps],
 ) -> Response[str]:
     """Set the new password."""
+    language = language_of(request)
+    words = WORDS[language]
     try:
         _limit(deps, request)
         passwords.check_password(data.get("password", ""))
@@ -162,18 +166,26 @@ def reset(
         with deps.database.transaction(SERVICE) as tx:
             accounts.reset(tx, token=token, password_hash=password_hash, now=deps.clock())
     except DomainError as error:
-        return _html(pages.reset_page(token, problem=error.message), status=status_of(error))
-    return _html(
-        pages.message_page("Saved", "The new password is set. Every session has ended: log in again.", is_problem=False)
-    )
+        return _html(pages.reset_page(token, language, problem=_problem(error, words)), status=status_of(error))
+    return _html(pages.message_page(words.reset_done_title, words.reset_done, language, is_problem=False))
 
 
 def _limit(deps: Deps, request: ApiRequest) -> None:
     deps.limits.hit(rate_limit.LINKS, limit_key(address_of(request)))
 
 
+def _gone(request: ApiRequest) -> Response[str]:
+    language = language_of(request)
+    words = WORDS[language]
+    return _html(pages.message_page(words.gone_title, words.gone, language), status=404)
+
+
+def _problem(error: DomainError, words: Words) -> str:
+    return words.problems.get(str(error.details.get("field")), error.message)
+
+
 def _html(page: Page, *, status: int = 200) -> Response[str]:
-    headers = {"Content-Security-Policy": page.policy, "Cache-Control": "no-store"}
+    headers = {"Content-Security-Policy": page.policy, "Cache-Control": "no-store", "Vary": "Accept-Language"}
     return Response(page.html, status_code=status, media_type=MediaType.HTML, headers=headers)
 
 

@@ -15,6 +15,7 @@ from services.accounts.export import Export
 from services.accounts.service import Account
 from services.accounts.session import SessionRow
 from services.accounts.token import Session
+from services.language import Language
 
 DisplayName = Annotated[str, Meta(max_length=100, examples=["Ada"])]
 LinkToken = Annotated[
@@ -30,6 +31,11 @@ UseCookie = Annotated[
 ]
 KeepApiKeys = Annotated[
     bool, Meta(description="Let API keys go on working; otherwise they end with the sessions.", examples=[False])
+]
+AccountLanguage = Annotated[Language, Meta(description="What mails are written in.", examples=["en"])]
+MailClipsReady = Annotated[
+    bool,
+    Meta(description="Mail the user once all clips of a recording that were asked for are made.", examples=[False]),
 ]
 CurrentPassword = Annotated[str, Meta(max_length=1000, examples=["correct horse battery staple"])]
 
@@ -102,6 +108,8 @@ class ProfileRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     password: Password | None = None
     current_password: CurrentPassword | None = None
     keep_api_keys: KeepApiKeys = False
+    language: AccountLanguage | None = None
+    mail_clips_ready: MailClipsReady | None = None
 
 
 class DeleteAccountRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -141,6 +149,8 @@ class AccountView(Struct, kw_only=True):
     usage_url: Annotated[str, Meta(description="Shows the remaining allowances.")]
     is_admin: Annotated[bool, Meta(examples=[False])]
     email_verified_at: Annotated[datetime | None, Meta(examples=[None])]
+    language: AccountLanguage
+    mail_clips_ready: MailClipsReady
     pending_email: Annotated[
         str | None,
         Meta(
@@ -262,6 +272,8 @@ def account_fields(account: Account) -> dict[str, Any]:
         "usage_url": USAGE_URL,
         "is_admin": account.is_admin,
         "email_verified_at": account.email_verified_at,
+        "language": account.language,
+        "mail_clips_ready": account.mail_clips_ready,
     }
 
 

@@ -1,0 +1,103 @@
+"""The words of the pages that the API renders, in each language."""
+
+from msgspec import Struct
+
+from services.language import Language
+
+
+class Words(Struct, frozen=True, kw_only=True):
+    """The words of one language; `{…}` is filled in."""
+
+    kinds: dict[str, str]
+    home: str
+    make_your_own: str
+    download: str
+    view: str
+    views: str
+    thousands: str
+    found: str
+    found_in: str
+    gone_title: str
+    gone: str
+    verify_title: str
+    verify_text: str
+    verify_action: str
+    verified_title: str
+    verified: str
+    failed_title: str
+    reset_title: str
+    reset_label: str
+    reset_action: str
+    reset_done_title: str
+    reset_done: str
+    problems: dict[str, str]
+    """By the field that is to blame; without a sentence here, the error has its own."""
+
+
+WORDS: dict[Language, Words] = {
+    "en": Words(
+        kinds={
+            "humor": "Humor",
+            "celebration": "Celebration",
+            "surprise": "Surprise",
+            "emotional": "Emotional",
+            "engagement": "Engagement",
+        },
+        home="Go home",
+        make_your_own="Make your own",
+        download="Download",
+        view="view",
+        views="views",
+        thousands=",",
+        found="Found by listening, with Big Snuggles.",
+        found_in="From “{title}”.",
+        gone_title="Nothing here",
+        gone="This link does not work: it may have ended, or its owner closed it.",
+        verify_title="Confirm your address",
+        verify_text="One press, and you are in.",
+        verify_action="Confirm my address",
+        verified_title="Confirmed",
+        verified="{email} is confirmed. You can close this page.",
+        failed_title="That did not work",
+        reset_title="Choose a new password",
+        reset_label="New password, at least 8 characters",
+        reset_action="Save",
+        reset_done_title="Saved",
+        reset_done="The new password is set. Every session has ended: log in again.",
+        problems={},
+    ),
+    "de": Words(
+        kinds={
+            "humor": "Humor",
+            "celebration": "Jubel",
+            "surprise": "Überraschung",
+            "emotional": "Gefühl",
+            "engagement": "Beteiligung",
+        },
+        home="Zur Startseite",
+        make_your_own="Selbst einen machen",
+        download="Herunterladen",
+        view="Aufruf",
+        views="Aufrufe",
+        thousands=".",
+        found="Durch Zuhören gefunden, mit Big Snuggles.",
+        found_in="Aus „{title}“.",
+        gone_title="Hier ist nichts",
+        gone="Dieser Link funktioniert nicht: Er ist abgelaufen oder wurde geschlossen.",
+        verify_title="Bestätige deine Adresse",
+        verify_text="Ein Klick, und du bist dabei.",
+        verify_action="Adresse bestätigen",
+        verified_title="Bestätigt",
+        verified="{email} ist bestätigt. Du kannst diese Seite schließen.",
+        failed_title="Das hat nicht geklappt",
+        reset_title="Wähle ein neues Passwort",
+        reset_label="Neues Passwort, mindestens 8 Zeichen",
+        reset_action="Speichern",
+        reset_done_title="Gespeichert",
+        reset_done="Das neue Passwort gilt. Alle Sitzungen wurden beendet: Melde dich neu an.",
+        problems={
+            "token": "Dieser Link wurde schon benutzt oder ist abgelaufen. Fordere einen neuen an.",
+            "password": "Ein Passwort hat 8 bis 1000 Zeichen; wähle ein anderes.",
+        },
+    ),
+}
