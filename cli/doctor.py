@@ -61,6 +61,7 @@ def examine(environment: Mapping[str, str], *, data: Path | None = None) -> list
         ("redis", lambda: _redis(environment)),
         ("storage", lambda: _storage(settings, folder)),
         ("disk", lambda: _disk(settings, folder)),
+        ("sandbox", lambda: _sandbox(settings)),
     ]
     return [*(_look(name, check) for name, check in checks), about_settings]
 
@@ -243,7 +244,7 @@ def _sandbox(settings: Settings | None) -> str:
     if gaps := sandbox.missing(reads_urls=reads_urls):
         remedy = "see docs/security.md: what else keeps media work apart, such as a container for workers alone"
         raise TroubleError("; ".join(gaps), remedy, is_fatal=False)
-    return "media children have a user of their own, no capabilities and a filter of system calls"
+    return "media children have a user of their own, no capabilities, storage as their only server, and filtered calls"
 
 
 def _nearest(path: Path) -> Path:

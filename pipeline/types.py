@@ -38,6 +38,8 @@ class Source(Struct, frozen=True, kw_only=True):
     """Path of the packet index that ingest stored, when there is one: cuts then read only the ranges they need."""
     cache_dir: str | None = None
     """Cache folder for this recording's blocks and encoded parts, shared by all its clips; its creator removes it."""
+    relay: str | None = None
+    """Path of a Unix socket that leads to the server of `location`, where no other connection may be opened."""
 
 
 class Problem(Struct, frozen=True, kw_only=True):

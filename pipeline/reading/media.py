@@ -192,7 +192,7 @@ def open_reader(source: Source | str | Path) -> Reader:
         from pipeline.reading.access.ranges import RangeReader
 
         cache_dir = Path(source.cache_dir) if source.cache_dir is not None else None
-        reader = RangeReader(source.location, size_bytes=source.size_bytes, cache_dir=cache_dir)
+        reader = RangeReader(source.location, size_bytes=source.size_bytes, cache_dir=cache_dir, relay=source.relay)
     else:
         reader = _open_file(source.location)
     try:

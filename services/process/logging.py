@@ -110,7 +110,8 @@ def _redacted(name: str, value: object) -> object:
     if value is not None and SECRET_NAMES.search(name):
         return REDACTED
     if isinstance(value, str):
-        return redact_text(value) if name in MULTILINE else _visible(redact_text(value))
+        lines = redact_text(value).split("\n") if name in MULTILINE else [redact_text(value)]
+        return "\n".join(_visible(line) for line in lines)
     if isinstance(value, dict):
         return {key: _redacted(str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -10,7 +10,7 @@ from support.api.command import Snuggles
 from cli.embedded.port import free_port
 from pipeline.types import BUILTIN_TAGGER
 
-CHECKS = ["python", "ffmpeg", "av", "tagger", "database", "redis", "storage", "disk", "settings"]
+CHECKS = ["python", "ffmpeg", "av", "tagger", "database", "redis", "storage", "disk", "sandbox", "settings"]
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
@@ -47,6 +47,13 @@ def test_doctor_names_the_tagger_and_says_what_is_wrong_with_one(snuggles: Snugg
     assert tagger["status"] == "failed"
     assert "not a TensorFlow Lite model" in tagger["detail"]
     assert "AUDIO_TAGGER_MODEL" in tagger["remedy"]
+
+
+def test_doctor_says_how_media_children_are_confined(snuggles: Snuggles, tmp_path: Path) -> None:
+    found = findings(snuggles("doctor", "--json").stdout)["sandbox"]
+    # Recordings are files here, so a child has the worker's user whoever that is.
+    assert (found["status"], "share the worker's user" in found["detail"]) == ("warning", True)
+    assert "docs/security.md" in found["remedy"]
 
 
 def test_doctor_says_where_nothing_can_be_written(snuggles: Snuggles, tmp_path: Path) -> None:

@@ -120,6 +120,9 @@ def test_secrets_are_private_and_on_no_command_line(running: Stack) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for name in ("secrets.json", "run.json", "valkey/valkey.conf"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600, name
+    assert stat.S_IMODE((folder / "logs").stat().st_mode) == 0o700
+    for log in (folder / "logs").iterdir():
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600, log
     secrets = [word for word in (folder / "secrets.json").read_text().split('"') if len(word) >= 16 and "_" not in word]
     lines = [" ".join(command_of(process)) for process in running.seen.values()]
     assert len([line for line in lines if line]) >= len(PARTS)

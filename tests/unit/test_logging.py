@@ -80,3 +80,20 @@ def test_link_of_a_mail_that_cannot_be_sent_is_written_whole() -> None:
     configure(settings(), part="api", stream=output)
     structlog.get_logger().info("mail", link="http://127.0.0.1/verify?token=once")
     assert "token=once" in output.getvalue()
+
+
+UNSAFE = "ada\r\nERROR forged \x1b[2J\u202egnp.exe\u2028\x00"
+
+
+@pytest.mark.parametrize("app_env", ["development", "production"])
+def test_control_and_bidirectional_characters_are_escaped_wherever_they_come_from(app_env: str) -> None:
+    output = io.StringIO()
+    configure(settings(APP_ENV=app_env), part="api", stream=output)
+    log = structlog.get_logger()
+    log.info("named", name=UNSAFE, nested={"names": [UNSAFE]})
+    logging.getLogger("library").warning("named %s", UNSAFE)
+    log.error("failed", exc_info=ValueError(UNSAFE.replace("\n", "")))
+    text = output.getvalue()
+    assert not set(text) & set("\r\x1b\u202e\u2028\x00")
+    assert not [line for line in text.splitlines() if line.startswith("ERROR forged")]
+    assert text.count("u202e") >= 4

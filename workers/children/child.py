@@ -2,12 +2,14 @@
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline import errors
 from pipeline.errors import Cause, MediaError
@@ -17,6 +19,7 @@ from services.process import spans
 from workers.attempt import Attempt
 from workers.children.launcher import Launcher, inherited
 from workers.children.process import ChildProcess, LineTooLongError
+from workers.children.relay import relaying
 from workers.children.sandbox import Sandbox
 
 NO_USER = Sandbox()
@@ -48,14 +51,13 @@ def environment(
     source: Mapping[str, str] = os.environ,
     *,
     sandbox: Sandbox = NO_USER,
-    network: bool = False,
 ) -> dict[str, str]:
     """Return the whole environment of a child."""
     threads = str(policy.threads)
     return {
         **inherited(source),
         **policy.limits.environment(),
-        **sandbox.environment(network=network),
+        **sandbox.environment(),
         "TMPDIR": str(scratch),
         "HOME": str(scratch),
         "SNUGGLES_CHILD_THREADS": threads,
@@ -80,17 +82,19 @@ def run_child(  # noqa: PLR0913 - keyword-only
     happens.
     """
     oom_kills = _oom_kills()
-    variables = environment(scratch, policy, sandbox=launcher.sandbox, network=_reads_network(task))
-    if launcher.sandbox.uid is not None:
-        _hand_over(scratch, task, launcher.sandbox.uid)
-    child = ChildProcess(launcher.start(scratch, variables), wall_s=policy.wall_s)
-    attempt.on_stop(child.kill)
-    try:
-        with spans.span("child", trace_id=attempt.job.trace_id, about=f"{attempt.job.id}/{attempt.job.attempt}/child"):
-            last = _listen(child, msgspec.json.encode(task), attempt, on_partial)
-    finally:
-        attempt.on_stop(None)
-        status = child.end()
+    with _through_relay(task, scratch) as request:
+        if launcher.sandbox.uid is not None:
+            _hand_over(scratch, task, launcher.sandbox.uid)
+        variables = environment(scratch, policy, sandbox=launcher.sandbox)
+        child = ChildProcess(launcher.start(scratch, variables), wall_s=policy.wall_s)
+        attempt.on_stop(child.kill)
+        about = f"{attempt.job.id}/{attempt.job.attempt}/child"
+        try:
+            with spans.span("child", trace_id=attempt.job.trace_id, about=about):
+                last = _listen(child, msgspec.json.encode(request), attempt, on_partial)
+        finally:
+            attempt.on_stop(None)
+            status = child.end()
     attempt.check()
     if isinstance(last, Done):
         return last.result
@@ -102,10 +106,15 @@ def run_child(  # noqa: PLR0913 - keyword-only
     raise _death(status, is_out_of_memory=_oom_kills() > oom_kills)
 
 
-def _reads_network(task: Task) -> bool:
-    """Say whether a task opens an address: others get no connection at all."""
+@contextmanager
+def _through_relay(task: Task, scratch: Path) -> Iterator[Task]:
+    """Yield the task as its child gets it: one that reads an address reaches that server alone, by a relay."""
     source = getattr(task, "source", None)
-    return source is not None and "://" in str(source.location)
+    if source is None or "://" not in source.location:
+        yield task
+        return
+    with relaying(scratch, source.location) as relay:
+        yield replace(task, source=replace(source, relay=relay))
 
 
 def _hand_over(scratch: Path, task: Task, uid: int) -> None:

@@ -10,6 +10,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,6 @@ if sys.platform == "linux":
     from seccompy import ArgCmp, CmpOp
 
 UID = "SNUGGLES_CHILD_UID"
-NETWORK = "SNUGGLES_CHILD_NETWORK"
 MEDIA_UID = 61183
 """Just below the users that systemd makes up (61184 to 65519), where distributions put nobody."""
 CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
@@ -49,9 +49,9 @@ class Sandbox(Struct, frozen=True, kw_only=True):
     uid: int | None = None
     """The user that they become; None where they stay the worker's."""
 
-    def environment(self, *, network: bool) -> dict[str, str]:
-        """Return the variables that tell a child; without `network` it can open no connection."""
-        return {NETWORK: "1" if network else "0"} | ({} if self.uid is None else {UID: str(self.uid)})
+    def environment(self) -> dict[str, str]:
+        """Return the variables that tell a child."""
+        return {} if self.uid is None else {UID: str(self.uid)}
 
 
 def choose(*, reads_urls: bool) -> Sandbox:
@@ -73,7 +73,7 @@ def missing(*, reads_urls: bool) -> list[str]:
         return ["media children are confined on Linux alone"]
     found = []
     if not seccompy.supported():
-        found.append("the kernel filters no system calls (seccomp)")
+        found.append("the kernel filters no system calls (seccomp), so media children may open connections")
     if os.geteuid() == 0 and (why := why_same_user()):
         found.append(f"media children share the worker's user: {why}")
     elif os.geteuid() == 0 and not reads_urls:
@@ -102,11 +102,11 @@ def enter(environment: Mapping[str, str] = os.environ) -> None:
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "no_new_privs cannot be set")
     if seccompy.supported():
-        _filter(network=environment.get(NETWORK) != "0").load()
+        _filter().load()
 
 
-def _filter(*, network: bool) -> "seccompy.Filter":
-    """Return a filter that answers EPERM to what media work never asks for."""
+def _filter() -> "seccompy.Filter":
+    """Return a filter that refuses what media work never asks for, among it every connection to a network."""
     calls = seccompy.Filter(default=seccompy.Action.ALLOW)
     for name in FORBIDDEN:
         try:
@@ -117,8 +117,8 @@ def _filter(*, network: bool) -> "seccompy.Filter":
     calls.errno("clone3", errno.ENOSYS)
     for bit in (1 << number for number in range(32) if NAMESPACES >> number & 1):
         calls.errno("clone", errno.EPERM, args=[ArgCmp(0, CmpOp.MASKED_EQ, bit, mask=bit)])
-    families = (1, 2, 10) if network else (1,)  # AF_UNIX, AF_INET, AF_INET6
-    calls.errno("socket", errno.EACCES, args=[ArgCmp(0, CmpOp.NE, family) for family in families])
+    # Unix sockets alone: one leads to storage (`workers.children.relay`).
+    calls.errno("socket", errno.EACCES, args=[ArgCmp(0, CmpOp.NE, int(socket.AF_UNIX))])
     return calls
 
 

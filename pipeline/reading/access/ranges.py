@@ -10,11 +10,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 from urllib.parse import SplitResult, quote, urlsplit
 
 from pipeline.errors import READ_FAILED, MediaError
 from pipeline.reading.access.block_cache import BLOCK_BYTES, Blocks, Identity, SharedBlockCache, write_at
+from pipeline.reading.access.connection import open_connection
 from pipeline.reading.access.reader import PositionedReader
 
 __all__ = ["BLOCK_BYTES", "RangeReader"]
@@ -49,24 +50,27 @@ class RangeReader(PositionedReader):
     """A read-only, seekable file over an http(s) URL that answers byte ranges.
 
     Blocks are cached on scratch disk, so reading a part twice costs one transfer; in the folder `cache_dir`, for all
-    readers that share it. `bytes_read` counts what crossed the network. MediaError(READ_FAILED) when the server
-    refuses, changes the file meanwhile, or stays unreachable.
+    readers that share it. With `relay`, the server is reached through that Unix socket. `bytes_read` counts what
+    crossed the network. MediaError(READ_FAILED) when the server refuses, changes the file meanwhile, or stays
+    unreachable.
     """
 
     is_remote = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only
         self,
         url: str,
         *,
         size_bytes: int | None = None,
         cache_dir: Path | None = None,
+        relay: str | None = None,
         timeout_s: float = TIMEOUT_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__()
         self._url = _split(url)
         self._target = _target(self._url)
+        self._relay = relay
         self._timeout_s = timeout_s
         self._sleep = sleep
         self._connection: http.client.HTTPConnection | None = None
@@ -277,8 +281,7 @@ class RangeReader(PositionedReader):
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._connection is None:
-            kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
-            self._connection = kind(cast("str", self._url.hostname), self._url.port, timeout=self._timeout_s)
+            self._connection = open_connection(self._url, relay=self._relay, timeout_s=self._timeout_s)
         return self._connection
 
     def _disconnect(self) -> None:
