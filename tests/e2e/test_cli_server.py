@@ -49,7 +49,7 @@ def test_doctor_names_the_tagger_and_says_what_is_wrong_with_one(snuggles: Snugg
     assert "AUDIO_TAGGER_MODEL" in tagger["remedy"]
 
 
-def test_doctor_says_how_media_children_are_confined(snuggles: Snuggles, tmp_path: Path) -> None:
+def test_doctor_says_how_media_children_are_confined(snuggles: Snuggles) -> None:
     found = findings(snuggles("doctor", "--json").stdout)["sandbox"]
     # Recordings are files here, so a child has the worker's user whoever that is.
     assert (found["status"], "share the worker's user" in found["detail"]) == ("warning", True)
