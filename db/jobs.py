@@ -117,6 +117,10 @@ WHERE user_id = %(user_id)s AND (created_at, id) < (%(before)s, %(before_id)s)
 ORDER BY created_at DESC, id DESC
 LIMIT %(limit)s
 """
+BRING_FORWARD = """
+UPDATE jobs SET run_at = now() WHERE recording_id = %(recording_id)s AND kind = %(kind)s AND state = 'queued'
+  AND dispatched_at IS NULL AND run_at > now() RETURNING id
+"""
 LIST_EVENTS = "SELECT * FROM job_events WHERE job_id = %(job_id)s ORDER BY id LIMIT %(limit)s"
 CANCEL_QUEUED = logged("""
 UPDATE jobs SET state = 'cancelled', finished_at = now(), dispatched_at = NULL, cancel_requested_at = now()
@@ -193,6 +197,11 @@ def find_job(tx: Transaction, job_id: UUID, *, user_id: UUID | None = None) -> J
 def is_waiting(tx: Transaction, *, kind: str, recording_id: UUID) -> bool:
     """Say whether a job of a kind is queued for a recording."""
     return tx.execute(IS_WAITING, {"kind": kind, "recording_id": recording_id}).fetchone() is not None
+
+
+def bring_forward(tx: Transaction, *, kind: str, recording_id: UUID) -> None:
+    """Make a queued job of a recording due now; the dispatcher finds it with its next poll."""
+    tx.execute(BRING_FORWARD, {"kind": kind, "recording_id": recording_id})
 
 
 def list_jobs(  # noqa: PLR0913 - keyword-only, one per filter

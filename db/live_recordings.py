@@ -37,6 +37,7 @@ class LiveRow(Struct, frozen=True, kw_only=True):
     status: str
     live_started_at: datetime
     live_ended_at: datetime | None
+    live_closes_at: datetime | None
 
 
 class TrackRow(Struct, frozen=True, kw_only=True):
@@ -82,7 +83,7 @@ class ActivityRow(Struct, frozen=True, kw_only=True):
     number: int
 
 
-LIVE_COLUMNS = "id, user_id, room_id, status, live_started_at, live_ended_at"
+LIVE_COLUMNS = "id, user_id, room_id, status, live_started_at, live_ended_at, live_closes_at"
 TRACK_COLUMNS = "id, recording_id, user_id, source, content_type, clock_offset_ms, created_at"
 PART_COLUMNS = "track_id, number, size_bytes, start_ms, duration_ms, etag, stored_at"
 
@@ -99,16 +100,23 @@ WHERE id = %(room_id)s AND recording_id = %(recording_id)s RETURNING id
 FIND_LIVE = f"""
 SELECT {LIVE_COLUMNS} FROM recordings WHERE id = %(recording_id)s AND live_started_at IS NOT NULL
 """  # noqa: S608 - the columns are a constant
-LOCK_LIVE = f"""
-SELECT {LIVE_COLUMNS} FROM recordings WHERE id = %(recording_id)s AND live_started_at IS NOT NULL FOR UPDATE
+# The lock keeps the recording from closing before the caller has committed.
+LOCK_OPEN = f"""
+SELECT {LIVE_COLUMNS} FROM recordings WHERE id = %(recording_id)s
+  AND (status = 'live' OR status = 'processing' AND live_closes_at > clock_timestamp()) FOR SHARE
 """  # noqa: S608 - the columns are a constant
 FIND_OF_ROOM = f"""
 SELECT {LIVE_COLUMNS} FROM recordings WHERE room_id = %(room_id)s AND live_started_at IS NOT NULL
   AND status <> 'deleted' ORDER BY live_started_at DESC LIMIT 1
 """  # noqa: S608 - the columns are a constant
 END_LIVE = f"""
-UPDATE recordings SET status = 'processing', live_ended_at = now(), updated_at = now()
+UPDATE recordings SET status = 'processing', live_ended_at = now(), updated_at = now(),
+    live_closes_at = now() + make_interval(secs => %(grace_s)s)
 WHERE id = %(recording_id)s AND status = 'live' RETURNING {LIVE_COLUMNS}
+"""  # noqa: S608 - the columns are a constant
+CLOSE_LIVE = f"""
+UPDATE recordings SET live_closes_at = greatest(live_ended_at, least(live_closes_at, now()))
+WHERE id = %(recording_id)s AND live_closes_at IS NOT NULL RETURNING {LIVE_COLUMNS}
 """  # noqa: S608 - the columns are a constant
 # Silent: no part was announced or stored for a while. What nobody ever sent a part for is silent from its start on.
 LIST_SILENT = """
@@ -126,6 +134,13 @@ FIND_CONSENT = """
 SELECT given FROM recording_consents WHERE recording_id = %(recording_id)s AND user_id = %(user_id)s
 """
 CLEAR_CONSENTS = "UPDATE room_participants SET has_consented = false WHERE room_id = %(room_id)s AND has_consented"
+COMPLETE_TRACKS = """
+UPDATE recording_tracks SET completed_at = now()
+WHERE recording_id = %(recording_id)s AND user_id = %(user_id)s AND completed_at IS NULL
+"""
+FIND_INCOMPLETE = (
+    "SELECT 1 FROM recording_tracks WHERE recording_id = %(recording_id)s AND completed_at IS NULL LIMIT 1"
+)
 INSERT_TRACK = f"""
 INSERT INTO recording_tracks (recording_id, user_id, source, content_type, clock_offset_ms, created_at)
 VALUES (%(recording_id)s, %(user_id)s, %(source)s, %(content_type)s, %(clock_offset_ms)s, %(now)s)
@@ -206,9 +221,9 @@ def find_live(tx: Transaction, recording_id: UUID) -> LiveRow | None:
     return _one(tx, LiveRow, FIND_LIVE, {"recording_id": recording_id})
 
 
-def lock_live(tx: Transaction, recording_id: UUID) -> LiveRow | None:
-    """Lock such a recording until the transaction ends, and return it."""
-    return _one(tx, LiveRow, LOCK_LIVE, {"recording_id": recording_id})
+def lock_open(tx: Transaction, recording_id: UUID) -> LiveRow | None:
+    """Return a recording that takes parts, and does so until the transaction ends; None for others."""
+    return _one(tx, LiveRow, LOCK_OPEN, {"recording_id": recording_id})
 
 
 def find_of_room(tx: Transaction, room_id: UUID) -> LiveRow | None:
@@ -216,9 +231,14 @@ def find_of_room(tx: Transaction, room_id: UUID) -> LiveRow | None:
     return _one(tx, LiveRow, FIND_OF_ROOM, {"room_id": room_id})
 
 
-def end_live(tx: Transaction, recording_id: UUID) -> LiveRow | None:
-    """Change live → processing; None when it was not live."""
-    return _one(tx, LiveRow, END_LIVE, {"recording_id": recording_id})
+def end_live(tx: Transaction, recording_id: UUID, *, grace_s: float) -> LiveRow | None:
+    """Change live → processing, and take parts for a while yet; None when it was not live."""
+    return _one(tx, LiveRow, END_LIVE, {"recording_id": recording_id, "grace_s": grace_s})
+
+
+def close_live(tx: Transaction, recording_id: UUID) -> LiveRow | None:
+    """Take no more parts from now on; None when it has not ended."""
+    return _one(tx, LiveRow, CLOSE_LIVE, {"recording_id": recording_id})
 
 
 def clear_running(tx: Transaction, *, room_id: UUID, recording_id: UUID) -> bool:
@@ -276,6 +296,16 @@ def list_tracks(tx: Transaction, recording_id: UUID) -> list[TrackRow]:
     """List a recording's tracks, oldest first."""
     with tx.cursor(row_factory=class_row(TrackRow)) as cursor:
         return cursor.execute(LIST_TRACKS, {"recording_id": recording_id}).fetchall()
+
+
+def complete_tracks(tx: Transaction, *, recording_id: UUID, user_id: UUID) -> None:
+    """Say that somebody's tracks are complete."""
+    tx.execute(COMPLETE_TRACKS, {"recording_id": recording_id, "user_id": user_id})
+
+
+def is_complete(tx: Transaction, recording_id: UUID) -> bool:
+    """Say whether every track of a recording is complete."""
+    return tx.execute(FIND_INCOMPLETE, {"recording_id": recording_id}).fetchone() is None
 
 
 def upsert_part(  # noqa: PLR0913 - keyword-only, one a column

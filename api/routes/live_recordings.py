@@ -21,7 +21,7 @@ from api.schemas.live_recordings import (
     NewTrackView,
     PartRequest,
     PartUrlView,
-    StartedView,
+    RoomRecordingView,
     StartRequest,
     StoppedView,
     StoredPartView,
@@ -49,12 +49,12 @@ def start(
     request: ApiRequest,
     deps: NamedDependency[Deps],
     data: JSONBody[StartRequest | None] = None,
-) -> Answer[StartedView]:
+) -> Answer[RoomRecordingView]:
     """Begin to record a room; host and co-hosts. One conversation of the host is reserved."""
     asked = data or StartRequest()
     with deps.database.transaction(SERVICE) as tx:
         made = recordings.start(tx, request.user.person, room_id=room_id, title=asked.title, now=deps.clock())
-    return Answer(data=StartedView(recording=recording_view(made)))
+    return Answer(data=RoomRecordingView(recording=recording_view(made)))
 
 
 @post("/consent", sync_to_thread=True, status_code=200)
@@ -137,9 +137,20 @@ def get_capture(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDepende
         return Answer(data=capture_view(recordings.capture(tx, request.user.person, room_id=room_id)))
 
 
+@post("/complete", sync_to_thread=True, status_code=200, opt={UNMETERED: True})
+def complete(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[RoomRecordingView]:
+    """Say that every part of one's own tracks is stored, so that an ended recording need not wait for more."""
+    with deps.database.transaction(SERVICE) as tx:
+        found = recordings.complete(tx, request.user.person, room_id=room_id)
+    return Answer(data=RoomRecordingView(recording=recording_view(found)))
+
+
 @post("/stop", sync_to_thread=True, status_code=202)
 def stop(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[StoppedView]:
-    """Stop recording; host and co-hosts. A second call answers the same."""
+    """Stop recording; host and co-hosts. A second call answers the same.
+
+    Parts are taken for 30 more seconds, or until everybody with a track has said `complete`; the job waits for that.
+    """
     with deps.database.transaction(SERVICE) as tx:
         ended, job = recordings.stop(tx, request.user.person, room_id=room_id)
     return Answer(data=StoppedView(recording=recording_view(ended), job=job_view(job)))
@@ -180,6 +191,6 @@ def _check_stored(deps: Deps, found: recordings.AnnouncedPart, etag: str) -> Non
 
 live_recordings_router = Router(
     "/api/rooms/{room_id:uuid}/recording",
-    route_handlers=[start, consent, add_track, announce_part, part_stored, get_capture, stop, mark],
+    route_handlers=[start, consent, add_track, announce_part, part_stored, complete, get_capture, stop, mark],
     tags=["Rooms"],
 )

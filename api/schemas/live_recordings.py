@@ -67,8 +67,8 @@ class MarkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     label: Label | None = None
 
 
-class StartedView(Struct, kw_only=True):
-    """A recording that has begun."""
+class RoomRecordingView(Struct, kw_only=True):
+    """The recording of a room."""
 
     recording: RecordingView
 

@@ -117,6 +117,11 @@ def is_waiting(tx: Transaction, *, kind: str, recording_id: UUID) -> bool:
     return rows.is_waiting(tx, kind=kind, recording_id=recording_id)
 
 
+def bring_forward(tx: Transaction, *, kind: str, recording_id: UUID) -> None:
+    """Run a recording's job now instead of at its time; nothing where it has begun."""
+    rows.bring_forward(tx, kind=kind, recording_id=recording_id)
+
+
 def get(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
     """Return a user's job; NotFoundError when it does not exist or belongs to another user."""
     job = rows.find_job(tx, job_id, user_id=user_id)

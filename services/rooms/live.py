@@ -24,6 +24,8 @@ from services.rooms import event as events
 COUNTED_S = 10.0
 """A recording counts as a conversation once so much of it is stored."""
 FINALISE = "finalise_live"
+GRACE_S = 30.0
+"""For so long after the stop, parts are taken; it ends sooner when everybody has sent all."""
 PROVISIONAL_SENSITIVITY = 0.7
 CLOCK_SLACK_S = 60.0
 """A part whose clock puts it further than this outside of the recording has times since its track began instead."""
@@ -85,16 +87,16 @@ class Tracks(Struct, frozen=True, kw_only=True):
         return self.start_s(track, part) + part.duration_ms / 1000
 
 
-def settle(tx: Transaction, live: LiveRow) -> None:
-    """Count the conversation once enough of it is stored; while it runs and has less, it stays reserved."""
+def settle(tx: Transaction, live: LiveRow, *, is_closed: bool = False) -> None:
+    """Count the conversation once enough of it is stored; while more may come, it stays reserved."""
     seconds, _ = rows.sum_stored(tx, live.id)
     if seconds >= COUNTED_S:
         quotas.commit(tx, subject_id=live.id)
-    elif live.status != "live":
+    elif is_closed:
         quotas.release(tx, subject_id=live.id)
 
 
-def stop_running(tx: Transaction, room: RoomRow) -> Ended | None:
+def stop_running(tx: Transaction, room: RoomRow, *, grace_s: float = GRACE_S) -> Ended | None:
     """Stop the recording that runs in a locked room and tell everybody; None when none runs."""
     if room.recording_id is None:
         return None
@@ -102,17 +104,39 @@ def stop_running(tx: Transaction, room: RoomRow) -> Ended | None:
     rows.clear_running(tx, room_id=room.id, recording_id=recording_id)
     seq = events.next_seq(tx, room.id)
     events.append(tx, events.RecordingStopped(room_id=room.id, seq=seq, recording_id=recording_id))
-    return close(tx, recording_id)
+    return end(tx, recording_id, grace_s=grace_s)
 
 
-def close(tx: Transaction, recording_id: UUID, *, trace_id: str | None = None) -> Ended | None:
-    """Change live → processing, settle the quota and queue the job that joins the tracks; None when it was not live."""
-    live = rows.end_live(tx, recording_id)
+def end(tx: Transaction, recording_id: UUID, *, grace_s: float = GRACE_S) -> Ended | None:
+    """Change live → processing and queue the job that joins the tracks; None when it was not live.
+
+    The job is due when the recording takes no more parts: after a grace period, or once all tracks are complete.
+    """
+    if rows.is_complete(tx, recording_id):
+        grace_s = 0.0
+    live = rows.end_live(tx, recording_id, grace_s=grace_s)
     if live is None:
         return None
-    settle(tx, live)
-    job = jobs.enqueue(tx, kind=FINALISE, user_id=live.user_id, recording_id=live.id, trace_id=trace_id)
+    settle(tx, live, is_closed=not grace_s)
+    job = jobs.enqueue(
+        tx, kind=FINALISE, user_id=live.user_id, recording_id=live.id, run_at=live.live_closes_at if grace_s else None
+    )
     return Ended(recording_id=live.id, user_id=live.user_id, job=job)
+
+
+def complete(tx: Transaction, live: LiveRow, *, user_id: UUID) -> None:
+    """Note that somebody has sent all of their parts; with the last one's, an ended recording closes."""
+    rows.complete_tracks(tx, recording_id=live.id, user_id=user_id)
+    if live.status == "processing" and rows.is_complete(tx, live.id):
+        close(tx, live.id)
+        jobs.bring_forward(tx, kind=FINALISE, recording_id=live.id)
+
+
+def close(tx: Transaction, recording_id: UUID) -> None:
+    """Take no more parts of a recording that has ended, and settle its quota; doing it again changes nothing."""
+    live = rows.close_live(tx, recording_id)
+    if live is not None:
+        settle(tx, live, is_closed=True)
 
 
 def closing_job(tx: Transaction, recording_id: UUID) -> Job | None:

@@ -181,7 +181,7 @@ def stored(  # noqa: PLR0913 - keyword-only, as every use case
     if part is None:
         raise NotFoundError(f"Part {number} was not announced.")
     live.settle(tx, recording)
-    if not jobs.is_waiting(tx, kind=LISTEN, recording_id=recording.id):
+    if recording.status == "live" and not jobs.is_waiting(tx, kind=LISTEN, recording_id=recording.id):
         jobs.enqueue(tx, kind=LISTEN, user_id=recording.user_id, recording_id=recording.id)
     return part
 
@@ -198,6 +198,19 @@ def capture(tx: Transaction, person: Person, *, room_id: UUID) -> Capture:
         tracks=tracks,
         stored=rows.list_ranges(tx, [track.id for track in tracks]),
     )
+
+
+def complete(tx: Transaction, person: Person, *, room_id: UUID) -> Recording:
+    """Say that every part of one's own tracks is stored; doing it again changes nothing.
+
+    When nobody's parts are missing any more, an ended recording is made ready without waiting for the grace period.
+    """
+    rooms.require_not_removed(tx, person, room_id)
+    newest = rows.find_of_room(tx, room_id)
+    if newest is None:
+        raise NotFoundError("Nothing was recorded in this room.")
+    live.complete(tx, newest, user_id=person.user_id)
+    return _recording(tx, newest.user_id, newest.id)
 
 
 def stop(tx: Transaction, person: Person, *, room_id: UUID) -> tuple[Recording, Job]:
@@ -253,9 +266,9 @@ def sweep(tx: Transaction) -> int:
         if found is None:
             continue
         if found.room_id is not None and (room := rooms.lock_any(tx, found.room_id)).recording_id == recording_id:
-            ended += live.stop_running(tx, room) is not None
+            ended += live.stop_running(tx, room, grace_s=0) is not None
         else:
-            ended += live.close(tx, recording_id) is not None
+            ended += live.end(tx, recording_id, grace_s=0) is not None
     return ended
 
 
@@ -270,15 +283,19 @@ def _answer(tx: Transaction, *, room_id: UUID, recording_id: UUID, user_id: UUID
 
 
 def _open_track(tx: Transaction, person: Person, *, room_id: UUID, track_id: UUID) -> tuple[TrackRow, LiveRow]:
-    """Return one's own track and its recording, which must be running."""
-    found = rooms.membership(tx, person, room_id)
-    newest = rows.find_of_room(tx, found.room.id)
+    """Return one's own track and its recording, which takes parts until this transaction ends.
+
+    Who has left, or lost the connection, may still send what was recorded before.
+    """
+    rooms.require_not_removed(tx, person, room_id)
+    newest = rows.find_of_room(tx, room_id)
     track = None if newest is None else rows.find_track(tx, recording_id=newest.id, track_id=track_id)
     if newest is None or track is None or track.user_id != person.user_id:
         raise NotFoundError("There is no such track of yours.")
-    if newest.status != "live":
+    taking = rows.lock_open(tx, newest.id)
+    if taking is None:
         raise ConflictError("The recording has ended; it takes no more parts.")
-    return track, newest
+    return track, taking
 
 
 def _running(recording_id: UUID | None) -> UUID:

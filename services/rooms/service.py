@@ -104,6 +104,20 @@ def membership(tx: Transaction, person: Person, room_id: UUID) -> Membership:
     return _membership(tx, person, rows.find_room(tx, room_id))
 
 
+def require_not_removed(tx: Transaction, person: Person, room_id: UUID) -> None:
+    """Raise unless somebody is in a room, or has left it of their own accord.
+
+    NotFoundError for strangers and those who were kicked, BannedError.
+    """
+    me = None
+    if person.room_id in {None, room_id}:
+        me = participant_rows.find_participant(tx, room_id=room_id, user_id=person.user_id)
+    if me is None or (me.left_reason == "kicked" and not me.is_banned):
+        raise no_such_room()
+    if me.is_banned:
+        raise BannedError("You were banned from this room.")
+
+
 def lock(tx: Transaction, person: Person, room_id: UUID) -> Membership:
     """Lock a running room until the transaction ends, for somebody who is in it.
 

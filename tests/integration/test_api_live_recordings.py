@@ -41,15 +41,24 @@ class Stage:
         }
         return (person or self.host).post(f"{self.path}/tracks/{track['id']}/parts", body)
 
-    def send(self, track: dict[str, Any], number: int, data: bytes = b"part") -> None:
-        announced = self.announce(track, number, data)
+    def send(self, track: dict[str, Any], number: int, data: bytes = b"part", *, person: Person | None = None) -> None:
+        announced = self.announce(track, number, data, person)
         assert announced.status_code == 201, announced.text
         stored = self.service.client.put(announced.json()["data"]["url"], content=data)
         assert stored.status_code == 200, stored.text
-        told = self.host.post(
+        told = (person or self.host).post(
             f"{self.path}/tracks/{track['id']}/parts/{number}/stored", {"etag": stored.headers["ETag"]}
         )
         assert told.status_code == 200, told.text
+
+    def complete(self, person: Person | None = None) -> None:
+        assert (person or self.host).post(f"{self.path}/complete").status_code == 200
+
+    def due_in_s(self, job_id: str) -> float:
+        query = "SELECT extract(epoch FROM run_at - now())::float8 AS due_s FROM jobs WHERE id = %(id)s"
+        [row] = self.service.rows(query, id=job_id)
+        due_s: float = row["due_s"]
+        return due_s
 
     def conversations(self) -> tuple[int, int]:
         items = self.host.get("/api/subscription/usage").json()["data"]["items"]
@@ -83,6 +92,7 @@ def test_recording_runs_from_start_to_stop(stage: Stage) -> None:
     assert stage.host.post(f"{stage.path}/stop").json()["data"]["job"]["id"] == data["job"]["id"]
     assert stage.conversations() == (1, 0)
     assert stage.host.get(f"/api/rooms/{stage.room['id']}").json()["data"]["recording"] is None
+    stage.complete()
     refused(stage.announce(track, 7, b"late"), 409)
     waiting = stage.service.rows("SELECT kind FROM jobs WHERE recording_id = %(id)s ORDER BY kind", id=recording["id"])
     assert [row["kind"] for row in waiting] == ["finalise_live", "listen_live"]
@@ -93,7 +103,55 @@ def test_recording_of_less_than_ten_seconds_is_not_counted(stage: Stage) -> None
     stage.send(stage.track(), 1)
     assert stage.conversations() == (0, 1)
     stage.host.post(f"{stage.path}/stop")
+    assert stage.conversations() == (0, 1), "more may come"
+    stage.complete()
     assert stage.conversations() == (0, 0)
+
+
+def test_parts_of_all_tracks_are_taken_for_a_while_after_the_stop(stage: Stage) -> None:
+    stage.start()
+    stage.other.post(f"{stage.path}/consent", {"given": True})
+    mine, theirs = stage.track(), stage.track(stage.other)
+    for number in range(1, 5):
+        stage.send(mine, number)
+    data = stage.host.post(f"{stage.path}/stop").json()["data"]
+    assert data["recording"]["status"] == "processing"
+    assert stage.due_in_s(data["job"]["id"]) == pytest.approx(30, abs=5)
+    stage.complete()
+    assert stage.due_in_s(data["job"]["id"]) > 0, "the other's parts are missing"
+    stage.send(mine, 5)
+    assert stage.conversations() == (1, 0), "the tenth second came after the stop"
+    stage.send(theirs, 1, person=stage.other)
+    stage.complete(stage.other)
+    assert stage.due_in_s(data["job"]["id"]) <= 0
+    refused(stage.announce(theirs, 2, b"late", stage.other), 409)
+    shown = stage.host.get(stage.path).json()["data"]["tracks"]
+    assert [track["stored"] for track in shown] == [[[1, 5]], [[1, 1]]]
+
+
+def test_grace_period_ends_by_itself(stage: Stage) -> None:
+    recording = stage.start()
+    track = stage.track()
+    stage.send(track, 1)
+    stage.host.post(f"{stage.path}/stop")
+    stage.send(track, 2)
+    stage.service.execute(
+        "UPDATE recordings SET live_ended_at = live_ended_at - interval '40 s',"
+        " live_closes_at = live_closes_at - interval '40 s' WHERE id = %(id)s",
+        id=recording["id"],
+    )
+    refused(stage.announce(track, 3, b"late"), 409)
+
+
+def test_parts_are_taken_of_those_who_left_and_not_of_those_who_were_removed(stage: Stage) -> None:
+    stage.start()
+    stage.other.post(f"{stage.path}/consent", {"given": True})
+    track = stage.track(stage.other)
+    assert stage.other.request("DELETE", f"/api/rooms/{stage.room['id']}/leave").status_code == 200
+    stage.send(track, 1, person=stage.other)
+    assert stage.other.post(f"/api/rooms/{stage.room['id']}/join").status_code == 200
+    assert stage.host.post(f"/api/rooms/{stage.room['id']}/participants/{stage.other.id}/kick").status_code == 200
+    refused(stage.announce(track, 2, b"x", stage.other), 404)
 
 
 def test_recording_ends_and_counts_with_its_room(stage: Stage) -> None:

@@ -41,6 +41,9 @@ def finalise_live(runtime: Runtime, attempt: Attempt) -> Publish:
     """Join the tracks into the recording's source and queue its ingest; a repeat reads the same parts again."""
     recording = get_recording(runtime, attempt)
     with runtime.database.transaction(SERVICE) as tx:
+        live.close(tx, recording.id)
+    # Parts that were being stored until then have committed, and are read below.
+    with runtime.database.transaction(SERVICE) as tx:
         found = live.tracks(tx, recording.id)
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
         joined = [_fetch_track(runtime, attempt, recording, found, track, scratch) for track in found.tracks]
