@@ -32,16 +32,22 @@ class MessageRow(Struct, frozen=True, kw_only=True):
 COLUMNS = """id, room_id, seq, user_id, display_name, message_type, content, client_msg_id, created_at, edited_at,
 deleted_at, updated_seq"""
 
-INSERT_MESSAGE = f"""
-INSERT INTO room_messages (room_id, seq, updated_seq, user_id, display_name, message_type, content, client_msg_id)
-VALUES (%(room_id)s, %(seq)s, %(seq)s, %(user_id)s, %(display_name)s, 'text', %(content)s, %(client_msg_id)s)
-RETURNING {COLUMNS}
+# The caller holds the lock of the room's row, so the numbers commit in their order.
+SEND_MESSAGE = f"""
+WITH sent AS (
+    SELECT {COLUMNS} FROM room_messages
+    WHERE room_id = %(room_id)s AND user_id = %(user_id)s AND client_msg_id = %(client_msg_id)s::text
+), numbered AS (
+    UPDATE rooms SET last_seq = last_seq + 1, last_activity_at = now()
+    WHERE id = %(room_id)s AND NOT EXISTS (SELECT FROM sent) RETURNING last_seq
+), inserted AS (
+    INSERT INTO room_messages (room_id, seq, updated_seq, user_id, display_name, message_type, content, client_msg_id)
+    SELECT %(room_id)s, last_seq, last_seq, %(user_id)s, %(display_name)s, 'text', %(content)s, %(client_msg_id)s::text
+    FROM numbered RETURNING {COLUMNS}
+)
+SELECT {COLUMNS}, true AS is_new FROM inserted UNION ALL SELECT {COLUMNS}, false FROM sent
 """  # noqa: S608 - the columns are a constant
 FIND_MESSAGE = f"SELECT {COLUMNS} FROM room_messages WHERE id = %(message_id)s AND room_id = %(room_id)s"  # noqa: S608 - the columns are a constant
-FIND_SENT = f"""
-SELECT {COLUMNS} FROM room_messages
-WHERE room_id = %(room_id)s AND user_id = %(user_id)s AND client_msg_id = %(client_msg_id)s
-"""  # noqa: S608 - the columns are a constant
 EDIT = f"""
 UPDATE room_messages SET content = %(content)s, edited_at = now(), updated_seq = %(seq)s
 WHERE id = %(message_id)s AND deleted_at IS NULL RETURNING {COLUMNS}
@@ -64,42 +70,27 @@ ORDER BY seq LIMIT %(limit)s
 """  # noqa: S608 - the columns are a constant
 
 
-def insert_message(  # noqa: PLR0913 - keyword-only, one per column
-    tx: Transaction,
-    *,
-    room_id: UUID,
-    seq: int,
-    user_id: UUID,
-    display_name: str,
-    content: str,
-    client_msg_id: str | None,
-) -> MessageRow:
-    """Insert a message that a person wrote."""
+def send_message(  # noqa: PLR0913 - keyword-only, one per column
+    tx: Transaction, *, room_id: UUID, user_id: UUID, display_name: str, content: str, client_msg_id: str | None
+) -> tuple[MessageRow, bool]:
+    """Insert a message under the room's next number; True with it, or False with the one sent under this id before."""
     parameters = {
         "room_id": room_id,
-        "seq": seq,
         "user_id": user_id,
         "display_name": display_name,
         "content": content,
         "client_msg_id": client_msg_id,
     }
-    with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
-        row = cursor.execute(INSERT_MESSAGE, parameters).fetchone()
-    assert row is not None  # noqa: S101 - INSERT … RETURNING returns its row or raises
-    return row
+    row = tx.execute(SEND_MESSAGE, parameters).fetchone()
+    assert row is not None  # noqa: S101 - one of the two is there
+    is_new = row.pop("is_new")
+    return MessageRow(**row), is_new
 
 
 def find_message(tx: Transaction, *, room_id: UUID, message_id: UUID) -> MessageRow | None:
     """Return a message of a room."""
     with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
         return cursor.execute(FIND_MESSAGE, {"room_id": room_id, "message_id": message_id}).fetchone()
-
-
-def find_sent(tx: Transaction, *, room_id: UUID, user_id: UUID, client_msg_id: str) -> MessageRow | None:
-    """Return the message that somebody has sent under this id before."""
-    parameters = {"room_id": room_id, "user_id": user_id, "client_msg_id": client_msg_id}
-    with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
-        return cursor.execute(FIND_SENT, parameters).fetchone()
 
 
 def edit(tx: Transaction, *, message_id: UUID, content: str, seq: int) -> MessageRow | None:

@@ -43,21 +43,18 @@ def send(
     found = rooms.lock(tx, person, room_id)
     _require_voice(found)
     text = clean_content(content)
-    if client_msg_id is not None:
-        sent = rows.find_sent(tx, room_id=room_id, user_id=person.user_id, client_msg_id=client_msg_id)
-        if sent is not None:
-            return sent
-    message = rows.insert_message(
+    message, is_new = rows.send_message(
         tx,
         room_id=room_id,
-        seq=events.next_seq(tx, room_id),
         user_id=person.user_id,
         display_name=found.me.display_name,
         content=text,
         client_msg_id=client_msg_id,
     )
-    events.append(tx, events.MessageReceived(**_fields(message)))
-    live_rows.add_activity(tx, room_id=room_id, kind="message")
+    if is_new:
+        events.append(tx, events.MessageReceived(**_fields(message)))
+    if is_new and found.room.recording_id is not None:
+        live_rows.add_activity(tx, room_id=room_id, kind="message")
     return message
 
 
