@@ -34,6 +34,7 @@ from api.http.errors import CLIENT_LEFT, exception_handlers
 from api.http.head import as_get
 from api.http.request import ApiRequest
 from api.jwks import open_keys
+from api.limits import body
 from api.limits.metering import METERED, METERED_HEADERS
 from api.limits.rate_limit import RateLimits
 from api.metrics import MetricsPage, RequestMetrics
@@ -77,8 +78,6 @@ THREADS = 32
 DATABASE_CONNECTIONS = 16
 REDIS_CONNECTIONS = 32
 REDIS_TIMEOUT_S = 2.0
-# The largest body that we read whole carries a million characters of subtitles.
-MAX_BODY_BYTES = 5 * 1024 * 1024
 DOCS_PATH = "/api/docs"
 REQUEST_ID = "X-Request-Id"
 QUIET_ROUTES = frozenset({"/health", "/ready", "/metrics"})
@@ -198,7 +197,7 @@ def _assemble(deps: Deps, handlers: Sequence[ControllerRouterHandler], backgroun
         middleware=[_authentication],
         exception_handlers=exception_handlers(),
         request_class=ApiRequest,
-        request_max_body_size=MAX_BODY_BYTES,
+        request_max_body_size=body.DEFAULT_BYTES,
         openapi_config=config.openapi_config(),
         cors_config=_cors(deps.settings),
         lifespan=[lifespan],

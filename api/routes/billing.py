@@ -44,7 +44,7 @@ from services.billing import sync as syncing
 from services.billing import tier as tiers
 from services.billing.stripe_event import MAX_BODY_BYTES
 from services.billing.sync import Billing
-from services.errors import BillingNotConfiguredError, PayloadTooLargeError
+from services.errors import BillingNotConfiguredError
 from services.paging import decode_time_cursor, page_of
 
 
@@ -170,16 +170,11 @@ def withdraw(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Current
     return _do(deps, request, lambda billing, user_id: subscriptions.withdraw(billing, user_id=user_id))
 
 
-@post("/webhook", opt={PUBLIC: True}, status_code=200)
+@post("/webhook", opt={PUBLIC: True}, status_code=200, request_max_body_size=MAX_BODY_BYTES)
 async def receive(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ReceivedView]:
     """Take a signed event of Stripe."""
     billing = _billing(deps)
-    declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-        raise PayloadTooLargeError(f"An event has at most {MAX_BODY_BYTES} bytes.")
     body = await request.body()
-    if len(body) > MAX_BODY_BYTES:
-        raise PayloadTooLargeError(f"An event has at most {MAX_BODY_BYTES} bytes.")
     await sync_to_thread(_store, deps, billing, body, request.headers.get("stripe-signature"))
     return Answer(data=ReceivedView())
 

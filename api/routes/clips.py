@@ -10,6 +10,7 @@ from litestar.params import Body, FromPath, JSONBody, QueryParameter
 from api.deps import Deps
 from api.http.idempotency import answer_once
 from api.http.request import ApiRequest
+from api.limits.body import SUBTITLES_BYTES
 from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Items
 from api.schemas.clips import (
@@ -45,7 +46,7 @@ DownloadFormat = Annotated[
 ]
 
 
-@post("", sync_to_thread=True, status_code=202)
+@post("", sync_to_thread=True, status_code=202, request_max_body_size=SUBTITLES_BYTES)
 def create(
     data: JSONBody[ClipRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[ClipJobView]]:
@@ -72,7 +73,7 @@ def create(
     return answer_once(deps, request, work, status=202)
 
 
-@post("/auto-generate", sync_to_thread=True, status_code=202)
+@post("/auto-generate", sync_to_thread=True, status_code=202, request_max_body_size=SUBTITLES_BYTES)
 def auto_generate(
     data: JSONBody[AutoGenerateRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[GeneratedView]]:

@@ -12,6 +12,7 @@ from litestar.params import Body, FromPath, JSONBody, QueryParameter
 from api.deps import Deps
 from api.http.idempotency import REPLAYED, answer_once, find_answer
 from api.http.request import ApiRequest
+from api.limits.body import PARTS_BYTES
 from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit, RecordingStatus, Search
@@ -231,7 +232,7 @@ def sign_part(
     return Answer(data=upload_part_view(part))
 
 
-@post("/{recording_id:uuid}/complete", status_code=202)
+@post("/{recording_id:uuid}/complete", status_code=202, request_max_body_size=PARTS_BYTES)
 @calls_outside
 def complete(
     recording_id: FromPath[UUID],

@@ -1,7 +1,7 @@
 """Reserves slots: limits how many an owner, the free tier or imports may use, over all queues together. Pure.
 
-Fair turns decide who is next, but a running job keeps its slot for minutes. So some slots are reserved for others. With
-one or two slots, only imports are limited, because there is too little to reserve.
+Fair turns decide who is next, but a running job keeps its slot for minutes. So one slot is reserved for others. With a
+single slot there is none to reserve: an owner waits for the job of another.
 """
 
 from collections import Counter
@@ -13,8 +13,8 @@ from db.dispatch import Flight
 IMPORT = "import"
 IMPORT_DIVISOR = 4
 """Imports wait for foreign servers, so they get a quarter of the slots."""
-FEW_SLOTS = 2
-"""With so few slots, reserving one would halve the share of a single owner."""
+LEAST_SLOTS = 2
+"""From so many on, one is reserved. Of two, a single owner gets one, but its job gets all cores."""
 
 
 class Reservation:
@@ -26,7 +26,7 @@ class Reservation:
             self._of_owner[flight.owner_key] += flight.running + flight.sent
         self._free = sum(flight.running + flight.sent for flight in flights if flight.is_free)
         self._imports = sum(flight.running + flight.sent for flight in flights if flight.kind == IMPORT)
-        self._most = slots - 1 if slots > FEW_SLOTS else None
+        self._most = slots - 1 if slots >= LEAST_SLOTS else None
         """The limits of one owner and of the whole free tier; None is no limit."""
         self._most_imports = max(1, slots // IMPORT_DIVISOR)
 

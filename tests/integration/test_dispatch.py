@@ -123,9 +123,9 @@ def test_owners_share_the_slots_evenly(database: Database, owners: list[UUID]) -
 
 def test_heavier_tier_gets_more(database: Database) -> None:
     free, pro = add_user(database), add_user(database, tier="pro")
-    shop = Shop(database, 2)
+    shop = Shop(database, 10)
     for owner in (free, pro):
-        enqueue(database, owner, 100)
+        enqueue(database, owner, 400)
     shop.run_until(25 * JOB_S)
     served = [owner for _, owner in shop.started.values()]
     assert served.count(pro) == pytest.approx(4 * served.count(free), abs=6)
@@ -150,6 +150,17 @@ def test_imports_of_many_leave_slots_to_an_upload(database: Database) -> None:
     assert shop.started[upload][0] <= 4
     shop.run_until(5 + 3 * JOB_S)
     assert len(shop.started) == 5  # an import follows an import
+
+
+@pytest.mark.parametrize("tier", ["free", "pro"])
+def test_one_owner_leaves_one_of_two_slots_to_another(database: Database, tier: str) -> None:
+    shop = Shop(database, 2)
+    enqueue(database, add_user(database, tier=tier), 50)
+    shop.run_until(3)
+    assert len(shop.busy) == 1
+    [other] = enqueue(database, add_user(database, tier="pro"), 1)
+    shop.run_until(5)
+    assert shop.started[other][0] <= 4
 
 
 def test_free_accounts_leave_a_slot_to_one_that_pays(database: Database) -> None:

@@ -195,3 +195,21 @@ def test_metrics_are_written_at_most_once_a_second() -> None:
     assert b"things_total 0.0" in page.read()
     now_s = PAGE_CACHE_S
     assert b"things_total 1.0" in page.read()
+
+
+@pytest.mark.parametrize(
+    ("path", "most_bytes"),
+    [
+        ("/api/rooms/create", 128 * 1024),
+        ("/api/clips", 5 * 1024 * 1024),
+        ("/api/clips/auto-generate", 5 * 1024 * 1024),
+        ("/api/recordings/00000000-0000-0000-0000-000000000000/complete", 2 * 1024 * 1024),
+    ],
+)
+def test_body_may_be_as_large_as_its_route_needs(service: Service, path: str, most_bytes: int) -> None:
+    person = service.person()
+    for size, is_too_large in ((most_bytes, False), (most_bytes + 1, True)):
+        content = b"{}" + b" " * (size - 2)
+        answer = person.request("POST", path, content=content, headers={"Content-Type": "application/json"})
+        assert (answer.status_code == 413) is is_too_large, answer.text
+        assert answer.status_code in (413, 422)

@@ -18,7 +18,7 @@ def taken(reservation: Reservation, owner: UUID, *, is_free: bool) -> int:
     return sum(reservation.take(owner, is_free=is_free) for _ in range(20))
 
 
-@pytest.mark.parametrize(("slots", "most"), [(3, 2), (4, 3), (16, 15)])
+@pytest.mark.parametrize(("slots", "most"), [(2, 1), (3, 2), (4, 3), (16, 15)])
 def test_one_owner_leaves_a_slot_to_others(slots: int, most: int) -> None:
     reservation = Reservation(slots, [])
     assert taken(reservation, A, is_free=False) == most
@@ -47,8 +47,8 @@ def test_imports_under_way_count_whoever_owns_them() -> None:
     assert not Reservation(3, [flight(A, running=1, kind="import")]).takes_imports
 
 
-def test_few_slots_are_not_halved() -> None:
-    assert taken(Reservation(2, []), A, is_free=True) == 20
+def test_single_slot_is_reserved_for_nobody() -> None:
+    assert taken(Reservation(1, []), A, is_free=True) == 20
 
 
 def test_place_that_is_given_back_is_free_again() -> None:

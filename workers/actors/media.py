@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from pipeline.limits import Limits, core_count
 from pipeline.types import Source
-from services.jobs.reservation import FEW_SLOTS
+from services.jobs.reservation import LEAST_SLOTS
 from storage.store import Store
 from workers.attempt import Attempt
 from workers.children.child import Policy
@@ -25,8 +25,8 @@ FILES = 256
 
 def policy(kind: str, threads: int) -> Policy:
     """Return the limits of one child of this kind in a process with `threads` slots."""
-    # From three slots on, one is kept for other owners and mostly idle: its share of the cores is not.
-    busy = threads - 1 if threads > FEW_SLOTS else threads
+    # One slot is reserved for other owners and mostly idle: its share of the cores is not.
+    busy = threads - 1 if threads >= LEAST_SLOTS else threads
     cores = max(1, core_count() // busy)
     wall_s = WALL_S[kind]
     limits = Limits(memory_bytes=MEMORY_BYTES[kind], cpu_s=int(wall_s * cores), file_bytes=FILE_BYTES, files=FILES)
