@@ -18,7 +18,7 @@ def stripe_setup(
     """Make or find products, prices, the webhook and the portal at Stripe, and print the variables to set."""
     from db.connection import SERVICE, Database
     from db.quotas import list_tiers
-    from services.billing.gateway import SetupGateway
+    from services.billing.gateway.setup import SetupGateway
     from services.billing.setup import set_up
     from services.process.stripe_settings import PREFIXES, is_test_key
 

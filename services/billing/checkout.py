@@ -8,8 +8,8 @@ from db import billing as rows
 from db.billing import Subscription
 from db.connection import SERVICE
 from services.billing import sync as syncing
-from services.billing.gateway import MissingAtStripeError
-from services.billing.remote import CheckoutSession
+from services.billing.gateway.call import MissingAtStripeError
+from services.billing.gateway.remote import CheckoutSession
 from services.billing.sync import Billing, Lease
 from services.errors import ConflictError, InvalidFieldError
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from db import billing as rows
 from db.billing import Subscription
 from db.connection import Transaction
-from services.billing.remote import RemoteInvoice, Snapshot
+from services.billing.gateway.remote import RemoteInvoice, Snapshot
 from services.billing.state import State
 from services.mail import outbox
 from services.mail.message import Mail, PaymentFailed, SubscriptionEnded, TrialEnding, WithdrawalConfirmed

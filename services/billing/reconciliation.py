@@ -9,7 +9,7 @@ import structlog
 from db import billing as rows
 from db.connection import SERVICE
 from services.billing import sync as syncing
-from services.billing.remote import RemoteSubscription, Snapshot
+from services.billing.gateway.remote import RemoteSubscription, Snapshot
 from services.billing.state import state_of
 from services.billing.sync import Billing
 from services.errors import DomainError

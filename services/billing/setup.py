@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from db.quotas import TierRow
-from services.billing.gateway import SetupGateway
+from services.billing.gateway.setup import SetupGateway
 from services.billing.stripe_event import EVENTS
 
 WEBHOOK_PATH = "/api/subscription/webhook"

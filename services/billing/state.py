@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from services.billing.remote import RemoteCharge, RemoteInvoice, RemoteSubscription, Snapshot
+from services.billing.gateway.remote import RemoteCharge, RemoteInvoice, RemoteSubscription, Snapshot
 
 GRANTING = ("active", "trialing", "past_due")
 

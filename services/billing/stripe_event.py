@@ -10,7 +10,7 @@ import structlog
 from db import billing as rows
 from db import stripe_events as event_rows
 from db.connection import Transaction
-from services.billing.gateway import check_signature
+from services.billing.gateway.signature import check_signature
 from services.errors import DomainError
 from services.jobs import service as jobs
 from services.jobs.payload import EndSubscriptionPayload, SyncSubscriptionPayload

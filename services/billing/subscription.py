@@ -11,8 +11,8 @@ from db.billing import Subscription
 from db.connection import SERVICE
 from services.billing import notice as notices
 from services.billing import sync as syncing
+from services.billing.gateway.remote import RemoteSubscription, Snapshot
 from services.billing.quota import API_CALLS, CLIPS, CONVERSATIONS, MEMORIES, STORAGE, Usage
-from services.billing.remote import RemoteSubscription, Snapshot
 from services.billing.sync import Billing, Lease
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
 

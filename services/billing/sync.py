@@ -16,8 +16,9 @@ from db import stripe_events as event_rows
 from db.billing import Subscription
 from db.connection import SERVICE, Database, Transaction
 from services.billing import notice as notices
-from services.billing.gateway import Gateway, MissingAtStripeError
-from services.billing.remote import RemoteSubscription, Snapshot
+from services.billing.gateway.call import MissingAtStripeError
+from services.billing.gateway.client import Gateway
+from services.billing.gateway.remote import RemoteSubscription, Snapshot
 from services.billing.state import State, live_of, payments_of, state_of
 from services.errors import NotFoundError, UnavailableError
 from services.process.settings import Settings, SettingsError

@@ -25,7 +25,7 @@ from db.connection import SERVICE
 from db.quotas import list_tiers
 from services.billing import quota as quotas
 from services.billing import sync as syncing
-from services.billing.gateway import SetupGateway
+from services.billing.gateway.setup import SetupGateway
 from services.billing.reconciliation import reconcile
 from services.billing.setup import set_up
 from services.billing.sync import require_own_mode

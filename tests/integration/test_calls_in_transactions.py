@@ -9,8 +9,11 @@ from uuid import UUID
 import pytest
 from support.api.server import Service, serving
 from support.jobs import job
+from support.stripe.shop import Shop
+from support.stripe.world import SECRET_KEY, InProcess
 
 from db.connection import SERVICE, CallInTransactionError, Database
+from services.billing.gateway.setup import SetupGateway
 from services.mail.render import Rendered
 from services.mail.transport import Envelope, LogMailer
 from services.outbound.fetch import SafeFetcher
@@ -37,6 +40,18 @@ def test_call_to_network_or_mail_inside_a_transaction_fails(database: Database) 
         fetcher.check("https://media.example/talk.mp4")
     with database.transaction(SERVICE), pytest.raises(CallInTransactionError, match="mail"):
         LogMailer().send(Envelope(to="ada@example.org", rendered=Rendered(subject="s", text="t", html="h", link="l")))
+
+
+def test_call_to_stripe_inside_a_transaction_fails(database: Database) -> None:
+    shop = Shop()
+    billing = shop.billing(database)
+    with database.transaction(SERVICE), pytest.raises(CallInTransactionError, match="Stripe"):
+        billing.gateway.create_customer(user_id="1", email="ada@example.org", previous=None)
+    assert shop.world.find("customer") == []
+    gateway = SetupGateway(SECRET_KEY, api_base=shop.world.base_url, http_client=InProcess(shop.world))
+    with database.transaction(SERVICE), pytest.raises(CallInTransactionError, match="Stripe"):
+        gateway.portal("https://clips.example/")
+    assert gateway.portal("https://clips.example/")
 
 
 def test_call_from_another_thread_on_behalf_of_a_transaction_fails(database: Database, buckets: Buckets) -> None:

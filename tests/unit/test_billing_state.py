@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.billing.remote import RemoteCharge, RemoteInvoice, RemoteSubscription, Snapshot
+from services.billing.gateway.remote import RemoteCharge, RemoteInvoice, RemoteSubscription, Snapshot
 from services.billing.state import State, live_of, payments_of, state_of
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)

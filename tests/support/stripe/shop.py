@@ -16,7 +16,7 @@ from cli.embedded.stripe.world import World
 from db.connection import SERVICE, Database
 from services.billing import stripe_event as stripe_events
 from services.billing import sync as syncing
-from services.billing.gateway import Gateway
+from services.billing.gateway.client import Gateway
 from services.billing.sync import Billing
 from services.process.stripe_settings import StripeSettings
 

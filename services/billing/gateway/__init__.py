@@ -1,0 +1,1 @@
+"""Everything that speaks to Stripe: the only place where its SDK is imported."""
