@@ -103,6 +103,8 @@ class _Cut:
         found = survey(self.demuxer, self.begin, self.end, self.splicer)
         if found.changes:
             return Problem(code="changes_midway", message=REASONS["changes_midway"])
+        if found.is_packed:
+            return Problem(code="packed", message=REASONS["packed"])
         plan = self._plan(found)
         if plan.reason is not None:
             return Problem(code=plan.reason, message=REASONS[plan.reason])

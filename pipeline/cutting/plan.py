@@ -19,13 +19,16 @@ STANDSTILL_STEPS = 1.5
 STANDSTILL_S = Fraction(1, 8)
 """Nor is one that was standing for longer than this, however slow the pictures are (slides, screen recordings)."""
 
-Reason = Literal["inside_one_gop", "open_gop", "little_to_copy", "no_keyframe", "broken_order", "changes_midway"]
+Reason = Literal[
+    "inside_one_gop", "open_gop", "little_to_copy", "no_keyframe", "broken_order", "changes_midway", "packed"
+]
 REASONS: dict[Reason, str] = {
     "inside_one_gop": "No keyframe lies inside the clip, so there is nothing that could be copied.",
     "open_gop": "The keyframes inside the clip depend on pictures before them (open GOP), so nothing can be copied.",
     "little_to_copy": "The keyframe inside the clip is too close to its end for copying to be worth a seam.",
     "no_keyframe": "The recording has no keyframe before the clip.",
     "changes_midway": "The pictures change their size or format inside the clip.",
+    "packed": "Packets hold several pictures (packed bitstream): a copy would show them at wrong times.",
     "broken_order": "The decoding times of the recording are out of order.",
 }
 """Why a clip is encoded as a whole, in words for a person."""

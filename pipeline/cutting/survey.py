@@ -7,6 +7,7 @@ from itertools import pairwise
 from pipeline.cutting.plan import Unit
 from pipeline.cutting.splice.splicer import Splicer
 from pipeline.reading.demux import Demuxer, Piece
+from pipeline.reading.format.mpeg4 import is_packed
 from pipeline.reading.streams import AV_TIME_BASE
 
 
@@ -26,6 +27,8 @@ class Survey:
     sounds: list[SoundUnit] = field(default_factory=list)
     sound_step: int = 0
     """The longest packet of sound, in ticks."""
+    is_packed: bool = False
+    """Whether packets hold several pictures, as DivX and Xvid wrote them into AVI."""
     changes: bool = False
     """Whether the pictures change their size or format midway."""
 
@@ -34,9 +37,11 @@ def survey(demuxer: Demuxer, begin: Fraction, end: Fraction, splicer: Splicer | 
     """Read through [begin, end) once, without decoding."""
     found = Survey()
     video = demuxer.selection.video
+    may_be_packed = video is not None and video.codec_context.codec.canonical_name == "mpeg4"
     for piece in demuxer.stretch(begin, end):
         if video is not None and piece.stream == video.index:
             found.pictures.append(_unit(piece, splicer))
+            found.is_packed = found.is_packed or (may_be_packed and is_packed(bytes(piece.packet)))
             found.changes = found.changes or (splicer is not None and splicer.is_other(piece.packet))
         else:
             found.sounds.append(SoundUnit(piece.pts, piece.duration))

@@ -9,6 +9,7 @@ from statistics import median
 from typing import NamedTuple, TypeAlias
 
 import av.error
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
@@ -17,7 +18,7 @@ from pipeline.reading.access.block_cache import BLOCK_BYTES
 from pipeline.reading.clock import BACKWARD_S, FORWARD_S, RESTARTING_FORMATS, offset_at
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error
 from pipeline.reading.streams import AV_TIME_BASE, Selection, is_usable, zero_s
-from pipeline.reading.times import is_counted
+from pipeline.reading.times import is_bare_pictures, is_counted
 
 AUDIO_PREROLL_S = Fraction(1, 10)
 """Sound before the cut that a decoder needs to settle: one frame for AAC and MP3, 80 ms for Opus (RFC 7845, 4.6)."""
@@ -71,6 +72,8 @@ class Demuxer:
         self.media = media
         self.selection = selection
         self.zero = zero_s(media.container)
+        self._has_lost_times = False
+        """Whether FFmpeg, after a seek, does not know the times of packets that end in the first page (FLAC in Ogg)."""
         self._needs_start = PacketTimer(media.container).needs_start
         """Times are right only from the start on, and streams may then stand far apart in the file."""
         wanted = {stream.index for stream in selection.all}
@@ -97,18 +100,26 @@ class Demuxer:
 
     def rewind(self) -> None:
         """Move to the start of the recording."""
-        to_start(self.media)
+        self._has_lost_times = False
+        if not self.media.is_reopened:
+            to_start(self.media)
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the packets from here on in file order; MediaError READ_FAILED, DECODE_FAILED."""
         jumps = self.media.index.jumps if self.media.index is not None else []
         places: dict[int, int] = {}
         timer = PacketTimer(self.media.container)
+        page: int | None = None
+        self.media.is_reopened = False
         try:
-            for packet in self.media.container.demux(self.selection.all):
+            for packet in self.media.container.demux(self.media.current(self.selection.all)):
                 piece = timer.piece(packet)
                 if piece is None or is_cut_off(packet, self.media):
                     continue
+                if self._has_lost_times and self._is_paged(piece):
+                    page = packet.pos if page is None else page
+                    if packet.pos == page:
+                        continue
                 if jumps:
                     places[piece.stream] = place = packet.pos if packet.pos is not None else places.get(piece.stream, 0)
                     piece = piece.moved(offset_at(jumps, place))
@@ -154,11 +165,16 @@ class Demuxer:
             return False
         known = [(s, index.streams[s.index]) for s in self.selection.all if s.index in index.streams]
         begins = [packets.begins_at(time_s - _lead_in(stream)) for stream, packets in known]
+        self.media.is_reopened = False
         try:
             self.media.container.seek(max(0, min(begins, default=0)), unsupported_byte_offset=True)
         except AV_ERRORS:
             return False
         return True
+
+    def _is_paged(self, piece: Piece) -> bool:
+        audio = self.selection.audio
+        return audio is not None and piece.stream == audio.index
 
     def _prefetch(self, start_s: Fraction, end_s: Fraction) -> None:
         """Fetch what the index says is needed in a few large requests."""
@@ -169,7 +185,11 @@ class Demuxer:
             reader.prefetch(begin, length)
 
     def _seek(self, time_s: Fraction) -> bool:
-        main = self.selection.main
+        main, audio = self.selection.main, self.selection.audio
+        self.media.is_reopened = False
+        self._has_lost_times = "ogg" in self.media.container.format.name.split(",") and (
+            audio is not None and audio.codec_context.codec.canonical_name == "flac"
+        )
         try:
             self.media.container.seek(floor(time_s / _base(main)), stream=main)
         except AV_ERRORS:
@@ -203,7 +223,7 @@ class Demuxer:
 def to_start(media: Media) -> None:
     """Move an open recording to its first packet."""
     container = media.container
-    if may_restart(media) or is_counted(container):
+    if may_restart(media) or is_bare_pictures(container):
         with contextlib.suppress(*AV_ERRORS):
             container.seek(0, unsupported_byte_offset=True)
             return
@@ -215,8 +235,7 @@ def to_start(media: Media) -> None:
         with contextlib.suppress(*AV_ERRORS):
             container.seek(target, stream=first)
             return
-    with contextlib.suppress(*AV_ERRORS):
-        container.seek(0, unsupported_byte_offset=True)
+    media.reopen()
 
 
 def may_restart(media: Media) -> bool:
@@ -250,13 +269,15 @@ def is_cut_off(packet: AnyPacket, media: Media) -> bool:
 class PacketTimer:
     """Tells the times of packets in file order, and puts right those that a container gets wrong.
 
-    Bare pictures are counted, from the start of the recording. Some sound in AVI (G.722) is timed in bytes although its
+    Recordings without times of their own are counted, from their start: bare pictures, and sound in RealMedia whose
+    clock stands still. Some sound in AVI (G.722) is timed in bytes although its
     clock counts packets.
     """
 
     def __init__(self, container: InputContainer) -> None:
         self._counts = is_counted(container)
         self._number: dict[int, int] = {}
+        self._heard: dict[int, Fraction] = {}
         is_avi = "avi" in container.format.name.split(",")
         self._units = {s.index: unit for s in container.streams if is_avi and (unit := _bytes_a_tick(s)) > 1}
 
@@ -272,10 +293,22 @@ class PacketTimer:
             return as_piece(packet)
         if not packet.size:
             return None
+        if isinstance(packet.stream, AudioStream):
+            return self._counted_sound(packet, packet.stream)
         number = self._number.get(packet.stream_index, 0)
         self._number[packet.stream_index] = number + 1
         step = picture_step(packet.stream)
         return Piece(packet, packet.stream_index, number * step, number * step, step, packet.time_base)
+
+    def _counted_sound(self, packet: AnyPacket, stream: AudioStream) -> Piece:
+        context = stream.codec_context
+        length_s = Fraction(context.frame_size, context.sample_rate) if context.frame_size else Fraction(0)
+        length_s = length_s or (packet.duration or 0) * packet.time_base
+        at_s = self._heard.get(packet.stream_index, Fraction(0))
+        self._heard[packet.stream_index] = at_s + length_s
+        packet.pts = packet.dts = round(at_s / packet.time_base)  # decoded sound carries it on
+        step = round(length_s / packet.time_base)
+        return Piece(packet, packet.stream_index, packet.pts, packet.dts, step, packet.time_base)
 
     def repair(self, packet: AnyPacket) -> None:
         """Correct the times in a packet, and so those of what is decoded from it."""

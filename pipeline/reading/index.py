@@ -180,7 +180,7 @@ def _from_reading(
     timer = PacketTimer(media.container)
     to_start(media)
     try:
-        for packet in media.container.demux(streams):
+        for packet in media.container.demux(media.current(streams)):
             piece = timer.piece(packet)
             if piece is None or is_cut_off(packet, media):
                 continue

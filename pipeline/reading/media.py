@@ -12,11 +12,12 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar, cast
 
 import av
 import av.container
 import av.error
+from av.stream import Stream
 
 from pipeline.errors import (
     DECODE_FAILED,
@@ -61,6 +62,9 @@ _PLAYLIST = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _CONTAINER_OPTIONS = {"format_whitelist": ALLOWED_FORMATS, "protocol_whitelist": ""}
+
+
+AnyStream = TypeVar("AnyStream", bound=Stream)
 
 
 class FileReader(io.FileIO):
@@ -121,6 +125,35 @@ class Media:
         self.reader = reader
         self.index = index
         self.recovery = recovery
+        self._former: list[av.container.InputContainer] = []
+        self.is_reopened = False
+        """Whether no packet was read and no place looked for since the container was opened again."""
+
+    def reopen(self) -> None:
+        """Open the container again: new streams with new decoders, at the start. MediaError as `open_media`.
+
+        Some demuxers cannot go back to the start, or send a palette only once, and some decoders do not work after a
+        flush. Streams of the container before remain usable for decoding.
+        """
+        self._former.append(self.container)
+        self.reader.seek(0)
+        try:
+            self.container = _open_with_av(self.reader)
+        except AV_ERRORS as exc:
+            raise as_media_error(exc) from exc
+        for former, stream in zip(self._former[-1].streams, self.container.streams, strict=False):
+            stream.discard = former.discard
+        self.is_reopened = True
+
+    def current(self, streams: Iterable[AnyStream]) -> list[AnyStream]:
+        """Return the streams of the open container with the same numbers as those given."""
+        found = self.container.streams
+        return [cast("AnyStream", found[stream.index]) for stream in streams if stream.index < len(found)]
+
+    def close(self) -> None:
+        """Close the container and those before it."""
+        for container in [*self._former, self.container]:
+            container.close()
 
     @property
     def bytes_read(self) -> int:
@@ -169,10 +202,11 @@ def open_media(source: Source | str | Path, *, index: PacketIndex | None = None)
             found = found or _recovery(reader, source)
             reader = PrefixedReader(found.beginning, reader)
             container = _open_recovered(reader)
+        media = Media(source, container, reader, index, found)
         try:
-            yield Media(source, container, reader, index, found)
+            yield media
         finally:
-            container.close()
+            media.close()
     finally:
         reader.close()
 

@@ -292,7 +292,7 @@ def _measure(media: Media, clock: ClockRepair) -> Fraction:
     timer = PacketTimer(media.container)
     to_start(media)
     try:
-        for packet in container.demux(streams):
+        for packet in media.container.demux(media.current(streams)):
             piece = timer.piece(packet)
             if piece is None or is_cut_off(packet, media):
                 continue

@@ -93,7 +93,13 @@ def is_bare(media: Media) -> bool:
 
 
 def is_counted(container: InputContainer) -> bool:
-    """Whether the recording has no times of its own: its pictures are counted from the start, at an even rate."""
+    """Whether the recording has no times of its own: its packets are counted from the start, at an even rate."""
+    stands_still = "rm" in container.format.name.split(",") and container.duration == 0 and not container.streams.video
+    return stands_still or is_bare_pictures(container)
+
+
+def is_bare_pictures(container: InputContainer) -> bool:
+    """Whether the file is a bare stream of pictures."""
     return bool(COUNTED_FORMATS & set(container.format.name.split(",")))
 
 

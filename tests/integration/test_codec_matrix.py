@@ -138,7 +138,7 @@ ROWS = [
     Row("mp4", "libx265 -preset ultrafast -g 25 -x265-params log-level=none -pix_fmt yuv420p", "aac"),
     Row("mp4", "libvvenc -qp 30 -preset faster -pix_fmt yuv420p10le", "aac"),
     Row("mkv", "vc2 -pix_fmt yuv422p -strict -1", "pcm_s16le"),
-    Row("mkv", "rv10 -q:v 3 -pix_fmt yuv420p", "pcm_s16le", size=CIF),
+    Row("rm", "rv10 -q:v 3 -pix_fmt yuv420p", "ac3", size=CIF),
     Row("rm", "rv20 -q:v 3 -pix_fmt yuv420p", "ac3", size=CIF),
     Row("mxf", "mpeg2video -q:v 3 -pix_fmt yuv422p -g 1", "pcm_s16le"),
     Row("gxf", "mpeg2video -q:v 3 -pix_fmt yuv420p -r 25", "pcm_s16le -ac 1", size=PAL),
@@ -167,7 +167,7 @@ ROWS = [
     Row("caf", None, "alac", is_usual=True),
     Row("caf", None, "adpcm_ima_qt"),
     Row("au", None, "pcm_mulaw"),
-    Row("voc", None, "pcm_u8"),
+    Row("voc", None, "pcm_u8", sound_rate=20_000),
     Row("tta", None, "tta"),
     Row("wv", None, "wavpack"),
     Row("flac", None, "flac"),
@@ -247,7 +247,9 @@ def times_of(source: Path) -> dict[int, float]:
         frames = [(f.time, f.reformat(format="gray").to_ndarray()) for f in container.decode(video=0)]
     if any(time is None for time, _ in frames) or source.suffix == ".m2v":
         return {read_number(picture): n / RATE for n, (_, picture) in enumerate(frames)}
-    return {read_number(picture): float(time) - zero_s for time, picture in frames}
+    # Pictures come in order of display, but of packed bitstreams FFmpeg swaps the times of some.
+    times = sorted(float(time) for time, _ in frames)
+    return {read_number(picture): time - zero_s for time, (_, picture) in zip(times, frames, strict=True)}
 
 
 def assert_sound(source: Path, clip: Path, lead_s: float, row: Row) -> None:

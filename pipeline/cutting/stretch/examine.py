@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 from pipeline.cutting.sound.mono import MonoTrack
 from pipeline.cutting.stretch.reference import Reference, Sample, Shrinker
 from pipeline.reading.demux import AUDIO_PREROLL_S, Demuxer, Piece
+from pipeline.reading.format.mpeg4 import is_packed
 from pipeline.reading.media import passing_over_damage
 from pipeline.reading.streams import Selection
 
@@ -59,6 +60,8 @@ class Findings:
     """Layout and sample rate of the decoded sound; more than one is a change midway."""
     picture_shapes: set[tuple[int, int, str]] = field(default_factory=set)
     """Width, height and pixel format of decoded keyframes."""
+    is_packed: bool = False
+    """Whether packets hold several pictures, as DivX and Xvid wrote them into AVI."""
 
 
 def examine(demuxer: Demuxer, begin: Fraction, end: Fraction) -> Findings:
@@ -74,6 +77,8 @@ class _Examination:
         self._keys: list[Piece] = []
         self._times: list[tuple[int, int]] = []
         self._stride, self._seen_keys, self._shown, self._bytes = 1, 0, 0, 0
+        video = self._selection.video
+        self._may_be_packed = video is not None and video.codec_context.codec.canonical_name == "mpeg4"
         reference = Reference()
         if self._selection.audio is not None:
             reference.sound = MonoTrack(begin - SOUND_MARGIN_S, end + SOUND_MARGIN_S)
@@ -99,6 +104,8 @@ class _Examination:
     def _take_picture(self, piece: Piece) -> None:
         if self._begin <= piece.shown_s < self._end:
             self._shown += 1
+        if self._may_be_packed and not self._found.is_packed:
+            self._found.is_packed = is_packed(bytes(piece.packet))
         self._times.append((piece.pts, piece.dts))
         if not piece.packet.is_keyframe:
             return
@@ -116,7 +123,7 @@ class _Examination:
 
     def _take_sound(self, audio: AudioStream, piece: Piece) -> None:
         sound = self._found.reference.sound
-        settles = audio.codec_context.codec.canonical_name not in CONTINUOUS_SOUND
+        settles = not is_continuous(audio)
         if sound is None or (settles and piece.shown_s < self._begin - SOUND_LEAD_S - AUDIO_PREROLL_S):
             return
         frames: list[AudioFrame] = []
@@ -157,8 +164,16 @@ class _Examination:
 def sound_origin(demuxer: Demuxer, begin: Fraction) -> Fraction:
     """Return from where on a stretch must be read for its sound to be right."""
     audio = demuxer.selection.audio
-    is_continuous = audio is not None and audio.codec_context.codec.canonical_name in CONTINUOUS_SOUND
-    return demuxer.zero if is_continuous else begin
+    return demuxer.zero if audio is not None and is_continuous(audio) else begin
+
+
+def is_continuous(audio: AudioStream) -> bool:
+    """Whether decoding sound from the middle goes wrong for long.
+
+    Groups of samples of more than 16 bits may run over the packets of pcm_dvd: FFmpeg does not look for their starts.
+    """
+    name = audio.codec_context.codec.canonical_name
+    return name in CONTINUOUS_SOUND or (name == "pcm_dvd" and audio.codec_context.format.name == "s32")
 
 
 def _alone(video: VideoStream, piece: Piece) -> VideoFrame | None:

@@ -22,14 +22,14 @@ from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS
 from pipeline.cutting.sound.encoder import SoundEncoder
 from pipeline.cutting.stretch.carriers import carries_pictures, carries_sound, suffix_for
 from pipeline.cutting.stretch.examine import (
-    CONTINUOUS_SOUND,
     SOUND_LEAD_S,
     TIME_SLACK_S,
     Findings,
     examine,
+    is_continuous,
     sound_origin,
 )
-from pipeline.cutting.stretch.pictures import LEAD_S, PictureKeeper, Shape, has_alpha
+from pipeline.cutting.stretch.pictures import LEAD_S, Clock, PictureKeeper, Shape, has_alpha
 from pipeline.cutting.stretch.reference import Reference
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
 from pipeline.reading.container.cropping import Crop, find_crop
@@ -68,6 +68,7 @@ WHY_DECODED = {
     "no_times": NO_TIMES,
     "cropped": CROPPED,
     "transparent": "The pictures may be transparent, which clips cannot be.",
+    "packed": REASONS["packed"],
     "changes_midway": REASONS["changes_midway"],
     "codec_not_copied": "Pictures in {codec} are always encoded.",
     "no_keyframe": "What is marked as the keyframe before the clip does not decode by itself.",
@@ -148,6 +149,8 @@ class _Extraction:
         why = self._why_decode(suffix, video, must_decode=must_decode) if video is not None else None
         if why is not None:
             suffix = DECODED_SUFFIX
+            self._reopen()
+            audio = self._selection.audio
         # Each kind of container words the delay of sound in its own way: beside decoded pictures it is decoded too.
         keeps_sound = audio is not None and why is None and self._keeps_sound(suffix, audio, container)
         path = out.with_suffix(suffix)
@@ -157,6 +160,11 @@ class _Extraction:
             raise MediaError(OUT_OF_RANGE, "nothing is recorded between these times")
         return self._report(path, why, keeper)
 
+    def _reopen(self) -> None:
+        self._media.reopen()
+        self._selection = choose_streams(self._media)
+        self._demuxer = Demuxer(self._media, self._selection)
+
     def _why_decode(self, suffix: str, video: VideoStream, *, must_decode: bool) -> Problem | None:
         """Return why the pictures are decoded here, None where the file with this suffix carries them whole."""
         self._crop = find_crop(self._media, video)
@@ -164,6 +172,7 @@ class _Extraction:
             ("no_times", is_counted(self._media.container)),
             ("cropped", self._crop is not None),
             ("transparent", has_alpha(video)),
+            ("packed", self._found.is_packed),
             ("changes_midway", len(self._found.picture_shapes) > 1),
             ("codec_not_copied", not carries_pictures(suffix, video)),
             ("first_packet", self._needs_first_packet(video)),
@@ -217,7 +226,9 @@ class _Extraction:
             begin = sound_origin(self._demuxer, self._begin)
             yield from self._demuxer.stretch(begin, self._end, lead_s=SOUND_LEAD_S)
             return
-        is_sure = self._selection.video.codec_context.codec.canonical_name not in FALSE_KEYFRAMES
+        context = self._selection.video.codec_context
+        # A palette may be sent once only, with the first packet.
+        is_sure = context.codec.canonical_name not in FALSE_KEYFRAMES and context.pix_fmt != "pal8"
         origin = self._begin - PICTURE_LEAD_S
         if (
             not is_sure
@@ -228,6 +239,12 @@ class _Extraction:
             origin = self._demuxer.zero
         origin = min(origin, sound_origin(self._demuxer, self._begin))
         yield from self._demuxer.stretch(origin, self._end, lead_s=SOUND_LEAD_S)
+
+    @property
+    def _clock(self) -> Clock:
+        if is_counted(self._media.container):
+            return "counted"
+        return "decoding" if self._found.is_packed else "container"
 
     def _picture_way(
         self, container: OutputContainer, shift: Fraction, *, decodes: bool, key: Fraction
@@ -243,7 +260,7 @@ class _Extraction:
                 end=self._end,
                 shift=shift,
                 crop=self._crop,
-                counts=is_counted(self._media.container),
+                clock=self._clock,
             )
             return keeper, lambda piece: keeper.push(piece.packet, piece.shown_s)
         stream = copy_stream(container, video)
@@ -286,7 +303,7 @@ class _Extraction:
     ) -> tuple[Callable[[Piece], None], Callable[[], None]]:
         start = max(self._demuxer.zero, heard_from)
         encoder = SoundEncoder(container, audio, encoder=PCM, start_s=start, end_s=self._end, at_s=start - shift)
-        settles = audio.codec_context.codec.canonical_name not in CONTINUOUS_SOUND
+        settles = not is_continuous(audio)
         waiting: list[Packet[Stream]] = []
 
         def mux(packets: Iterable["Packet[Stream]"]) -> None:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import ceil
 from statistics import median
-from typing import cast
+from typing import Literal, cast
 
 import av.error
 from av.codec.context import CodecContext
@@ -42,6 +42,10 @@ ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
 """ITU-T H.273 matrix coefficients, by FFmpeg's names."""
 _JPEG_RANGE = 2
+
+
+Clock = Literal["container", "decoding", "counted"]
+"""Whose times pictures get: the container's, those of decoding (packed bitstreams), or those that counting gives."""
 
 
 class Shape(Struct, frozen=True, kw_only=True):
@@ -95,7 +99,7 @@ class PictureKeeper:
         end: Fraction,
         shift: Fraction,
         crop: Crop | None,
-        counts: bool,
+        clock: Clock,
     ) -> None:
         self._container = container
         self._source = stream
@@ -106,7 +110,9 @@ class PictureKeeper:
         rate = stream.average_rate or stream.guessed_rate or USUAL_RATE
         self._earliest = ceil((begin - LEAD_S) / self._base)
         self._step = max(1, round(1 / Fraction(rate) / self._base))
-        self._counts = counts
+        self._clock = clock
+        self._faults = {"pts": 0, "dts": 0}
+        self._before: dict[str, int] = {}
         self._number = 0
         self._number_decoded = 0
         self._last: int | None = None
@@ -172,11 +178,20 @@ class PictureKeeper:
         self._write(frame)
 
     def _time_of(self, frame: VideoFrame) -> int:
-        """Return when a picture is shown; where the container tells no times, pictures are counted."""
-        if self._counts:
+        """Return when a picture is shown; where the container tells no times, pictures are counted.
+
+        Where its times of display step back more often than those of decoding, those are taken, as FFmpeg does
+        (libavcodec/decode.c, guess_correct_pts).
+        """
+        if self._clock == "counted":
             self._number += 1
             return (self._number - 1) * self._step
-        if frame.pts is not None:
+        for name, at in (("pts", frame.pts), ("dts", frame.dts)):
+            if at is not None:
+                self._faults[name] += name in self._before and at <= self._before[name]
+                self._before[name] = at
+        is_late = self._clock == "decoding" or self._faults["pts"] > self._faults["dts"]
+        if frame.pts is not None and not (is_late and frame.dts is not None):
             return frame.pts
         if frame.dts is not None:
             return frame.dts
