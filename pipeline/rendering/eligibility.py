@@ -1,8 +1,14 @@
-"""Whether a clip may be made of a recording's own packets, and if not, why: every browser must play the clip."""
+"""Which clips a recording allows: those that cannot be made, and those that must be encoded, and why.
 
+Every browser must play a clip that is copied.
+"""
+
+from pipeline.errors import TOO_SHORT, UNSUPPORTED_OUTPUT, MediaError
 from pipeline.rendering.material import Segment
 from pipeline.types import Options, Problem, RenderTask
 
+SHORTEST_S = 0.05
+"""One picture or two at usual rates. Less is not enough for LAME, which calls it a lack of memory."""
 EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
 """What every browser's H.264 decoder shows; 10 bit and 4:4:4 stay black in most."""
 KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
@@ -24,6 +30,20 @@ NOTES = {
     "pixel_shape": "A copy would lose the shape of the recording's pixels.",
     "option_encoded": "Loudness, fades and subtitles are worked into the clip by encoding it.",
 }
+
+
+def refuse_impossible(task: RenderTask, segment: Segment) -> None:
+    """Raise MediaError TOO_SHORT or UNSUPPORTED_OUTPUT for what this recording cannot give, before any work is done."""
+    length_s = segment.material.duration_s
+    if length_s < SHORTEST_S:
+        raise MediaError(TOO_SHORT, f"{length_s:.3f} s, and {SHORTEST_S:g} s is the least")
+    pictures = [kind for kind in task.formats if kind != "mp3"]
+    if segment.probe.audio is None and "mp3" in task.formats:
+        raise MediaError(UNSUPPORTED_OUTPUT, "an MP3 needs sound, and there is none in this stretch")
+    if segment.probe.audio is None and task.preset == "audiogram":
+        raise MediaError(UNSUPPORTED_OUTPUT, "an audiogram needs sound, and there is none in this stretch")
+    if segment.probe.video is None and pictures and task.preset in {"720p", "vertical", "square"}:
+        raise MediaError(UNSUPPORTED_OUTPUT, f"preset `{task.preset}` needs a picture; use `audiogram` for sound alone")
 
 
 def why_encode(task: RenderTask, options: Options, segment: Segment) -> Problem | None:

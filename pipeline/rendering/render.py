@@ -4,9 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pipeline.cutting.cut import CutReport
 from pipeline.errors import (
@@ -15,8 +13,6 @@ from pipeline.errors import (
     ENCODE_FAILED,
     OUT_OF_RANGE,
     TOO_LARGE,
-    TOO_SHORT,
-    UNSUPPORTED_OUTPUT,
     VERIFY_FAILED,
     MediaError,
 )
@@ -25,22 +21,17 @@ from pipeline.reading.probe import probe
 from pipeline.rendering import describe, presets
 from pipeline.rendering.check.resemblance import Likeness, original
 from pipeline.rendering.check.verify import Expectation, LoudnessMissedError, verify
+from pipeline.rendering.compose import PATH, SCRIPT, STRIP, Composer
 from pipeline.rendering.cut import cut
-from pipeline.rendering.eligibility import why_encode
-from pipeline.rendering.encoding import encode, graph, loudness, subtitle
+from pipeline.rendering.eligibility import refuse_impossible, why_encode
+from pipeline.rendering.encoding import encode, loudness, subtitle
 from pipeline.rendering.encoding.ffmpeg import FONTS_CONF, decoding_errors
-from pipeline.rendering.encoding.graph import Look
 from pipeline.rendering.material import Material, Segment, fetch, look_at
 from pipeline.rendering.pictures import audiogram, thumbnail
-from pipeline.rendering.pictures.motion import Move
-from pipeline.rendering.pictures.strip import Strip, write_strip
 from pipeline.rendering.pictures.watcher import Watcher, is_plain
 from pipeline.types import Accuracy, Format, Output, Partial, Problem, RenderResult, RenderTask, Source
 
 SEGMENT = "segment"
-SCRIPT = "text.ass"
-PATH = "window.cmd"
-STRIP = "strip.yuv"
 EARLY = "early.mp4"
 EARLY_SLACK_S = 0.5
 THUMBNAIL, PREVIEW, STORYBOARD = "thumbnail.jpg", "preview.webp", "storyboard.jpg"
@@ -51,8 +42,6 @@ ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE, OUT_OF_RANG
 """What can be wrong with a copy and right with an encoded clip (of a lower bit rate, in the last case)."""
 SPARE_PICTURES = 4
 """A clip may show the picture before its stretch, and its last one once more."""
-SHORTEST_S = 0.05
-"""One picture or two at usual rates. Less is not enough for LAME, which calls it a lack of memory."""
 MIN_LUFS, MAX_LUFS = -40.0, -9.0
 """Outside of this range a target is a slip of the pen: broadcast asks for -24 to -23, platforms for -19 to -14."""
 LEFTOVERS = (SCRIPT, PATH, STRIP, FONTS_CONF)
@@ -89,11 +78,8 @@ class _Rendering:
         self.outputs: list[Output] = []
         self.accuracy: Accuracy = "encode"
         self.segment: Segment
-        self._moves: list[Move] | None = None
         self._level: loudness.Level | None = None
-        self._strip: Strip | None = None
         self._watcher: Watcher | None = None
-        self._picture_part: Callable[[graph.Part], Any] | None = None
 
     def run(self) -> RenderResult:
         """Make everything; a second time from decoded pictures where the recording's packets did not decode well."""
@@ -108,8 +94,9 @@ class _Rendering:
     def _make(self, *, must_decode: bool) -> RenderResult:
         self.segment = segment = self._fetch(self.meter.stage("fetch", 0.0, 0.1), must_decode=must_decode)
         self.material = segment.material
+        self._composer = Composer(self.task, self.options, self.cues, self.scratch, segment.material)
         self.notes += segment.notes
-        self._refuse_impossible()
+        refuse_impossible(self.task, segment)
         if self.material.video is None and not self._draws_audiogram():
             self._draw_waveform()
         rest = self.formats
@@ -133,7 +120,7 @@ class _Rendering:
 
     def _start_again(self) -> None:
         self.notes, self.outputs, self.accuracy = [], [], "encode"
-        self._moves = self._level = self._strip = self._watcher = self._picture_part = None
+        self._level = self._watcher = None
 
     def _draws_audiogram(self) -> bool:
         return self.task.preset == "audiogram" and bool({"mp4", "webm"} & set(self.formats))
@@ -204,21 +191,6 @@ class _Rendering:
         if output.size_bytes <= self.task.max_bytes and abs(length_s - planned_s) < EARLY_SLACK_S:
             self.emit(Partial(outputs=[output]))
 
-    def _refuse_impossible(self) -> None:
-        """Say what this recording cannot give, before any work is done."""
-        length_s = self.material.duration_s
-        if length_s < SHORTEST_S:
-            raise MediaError(TOO_SHORT, f"{length_s:.3f} s, and {SHORTEST_S:g} s is the least")
-        pictures = [kind for kind in self.formats if kind != "mp3"]
-        if self.segment.probe.audio is None and "mp3" in self.formats:
-            raise MediaError(UNSUPPORTED_OUTPUT, "an MP3 needs sound, and there is none in this stretch")
-        if self.segment.probe.audio is None and self.task.preset == "audiogram":
-            raise MediaError(UNSUPPORTED_OUTPUT, "an audiogram needs sound, and there is none in this stretch")
-        if self.segment.probe.video is None and pictures and self.task.preset in {"720p", "vertical", "square"}:
-            raise MediaError(
-                UNSUPPORTED_OUTPUT, f"preset `{self.task.preset}` needs a picture; use `audiogram` for sound alone"
-            )
-
     def _fetch(self, report: Callable[[float], None], *, must_decode: bool) -> Segment:
         """Bring the stretch of the clip into the scratch folder: all that follows works on that copy."""
         for path in self.scratch.glob(f"{SEGMENT}.*"):
@@ -255,7 +227,7 @@ class _Rendering:
     def _encode_one(self, kind: Format, level: loudness.Level | None, report: Callable[[float], None]) -> None:
         """Encode a format and check it, its level too."""
         name, length_s = NAMES[kind], self.material.duration_s
-        stream = self._stream(kind, level)
+        stream = self._composer.stream(kind, level)
         out = self.scratch / name
         log = encode.encode(kind, stream, out=out, max_bytes=self.task.max_bytes, report=report)
         self._refuse_damage(log)
@@ -285,76 +257,6 @@ class _Rendering:
         length_s = self.material.duration_s
         likeness = self._likeness(kind, level=level or self._level)
         self._list(kind, NAMES[kind], duration_s=length_s, encoded_s=length_s, likeness=likeness)
-
-    def _stream(self, kind: Format, level: loudness.Level | None) -> encode.Stream:
-        """Put together the chains for one format."""
-        material = self.material
-        node = graph.source(material)
-        filters = [] if level is None else [*level.filters, *(loudness.LAME_FILTERS if kind == "mp3" else ())]
-        sound = graph.audio(node, material, self.options, level=filters) if material.audio else None
-        picture: Any = None
-        self._picture_part = None
-        if kind != "mp3":
-            sound, picture = self._with_picture(node, sound)
-        return encode.Stream(
-            video=picture,
-            audio=sound,
-            duration_s=material.duration_s,
-            channels=material.audio.channels or 2 if material.audio else 2,
-            clock=material.clock,
-            is_even=material.is_even,
-            is_drawn=self.task.preset == "audiogram" or material.video is None,
-            title=self.task.title,
-            picture_part=self._picture_part,
-        )
-
-    def _with_picture(self, node: Any, sound: Any) -> tuple[Any, Any]:
-        """Return the sound and the picture of this preset."""
-        material = self.material
-        if self.task.preset == "audiogram":
-            size = audiogram.frame_size(self.options)
-            script = self._write_text(size, titled=True)
-            frame = presets.Picture(width=size[0], height=size[1])
-            look = Look(picture=frame, options=self.options, subtitles=script, is_captioned=bool(self.cues))
-            return sound, audiogram.video(material, look, size=size, strip=self._draw_strip(sound, size))
-        if material.video is None:
-            return sound, audiogram.still_video(THUMBNAIL, material.duration_s)
-        picture = presets.picture_for(self.task.preset, self.options, material.video)
-        captions = self._write_text((picture.width, picture.height), titled=False) if self.cues else None
-        path = self._follow(picture)
-        look = Look(picture=picture, options=self.options, subtitles=captions, path=path)
-        if material.is_even:
-            self._picture_part = partial(graph.video_part, material, look)
-        return sound, graph.video(node, material, look)
-
-    def _draw_strip(self, sound: Any, size: tuple[int, int]) -> Strip:
-        """Draw the waveform of an audiogram, once for all formats."""
-        if self._strip is None:
-            wave, theme = audiogram.strip_size(size), audiogram.theme_for(self.options)
-            self._strip = write_strip(sound, self.scratch, STRIP, size=wave, theme=theme)
-        return self._strip
-
-    def _follow(self, picture: presets.Picture) -> str | None:
-        """Write the path of the crop window, once; None where it stays in the middle."""
-        if picture.mode != "crop" or getattr(self.options, "follow", "centre") != "motion":
-            return None
-        from pipeline.rendering.pictures import motion
-
-        material = self.material
-        if self._moves is None:
-            self._moves = motion.follow(self.scratch, material, picture)
-        if not self._moves or material.video is None:
-            return None
-        motion.write_commands(self.scratch / PATH, self._moves, picture, presets.display_size(material.video))
-        return PATH
-
-    def _write_text(self, size: tuple[int, int], *, titled: bool) -> str:
-        by_s = -self.task.start_s if self.options.subtitles_origin == "recording" else 0.0
-        cues = subtitle.shift(self.cues, by_s, self.material.duration_s)
-        style = audiogram.text_style(self.options, size) if titled else subtitle.Style(width=size[0], height=size[1])
-        title = self.task.title if titled else ""
-        subtitle.write_ass(self.scratch / SCRIPT, style, cues, title=title, duration_s=self.material.duration_s)
-        return SCRIPT
 
     def _draw_waveform(self) -> None:
         """Without moving images the waveform is the thumbnail, and the picture of a video that must have one."""

@@ -20,7 +20,7 @@ from support.media.recordings import (
 )
 
 from pipeline.errors import MediaError
-from pipeline.rendering.render import SHORTEST_S
+from pipeline.rendering.eligibility import SHORTEST_S
 from pipeline.task import run_task
 from pipeline.types import Event, Output, RenderResult, RenderTask, Source
 

@@ -1,5 +1,6 @@
 """What is made of FFmpeg's words and signals."""
 
+import resource
 import signal
 
 import pytest
@@ -26,13 +27,25 @@ def test_generic_errors_are_better_than_nothing() -> None:
     [
         ("[error] av_interleaved_write_frame(): No space left on device", "no_space"),
         ("[libx264 @ 0x1] [error] malloc of size 3133440 failed", "out_of_memory"),
+        ("[libvpx-vp9 @ 0x1] [error] Failed to initialize encoder: Memory allocation error", "out_of_memory"),
+        (
+            "[aost#0:0/libmp3lame @ 0x1] [error] Error while opening encoder - maybe incorrect parameters",
+            "encode_failed",
+        ),
+        ("[h264 @ 0x1] [error] get_buffer() failed", "encode_failed"),
+        ("[error] pthread_create() failed: Resource temporarily unavailable", "encode_failed"),
         ("[error] Error writing trailer: File too large", "output_too_large"),
         ("[error] Error opening input: Invalid data found when processing input", "decode_failed"),
         ("[error] Something else", "encode_failed"),
     ],
 )
-def test_known_words_name_the_cause(line: str, code: str) -> None:
-    error = _failure(1, [line])
+def test_known_words_name_the_cause_under_a_memory_limit_too(line: str, code: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (1 << 40, hard))
+    try:
+        error = _failure(1, [line])
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
     assert error.code == code
     assert "0x1" not in error.message
 

@@ -9,7 +9,6 @@ import functools
 import importlib.util
 import os
 import re
-import resource
 import selectors
 import signal
 import subprocess
@@ -67,17 +66,13 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
     ("Disk quota exceeded", NO_SPACE),
     ("Cannot allocate memory", OUT_OF_MEMORY),
     ("malloc of size", OUT_OF_MEMORY),  # x264's words
-    ("get_buffer() failed", OUT_OF_MEMORY),
-    ("pthread_create() failed", OUT_OF_MEMORY),
+    ("Memory allocation error", OUT_OF_MEMORY),  # libvpx's
     ("Failed to allocate", OUT_OF_MEMORY),
-    ("Resource temporarily unavailable", OUT_OF_MEMORY),  # no stack for a new thread
     ("File too large", TOO_LARGE),
     ("Decoder not found", UNSUPPORTED),
     ("no decoder found", UNSUPPORTED),
     ("Decoding requested, but no decoder", UNSUPPORTED),
 )
-_CAUSES_WHEN_LIMITED: tuple[tuple[str, Cause], ...] = (("Error while opening encoder", OUT_OF_MEMORY),)
-"""Under a memory limit: the parameters are ours and known to work, so what is missing is room."""
 _VAGUE_CAUSES: tuple[tuple[str, Cause], ...] = (("Invalid data found when processing input", DECODE_FAILED),)
 """Said also of what follows from another failure, so looked for last."""
 _SIGNALS: dict[int, Cause] = {
@@ -285,8 +280,7 @@ def _as_said(returncode: int, log: Sequence[str]) -> MediaError:
         return MediaError(cause, line or f"FFmpeg was ended by signal {-returncode}")
     if returncode == ENDED_BY_SIGNAL and not line:
         return MediaError(TIMED_OUT, "the limit of processor time was reached")
-    limited = resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY
-    for sign, cause in (*_CAUSES, *(_CAUSES_WHEN_LIMITED if limited else ()), *_VAGUE_CAUSES):
+    for sign, cause in (*_CAUSES, *_VAGUE_CAUSES):
         found = next((text for text in log if sign in text), None)
         if found is not None:
             return MediaError(cause, _bare(found))
