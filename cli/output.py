@@ -4,10 +4,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # The width of a table in a file or pipe.
 PLAIN_WIDTH = 140
@@ -39,8 +41,10 @@ def complain(sentence: str) -> None:
     print(" ".join(sentence.split()), file=sys.stderr)  # noqa: T201 - this is a command's output
 
 
-def answers() -> Console:
+def answers() -> "Console":
     """Return the console for the answer of a command."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else PLAIN_WIDTH
     return Console(width=width, highlight=False, markup=False)
 

@@ -1,6 +1,7 @@
 """The commands that need no server: `clip`, `highlights`, `cut`, `probe`."""
 
 import math
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -55,8 +56,9 @@ def clip(  # noqa: PLR0913 - one parameter for each option
     json: AsJson = False,
 ) -> None:
     """Find the highlights of a recording and cut them into clips."""
-    from cli.media.clipping import Style, analyse, default_formats, make_clips, open_source, parse_formats
+    from cli.media.clipping import Style, analyse, default_formats, make_clips, parse_formats
     from cli.media.progress import progress_bars
+    from cli.media.source import open_source
     from cli.media.table import show_clips, show_highlights, show_losses
 
     chosen = parse_formats(formats) if formats is not None else None
@@ -91,8 +93,9 @@ def highlights(
     json: AsJson = False,
 ) -> None:
     """Find the highlights of a recording, with reasons."""
-    from cli.media.clipping import analyse, open_source
+    from cli.media.clipping import analyse
     from cli.media.progress import progress_bars
+    from cli.media.source import open_source
     from cli.media.table import show_highlights, show_losses
 
     opened = open_source(source)
@@ -123,8 +126,9 @@ def cut(  # noqa: PLR0913 - one parameter for each option
     json: AsJson = False,
 ) -> None:
     """Cut one clip out of a recording."""
-    from cli.media.clipping import check_target, describe, inspect, open_source, render, scratch_in, stem_of
+    from cli.media.clipping import check_target, describe, inspect, render, scratch_in, stem_of
     from cli.media.progress import progress_bars
+    from cli.media.source import open_source
     from cli.media.table import show_losses
 
     wanted = CUT_FORMATS.get(out.suffix.lower())
@@ -177,15 +181,15 @@ def probe(
     json: AsJson = False,
 ) -> None:
     """Say what a recording holds: streams, durations, problems."""
-    from cli.media.clipping import open_source
-    from cli.media.table import show_probe
+    from cli.media.source import open_source
+    from cli.media.table import probe_lines
     from pipeline.reading.probe import probe as look_into
 
     found = look_into(open_source(source))
     if json:
         print_json({"path": source} | msgspec.to_builtins(found))
         return
-    show_probe(answers(), found)
+    sys.stdout.write("".join(f"{line}\n" for line in probe_lines(found)))
 
 
 def _findings(path: str, found: Probe, moments: list[Any]) -> dict[str, Any]:

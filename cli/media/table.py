@@ -1,13 +1,15 @@
 """Tables and lines for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
-from cli.media.clipping import Clip
 from cli.output import clock
 from pipeline.types import Highlight, Probe, Problem, Reason, StreamInfo
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cli.media.clipping import Clip
 
 # The strongest parts of a score explain it; the JSON has all of them.
 REASONS_SHOWN = 3
@@ -17,14 +19,14 @@ LOSSES = frozenset({"truncated", "recovered", "sound_recovered", "sound_lost", "
 """Problems of a recording that affect its clips; `snuggles probe` shows all problems."""
 
 
-def show_losses(console: Console, problems: Sequence[Problem]) -> None:
+def show_losses(console: "Console", problems: Sequence[Problem]) -> None:
     """Print lost and repaired parts of a recording."""
     for problem in problems:
         if problem.code in LOSSES:
             console.print(f"note: {problem.message}")
 
 
-def show_highlights(console: Console, highlights: Sequence[Highlight], *, sensitivity: float) -> None:
+def show_highlights(console: "Console", highlights: Sequence[Highlight], *, sensitivity: float) -> None:
     """Print highlights, best first, with their strongest reasons; `sensitivity` is that of the request."""
     if not highlights and sensitivity > LOW_SENSITIVITY:
         console.print(f"No moment reaches this sensitivity; try a lower one, such as --sensitivity {LOW_SENSITIVITY}.")
@@ -32,6 +34,8 @@ def show_highlights(console: Console, highlights: Sequence[Highlight], *, sensit
     if not highlights:
         console.print("No moment of this recording stands out; `snuggles cut` makes a clip of times that you choose.")
         return
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for name in ("#", "from", "to", "peak", "score"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -49,24 +53,24 @@ def why(reasons: Sequence[Reason]) -> str:
     return ", ".join(f"{reason.signal.replace('_', ' ')} {reason.contribution:+.2f}" for reason in strongest)
 
 
-def show_clips(console: Console, clips: Sequence[Clip]) -> None:
+def show_clips(console: "Console", clips: "Sequence[Clip]") -> None:
     """Print finished files."""
     for clip in clips:
         how = f"copied {clip.copied_s:.1f} s, encoded {clip.encoded_s:.1f} s"
         console.print(f"{clip.path}  {clip.size_bytes / 1e6:.1f} MB  {how}")
 
 
-def show_probe(console: Console, found: Probe) -> None:
-    """Print a file and its streams."""
+def probe_lines(found: Probe) -> Iterator[str]:
+    """Yield lines on a file and its streams."""
     size = "" if found.size_bytes is None else f", {found.size_bytes / 1e6:.1f} MB"
-    console.print(f"{found.container}, {clock(found.duration_s)}{size}")
+    yield f"{found.container}, {clock(found.duration_s)}{size}"
     for stream in found.streams:
         marks = [name for name, index in (("picture", found.video), ("sound", found.audio)) if index == stream.index]
         used = f"  (the {marks[0]} of clips)" if marks else ""
         kind = "cover" if stream.is_cover else stream.kind
-        console.print(f"  {stream.index}: {kind} {stream.codec} {_detail(stream)}{used}")
+        yield f"  {stream.index}: {kind} {stream.codec} {_detail(stream)}{used}"
     for problem in found.problems:
-        console.print(f"  note: {problem.message}")
+        yield f"  note: {problem.message}"
 
 
 def _detail(stream: StreamInfo) -> str:
