@@ -8,20 +8,16 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
-from support.api.browser import DESKTOP, PHONE, Watched, visiting
+from support.api.browser import SIZES, Watched, check, visiting
 from support.api.product import Product
 from support.api.server import PASSWORD
 
 from db.connection import SERVICE
 
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-TOO_WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
 MIB = 1024 * 1024
 UPLOAD_BYTES = int(os.environ.get("UPLOAD_MIB", "20")) * MIB
 """How large a file the interrupted upload has; 200 is what somebody really loses."""
 WORK_MS = 90_000
-SIZES = [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")]
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -116,21 +112,6 @@ def share(page: Page) -> str:
 def enter(watched: Watched, email: str) -> None:
     body = {"email": email, "password": PASSWORD, "cookie": True}
     assert watched.page.context.request.post("/api/auth/login", data=body).ok
-
-
-def check(page: Page, name: str, pictures: Path, *, width: int, scheme: str) -> None:
-    """Keep a picture of a page; it fits the screen, and axe finds nothing."""
-    page.wait_for_timeout(600)
-    page.screenshot(path=pictures / f"{name}-{width}-{scheme}.png")
-    assert page.evaluate(TOO_WIDE) <= 0, name
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("rules => axe.run(document, rules)", RULES)
-    problems = [
-        f"{each['id']}: {node['target']} {node['failureSummary']}"
-        for each in found["violations"]
-        for node in each["nodes"][:3]
-    ]
-    assert problems == [], name
 
 
 @pytest.mark.parametrize(("width", "scheme"), SIZES)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, expect
@@ -23,6 +24,10 @@ ARGUMENTS = (
     "--use-fake-ui-for-media-stream",
 )
 DESKTOP, PHONE = 1280, 390
+SIZES = [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), (PHONE, "dark")]
+AXE = Path(__file__).parents[3] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+TOO_WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
 # Says nothing about the page: a busy machine draws late.
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
@@ -88,3 +93,18 @@ def visiting(
         assert watched.complaints == [], watched.complaints
     finally:
         context.close()
+
+
+def check(page: Page, name: str, pictures: Path, *, width: int, scheme: str) -> None:
+    """Keep a picture of a page; it fits the screen, and axe finds nothing."""
+    page.wait_for_timeout(600)
+    page.screenshot(path=pictures / f"{name}-{width}-{scheme}.png")
+    assert page.evaluate(TOO_WIDE) <= 0, name
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("rules => axe.run(document, rules)", RULES)
+    problems = [
+        f"{each['id']}: {node['target']} {node['failureSummary']}"
+        for each in found["violations"]
+        for node in each["nodes"][:3]
+    ]
+    assert problems == [], name

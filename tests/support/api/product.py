@@ -8,6 +8,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import httpx
+import msgspec
 import redis
 from support.api.server import PASSWORD
 from support.servers.databases import clone_of_template, settings_for
@@ -72,7 +73,7 @@ class Product:
         self.settings = settings
         self.folder = folder
         self.source = source
-        self.url = f"http://127.0.0.1:{settings.port}"
+        self.url = settings.public_url
         self.buckets: Buckets = open_local_buckets(
             settings.storage_dir, base_url=settings.public_url, secret=settings.jwt_secret.encode()
         )
@@ -131,13 +132,18 @@ def running_product(
     folder: Path,
     *,
     has_sockets: bool = False,
+    host: str = "127.0.0.1",
 ) -> Iterator[Product]:
-    """A whole installation on a database of its own, and on all of this Valkey."""
+    """A whole installation on a database of its own, and on all of this Valkey.
+
+    `host` is a name of this machine.
+    """
     source = folder / "source"
     source.mkdir()
     with redis.Redis.from_url(valkey_server.url()) as client:
         client.flushall()
     with clone_of_template(postgres_server) as owner_url, serve_ranges(source) as served:
         settings = settings_for(postgres_server, owner_url, redis_url=valkey_server.url(), folder=folder)
+        settings = msgspec.structs.replace(settings, public_url=f"http://{host}:{settings.port}")
         with Product(settings, folder, served, has_sockets=has_sockets) as running:
             yield running

@@ -1,4 +1,5 @@
 /** The one way to the API: typed by its OpenAPI document, with the session's cookie and its CSRF token. */
+import { language } from '../text';
 import type { paths } from './schema';
 
 type Method = 'get' | 'post' | 'patch' | 'delete';
@@ -90,7 +91,8 @@ export async function send(
   path: string,
   request: { body?: unknown; signal?: AbortSignal | undefined; idempotencyKey?: string } = {},
 ): Promise<unknown> {
-  const headers: Record<string, string> = { Accept: 'application/json' };
+  // Of a sign-up, it becomes the language of the account's mails.
+  const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': language };
   if (bearer) headers['Authorization'] = `Bearer ${bearer}`;
   else if (method !== 'get') headers['X-CSRF-Token'] = cookie(CSRF_COOKIE, document.cookie);
   if (request.body !== undefined) headers['Content-Type'] = 'application/json';

@@ -1,6 +1,6 @@
 /** Who is signed in: by the session's cookie on the same site, by a token in memory from another one. */
 import { ApiError, call, cookie, CSRF_COOKIE, isSameSite, send, setBearer } from '../api/client';
-import type { Account } from '../api/types';
+import type { Account, ProfileChange } from '../api/types';
 
 /** What a sign-up or login answers with; the token only where no cookie holds it. */
 interface Begun {
@@ -32,8 +32,15 @@ class Session {
   }
 
   /** ApiError says why not, in words for the person. */
-  async signIn(email: string, password: string): Promise<void> {
-    this.#admit(await send('post', '/api/auth/login', { body: { email, password, cookie: isSameSite } }));
+  async signIn(email: string, password: string, code?: string): Promise<void> {
+    const body = { email, password, cookie: isSameSite, ...(code ? { code } : {}) };
+    this.#admit(await send('post', '/api/auth/login', { body }));
+  }
+
+  /** Log in by what a passkey has answered to the API's challenge. */
+  async signInByPasskey(credential: unknown): Promise<void> {
+    const body = { credential, cookie: isSameSite };
+    this.#admit(await send('post', '/api/auth/passkey/login', { body }));
   }
 
   /** Make an account. `check_mail` where the address has to be confirmed before the first session. */
@@ -53,6 +60,17 @@ class Session {
       this.#leave();
       this.hasEnded = false;
     }
+  }
+
+  /** Change something about the account; ApiError. */
+  async change(changes: Partial<ProfileChange>): Promise<Account> {
+    this.account = await call('patch', '/api/me', { body: { keep_api_keys: true, ...changes } });
+    return this.account;
+  }
+
+  /** The account is gone, and its session with it. */
+  forget(): void {
+    this.#leave();
   }
 
   /** Note what a failed request tells of the session; returns the error. */

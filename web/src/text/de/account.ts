@@ -16,6 +16,9 @@ export default {
     forgot: 'Passwort vergessen?',
     none: 'Noch kein Konto?',
     signUp: 'Konto anlegen',
+    code: 'Einmalcode',
+    codeHint: 'Aus deiner Authenticator-App, oder ein Ersatzcode.',
+    passkey: 'Mit Passkey anmelden',
   },
   signup: {
     title: 'Konto anlegen',

@@ -14,6 +14,9 @@ export default {
     forgot: 'Forgot your password?',
     none: 'No account yet?',
     signUp: 'Sign up',
+    code: 'One-time code',
+    codeHint: 'From your authenticator app, or a recovery code.',
+    passkey: 'Log in with a passkey',
   },
   signup: {
     title: 'Make an account',
