@@ -113,6 +113,7 @@ CROSS JOIN LATERAL (
 ) AS due
 LEFT JOIN subscriptions ON subscriptions.user_id = owners.owner_key
 """
+LIST_TIER_LIMITS = "SELECT tier, limits FROM tier_features ORDER BY tier"
 LIST_NEXT = """
 SELECT wanted.owner_key, next.id, next.kind
 FROM unnest(%(owners)s::uuid[], %(counts)s::integer[]) AS wanted (owner_key, count)
@@ -194,6 +195,11 @@ def list_flights(tx: Transaction) -> list[Flight]:
 def list_owners(tx: Transaction, queue: str, *, held_kinds: Sequence[str] = ()) -> list[WaitingOwner]:
     """List the owners with a job in the queue that is due and not of a kind that is held back."""
     return [WaitingOwner(**row) for row in tx.execute(LIST_OWNERS, {"queue": queue, "held_kinds": list(held_kinds)})]
+
+
+def list_tier_limits(tx: Transaction) -> dict[str, dict[str, Any]]:
+    """Return the limits in the rows of the tiers, by tier."""
+    return {row["tier"]: row["limits"] for row in tx.execute(LIST_TIER_LIMITS)}
 
 
 def list_next(

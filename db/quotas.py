@@ -188,9 +188,6 @@ def lock_stock(tx: Transaction, *, user_id: UUID, feature: str) -> None:
 
 def count_memories(tx: Transaction, *, user_id: UUID) -> int:
     """Count saved moments."""
-    there = tx.execute("SELECT to_regclass('public.memories') IS NOT NULL AS is_there").fetchone()
-    if there is None or not there["is_there"]:
-        return 0
     return _stock(tx, "SELECT count(*) AS stock FROM memories WHERE user_id = %(user_id)s", user_id)
 
 

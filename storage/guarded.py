@@ -58,9 +58,9 @@ class GuardedStore:
         """Return a URL that reads the object."""
         return self.inner.presign_get(key, expires_s=expires_s, filename=filename, content_type=content_type)
 
-    def presign_put(self, key: str, *, expires_s: int) -> str:
+    def presign_put(self, key: str, *, expires_s: int, max_bytes: int | None = None) -> str:
         """Return a URL that stores the object."""
-        return self.inner.presign_put(key, expires_s=expires_s)
+        return self.inner.presign_put(key, expires_s=expires_s, max_bytes=max_bytes)
 
     def child_source(self, key: str, *, expires_s: int) -> str:
         """Return the location that a media child opens."""

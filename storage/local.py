@@ -45,6 +45,8 @@ from storage.store import (
 )
 from storage.uploads import Upload, UploadFolder
 
+MAX_BYTES: Final = "maxBytes"
+"""The parameter of a signed URL that limits what is sent there."""
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 _CONTENT_TYPE = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}(?:[;,= \w.+\"'-]{0,120})?", re.ASCII)
 _SETTLE_TRIES: Final = 20  # an overwrite takes two renames; a reader between them looks again
@@ -173,9 +175,9 @@ class LocalStore:
         """Return a URL that reads the object (byte ranges allowed) until it expires."""
         return self._sign("GET", key, answer_headers(filename, content_type), expires_s)
 
-    def presign_put(self, key: str, *, expires_s: int) -> str:
-        """Return a URL that stores one object by PUT until it expires."""
-        return self._sign("PUT", key, {}, expires_s)
+    def presign_put(self, key: str, *, expires_s: int, max_bytes: int | None = None) -> str:
+        """Return a URL that stores one object of at most `max_bytes` by PUT until it expires."""
+        return self._sign("PUT", key, {} if max_bytes is None else {MAX_BYTES: str(max_bytes)}, expires_s)
 
     def presign_part(self, key: str, upload_id: str, number: int, *, expires_s: int) -> str:
         """Return a URL that stores one part by PUT until it expires; the completion needs the ETag of its answer."""

@@ -177,7 +177,7 @@ class S3Store:
         query = answer_headers(filename, content_type)
         return self._presign(self._public_client, "GET", key, query, expires_s=expires_s)
 
-    def presign_put(self, key: str, *, expires_s: int) -> str:
+    def presign_put(self, key: str, *, expires_s: int, max_bytes: int | None = None) -> str:  # noqa: ARG002 - S3 has no such limit for a PUT
         """Return a URL that stores one object by PUT until it expires."""
         return self._presign(self._public_client, "PUT", key, {}, expires_s=expires_s)
 

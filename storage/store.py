@@ -126,8 +126,11 @@ class Store(Protocol):
         With `filename` the answer carries `Content-Disposition: attachment` with that name (any Unicode).
         """
 
-    def presign_put(self, key: str, *, expires_s: int) -> str:
-        """Return a URL that stores one object by PUT until it expires."""
+    def presign_put(self, key: str, *, expires_s: int, max_bytes: int | None = None) -> str:
+        """Return a URL that stores one object by PUT until it expires.
+
+        With `max_bytes` a store may refuse a larger one as soon as it is sent. S3 does not: check what was stored.
+        """
 
     def child_source(self, key: str, *, expires_s: int) -> str:
         """Return the location that a media child opens: a presigned URL, or a local path."""

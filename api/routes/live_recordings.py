@@ -106,7 +106,7 @@ def announce_part(
             start_ms=data.start_ms,
             duration_ms=data.duration_ms,
         )
-    url = deps.buckets.recordings.presign_put(found.key, expires_s=PART_URL_S)
+    url = deps.buckets.recordings.presign_put(found.key, expires_s=PART_URL_S, max_bytes=data.size_bytes)
     expires_at = deps.clock() + timedelta(seconds=PART_URL_S)
     return Answer(data=PartUrlView(number=found.part.number, url=url, expires_at=expires_at))
 

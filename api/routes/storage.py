@@ -26,7 +26,7 @@ from litestar.types import Receive, Scope, Send
 from api.http.byte_range import UnsatisfiableRangeError, choose_range, is_unchanged
 from api.http.errors import failure
 from storage.files import Draft
-from storage.local import DEFAULT_CONTENT_TYPE, LocalStore
+from storage.local import DEFAULT_CONTENT_TYPE, MAX_BYTES, LocalStore
 from storage.multipart import MAX_PUT_BYTES
 from storage.signing import SignatureError
 from storage.store import (
@@ -217,7 +217,7 @@ async def _chunks(file: BinaryIO, positions: range) -> AsyncIterator[bytes]:
 
 async def _store_body(request: Request[Any, Any, Any], store: LocalStore, key: str, query: Mapping[str, str]) -> str:
     """Receive an object or a part and return its ETag; it is stored only if every declared byte arrives."""
-    size_bytes = _declared_size(request)
+    size_bytes = _declared_size(request, max_bytes=int(query.get(MAX_BYTES, MAX_PUT_BYTES)))
     upload_id = query.get("uploadId")
     number = int(query.get("partNumber", "0"))
     draft: Draft
@@ -248,12 +248,12 @@ async def _new_part(begin: Callable[[], Draft]) -> Draft:
         await anyio.sleep(TURN_POLL_S)
 
 
-def _declared_size(request: Request[Any, Any, Any]) -> int:
+def _declared_size(request: Request[Any, Any, Any], *, max_bytes: int) -> int:
     declared = request.headers.get("content-length", "")
     if not declared.isdecimal():
         raise _Refused(411, "length_required", "Say how many bytes will come, in Content-Length.", _CLOSE)
-    if int(declared) > MAX_PUT_BYTES:
-        raise _Refused(413, "payload_too_large", f"One PUT carries at most {MAX_PUT_BYTES} bytes; use parts.", _CLOSE)
+    if int(declared) > max_bytes:
+        raise _Refused(413, "payload_too_large", f"This URL takes at most {max_bytes} bytes.", _CLOSE)
     return int(declared)
 
 

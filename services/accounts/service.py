@@ -14,6 +14,7 @@ from services.accounts import session as sessions
 from services.accounts.email_address import clean_email
 from services.accounts.link import VERIFY_FOR
 from services.accounts.token import secret_hash
+from services.billing import customer as customers
 from services.billing.tier import Tier
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
 from services.language import DEFAULT, Language
@@ -173,6 +174,7 @@ def _change_email(tx: Transaction, *, user_id: UUID, new_email: str) -> Account:
     if not rows.update_email(tx, user_id=user_id, email=new_email):
         raise InvalidFieldError("token", "This address has an account of its own by now.")
     tell(tx, old, EmailChanged(new_email=new_email))
+    customers.queue_update(tx, user_id=user_id)
     return get(tx, user_id=user_id)
 
 

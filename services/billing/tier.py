@@ -11,6 +11,7 @@ from db import quotas as rows
 from db.connection import Transaction
 from db.quotas import TierRow
 from services.errors import NotFoundError, TierRequiredError
+from services.jobs.fairness import CAP, WEIGHT, default_share
 
 UNLIMITED = -1
 UPGRADE_URL = "/pricing"
@@ -25,6 +26,13 @@ ABILITY_WORDS = {
     "analytics": "analytics",
     "api_access": "API keys",
 }
+
+
+def _job_limits(tier: str) -> dict[str, int]:
+    share = default_share(tier)
+    return {CAP: share.cap, WEIGHT: share.weight}
+
+
 DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
     "free": {
         "clip_length_s": 120,
@@ -32,6 +40,7 @@ DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
         "storage_bytes": 100 * GB,
         "retention_days": 30,
         "queue_wait_s": 2 * 3600,
+        **_job_limits("free"),
     },
     "premium": {
         "clip_length_s": 300,
@@ -39,6 +48,7 @@ DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
         "storage_bytes": 500 * GB,
         "retention_days": 30,
         "queue_wait_s": 6 * 3600,
+        **_job_limits("premium"),
     },
     "pro": {
         "clip_length_s": 300,
@@ -46,6 +56,7 @@ DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
         "storage_bytes": 2000 * GB,
         "retention_days": 30,
         "queue_wait_s": 12 * 3600,
+        **_job_limits("pro"),
     },
 }
 """Tier → limits that apply where the row's `limits` names no other. A free user's 100 GB hold the largest

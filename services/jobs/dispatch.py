@@ -8,7 +8,7 @@ from uuid import UUID
 from db import dispatch as rows
 from db.connection import Transaction, allow_loss
 from db.dispatch import Flight, Sent
-from services.jobs.fairness import IDLE, SYSTEM, Fairness, Load, Share, share_of
+from services.jobs.fairness import IDLE, SYSTEM, Fairness, Load, Share, share_of, share_of_limits
 from services.jobs.reservation import IMPORT, Reservation
 from services.jobs.service import QUEUES
 
@@ -90,7 +90,9 @@ class _Line:
         now_s = self._clock()
         if len(self._waiting) <= FEW_OWNERS or now_s >= self._stale_s:
             found = rows.list_owners(tx, self._queue, held_kinds=_held_kinds(reservation))
-            self._waiting = {row.owner_key: share_of(row.owner_key, row.tier) for row in found}
+            limits = rows.list_tier_limits(tx)
+            shares = {tier: share_of_limits(tier, named) for tier, named in limits.items()}
+            self._waiting = {row.owner_key: share_of(row.owner_key, row.tier, shares) for row in found}
             self._payers = {SYSTEM} | {row.owner_key for row in found if row.tier != "free"}
             self._stale_s = now_s + LOOK_S
 

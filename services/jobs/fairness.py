@@ -6,6 +6,7 @@ with every job of theirs that is sent, and the owner with the smallest pass is n
 
 import heapq
 from collections.abc import Callable, Mapping
+from typing import TypeGuard
 from uuid import UUID
 
 from msgspec import Struct
@@ -21,11 +22,17 @@ class Share(Struct, frozen=True, kw_only=True):
     cap: int
 
 
-SHARES: Mapping[str, Share] = {
+WEIGHT, CAP = "job_weight", "parallel_jobs"
+"""The names of a share's fields among the limits of a tier."""
+MAX_WEIGHT = 100
+NO_CAP = 10_000
+"""More slots than an installation has."""
+DEFAULT_SHARES: Mapping[str, Share] = {
     "free": Share(weight=1, cap=4),
     "premium": Share(weight=2, cap=8),
     "pro": Share(weight=4, cap=16),
 }
+"""For tiers whose rows name no others."""
 SYSTEM_SHARE = Share(weight=2, cap=8)
 
 
@@ -44,9 +51,28 @@ class Load(Struct, frozen=True, kw_only=True):
 IDLE = Load()
 
 
-def share_of(owner: UUID, tier: str) -> Share:
-    """Return the owner's share; unknown tiers count as free."""
-    return SYSTEM_SHARE if owner == SYSTEM else SHARES.get(tier, SHARES["free"])
+def default_share(tier: str) -> Share:
+    """Return a tier's share where its row names no other; unknown tiers count as free."""
+    return DEFAULT_SHARES.get(tier, DEFAULT_SHARES["free"])
+
+
+def share_of_limits(tier: str, limits: Mapping[str, object]) -> Share:
+    """Return a tier's share by the limits of its row; what is no number, or makes no sense, counts as not named."""
+    default = default_share(tier)
+    weight, cap = limits.get(WEIGHT), limits.get(CAP)
+    return Share(
+        weight=min(weight, MAX_WEIGHT) if _is_positive(weight) else default.weight,
+        cap=NO_CAP if cap == -1 else cap if _is_positive(cap) else default.cap,
+    )
+
+
+def share_of(owner: UUID, tier: str, shares: Mapping[str, Share] = DEFAULT_SHARES) -> Share:
+    """Return the owner's share, by the shares of the tiers."""
+    return SYSTEM_SHARE if owner == SYSTEM else shares.get(tier) or default_share(tier)
+
+
+def _is_positive(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 class Fairness:
@@ -112,7 +138,9 @@ class Fairness:
     def _admit(self, waiting: Mapping[UUID, Share], loads: Mapping[UUID, Load]) -> None:
         """Drop owners who are gone; a new owner starts at the lowest pass of the others without jobs in flight."""
         active = {*waiting, *loads}
-        self._shares = {owner: waiting.get(owner) or self._shares.get(owner, SHARES["free"]) for owner in active}
+        self._shares = {
+            owner: waiting.get(owner) or self._shares.get(owner, DEFAULT_SHARES["free"]) for owner in active
+        }
         known = {owner: self._passes[owner] for owner in active if owner in self._passes}
         begin = min((self._without(owner, loads.get(owner, IDLE).total) for owner in known), default=self._now)
         self._passes = {owner: known.get(owner, begin) for owner in active}

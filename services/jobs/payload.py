@@ -96,6 +96,12 @@ class EndSubscriptionPayload(Payload, frozen=True, kw_only=True):
     customer_id: str
 
 
+class UpdateCustomerPayload(Payload, frozen=True, kw_only=True):
+    """Give a user's customer at Stripe the user's address."""
+
+    user_id: UUID
+
+
 class ExportAccountPayload(Payload, frozen=True, kw_only=True):
     """Make the archive of a row of `exports`."""
 
@@ -113,6 +119,7 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "export_account": ExportAccountPayload,
     "sync_subscription": SyncSubscriptionPayload,
     "end_subscription": EndSubscriptionPayload,
+    "update_customer": UpdateCustomerPayload,
 }
 """Kind → payload."""
 

@@ -55,6 +55,7 @@ KINDS: Mapping[str, Queue] = {
     "sweep_webhooks": "housekeeping",
     "sync_subscription": "webhook",
     "end_subscription": "webhook",
+    "update_customer": "webhook",
     "reconcile_subscriptions": "housekeeping",
     "prune_stripe_events": "housekeeping",
     "end_silent_recordings": "housekeeping",

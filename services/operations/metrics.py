@@ -18,7 +18,7 @@ from db import totals as total_rows
 from db.connection import SERVICE, Database, DatabaseUnavailableError, Transaction
 from db.metrics import OwnerLoad, QueueDemand, QueueDepth, WebhookLoad, Workers
 from services.jobs.dispatch import DISPATCHER_LOCK, WINDOW, WORKER_SILENT_S
-from services.jobs.fairness import SHARES, SYSTEM, SYSTEM_SHARE
+from services.jobs.fairness import SYSTEM, SYSTEM_SHARE, default_share, share_of_limits
 from services.jobs.service import QUEUES
 from services.operations import business, totals
 from services.operations.business import Figures
@@ -103,8 +103,8 @@ def look(tx: Transaction) -> Snapshot:
         depths=rows.list_depths(tx),
         demands=rows.list_demands(
             tx,
-            caps={tier: share.cap for tier, share in SHARES.items()},
-            default_cap=SHARES["free"].cap,
+            caps={tier: share_of_limits(tier, limits).cap for tier, limits in dispatch.list_tier_limits(tx).items()},
+            default_cap=default_share("free").cap,
             system=SYSTEM,
             system_cap=SYSTEM_SHARE.cap,
         ),

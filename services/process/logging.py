@@ -23,6 +23,8 @@ USER_INFO = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^\s/@]*@")
 # Control characters move the cursor of a terminal or forge lines; bidirectional ones disguise text.
 UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 MULTILINE = {"exception", "stack"}
+# Keys and webhook secrets of Stripe, and API keys of ours, carry their kind at the front.
+KEYS = re.compile(r"\b((?:sk|rk|whsec|snk)_)[A-Za-z0-9_-]{4,}")
 BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE)
 
 
@@ -89,7 +91,7 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 def redact_text(text: str) -> str:
     """Remove credentials, and query strings and user parts of URLs, from a text."""
-    text = BEARER.sub(rf"\1 {REDACTED}", text)
+    text = KEYS.sub(rf"\1{REDACTED}", BEARER.sub(rf"\1 {REDACTED}", text))
     text = QUERY.sub(rf"\1?{REDACTED}", text)
     return USER_INFO.sub(rf"\1{REDACTED}@", text)
 

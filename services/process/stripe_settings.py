@@ -38,6 +38,9 @@ class StripeSettings(Struct, frozen=True, kw_only=True):
     api_base: str | None
     """Where the API is, when it is not Stripe's own (STRIPE_API_BASE)."""
     automatic_tax: bool
+    """Whether Stripe Tax computes taxes and tax ids are collected (STRIPE_AUTOMATIC_TAX)."""
+    promotion_codes: bool
+    """Whether checkouts take promotion codes (STRIPE_PROMOTION_CODES)."""
     trial_end: TrialEnd
     """What Stripe does when a trial ends without a payment method (STRIPE_TRIAL_END)."""
     grace_days: int
@@ -78,6 +81,7 @@ def load(env: Mapping[str, str]) -> StripeSettings | None:
         price_pro=given["STRIPE_PRICE_PRO"],
         api_base=env.get("STRIPE_API_BASE") or None,
         automatic_tax=_choice(env, "STRIPE_AUTOMATIC_TAX", ("false", "true")) == "true",
+        promotion_codes=_choice(env, "STRIPE_PROMOTION_CODES", ("true", "false")) == "true",
         trial_end=cast("TrialEnd", _choice(env, "STRIPE_TRIAL_END", ("cancel", "pause", "create_invoice"))),
         grace_days=_days(env),
         withdrawal_refund=cast("Refund", _choice(env, "BILLING_WITHDRAWAL_REFUND", ("full", "prorated", "none"))),

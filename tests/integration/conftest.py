@@ -8,6 +8,7 @@ from uuid import uuid4
 import msgspec
 import psycopg
 import pytest
+from msgspec.structs import replace
 from support.api.server import Service, listening, serving
 from support.api.webhook_worker import owner, told, worker
 from support.servers.databases import clone_of_template, settings_for
@@ -18,6 +19,9 @@ from support.sockets.sticky import sticky_proxy
 from support.storage.local_store import http, new_store, store
 from support.storage.storage_contract import new_contract_store
 from support.storage.swift import swift_server
+from support.stripe.shop import Shop
+from support.stripe.till import Till
+from support.stripe.world import stripe_server
 
 from cli.embedded import postgres, valkey
 from cli.embedded.port import free_port
@@ -124,3 +128,28 @@ def runtime(database: Database, buckets: Buckets, tmp_path: Path) -> Iterator[Ru
         recording_max_bytes=10**9,
     )
     scratch.close()
+
+
+@pytest.fixture(scope="session")
+def running_till(
+    postgres_server: postgres.PostgresServer,
+    valkey_server: valkey.ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Till]:
+    shop = Shop()
+    with clone_of_template(postgres_server) as owner_url, stripe_server(shop.world):
+        settings = settings_for(
+            postgres_server, owner_url, redis_url=valkey_server.url(), folder=tmp_path_factory.mktemp("till")
+        )
+        with serving(replace(settings, stripe=shop.settings())) as service:
+            yield Till(service, shop)
+
+
+@pytest.fixture
+def till(running_till: Till) -> Till:
+    """The service and the shop, with nothing in them."""
+    with psycopg.connect(running_till.service.owner_url, autocommit=True) as owner:
+        owner.execute("TRUNCATE users, jobs, audit_log, stripe_events, trial_cards CASCADE")
+    running_till.service.deps.redis.flushall()
+    running_till.shop.reset()
+    return running_till

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
+from structlog.testing import capture_logs
 from support.api.server import PASSWORD, Person, Service
 
 
@@ -46,6 +47,18 @@ def test_api_key_works_until_it_is_deleted_and_is_shown_once(service: Service) -
     assert person.delete(f"/api/me/keys/{made['id']}").status_code == 404
     (row,) = service.rows("SELECT key_hash FROM api_keys")
     assert made["key"].encode() not in row["key_hash"]
+
+
+def test_credentials_in_the_query_open_nothing_and_are_not_logged(service: Service) -> None:
+    person = service.person(tier="pro")
+    key = person.post("/api/me/keys", {"name": "uploader"}).json()["data"]["key"]
+    for name in ("api_key", "key", "token", "access_token", "authorization"):
+        with capture_logs() as logs:
+            answer = service.client.get("/api/clips", params={name: key})
+        assert answer.status_code in (401, 422)
+        assert key not in answer.text
+        assert key not in str(logs)
+        assert person.get("/api/clips", params={name: key}).status_code == 422
 
 
 def test_api_keys_are_for_tiers_that_include_them(service: Service) -> None:

@@ -129,6 +129,13 @@ def test_parts_of_all_tracks_are_taken_for_a_while_after_the_stop(stage: Stage) 
     assert [track["stored"] for track in shown] == [[[1, 5]], [[1, 1]]]
 
 
+def test_part_that_is_larger_than_announced_is_refused_by_its_address(stage: Stage) -> None:
+    stage.start()
+    url = stage.announce(stage.track(), 1, b"1234").json()["data"]["url"]
+    assert stage.service.client.put(url, content=b"12345").status_code == 413
+    assert stage.service.client.put(url, content=b"1234").status_code == 200
+
+
 def test_grace_period_ends_by_itself(stage: Stage) -> None:
     recording = stage.start()
     track = stage.track()

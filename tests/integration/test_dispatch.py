@@ -139,6 +139,18 @@ def test_one_owner_never_runs_more_than_his_cap(database: Database) -> None:
     assert len(shop.busy) == 4
 
 
+def test_row_of_a_tier_changes_its_share_without_a_restart(database: Database, owner_url: str) -> None:
+    shop = Shop(database, 16)
+    enqueue(database, add_user(database), 50)
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE tier_features SET limits = '{\"parallel_jobs\": 2}' WHERE tier = 'free'")
+        shop.serve()
+        assert len(shop.busy) == 2
+        owner.execute("UPDATE tier_features SET limits = '{\"parallel_jobs\": 6}' WHERE tier = 'free'")
+        shop.serve()
+        assert len(shop.busy) == 6
+
+
 def test_imports_of_many_leave_slots_to_an_upload(database: Database) -> None:
     shop = Shop(database, 3, queue="ingest")
     for _ in range(5):

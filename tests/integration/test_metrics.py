@@ -14,7 +14,7 @@ from db.connection import SERVICE, Database
 from db.leases import Completion
 from services.jobs import service as jobs
 from services.jobs.dispatch import DISPATCHER_LOCK
-from services.jobs.fairness import SHARES
+from services.jobs.fairness import DEFAULT_SHARES
 from services.jobs.service import Job, JobError, lease_of
 from services.lifecycle import outcome as lifecycle
 from services.operations import totals
@@ -118,14 +118,14 @@ def test_slots_needed_leave_out_what_an_owner_may_not_have(database: Database, r
     greedy, modest = add_user(database), add_user(database)
     enqueue(database, greedy, times=30)
     enqueue(database, modest, times=1)
-    assert reader.value("snuggles_slots_needed", queue="housekeeping") == SHARES["free"].cap + 1
+    assert reader.value("snuggles_slots_needed", queue="housekeeping") == DEFAULT_SHARES["free"].cap + 1
     rows(
         database,
         "INSERT INTO subscriptions (user_id, tier, status) VALUES (%(id)s, 'pro', 'active') "
         "ON CONFLICT (user_id) DO UPDATE SET tier = 'pro' RETURNING id",
         id=greedy,
     )
-    assert reader.value("snuggles_slots_needed", queue="housekeeping") == SHARES["pro"].cap + 1
+    assert reader.value("snuggles_slots_needed", queue="housekeeping") == DEFAULT_SHARES["pro"].cap + 1
 
 
 def test_lag_is_that_of_a_job_that_a_free_slot_waits_for(database: Database, reader: Reader, worker_id: UUID) -> None:

@@ -107,6 +107,15 @@ def test_body_of_unknown_or_excessive_length_is_refused_unread(
     assert files_below(folder_of(store)) == []
 
 
+def test_url_for_one_object_takes_no_more_than_it_was_signed_for(store: LocalStore, http: httpx.Client) -> None:
+    url = store.presign_put(KEY, expires_s=60, max_bytes=4)
+    assert http.put(url.replace("maxBytes=4", "maxBytes=9"), content=b"large").status_code == 403
+    answer = raw_put(url, {"Content-Length": "5"}, b"large")
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert files_below(folder_of(store)) == []
+    assert http.put(url, content=b"fits").status_code == 200
+
+
 def test_put_with_a_bad_signature_stores_nothing(store: LocalStore, http: httpx.Client) -> None:
     url = store.presign_put(KEY, expires_s=60)
     assert http.put(url[:-1] + ("0" if url[-1] != "0" else "1"), content=b"x" * 100_000).status_code == 403

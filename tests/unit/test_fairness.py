@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.jobs.fairness import SYSTEM, SYSTEM_SHARE, Fairness, Load, Share, share_of
+from services.jobs.fairness import (
+    NO_CAP,
+    SYSTEM,
+    SYSTEM_SHARE,
+    Fairness,
+    Load,
+    Share,
+    default_share,
+    share_of,
+    share_of_limits,
+)
 
 PLAIN = Share(weight=1, cap=100)
 HEAVY = Share(weight=4, cap=100)
@@ -103,3 +113,19 @@ def test_choice_never_exceeds_slots_or_caps(owners: list[tuple[int, int]], free:
 def test_system_has_a_share_of_its_own_and_unknown_tiers_are_free() -> None:
     assert share_of(SYSTEM, "free") is SYSTEM_SHARE
     assert share_of(A, "unheard-of") == share_of(A, "free")
+
+
+@pytest.mark.parametrize(
+    ("limits", "share"),
+    [
+        ({"job_weight": 3, "parallel_jobs": 2}, Share(weight=3, cap=2)),
+        ({"parallel_jobs": -1}, Share(weight=4, cap=NO_CAP)),
+        ({"job_weight": 10**9}, Share(weight=100, cap=16)),
+        ({"job_weight": 0, "parallel_jobs": "many"}, default_share("pro")),
+        ({"job_weight": True, "parallel_jobs": 1.5}, default_share("pro")),
+        ({}, default_share("pro")),
+    ],
+)
+def test_share_of_a_tier_is_what_its_row_says(limits: dict[str, object], share: Share) -> None:
+    assert share_of_limits("pro", limits) == share
+    assert share_of(A, "pro", {"pro": share}) == share

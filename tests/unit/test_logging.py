@@ -97,3 +97,13 @@ def test_control_and_bidirectional_characters_are_escaped_wherever_they_come_fro
     assert not set(text) & set("\r\x1b\u202e\u2028\x00")
     assert not [line for line in text.splitlines() if line.startswith("ERROR forged")]
     assert text.count("u202e") >= 4
+
+
+@pytest.mark.parametrize("key", ["sk_live_51Habc", "rk_test_51Habc", "whsec_abcdef", "snk_3fK9xQ12"])
+def test_keys_are_known_by_their_beginning_wherever_they_stand(key: str) -> None:
+    output = io.StringIO()
+    configure(settings(), part="api", stream=output)
+    structlog.get_logger().info("said", text=f"the key {key}, refused", key_of=[key])
+    structlog.get_logger().error("failed", exc_info=ValueError(f"invalid: {key}"))
+    assert key not in output.getvalue()
+    assert output.getvalue().count("[redacted]") == 3

@@ -21,6 +21,7 @@ def test_complete_settings_are_read() -> None:
     settings = load({**TEST, "STRIPE_AUTOMATIC_TAX": "true", "BILLING_GRACE_DAYS": "3"})
     assert settings is not None
     assert (settings.is_test, settings.automatic_tax, settings.grace_days) == (True, True, 3)
+    assert settings.promotion_codes is True
     assert settings.tier_of_price("price_2") == "pro"
     assert settings.tier_of_price("price_of_something_else") is None
 
@@ -48,3 +49,9 @@ def test_settings_that_do_not_fit_are_named_without_their_values(changes: dict[s
         load({**TEST, **changes})
     assert "sk_test_1" not in str(refused.value)
     assert "sk_live_1" not in str(refused.value)
+
+
+def test_promotion_codes_can_be_switched_off() -> None:
+    settings = load({**TEST, "STRIPE_PROMOTION_CODES": "false"})
+    assert settings is not None
+    assert settings.promotion_codes is False

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from db import stripe_events as rows
+from services.billing import customer as customers
 from services.billing import sync as syncing
 from services.billing.reconciliation import reconcile
 from services.errors import NotFoundError, UnavailableError
-from services.jobs.payload import EndSubscriptionPayload, SyncSubscriptionPayload, payload_of
+from services.jobs.payload import EndSubscriptionPayload, SyncSubscriptionPayload, UpdateCustomerPayload, payload_of
 from workers.attempt import Attempt
 from workers.completer import Publish, Result
 from workers.execution import Work
@@ -38,6 +39,14 @@ def end_subscription(runtime: Runtime, attempt: Attempt) -> Publish:
     return Result({"ended": over})
 
 
+def update_customer(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Give Stripe the address that the user has now."""
+    if runtime.billing is None:
+        raise UnavailableError("Billing is not configured on this worker; set the STRIPE_… variables there too.")
+    user_id = payload_of(attempt.job, UpdateCustomerPayload).user_id
+    return Result({"updated": customers.update_address(runtime.billing, user_id=user_id)})
+
+
 def reconcile_subscriptions(runtime: Runtime, _attempt: Attempt) -> Publish:
     """Compare all rows with Stripe's objects, and repair what drifted."""
     if runtime.billing is None:
@@ -53,6 +62,7 @@ def prune_stripe_events(_runtime: Runtime, _attempt: Attempt) -> Publish:
 BILLING: Mapping[str, Work] = {
     "sync_subscription": sync_subscription,
     "end_subscription": end_subscription,
+    "update_customer": update_customer,
     "reconcile_subscriptions": reconcile_subscriptions,
     "prune_stripe_events": prune_stripe_events,
 }

@@ -37,6 +37,14 @@ class Gateway:
             )
         return made.id
 
+    def update_customer(self, customer_id: str, *, email: str) -> None:
+        """Change a customer's address; one that was deleted is left alone."""
+        try:
+            with calling():
+                self.client.v1.customers.update(customer_id, {"email": email})
+        except MissingAtStripeError:
+            log.info("customer_was_deleted", customer_id=customer_id)
+
     def fetch(self, customer_id: str) -> Snapshot:
         """Return everything of a customer as it is now; an unknown customer has nothing."""
         try:
@@ -84,7 +92,7 @@ class Gateway:
             "subscription_data": details,
             "success_url": success_url,
             "cancel_url": cancel_url,
-            "allow_promotion_codes": True,
+            "allow_promotion_codes": self._settings.promotion_codes,
         }
         if self._settings.automatic_tax:
             params["automatic_tax"] = {"enabled": True}

@@ -57,6 +57,7 @@ class Shop:
             "price_pro": self.prices["pro"],
             "api_base": self.world.base_url,
             "automatic_tax": False,
+            "promotion_codes": True,
             "trial_end": "cancel",
             "grace_days": 7,
             "withdrawal_refund": "full",
@@ -84,6 +85,13 @@ class Shop:
         """Let the card of a customer's subscription pay or fail from now on."""
         for method in self.world.find("payment_method", customer=customer_id):
             self.world.note(method["id"])["behaves"] = behaves
+
+    def remove_cards(self, customer_id: str) -> None:
+        """Detach every payment method of a customer, as in Stripe's dashboard."""
+        self.world.get("customer", customer_id)["invoice_settings"]["default_payment_method"] = None
+        self.subscription(customer_id)["default_payment_method"] = None
+        for method in self.world.find("payment_method", customer=customer_id):
+            method["customer"] = None
 
     def dispute(self, customer_id: str) -> None:
         payment.dispute(self.world, self.world.find("charge", customer=customer_id)[0])

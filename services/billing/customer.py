@@ -1,0 +1,28 @@
+"""A user's customer at Stripe follows the address of the account."""
+
+from uuid import UUID
+
+from db import billing as rows
+from db.connection import SERVICE, Transaction
+from services.billing.sync import Billing
+from services.jobs import service as jobs
+from services.jobs.payload import UpdateCustomerPayload
+
+
+def queue_update(tx: Transaction, *, user_id: UUID) -> None:
+    """Queue the new address of a user for Stripe, which mails invoices to it (service transaction)."""
+    found = rows.find_subscription(tx, user_id=user_id)
+    if found is not None and found.stripe_customer_id is not None:
+        payload = UpdateCustomerPayload(user_id=user_id)
+        jobs.enqueue(tx, kind="update_customer", user_id=None, payload=payload, max_attempts=20)
+
+
+def update_address(billing: Billing, *, user_id: UUID) -> bool:
+    """Give the customer the address that the user has now; return whether there is such a customer."""
+    with billing.database.transaction(SERVICE) as tx:
+        found = rows.find_subscription(tx, user_id=user_id)
+        email = rows.find_email(tx, user_id=user_id)
+    if found is None or found.stripe_customer_id is None or email is None:
+        return False
+    billing.gateway.update_customer(found.stripe_customer_id, email=email)
+    return True
