@@ -25,6 +25,7 @@ from db.jobs import find_job
 from services.billing import quota as quotas
 from services.billing.tier import UNLIMITED, Tier
 from services.clips import service as clips
+from services.clips import state as clip_states
 from services.clips.service import ClipStyle
 from services.jobs import estimate as estimates
 from workers import actors
@@ -90,7 +91,7 @@ def main() -> None:
 def sleep_for(runtime: Runtime, attempt: Attempt) -> Publish:
     """Take the time that a clip of this length takes."""
     with runtime.database.transaction(SERVICE) as tx:
-        subject = clips.get_for_render(tx, job_id=attempt.job.id)
+        subject = clip_states.get_for_render(tx, job_id=attempt.job.id)
     factor = 1 + CHANCE * (2 * runtime.random() - 1)
     time.sleep((BASE_S + PER_MEDIA_S * (subject.end_s - subject.start_s)) * factor)
     return lambda _tx: None

@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
-from db.jobs import JobError, error_json, row_with_error
+from db.jobs import JobError, row_with_error
 
 
 class Clip(Struct, frozen=True, kw_only=True):
@@ -68,32 +68,6 @@ class ClipStep(Struct, frozen=True, kw_only=True):
     progress: float
     stage: str | None
     eta_s: float | None
-
-
-class RenderSubject(Struct, frozen=True, kw_only=True):
-    """The fields of a clip and its recording that a render needs."""
-
-    id: UUID
-    render_id: UUID
-    """Part of the keys of its objects."""
-    user_id: UUID
-    recording_id: UUID
-    job_id: UUID | None
-    title: str
-    start_s: float
-    end_s: float
-    preset: str
-    formats: list[str]
-    accuracy: str
-    loudness: float | None
-    options: dict[str, Any]
-    status: str
-    recording_status: str
-    source_key: str
-    index_key: str | None
-    timeline_key: str | None
-    size_bytes: int | None
-    duration_s: float | None
 
 
 class ClipSpec(Struct, frozen=True, kw_only=True):
@@ -182,61 +156,6 @@ WHERE c.id = ANY(%(clip_ids)s)
 DELETE_CLIP = f"""
 DELETE FROM clips WHERE id = %(clip_id)s AND user_id = %(user_id)s RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
-GET_FOR_RENDER = """
-SELECT c.id, coalesce(c.render_id, c.id) AS render_id, c.user_id, c.recording_id, c.job_id,
-       coalesce(n.title, c.title) AS title, c.start_s, c.end_s, c.preset, c.formats, c.accuracy,
-       c.loudness, c.options, c.status, r.status AS recording_status, r.source_key, r.index_key, r.timeline_key,
-       r.size_bytes, r.duration_s
-FROM clips c JOIN recordings r ON r.id = c.recording_id LEFT JOIN renders n ON n.id = c.render_id
-WHERE c.id = (SELECT clip_id FROM jobs WHERE id = %(job_id)s)
-"""
-# A change of a render changes all clips that wait for it; a clip without a render changes alone.
-SHARING = "(id = %(clip_id)s OR render_id = (SELECT render_id FROM clips WHERE id = %(clip_id)s))"
-MARK_PROCESSING = f"""
-UPDATE clips SET status = 'processing', updated_at = now()
-WHERE {SHARING} AND status IN ('queued', 'processing')
-RETURNING {COLUMNS}
-"""  # noqa: S608 - the columns are a constant
-PUBLISH_PREVIEW = f"""
-UPDATE clips SET objects = %(objects)s, is_preview = true, updated_at = now()
-WHERE {SHARING} AND status = 'processing'
-RETURNING {COLUMNS}
-"""  # noqa: S608 - the columns are a constant
-PUBLISH = f"""
-UPDATE clips SET status = 'completed', objects = %(objects)s, is_preview = false, notes = %(notes)s,
-       completed_at = now(), updated_at = now(),
-       expires_at = CASE WHEN NOT is_kept THEN now() + make_interval(days => %(keep_days)s) END
-WHERE {SHARING} AND status = 'processing'
-RETURNING {COLUMNS}
-"""  # noqa: S608 - the columns are a constant
-MARK_FAILED = f"""
-UPDATE clips SET status = 'failed', error = %(error)s, updated_at = now()
-WHERE {SHARING} AND status IN ('queued', 'processing')
-RETURNING {COLUMNS}
-"""  # noqa: S608 - the columns are a constant
-MARK_CANCELLED = f"""
-UPDATE clips SET status = 'cancelled', updated_at = now()
-WHERE {SHARING} AND status IN ('queued', 'processing')
-RETURNING {COLUMNS}
-"""  # noqa: S608 - the columns are a constant
-MARK_ONE_CANCELLED = f"""
-UPDATE clips SET status = 'cancelled', updated_at = now()
-WHERE id = %(clip_id)s AND status IN ('queued', 'processing')
-RETURNING {COLUMNS}
-"""  # noqa: S608 - the columns are a constant
-# Only the service may do this, because it discards the results of earlier attempts.
-REQUEUE = f"""
-UPDATE clips SET status = 'queued', objects = '{{}}', is_preview = false, notes = '[]', error = NULL,
-       completed_at = NULL, expires_at = NULL, updated_at = now()
-WHERE id = %(clip_id)s AND status IN ('failed', 'cancelled', 'expired')
-RETURNING {COLUMNS}
-"""  # noqa: S608 - the columns are a constant
-REQUEUE_FAILED = f"""
-UPDATE clips SET status = 'queued', objects = '{{}}', is_preview = false, notes = '[]', error = NULL,
-       updated_at = now()
-WHERE {SHARING} AND status = 'failed'
-RETURNING {COLUMNS}
-"""  # noqa: S608 - the columns are a constant
 OPEN_JOBS = """
 SELECT id FROM jobs WHERE clip_id = %(clip_id)s AND state IN ('queued', 'running') ORDER BY created_at
 """
@@ -248,14 +167,10 @@ WHERE jobs.id = ANY(%(job_ids)s) AND clips.user_id = ANY(%(user_ids)s) AND clips
 """
 
 
-def _one(tx: Transaction, query: str, values: dict[str, Any]) -> Clip | None:
+def fetch_one(tx: Transaction, query: str, values: dict[str, Any]) -> Clip | None:
+    """Return the clip that a statement finds or changes, or None."""
     with tx.cursor(row_factory=row_with_error(Clip)) as cursor:
         return cursor.execute(query, values).fetchone()
-
-
-def _all(tx: Transaction, query: str, values: dict[str, Any]) -> list[Clip]:
-    with tx.cursor(row_factory=row_with_error(Clip)) as cursor:
-        return sorted(cursor.execute(query, values).fetchall(), key=lambda clip: (clip.created_at, clip.id))
 
 
 def insert_clip(tx: Transaction, *, user_id: UUID, recording_id: UUID, spec: ClipSpec) -> Clip:
@@ -274,7 +189,7 @@ def insert_clip(tx: Transaction, *, user_id: UUID, recording_id: UUID, spec: Cli
         "loudness": spec.loudness,
         "options": Jsonb(spec.options),
     }
-    row = _one(tx, INSERT_CLIP, values)
+    row = fetch_one(tx, INSERT_CLIP, values)
     if row is None:
         raise RuntimeError("INSERT … RETURNING returned no row")
     return row
@@ -282,18 +197,18 @@ def insert_clip(tx: Transaction, *, user_id: UUID, recording_id: UUID, spec: Cli
 
 def set_job(tx: Transaction, *, clip_id: UUID, job_id: UUID, render_id: UUID) -> Clip | None:
     """Set the job and the render of a clip."""
-    return _one(tx, SET_JOB, {"clip_id": clip_id, "job_id": job_id, "render_id": render_id})
+    return fetch_one(tx, SET_JOB, {"clip_id": clip_id, "job_id": job_id, "render_id": render_id})
 
 
 def join_render(tx: Transaction, *, clip_id: UUID, render_id: UUID, job_id: UUID, keep_days: int) -> Clip | None:
     """Give a queued clip the state of the others of its render; None when no others are left."""
     values = {"clip_id": clip_id, "render_id": render_id, "job_id": job_id, "keep_days": keep_days}
-    return _one(tx, JOIN_RENDER, values)
+    return fetch_one(tx, JOIN_RENDER, values)
 
 
 def find_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None:
     """Return a clip, or None."""
-    return _one(tx, FIND_CLIP, {"user_id": user_id, "clip_id": clip_id})
+    return fetch_one(tx, FIND_CLIP, {"user_id": user_id, "clip_id": clip_id})
 
 
 def list_clips(  # noqa: PLR0913 - keyword-only, one per column or filter
@@ -326,12 +241,12 @@ def update_text(
 ) -> Clip | None:
     """Change title and description where given; None when there is no such clip."""
     values = {"user_id": user_id, "clip_id": clip_id, "title": title, "description": description}
-    return _one(tx, UPDATE_TEXT, values)
+    return fetch_one(tx, UPDATE_TEXT, values)
 
 
 def keep_clip(tx: Transaction, *, clip_id: UUID, keep: bool, keep_days: int) -> Clip | None:
     """Keep a clip for ever, or for `keep_days` from now; None when it does not exist."""
-    return _one(tx, KEEP_CLIP, {"clip_id": clip_id, "keep": keep, "keep_days": keep_days})
+    return fetch_one(tx, KEEP_CLIP, {"clip_id": clip_id, "keep": keep, "keep_days": keep_days})
 
 
 def count_share(tx: Transaction, *, clip_id: UUID) -> None:
@@ -357,20 +272,7 @@ def list_clip_activity(tx: Transaction, *, clip_ids: Sequence[UUID]) -> dict[UUI
 
 def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None:
     """Delete the row with its shares and jobs; None when there is no such clip."""
-    return _one(tx, DELETE_CLIP, {"user_id": user_id, "clip_id": clip_id})
-
-
-# Each of these changes the clip and all clips that share its render, and returns the changed ones, oldest first.
-
-
-def mark_processing(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
-    """Change queued → processing; no change of an ended clip."""
-    return _all(tx, MARK_PROCESSING, {"clip_id": clip_id})
-
-
-def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> list[Clip]:
-    """Publish a preview of a processing clip."""
-    return _all(tx, PUBLISH_PREVIEW, {"clip_id": clip_id, "objects": Jsonb(objects)})
+    return fetch_one(tx, DELETE_CLIP, {"user_id": user_id, "clip_id": clip_id})
 
 
 def find_owner(tx: Transaction, *, clip_id: UUID) -> UUID | None:
@@ -379,50 +281,10 @@ def find_owner(tx: Transaction, *, clip_id: UUID) -> UUID | None:
     return row["user_id"] if row else None
 
 
-def publish(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], keep_days: int) -> list[Clip]:
-    """Change processing → completed; no change from another state."""
-    values = {"clip_id": clip_id, "objects": Jsonb(objects), "notes": Jsonb(notes), "keep_days": keep_days}
-    return _all(tx, PUBLISH, values)
-
-
-def mark_failed(tx: Transaction, *, clip_id: UUID, error: JobError) -> list[Clip]:
-    """Change queued | processing → failed; no change from another state."""
-    return _all(tx, MARK_FAILED, {"clip_id": clip_id, "error": error_json(error)})
-
-
-def mark_cancelled(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
-    """Change queued | processing → cancelled; no change from another state."""
-    return _all(tx, MARK_CANCELLED, {"clip_id": clip_id})
-
-
-def requeue_failed(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
-    """Change failed → queued; no change from another state."""
-    return _all(tx, REQUEUE_FAILED, {"clip_id": clip_id})
-
-
 def list_steps(tx: Transaction, *, job_ids: Sequence[UUID], user_ids: Sequence[UUID]) -> list[ClipStep]:
     """List the progress of the open clips of these jobs and owners."""
     with tx.cursor(row_factory=class_row(ClipStep)) as cursor:
         return cursor.execute(LIST_STEPS, {"job_ids": list(job_ids), "user_ids": list(user_ids)}).fetchall()
-
-
-# These are about one clip.
-
-
-def find_for_render(tx: Transaction, *, job_id: UUID) -> RenderSubject | None:
-    """Return the clip of a job with the fields of its recording that a render needs, or None."""
-    with tx.cursor(row_factory=class_row(RenderSubject)) as cursor:
-        return cursor.execute(GET_FOR_RENDER, {"job_id": job_id}).fetchone()
-
-
-def mark_one_cancelled(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """Change queued | processing → cancelled for this clip alone; None from another state."""
-    return _one(tx, MARK_ONE_CANCELLED, {"clip_id": clip_id})
-
-
-def requeue(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """Change any state but completed → queued; None when it is completed or does not exist."""
-    return _one(tx, REQUEUE, {"clip_id": clip_id})
 
 
 def list_open_jobs(tx: Transaction, *, clip_id: UUID) -> list[UUID]:

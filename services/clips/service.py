@@ -1,4 +1,4 @@
-"""Clips: asked for, queued, made, kept for a while. And what workers write to them."""
+"""Clips: asked for, queued, listed, changed, made again."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,30 +7,29 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from db import clip_states as state_rows
 from db import clips as rows
-from db import renders as render_rows
-from db.clips import Clip, ClipActivity, ClipSpec, ClipStep, RenderSubject
+from db.clips import Clip, ClipActivity, ClipSpec, ClipStep
 from db.connection import Transaction, as_service
 from db.recordings import Recording
 from services import sanitising
 from services.billing import quota as quotas
-from services.billing.tier import UNLIMITED, Tier, tier_of
+from services.billing.tier import Tier, tier_of
 from services.clips import render as renders
 from services.clips import spec as specs
+from services.clips import state as states
 from services.clips.spec import ClipStyle
 from services.errors import ConflictError, InvalidFieldError, NotFoundError, NotReadyError, QuotaExceededError
 from services.jobs import service as jobs
 from services.jobs.payload import AutoClips, DetectPayload
-from services.jobs.service import Job, JobError
+from services.jobs.service import Job
 from services.paging import Page, TimeCursor, page_of
 from services.recordings import highlights
 from services.recordings import service as recordings
 from services.webhooks import event as events
 
-__all__ = ["Clip", "ClipActivity", "ClipSpec", "ClipStep", "ClipStyle", "GeneratedClips", "RenderSubject"]
+__all__ = ["Clip", "ClipActivity", "ClipSpec", "ClipStep", "ClipStyle", "GeneratedClips"]
 
-KEEP_DAYS = 30
-FOR_GOOD_DAYS = 36_500  # a tier without a limit of retention
 DEFAULT_TOP = 10  # clips of one auto-generate that names no number
 OPEN_STATES = ("queued", "processing")
 RETRY_STATES = ("failed", "cancelled", "expired")
@@ -201,7 +200,7 @@ def keep(tx: Transaction, *, user_id: UUID, clip_id: UUID, is_kept: bool) -> Cli
     """Keep a clip for good, or let it go after the usual time from now."""
     get(tx, user_id=user_id, clip_id=clip_id)
     with as_service(tx):
-        return _found(rows.keep_clip(tx, clip_id=clip_id, keep=is_kept, keep_days=_keep_days(tx, user_id)))
+        return _found(rows.keep_clip(tx, clip_id=clip_id, keep=is_kept, keep_days=states.keep_days(tx, user_id)))
 
 
 def count(tx: Transaction, *, user_id: UUID) -> dict[str, int]:
@@ -263,80 +262,11 @@ def retry(tx: Transaction, *, user_id: UUID, clip_id: UUID, trace_id: str | None
     specs.require_probed(recording)
     earlier = jobs.get(tx, user_id=user_id, job_id=clip.job_id).attempt if clip.job_id else 0
     with as_service(tx):
-        _changed(rows.requeue(tx, clip_id=clip_id))
+        states.changed(state_rows.requeue(tx, clip_id=clip_id))
     made, job = _start(tx, clip, trace_id=trace_id, attempt=earlier)
     if clip.render_id is not None and made.render_id != clip.render_id:
         renders.leave(tx, clip)
     return made, job
-
-
-# What workers and the life of a job write
-
-
-def get_for_render(tx: Transaction, *, job_id: UUID) -> RenderSubject:
-    """Return a job's clip with what a render needs of its recording; NotFoundError when either is gone.
-
-    Where several clips share the job it is one of them; what happens to it below happens to all that wait.
-    """
-    subject = rows.find_for_render(tx, job_id=job_id)
-    if subject is None or subject.recording_status == "deleted":
-        raise NotFoundError("The clip or its recording was deleted.")
-    return subject
-
-
-def mark_processing(tx: Transaction, *, clip_id: UUID) -> Clip:
-    """Change queued → processing; ConflictError from an end state."""
-    render_rows.lock_of_clip(tx, clip_id=clip_id)
-    return _first(rows.mark_processing(tx, clip_id=clip_id))
-
-
-def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> Clip:
-    """Show an early version under the address that the finished one will have; ConflictError unless processing."""
-    render_rows.lock_of_clip(tx, clip_id=clip_id)
-    return _first(rows.publish_preview(tx, clip_id=clip_id, objects=objects))
-
-
-def publish(
-    tx: Transaction, *, clip_id: UUID, objects: dict[str, Any], notes: list[Any], accuracy: str | None = None
-) -> Clip:
-    """Change processing → completed; ConflictError from any other state.
-
-    When something else was done than asked (`accuracy`), the notes say why.
-    """
-    render_rows.lock_of_clip(tx, clip_id=clip_id)
-    keep_days = _keep_days(tx, rows.find_owner(tx, clip_id=clip_id))
-    published = rows.publish(tx, clip_id=clip_id, objects=objects, notes=notes, keep_days=keep_days)
-    clip = _first(published)
-    if accuracy is not None and accuracy != clip.accuracy and not notes:
-        raise ValueError("A clip made with another accuracy than asked for needs a note that says why")
-    for each in published:
-        events.clip_completed(tx, each)
-    return clip
-
-
-def fail(tx: Transaction, *, clip_id: UUID, error: JobError) -> list[Clip]:
-    """Fail a clip that is on its way, with those that share its render; none when it has ended otherwise already."""
-    render_rows.lock_of_clip(tx, clip_id=clip_id)
-    failed = rows.mark_failed(tx, clip_id=clip_id, error=error)
-    for clip in failed:
-        events.clip_failed(tx, clip)
-    return failed
-
-
-def cancel(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
-    """Change queued | processing → cancelled, with those that share its render; none when it has ended already."""
-    render_rows.lock_of_clip(tx, clip_id=clip_id)
-    return rows.mark_cancelled(tx, clip_id=clip_id)
-
-
-def cancel_one(tx: Transaction, *, clip_id: UUID) -> Clip:
-    """Change queued | processing → cancelled for this clip alone; ConflictError when it has ended already."""
-    return _changed(rows.mark_one_cancelled(tx, clip_id=clip_id))
-
-
-def take_up(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
-    """Change failed → queued, with those that share its render, because its job is tried again."""
-    return rows.requeue_failed(tx, clip_id=clip_id)
 
 
 def _queue(tx: Transaction, recording: Recording, spec: ClipSpec, *, trace_id: str | None) -> tuple[Clip, Job]:
@@ -344,16 +274,8 @@ def _queue(tx: Transaction, recording: Recording, spec: ClipSpec, *, trace_id: s
     return _start(tx, clip, trace_id=trace_id)
 
 
-def _keep_days(tx: Transaction, user_id: UUID | None) -> int:
-    """Return for how many days the owner's tier keeps clips."""
-    if user_id is None:
-        return KEEP_DAYS
-    days = tier_of(tx, user_id=user_id).limit("retention_days")
-    return FOR_GOOD_DAYS if days == UNLIMITED else days
-
-
 def _start(tx: Transaction, clip: Clip, *, trace_id: str | None, attempt: int = 0) -> tuple[Clip, Job]:
-    shared = renders.join(tx, clip, keep_days=_keep_days(tx, clip.user_id))
+    shared = renders.join(tx, clip, keep_days=states.keep_days(tx, clip.user_id))
     if shared is not None:
         return _share(tx, *shared)
     job = jobs.enqueue(
@@ -395,13 +317,3 @@ def _found(clip: Clip | None) -> Clip:
     if clip is None:
         raise NotFoundError("There is no such clip.")
     return clip
-
-
-def _changed(clip: Clip | None) -> Clip:
-    if clip is None:
-        raise ConflictError("The clip is no longer in a state that allows this.")
-    return clip
-
-
-def _first(changed: list[Clip]) -> Clip:
-    return _changed(changed[0] if changed else None)

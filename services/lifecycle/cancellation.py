@@ -6,6 +6,7 @@ from db.connection import Transaction
 from services.billing import quota as quotas
 from services.clips import render as renders
 from services.clips import service as clips
+from services.clips import state as clip_states
 from services.clips.service import Clip
 from services.errors import ConflictError
 from services.jobs import service as jobs
@@ -36,7 +37,7 @@ def cancel_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> tuple[Clip,
 
 def leave_others(tx: Transaction, clip: Clip, *, job_id: UUID) -> tuple[Clip, Job]:
     """Take a clip out of a render that others wait for, and release its part of the allowance."""
-    cancelled = clips.cancel_one(tx, clip_id=clip.id)
+    cancelled = clip_states.cancel_one(tx, clip_id=clip.id)
     renders.pass_on(tx, clip)
     quotas.release(tx, job_id=job_id, clip_id=clip.id)
     return cancelled, jobs.get(tx, user_id=clip.user_id, job_id=job_id)

@@ -12,6 +12,7 @@ from db.maintenance import Kept, PublishedClip
 from services.billing import quota as quotas
 from services.clips import render as renders
 from services.clips import service as clips
+from services.clips import state as clip_states
 from services.errors import ConflictError
 from services.jobs.service import JobError
 from services.mail import outbox
@@ -96,7 +97,7 @@ def cleanup_clips(tx: Transaction) -> int:
     """Fail clips whose job has been gone for two hours, and release their reservations; return how many."""
     stuck = rows.list_stuck_clips(tx, hours=STUCK_HOURS, limit=BATCH)
     for clip_id in stuck:
-        clips.fail(tx, clip_id=clip_id, error=STUCK)
+        clip_states.fail(tx, clip_id=clip_id, error=STUCK)
     return len(stuck)
 
 

@@ -14,7 +14,7 @@ from db.dispatch import URGENT_PRIORITY
 from db.leases import Completion
 from services.billing import quota as quotas
 from services.clips import notice as clip_notices
-from services.clips import service as clips
+from services.clips import state as clip_states
 from services.errors import ConflictError
 from services.jobs import service as jobs
 from services.jobs.service import LEASE_S, Job, JobError, Lease
@@ -38,7 +38,7 @@ def claim(tx: Transaction, messages: Sequence[tuple[UUID, int]], *, worker_id: U
     for job in claimed:
         if job.clip_id is not None:
             with suppress(ConflictError):  # the clip was cancelled meanwhile: the work notices and ends the job
-                clips.mark_processing(tx, clip_id=job.clip_id)
+                clip_states.mark_processing(tx, clip_id=job.clip_id)
     return claimed
 
 
@@ -113,7 +113,7 @@ def retry_many(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
     retried = rows.retry_failed(tx, job_ids)
     for job in retried:
         if job.clip_id is not None:
-            clips.take_up(tx, clip_id=job.clip_id)
+            clip_states.take_up(tx, clip_id=job.clip_id)
         elif job.recording_id is not None and job.kind in BRINGS_IN:
             recordings.reprocess(tx, recording_id=job.recording_id)
     return retried
@@ -145,9 +145,9 @@ def _tell(tx: Transaction, job: Job) -> None:
         return
     with as_service(tx):
         if job.clip_id is not None and job.state == "cancelled":
-            clips.cancel(tx, clip_id=job.clip_id)
+            clip_states.cancel(tx, clip_id=job.clip_id)
         elif job.clip_id is not None:
-            clips.fail(tx, clip_id=job.clip_id, error=job.error or FAILED)
+            clip_states.fail(tx, clip_id=job.clip_id, error=job.error or FAILED)
             _tell_ready(tx, job)
         elif job.recording_id is not None and job.kind in BRINGS_IN:
             recordings.fail(tx, recording_id=job.recording_id, error=job.error or CANCELLED)

@@ -11,7 +11,7 @@ from support.api.receiver import Received, Receiver, receiver
 from support.servers.fleet import Fleet, add_user, rows, wait_for
 
 from db.connection import SERVICE, Database, user_identity
-from services.clips import service as clips
+from services.clips import state as clip_states
 from services.process.settings import Settings
 from services.webhooks import event as events
 from services.webhooks import service as webhooks
@@ -46,7 +46,7 @@ def add_clips(database: Database, owner: UUID) -> list[UUID]:
 def live(database: Database, clip_id: UUID) -> None:
     """Let a clip be completed and, some time later, expire."""
     with database.transaction(SERVICE) as tx:
-        clip = clips.publish(tx, clip_id=clip_id, objects={"mp4": OBJECT}, notes=[])
+        clip = clip_states.publish(tx, clip_id=clip_id, objects={"mp4": OBJECT}, notes=[])
     with database.transaction(SERVICE) as tx:
         events.clip_expired(tx, clip)
 

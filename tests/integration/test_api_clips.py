@@ -8,7 +8,7 @@ import pytest
 from support.api.server import Person, Service, refused
 
 from db.connection import SERVICE
-from services.clips import service as clips
+from services.clips import state as clip_states
 from services.jobs.service import JobError, lease_of
 from services.lifecycle import outcome as lifecycle
 
@@ -195,7 +195,7 @@ def test_preview_can_be_downloaded_while_the_exact_version_is_made(service: Serv
     stored = service.deps.buckets.clips.put_bytes(key, b"early", content_type="video/mp4")
     preview = {"mp4": {"key": key, "content_type": "video/mp4", "size_bytes": stored.size_bytes}}
     with service.deps.database.transaction(SERVICE) as tx:
-        clips.publish_preview(tx, clip_id=job.clip_id, objects=preview)
+        clip_states.publish_preview(tx, clip_id=job.clip_id, objects=preview)
     assert person.get(f"/api/clips/{clip_id}/status").json()["data"]["is_preview"]
     url = person.get(f"/api/clips/{clip_id}/download").headers["Location"]
     assert service.client.get(url).content == b"early"

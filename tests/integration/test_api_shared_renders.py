@@ -8,7 +8,7 @@ import pytest
 from support.api.server import Person, Service
 
 from db.connection import SERVICE
-from services.clips import service as clips
+from services.clips import state as clip_states
 from services.jobs.service import Job, JobError, lease_of
 from services.lifecycle import maintenance
 from services.lifecycle import outcome as lifecycle
@@ -55,7 +55,7 @@ def sweeps(service: Service) -> list[str]:
 def finish(service: Service, shared: Job) -> None:
     """End a job as the worker that began it does, whichever clips it is for by now."""
     with service.deps.database.transaction(SERVICE) as tx:
-        subject = clips.get_for_render(tx, job_id=shared.id)
+        subject = clip_states.get_for_render(tx, job_id=shared.id)
     service.finish_clip(str(subject.id), shared)
 
 
@@ -209,7 +209,7 @@ def test_one_that_joins_sees_the_early_version(service: Service, person: Person,
     service.deps.buckets.clips.put_bytes(key, b"early", content_type="video/mp4")
     preview = {"mp4": {"key": key, "content_type": "video/mp4", "size_bytes": 5}}
     with service.deps.database.transaction(SERVICE) as tx:
-        clips.publish_preview(tx, clip_id=job.clip_id, objects=preview)
+        clip_states.publish_preview(tx, clip_id=job.clip_id, objects=preview)
     second = ask(person, recording_id)
     assert (second["clip"]["status"], second["clip"]["is_preview"]) == ("processing", True)
     assert content(service, person, second["clip"]["id"]) == b"early"
@@ -246,7 +246,8 @@ def test_new_title_of_one_is_not_written_into_the_file_of_the_other(
     person.patch(f"/api/clips/{pair[0]['clip']['id']}", {"title": "Renamed too"})
     with service.deps.database.transaction(SERVICE) as tx:
         titles = [
-            clips.get_for_render(tx, job_id=service.begin(each["job"]["id"]).id).title for each in (alone, pair[0])
+            clip_states.get_for_render(tx, job_id=service.begin(each["job"]["id"]).id).title
+            for each in (alone, pair[0])
         ]
     assert titles == ["Renamed", "Talk"]
 

@@ -9,7 +9,7 @@ from support.servers.fleet import add_user, rows
 from db import dispatch
 from db.connection import SERVICE, Database, Transaction
 from db.leases import Completion
-from services.clips import service as clips
+from services.clips import state as clip_states
 from services.jobs import service as jobs
 from services.jobs.service import Job, JobError
 from services.lifecycle import outcome as lifecycle
@@ -55,7 +55,7 @@ def begin(database: Database, owner: UUID, number: int) -> list[Job]:
 def complete(database: Database, job: Job) -> None:
     def publish(tx: Transaction) -> None:
         assert job.clip_id is not None
-        clips.publish(tx, clip_id=job.clip_id, objects={"mp4": OBJECT}, notes=[])
+        clip_states.publish(tx, clip_id=job.clip_id, objects={"mp4": OBJECT}, notes=[])
 
     with database.transaction(SERVICE) as tx:
         lifecycle.complete(tx, [Completion(lease=jobs.lease_of(job), publish=publish)])

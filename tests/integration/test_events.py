@@ -7,7 +7,7 @@ import pytest
 from support.servers.fleet import add_user, rows
 
 from db.connection import SERVICE, Database
-from services.clips import service as clips
+from services.clips import state as clip_states
 from services.jobs.service import JobError
 from services.lifecycle import maintenance
 from services.recordings import highlights
@@ -114,7 +114,7 @@ def test_abandoned_upload_is_a_failed_recording(database: Database, owner: UUID)
 def test_clip_is_completed_and_expires(database: Database, owner: UUID) -> None:
     clip_id = add_clip(database, owner, add_recording(database, owner))
     with database.transaction(SERVICE) as tx:
-        clips.publish(tx, clip_id=clip_id, objects={"mp4": OBJECT}, notes=[])
+        clip_states.publish(tx, clip_id=clip_id, objects={"mp4": OBJECT}, notes=[])
         maintenance.expire_clips(tx)
     assert types(database) == ["clip.completed"]
     rows(database, "UPDATE clips SET expires_at = now() - interval '1 s' RETURNING id")
@@ -132,7 +132,7 @@ def test_clip_fails_once(database: Database, owner: UUID) -> None:
     clip_id = add_clip(database, owner, add_recording(database, owner))
     for _ in range(2):
         with database.transaction(SERVICE) as tx:
-            clips.fail(tx, clip_id=clip_id, error=ERROR)
+            clip_states.fail(tx, clip_id=clip_id, error=ERROR)
     assert types(database) == ["clip.failed"]
 
 
@@ -140,10 +140,10 @@ def test_events_hold_no_keys_and_no_addresses(database: Database, owner: UUID) -
     recording_id = add_recording(database, owner)
     clip_id = add_clip(database, owner, recording_id)
     with database.transaction(SERVICE) as tx:
-        clips.publish(tx, clip_id=clip_id, objects={"mp4": OBJECT}, notes=[])
+        clip_states.publish(tx, clip_id=clip_id, objects={"mp4": OBJECT}, notes=[])
     score(database, owner, recording_id)
     with database.transaction(SERVICE) as tx:
-        clips.fail(tx, clip_id=add_clip(database, owner, recording_id), error=ERROR)
+        clip_states.fail(tx, clip_id=add_clip(database, owner, recording_id), error=ERROR)
     text = " ".join(event["text"] for event in recorded(database))
     for told in ("https://", "sig=1", "clip.mp4", "/source"):
         assert told not in text

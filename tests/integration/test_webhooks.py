@@ -13,7 +13,7 @@ from support.api.webhook_worker import ERROR, OBJECT, Worker, add_clip, complete
 from support.servers.fleet import add_user, rows
 
 from db.connection import SERVICE, Database, user_identity
-from services.clips import service as clips
+from services.clips import state as clip_states
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
 from services.webhooks import event as events
 from services.webhooks import service as webhooks
@@ -52,7 +52,7 @@ def test_event_of_a_rolled_back_transaction_is_not_told(
     subscribe(database, owner, told.url)
     clip_id = add_clip(database, owner)
     with pytest.raises(RuntimeError), database.transaction(SERVICE) as tx:  # noqa: PT012 - the block is the transaction
-        clips.publish(tx, clip_id=clip_id, objects={"mp4": OBJECT}, notes=[])
+        clip_states.publish(tx, clip_id=clip_id, objects={"mp4": OBJECT}, notes=[])
         raise RuntimeError
     worker.run()
     assert told.received == []
@@ -67,7 +67,7 @@ def test_only_subscribed_events_of_the_owner_are_told(
     subscribe(database, owner, told.url, ["clip.failed"])
     complete(database, add_clip(database, owner))
     with database.transaction(SERVICE) as tx:
-        clips.fail(tx, clip_id=add_clip(database, owner), error=ERROR)
+        clip_states.fail(tx, clip_id=add_clip(database, owner), error=ERROR)
     worker.run()
     assert [request.body["type"] for request in told.received] == ["clip.failed"]
     assert told.received[0].body["data"]["clip"]["error"]["code"] == "unreadable"
@@ -224,7 +224,7 @@ def test_event_that_commits_late_is_not_missed(database: Database, owner: UUID) 
     with database.transaction(user_identity(owner)) as tx:
         feed = events.follow(tx, user_id=owner, last_event_id=None)
     with database.transaction(SERVICE) as tx:
-        clips.publish(tx, clip_id=slow, objects={"mp4": OBJECT}, notes=[])
+        clip_states.publish(tx, clip_id=slow, objects={"mp4": OBJECT}, notes=[])
         complete(database, quick)
         with database.transaction(user_identity(owner)) as reader:
             assert [event.clip_id for event in events.read(reader, feed, user_id=owner)] == [quick]

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import structlog
 
-from db.clips import RenderSubject
+from db.clip_states import RenderSubject
 from db.connection import SERVICE, DatabaseUnavailableError, Transaction
 from pipeline.types import Output, Partial, RenderResult, RenderTask
-from services.clips import service as clips
+from services.clips import state as clip_states
 from services.errors import ConflictError, NotFoundError
 from services.jobs import service as jobs
 from services.jobs.payload import TidyClipPayload
@@ -49,8 +49,8 @@ def render(runtime: Runtime, attempt: Attempt) -> Publish:
 
     def publish(tx: Transaction) -> dict[str, Any]:
         # The first clip of the render may have been deleted while others still share it.
-        clip_id = clips.get_for_render(tx, job_id=attempt.job.id).id
-        clips.publish(tx, clip_id=clip_id, objects=objects, notes=notes, accuracy=result.accuracy)
+        clip_id = clip_states.get_for_render(tx, job_id=attempt.job.id).id
+        clip_states.publish(tx, clip_id=clip_id, objects=objects, notes=notes, accuracy=result.accuracy)
         if attempt.job.attempt > 1 or outputs.has_shown:
             jobs.enqueue(tx, kind="tidy_clip", user_id=None, payload=TidyClipPayload(clip_id=clip_id))
         return {"bytes_read": result.bytes_read, "accuracy": result.accuracy}
@@ -60,7 +60,7 @@ def render(runtime: Runtime, attempt: Attempt) -> Publish:
 
 def _get_subject(runtime: Runtime, attempt: Attempt) -> RenderSubject:
     with runtime.database.transaction(SERVICE) as tx:
-        subject = clips.get_for_render(tx, job_id=attempt.job.id)
+        subject = clip_states.get_for_render(tx, job_id=attempt.job.id)
     if subject.status != "processing":
         raise ConflictError(f"The clip is {subject.status}; there is nothing to make")
     return subject
@@ -100,8 +100,8 @@ class _Outputs:
         try:
             with self._runtime.database.transaction(SERVICE) as tx:
                 jobs.hold(tx, self._attempt.lease)
-                clip_id = clips.get_for_render(tx, job_id=self._attempt.job.id).id
-                clips.publish_preview(tx, clip_id=clip_id, objects=objects)
+                clip_id = clip_states.get_for_render(tx, job_id=self._attempt.job.id).id
+                clip_states.publish_preview(tx, clip_id=clip_id, objects=objects)
         except (DatabaseUnavailableError, ConflictError, NotFoundError) as error:
             log.warning("preview_not_shown", error=str(error))
             return

@@ -21,7 +21,7 @@ from api.realtime.limits import Limits
 from api.realtime.server import Realtime
 from db.connection import SERVICE
 from db.leases import Completion
-from services.clips import service as clips
+from services.clips import state as clip_states
 from services.jobs.service import Job, lease_of
 from services.lifecycle import outcome as lifecycle
 from services.process.settings import Settings
@@ -214,7 +214,7 @@ class Service:
             }
 
         def publish(tx: Any) -> dict[str, Any]:
-            clips.publish(tx, clip_id=UUID(clip_id), objects=objects, notes=[])
+            clip_states.publish(tx, clip_id=UUID(clip_id), objects=objects, notes=[])
             return {"formats": list(files)}
 
         with self.deps.database.transaction(SERVICE) as tx:

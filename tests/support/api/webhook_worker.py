@@ -13,7 +13,7 @@ from support.servers.fleet import add_user, rows
 from db import dispatch
 from db.clips import Clip
 from db.connection import SERVICE, Database, user_identity
-from services.clips import service as clips
+from services.clips import state as clip_states
 from services.jobs.service import JobError
 from services.mail.transport import Envelope, Mailer
 from services.outbound.fetch import SafeFetcher
@@ -140,7 +140,7 @@ def add_clip(database: Database, owner: UUID) -> UUID:
 
 def complete(database: Database, clip_id: UUID) -> Clip:
     with database.transaction(SERVICE) as tx:
-        return clips.publish(tx, clip_id=clip_id, objects={"mp4": OBJECT}, notes=[])
+        return clip_states.publish(tx, clip_id=clip_id, objects={"mp4": OBJECT}, notes=[])
 
 
 def expire(database: Database, clip: Clip) -> None:
