@@ -274,7 +274,13 @@ def revoke(
 ) -> Answer[RevokedView]:
     """Close the public links of a clip, at once."""
     with deps.database.transaction(request.user.identity) as tx:
-        revoked = shares.revoke(tx, user_id=request.user.user_id, clip_id=clip_id, slug=slug)
+        revoked = shares.revoke(
+            tx,
+            user_id=request.user.user_id,
+            clip_id=clip_id,
+            slug=slug,
+            is_on_cdn=deps.settings.clips_public_base_url is not None,
+        )
     return Answer(data=RevokedView(revoked=revoked))
 
 

@@ -62,7 +62,8 @@ def shared_url(  # noqa: PLR0913 - keyword-only, as every use case
 ) -> str:
     """Return the URL of a file for visitors of a share link; it expires within minutes, and no later than the link."""
     stored = clip.objects[name]
-    if public_base_url and not is_download:
+    # An address on the CDN does not expire, so a link that does gets a signed one.
+    if public_base_url and not is_download and clip.expires_at is None:
         return f"{public_base_url.rstrip('/')}/{stored['key']}"
     left_s = SHARED_URL_S if clip.expires_at is None else int((clip.expires_at - now).total_seconds())
     filename = download_name(clip.title, extension=EXTENSIONS[name], fallback="clip") if is_download else None

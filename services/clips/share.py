@@ -10,6 +10,7 @@ from db import clips as clip_rows
 from db import shares as rows
 from db.connection import Transaction, as_service
 from db.shares import PublicClip, Share
+from services.clips import relocation
 from services.clips import service as clips
 from services.errors import ConflictError, InvalidFieldError, NotFoundError
 
@@ -60,10 +61,16 @@ def share(  # noqa: PLR0913 - keyword-only, as every use case
     return made
 
 
-def revoke(tx: Transaction, *, user_id: UUID, clip_id: UUID, slug: str | None = None) -> int:
-    """Close one link of a clip, or all, and return how many were open."""
-    clips.get(tx, user_id=user_id, clip_id=clip_id)
-    return rows.revoke_shares(tx, clip_id=clip_id, user_id=user_id, slug=slug)
+def revoke(tx: Transaction, *, user_id: UUID, clip_id: UUID, slug: str | None = None, is_on_cdn: bool = False) -> int:
+    """Close one link of a clip, or all, and return how many were open.
+
+    A visitor of a clip on a public CDN knows where its files are, so they move, and links that stay open follow.
+    """
+    clip = clips.get(tx, user_id=user_id, clip_id=clip_id)
+    revoked = rows.revoke_shares(tx, clip_id=clip_id, user_id=user_id, slug=slug)
+    if revoked and is_on_cdn:
+        relocation.queue(tx, clip)
+    return revoked
 
 
 def visit(tx: Transaction, *, slug: str) -> PublicClip:

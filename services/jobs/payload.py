@@ -66,6 +66,13 @@ class TidyClipPayload(Payload, frozen=True, kw_only=True):
     clip_id: UUID
 
 
+class RelocateClipPayload(Payload, frozen=True, kw_only=True):
+    """Move these objects of a clip to other keys."""
+
+    clip_id: UUID
+    objects: dict[str, dict[str, Any]]
+
+
 class DeliverWebhookPayload(Payload, frozen=True, kw_only=True):
     """Make one attempt at a delivery."""
 
@@ -113,6 +120,7 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "detect": DetectPayload,
     "delete_objects": DeleteObjectsPayload,
     "tidy_clip": TidyClipPayload,
+    "relocate_clip": RelocateClipPayload,
     "deliver_webhook": DeliverWebhookPayload,
     "mail_webhook_disabled": MailWebhookDisabledPayload,
     "send_mail": SendMailPayload,

@@ -44,6 +44,7 @@ KINDS: Mapping[str, Queue] = {
     "expire_clips": "housekeeping",
     "sweep_uploads": "housekeeping",
     "tidy_clip": "housekeeping",
+    "relocate_clip": "housekeeping",
     "purge_idempotency_keys": "housekeeping",
     "prune_jobs": "housekeeping",
     "roll_up_jobs": "housekeeping",

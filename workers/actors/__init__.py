@@ -14,6 +14,7 @@ from workers.actors.import_url import import_url
 from workers.actors.ingest import ingest
 from workers.actors.live import LIVE
 from workers.actors.mail import MAIL
+from workers.actors.relocation import relocate_clip
 from workers.actors.render import render
 from workers.actors.webhook import WEBHOOK
 from workers.execution import Work, execute
@@ -24,6 +25,7 @@ WORKS: Mapping[str, Work] = {
     "import": import_url,
     "detect": detect,
     "render": render,
+    "relocate_clip": relocate_clip,
     **LIVE,
     **HOUSEKEEPING,
     **WEBHOOK,
