@@ -203,7 +203,8 @@ def test_parts_that_do_not_fit_are_refused_and_the_recording_goes_on(stage: Stag
     refused(stage.host.post(f"{path}/1/stored", {"etag": "x"}), 404)
     url = stage.announce(track, 1, b"four").json()["data"]["url"]
     refused(stage.host.post(f"{path}/1/stored", {"etag": "x"}), 422, "number")
-    etag = stage.service.client.put(url, content=b"five!").headers["ETag"]
+    assert stage.service.client.put(url, content=b"five!").status_code == 413
+    etag = stage.service.client.put(url, content=b"two").headers["ETag"]
     refused(stage.host.post(f"{path}/1/stored", {"etag": etag}), 422, "number")
     stage.send(track, 1, b"four")
     stage.send(track, 1, b"four")
