@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from api.realtime.connection import Connection
-from services.rooms.presence import RENEW_S, TTL_S, key_of, member_of, users_of
+from services.rooms.presence import MAX_SPEAKERS, RENEW_S, TTL_S, key_of, member_of, users_of, voice_key_of
 
 ROOMS = "snuggles:rooms:online"
 """The set of rooms with connections, for the cleanup after a process that died."""
@@ -46,6 +46,26 @@ class Presence:
         except RedisError as error:
             logger.warning("presence_lost", error=str(error))
 
+    async def speak(self, connection: Connection, room_id: UUID) -> bool:
+        """Note that a connection speaks; False when so many do already. While Redis is away everybody may."""
+        key, now = voice_key_of(room_id), time.time()
+        try:
+            await self._redis.zremrangebyscore(key, "-inf", now)
+            await self._redis.zadd(key, {_member(connection): now + TTL_S}, nx=True)
+            if await self._redis.zcard(key) > MAX_SPEAKERS:
+                await self._redis.zrem(key, _member(connection))
+                return False
+        except RedisError as error:
+            logger.warning("presence_lost", error=str(error))
+        return True
+
+    async def hush(self, connection: Connection, room_id: UUID) -> None:
+        """Forget that a connection speaks."""
+        try:
+            await self._redis.zrem(voice_key_of(room_id), _member(connection))
+        except RedisError as error:
+            logger.warning("presence_lost", error=str(error))
+
     async def online(self, room_id: UUID) -> set[UUID]:
         """Return who is connected to a room."""
         try:
@@ -60,14 +80,20 @@ class Presence:
             await asyncio.sleep(RENEW_S)
             ends_at = time.time() + TTL_S
             rooms: defaultdict[UUID, dict[str, float]] = defaultdict(dict)
+            voices: defaultdict[UUID, dict[str, float]] = defaultdict(dict)
             for connection in connections():
                 if connection.room_id is not None:
                     rooms[connection.room_id][_member(connection)] = ends_at
+                    if connection.voice_since is not None:
+                        voices[connection.room_id][_member(connection)] = ends_at
             try:
                 async with self._redis.pipeline(transaction=False) as pipe:
                     for room_id, members in rooms.items():
                         pipe.zadd(key_of(room_id), members)
                         pipe.sadd(ROOMS, str(room_id))
+                    for room_id, members in voices.items():
+                        pipe.zadd(voice_key_of(room_id), members)
+                        pipe.expire(voice_key_of(room_id), int(2 * TTL_S))
                     await pipe.execute()
             except RedisError as error:
                 logger.warning("presence_lost", error=str(error))

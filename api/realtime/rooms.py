@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -31,10 +31,11 @@ from services.errors import InvalidFieldError, NotFoundError
 from services.rooms import membership, wire
 from services.rooms import message as messages
 from services.rooms import service as rooms
-from services.rooms.errors import MutedError
+from services.rooms.errors import MutedError, RoomFullError
 from services.rooms.membership import Joined
 from services.rooms.message import History
 from services.rooms.person import Person
+from services.rooms.presence import MAX_SPEAKERS
 from services.rooms.shape import Message, Participant, Room, message_shape, participant_shape, room_shape
 from services.rooms.text import MAX_CONTENT, has_visible
 
@@ -276,6 +277,8 @@ class RoomCommands:
         if found is None or found.is_muted:
             raise MutedError("You were muted in this room: you can read, react and vote.")
         if connection.voice_since is None:
+            if not await self._presence.speak(connection, room_id):
+                raise RoomFullError(f"{MAX_SPEAKERS} people are speaking already; wait until one of them stops.")
             connection.voice_since = time.monotonic()
             self._publish(room_id, "room:voice-started", connection)
         return {}
@@ -405,7 +408,10 @@ class RoomCommands:
         if room_id is None:
             return
         self._stop_voice(connection, room_id)
-        task = asyncio.create_task(self._presence.remove(connection, room_id))
+        self._later(self._presence.remove(connection, room_id))
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -415,6 +421,7 @@ class RoomCommands:
         self._voice_s[room_id, connection.user_id] += time.monotonic() - connection.voice_since
         connection.voice_since = None
         self._publish(room_id, "room:voice-stopped", connection)
+        self._later(self._presence.hush(connection, room_id))
 
     def _tell_presence(self, room_id: UUID, user_id: UUID, *, is_online: bool) -> None:
         payload = {"room_id": room_id, "user_id": user_id, "is_online": is_online}

@@ -14,6 +14,7 @@ from api.http.client_address import address_of, limit_key
 from api.http.idempotency import answer_once
 from api.http.request import ApiRequest
 from api.limits import rate_limit
+from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Items
 from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit
 from api.schemas.rooms import (
@@ -26,6 +27,7 @@ from api.schemas.rooms import (
     MessagesView,
     StandingView,
     StateRequest,
+    VoiceView,
     joined_view,
     left_view,
 )
@@ -37,6 +39,7 @@ from services.rooms import engagement, membership, presence
 from services.rooms import message as messages
 from services.rooms import service as rooms
 from services.rooms.person import issue_guest_token
+from services.rooms.presence import MAX_SPEAKERS
 from services.rooms.service import Membership
 from services.rooms.shape import Participant, Room, message_shape, participant_shape, room_shape
 
@@ -235,6 +238,14 @@ def leaderboard(
     return Answer(data=Items(items=items))
 
 
+@get("/{room_id:uuid}/voice", sync_to_thread=True, opt={UNMETERED: True})
+def get_voice(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[VoiceView]:
+    """Say through which servers the people of a room reach each other, and how many can speak at once."""
+    with deps.database.transaction(SERVICE) as tx:
+        rooms.membership(tx, request.user.person, room_id)
+    return Answer(data=VoiceView(ice_servers=list(deps.settings.ice_servers), max_speakers=MAX_SPEAKERS))
+
+
 def _room(found: Membership) -> Room:
     return room_shape(found.room, your_role=found.me.role)
 
@@ -272,6 +283,7 @@ rooms_router = Router(
         list_messages,
         moderate,
         leaderboard,
+        get_voice,
     ],
     tags=["Rooms"],
 )

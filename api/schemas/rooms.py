@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.schemas.credentials import CREDENTIAL
 from api.schemas.fields import Id, Time
+from services.process.settings import IceServer
 from services.rooms.shape import Message, Participant, Room
 
 RoomName = Annotated[str, Meta(min_length=1, max_length=100, examples=["Friday listening"])]
@@ -106,6 +107,13 @@ class StandingView(Struct, kw_only=True):
     votes: Annotated[int, Meta(description="In anonymous polls nobody's votes are counted.")]
     reactions: int
     voice_s: float
+
+
+class VoiceView(Struct, kw_only=True):
+    """What a client needs to speak and to hear the others in a room."""
+
+    ice_servers: Annotated[list[IceServer], Meta(description="For `new RTCPeerConnection({iceServers})`.")]
+    max_speakers: Annotated[int, Meta(examples=[6])]
 
 
 def joined_view(room: Room, you: Participant, participants: list[Participant]) -> JoinedView:

@@ -60,9 +60,9 @@ SETTINGS = (
     "DISK_RESERVE_BYTES",
     "IMPORT_ALLOW_HOSTS",
     "SOCKET_EXEMPT_ADDRESSES",
+    "ICE_SERVERS",
     "AUDIO_TAGGER_MODEL",
     "FORWARDED_ALLOW_IPS",
-    "SOCKET_EXEMPT_ADDRESSES",
 )
 TRACING = "OTEL_"
 """The prefix of OpenTelemetry's settings."""

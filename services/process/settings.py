@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+import msgspec
+from msgspec import Meta, Struct
 
 from pipeline.types import BUILTIN_TAGGER, name_tagger
 from services.process import stripe_settings
@@ -18,6 +19,14 @@ MIN_SECRET_BYTES = 32  # HS256 wants a key at least as long as its digest (RFC 7
 
 class SettingsError(Exception):
     """A setting is missing or invalid; the message names it and has a remedy."""
+
+
+class IceServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A STUN or TURN server, as browsers take it (RTCIceServer)."""
+
+    urls: Annotated[list[Annotated[str, Meta(pattern="^(stuns?|turns?):")]], Meta(min_length=1)]
+    username: str | None = None
+    credential: str | None = None
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -61,6 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Space that stays free on local disks (DISK_RESERVE_BYTES)."""
     socket_exempt_addresses: tuple[str, ...]
     """From where any number of Socket.IO connections is taken (SOCKET_EXEMPT_ADDRESSES); by default this machine."""
+    ice_servers: tuple[IceServer, ...]
+    """Through which the microphones of a room find each other (ICE_SERVERS)."""
     stripe: stripe_settings.StripeSettings | None
     """How the service is paid for; None without STRIPE_SECRET_KEY."""
     import_allow_hosts: tuple[str, ...]
@@ -131,6 +142,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         recording_max_bytes=_integer(env, "RECORDING_MAX_BYTES", 1, MAX_OBJECT_BYTES),
         disk_reserve_bytes=_integer(env, "DISK_RESERVE_BYTES", 0, MAX_OBJECT_BYTES),
         socket_exempt_addresses=_words(env, "SOCKET_EXEMPT_ADDRESSES"),
+        ice_servers=_ice_servers(env),
         stripe=_stripe(env),
         import_allow_hosts=_words(env, "IMPORT_ALLOW_HOSTS"),
         tagger_model=_path(env, "AUDIO_TAGGER_MODEL"),
@@ -209,6 +221,17 @@ def _tagger_name(model: Path | None) -> str:
 
 def _words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in env.get(name, "").split(",") if word.strip())
+
+
+def _ice_servers(env: Mapping[str, str]) -> tuple[IceServer, ...]:
+    try:
+        return msgspec.json.decode(env.get("ICE_SERVERS", "[]"), type=tuple[IceServer, ...])
+    except msgspec.MsgspecError as error:
+        # Credentials stand in it: the value is not repeated.
+        raise SettingsError(
+            f"ICE_SERVERS is invalid ({error}); it takes a JSON list such as "
+            '[{"urls": ["turn:turn.example.com:3478"], "username": "u", "credential": "p"}]'
+        ) from error
 
 
 def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:

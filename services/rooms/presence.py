@@ -15,11 +15,18 @@ from redis.exceptions import RedisError
 TTL_S = 45.0
 """A process that died is noticed after this."""
 RENEW_S = 15.0
+MAX_SPEAKERS = 6
+"""Each sends their voice to every other person: beyond six, uplinks of homes are full."""
 
 
 def key_of(room_id: UUID) -> str:
     """Return the key of a room's connections."""
     return f"snuggles:room:{room_id}:online"
+
+
+def voice_key_of(room_id: UUID) -> str:
+    """Return the key of the connections that speak in a room."""
+    return f"snuggles:room:{room_id}:voice"
 
 
 def member_of(user_id: UUID, connection: str) -> str:

@@ -91,6 +91,8 @@ def house(
         database.open(wait_s=20)
         with ExitStack() as stack:
             ports = [settings.port] if request.param == "one process" else [free_port(), free_port()]
+            # Storage is a folder, which either process serves.
+            settings = msgspec.structs.replace(settings, public_url=f"http://127.0.0.1:{ports[0]}")
             for port in ports:
                 stack.enter_context(listening(msgspec.structs.replace(settings, port=port), GRACE))
             url = f"http://127.0.0.1:{settings.port}"

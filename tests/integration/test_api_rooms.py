@@ -333,3 +333,11 @@ def member_identity(person: Person) -> Any:
 def test_names_are_kept_as_they_were_written(service: Service, name: str) -> None:
     room = open_room(service.person(tier="premium"), name=name)
     assert room["name"] == name
+
+
+def test_people_of_a_room_learn_how_their_voices_reach_each_other(service: Service) -> None:
+    host, stranger = service.person(tier="premium"), service.person()
+    room = open_room(host)
+    answer = host.get(f"/api/rooms/{room['id']}/voice")
+    assert answer.json()["data"] == {"ice_servers": [], "max_speakers": 6}
+    refused(stranger.get(f"/api/rooms/{room['id']}/voice"), 404)

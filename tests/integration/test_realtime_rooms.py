@@ -322,3 +322,19 @@ def test_reactions_and_voice_count_for_the_leaderboard(house: House) -> None:
         return bool(board[0]["reactions"] == 3)
 
     wait_for(counted, what="the reactions to be counted")
+
+
+def test_six_people_talk_at_once_and_the_seventh_waits(house: House) -> None:
+    host = house.member(tier="premium")
+    room = house.room(host)
+    sockets = [house.inside(person, room) for person in (host, *(house.member() for _ in range(6)))]
+    for socket in sockets[:6]:
+        socket.call("room:voice-start")
+    assert sockets[6].fail("room:voice-start")["code"] == "room_full"
+    sockets[2].call("room:voice-stop")
+    sockets[6].hear("room:voice-stopped")
+
+    def talks() -> bool:
+        return bool(sockets[6].wait(sockets[6].begin("room:voice-start"))["success"])
+
+    wait_for(talks, what="a place to talk")

@@ -15,6 +15,7 @@ SAYS = (
     [r"\{ userId: '[0-9a-f-]{36}' \}", r"participants: \["],
     ["said Hello as number 2", r"winners \[ '2' \]"],
     ["missed 0", "missed 0"],
+    [r"stored \[\[1,2\]\] next 3"],
 )
 
 

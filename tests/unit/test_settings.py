@@ -94,3 +94,20 @@ def test_what_tracing_and_a_proxy_need_is_handed_on_and_nothing_foreign(tmp_path
     drawn = draw(DataFolder(tmp_path), Secrets(), environment, port=8000).environment
     assert handed_on.items() <= drawn.items()
     assert not {"OTEL_SERVICE_NAME", "AWS_SECRET_ACCESS_KEY"} & drawn.keys()
+
+
+def test_ice_servers_are_read_as_browsers_take_them() -> None:
+    value = (
+        '[{"urls": ["turn:turn.example.com:3478"], "username": "u", "credential": "p"}, {"urls": ["stun:a.example"]}]'
+    )
+    first, second = load({**ENOUGH, "ICE_SERVERS": value}).ice_servers
+    assert (first.urls, first.username, first.credential) == (["turn:turn.example.com:3478"], "u", "p")
+    assert second.credential is None
+    assert load(ENOUGH).ice_servers == ()
+
+
+@pytest.mark.parametrize("value", ["turn:secret@host", '[{"urls": ["http://secret"]}]', '[{"urls": []}]'])
+def test_ice_servers_that_are_none_are_named_and_not_repeated(value: str) -> None:
+    with pytest.raises(SettingsError, match="ICE_SERVERS") as caught:
+        load({**ENOUGH, "ICE_SERVERS": value})
+    assert "secret" not in str(caught.value)

@@ -42,12 +42,12 @@ def launch(playwright: Playwright) -> Browser:
     return launch_chromium(playwright)
 
 
-def launch_chromium(playwright: Playwright) -> Browser:
+def launch_chromium(playwright: Playwright, *arguments: str) -> Browser:
     """Start the machine's Chromium, without a window, in a profile of its own."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         unavailable("Chromium is missing; on Debian: sudo apt-get install chromium")
-    return playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS), headless=True)
+    return playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, *arguments], headless=True)
 
 
 class Watched:

@@ -7,9 +7,11 @@ import { toasts } from '../app/toasts.svelte';
 import { Polls } from '../polls/polls.svelte';
 import { text } from '../text';
 import { camelKeys } from './camel';
-import { Live } from './live.svelte';
+import { Live } from './recording/live.svelte';
 import { merge, without, type Pending } from './messages';
 import { RoomSocket } from './socket';
+import { Microphones } from './voice/microphones.svelte';
+import { Voice } from './voice/voice.svelte';
 
 export type State = 'joining' | 'inside' | 'away' | 'kicked' | 'banned' | 'ended' | 'left' | 'refused';
 export type Action = 'kick' | 'ban' | 'mute' | 'unmute' | 'promote' | 'demote' | 'transfer';
@@ -46,10 +48,19 @@ export class RoomView {
   latencyMs = $state(0);
   readonly polls = new Polls();
   readonly live = new Live();
+  readonly microphones = new Microphones();
+  readonly voice = new Voice(
+    this.microphones,
+    () => ({ isHere: this.isHere, roomId: this.room?.id, myId: this.you?.userId, people: this.people }),
+    (event, data) =>
+      this.#socket?.ask(event, data) ?? Promise.reject(new ApiError('', 'unreachable', 0, true)),
+  );
 
   isSlow = $derived(this.latencyMs > SLOW_MS);
   isEditor = $derived(this.you?.role === 'host' || this.you?.role === 'co_host');
   isHost = $derived(this.you?.role === 'host');
+  /** Whether we are in the room; a connection that is gone for the moment does not change that. */
+  isHere = $derived(this.state === 'inside' || this.state === 'away' || this.state === 'joining');
 
   readonly #code: string;
   #guestToken: string | null;
@@ -92,6 +103,7 @@ export class RoomView {
 
   close(): void {
     this.#isClosed = true;
+    void this.voice.close();
     this.#socket?.close();
     clearInterval(this.#probe);
     for (const timer of this.#typists.values()) clearTimeout(timer);
@@ -239,6 +251,7 @@ export class RoomView {
       this.people = joined.participants;
       this.#lastSeq = Math.max(this.#lastSeq ?? 0, joined.lastSeq);
       this.state = 'inside';
+      this.voice.joined();
       if (wasAway) toasts.tell(text.rooms.health.back);
       for (const message of this.pending) void this.#send(message);
       await this.polls.load(joined.room.id).catch(() => undefined);
@@ -252,6 +265,7 @@ export class RoomView {
     socket.on({
       ...this.polls.listeners,
       ...this.live.listeners,
+      ...this.voice.listeners,
       'room:messages-history': ({ messages, hasMore }) => {
         const isFirst = this.#lastSeq === null;
         this.#take(messages);

@@ -1,21 +1,24 @@
 /** Sends parts of a recording in their order: announced, PUT, told stored; again until it worked. */
-import { ApiError, call } from '../api/client';
-import { backoffMs } from './backoff';
+import { ApiError, call } from '../../api/client';
+import { backoffMs } from '../backoff';
+import { verdict } from './part_verdict';
 import { forget, keep, listWaiting, type WaitingPart } from './part_store';
-
-/** What the recording will never take: it has ended, or the track is not ours. */
-const HOPELESS = new Set([404, 409]);
 
 export class PartQueue {
   stored = $state(0);
   waiting = $state(0);
   lost = $state(0);
+  /** Why nothing is sent any more; what waits is kept. */
+  refusal = $state.raw<ApiError>();
+  /** Called when nothing waits any more. */
+  onempty: (() => void) | undefined;
+  onrefused: ((error: ApiError) => void) | undefined;
 
   readonly #owner: string;
   readonly #roomId: string;
   #parts: WaitingPart[] = [];
   #isSending = false;
-  #isClosed = false;
+  #isClosing = false;
   #wake: (() => void) | undefined;
 
   constructor(owner: string, roomId: string) {
@@ -27,6 +30,7 @@ export class PartQueue {
   /** Go on with what an earlier visit left behind. */
   async resume(): Promise<void> {
     const left = await listWaiting(this.#owner, this.#roomId);
+    if (left.length === 0) return;
     this.#parts = [...left, ...this.#parts];
     this.#count();
     void this.#send();
@@ -40,35 +44,53 @@ export class PartQueue {
     void this.#send();
   }
 
-  /** Stop sending; what waits stays for the next visit. */
+  /** Try again what was refused. */
+  retry(): void {
+    this.refusal = undefined;
+    void this.#send();
+  }
+
+  /** Send what waits, unless something fails: then it stays for the next visit. */
   close(): void {
-    this.#isClosed = true;
+    this.#isClosing = true;
+    this.onrefused = undefined;
     this.#wake?.();
     removeEventListener('online', this.#onOnline);
   }
 
   async #send(): Promise<void> {
-    if (this.#isSending) return;
+    if (this.#isSending || this.refusal) return;
     this.#isSending = true;
     let failures = 0;
-    for (let part = this.#parts[0]; part && !this.#isClosed; part = this.#parts[0]) {
+    for (let part = this.#parts[0]; part; part = this.#parts[0]) {
       try {
         await deliver(part);
         this.stored += 1;
         failures = 0;
       } catch (error) {
-        if (!(error instanceof ApiError && HOPELESS.has(error.status))) {
-          failures += 1;
+        failures += 1;
+        const next = verdict(error, failures);
+        if (next === 'lost') this.lost += 1;
+        else if (this.#isClosing) break;
+        else if (next === 'again') {
           await this.#pause(backoffMs(failures));
           continue;
+        } else {
+          this.#refuse(error);
+          break;
         }
-        this.lost += 1;
       }
       this.#parts.shift();
       this.#count();
       await forget(part);
     }
     this.#isSending = false;
+    if (this.#parts.length === 0) this.onempty?.();
+  }
+
+  #refuse(error: unknown): void {
+    this.refusal = error instanceof ApiError ? error : new ApiError('', 'unreadable', 0);
+    this.onrefused?.(this.refusal);
   }
 
   #pause(ms: number): Promise<void> {
@@ -103,7 +125,7 @@ async function deliver(part: WaitingPart): Promise<void> {
     },
   });
   const answer = await fetch(announced.url, { method: 'PUT', body: part.bytes, credentials: 'omit' });
-  if (!answer.ok) throw new TypeError(`storage answered ${answer.status}`);
+  if (!answer.ok) throw new ApiError('', 'storage', answer.status, answer.status >= 500);
   await call('post', '/api/rooms/{room_id}/recording/tracks/{track_id}/parts/{number}/stored', {
     path: { ...path, number: part.number },
     body: { etag: answer.headers.get('ETag') ?? '' },

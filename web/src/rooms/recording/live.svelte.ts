@@ -1,5 +1,5 @@
 /** The recording of a room as everybody sees it: since when it runs, and which moments were heard in it. */
-import type { Highlight, RoomRecording, ServerEvents } from '../api/room_events';
+import type { Highlight, RoomRecording, ServerEvents } from '../../api/room_events';
 
 const SHOWN = 3;
 
