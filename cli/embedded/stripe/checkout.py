@@ -105,8 +105,12 @@ def _complete_later(world: World, session: Json, method: Json) -> Json:
 def create_portal_session(world: World, params: Json) -> Json:
     """Open the portal for a customer."""
     customer = world.get("customer", params.get("customer"))
-    configurations = world.find("billing_portal.configuration", active=True)
-    if not configurations:
+    chosen = params.get("configuration")
+    if chosen is not None:
+        configuration = world.get("billing_portal.configuration", chosen)
+    elif defaults := world.find("billing_portal.configuration", active=True, is_default=True):
+        configuration = defaults[0]
+    else:
         raise StripeError(
             "No configuration provided and your test mode default configuration has not been created. Provide a "
             "configuration or create your default by saving your customer portal settings in test mode."
@@ -114,7 +118,7 @@ def create_portal_session(world: World, params: Json) -> Json:
     session = world.new(
         "billing_portal.session",
         customer=customer["id"],
-        configuration=params.get("configuration", configurations[-1]["id"]),
+        configuration=configuration["id"],
         return_url=params.get("return_url"),
     )
     session["url"] = f"{world.base_url}/portal/{session['id']}"

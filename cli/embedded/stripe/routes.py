@@ -306,6 +306,13 @@ def _update_configuration(world: World, path: Json, params: Json) -> Json:
     return _configure(world, world.get("billing_portal.configuration", path["id"]), params)
 
 
+@route("DELETE", "/v1/webhook_endpoints/{id}")
+def _delete_endpoint(world: World, path: Json, _params: Json) -> Json:
+    endpoint = world.get("webhook_endpoint", path["id"])
+    del world.objects[endpoint["id"]]
+    return {"id": endpoint["id"], "object": "webhook_endpoint", "deleted": True}
+
+
 @route("POST", "/v1/webhook_endpoints")
 def _create_endpoint(world: World, _path: Json, params: Json) -> Json:
     endpoint = world.new(

@@ -70,8 +70,8 @@ def furnish(world: World, simulation: Simulation) -> None:
             product = world.new("product", name=f"Big Snuggles {tier.title()}")
             made = world.new("price", product=product["id"], unit_amount=cents, currency="usd", lookup_key=tier)
             world.objects[price_id] = {**world.objects.pop(made["id"]), "id": price_id}
-    if not world.find("billing_portal.configuration"):
-        world.new("billing_portal.configuration")
+    if not world.find("billing_portal.configuration", is_default=True):
+        world.new("billing_portal.configuration", is_default=True)
     if ENDPOINT not in world.objects:
         made = world.new("webhook_endpoint", enabled_events=["*"])
         world.objects[ENDPOINT] = {**world.objects.pop(made["id"]), "id": ENDPOINT}

@@ -13,6 +13,8 @@ from services.errors import ConflictError, UnavailableError
 TIMEOUT_S = 20.0
 RETRIES = 2
 PAGE = 100
+PORTAL_MARK = "snuggles"
+"""The metadata by which `snuggles stripe-setup` and the service find the portal's configuration."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +42,14 @@ def open_client(
         max_network_retries=RETRIES,
         http_client=http_client or stripe.RequestsClient(timeout=TIMEOUT_S),
     )
+
+
+def find_portal_configuration(client: stripe.StripeClient) -> str | None:
+    """Return the id of the portal's configuration that the set-up made; None where it made none."""
+    for found in client.v1.billing_portal.configurations.list({"active": True, "limit": PAGE}).auto_paging_iter():
+        if found.metadata is not None and found.metadata.to_dict().get(PORTAL_MARK):
+            return found.id
+    return None
 
 
 @contextmanager

@@ -5,7 +5,13 @@ from collections.abc import Iterator
 import stripe
 import structlog
 
-from services.billing.gateway.call import PAGE, MissingAtStripeError, calling, open_client
+from services.billing.gateway.call import (
+    PAGE,
+    MissingAtStripeError,
+    calling,
+    find_portal_configuration,
+    open_client,
+)
 from services.billing.gateway.reading import charge_of, invoice_of, session_of, subscription_of
 from services.billing.gateway.remote import (
     CheckoutSession,
@@ -114,10 +120,15 @@ class Gateway:
                 self.client.v1.checkout.sessions.expire(session.id)
 
     def create_portal(self, *, customer_id: str, return_url: str) -> str:
-        """Open the customer portal and return its address."""
+        """Open the customer portal, as the set-up configured it, and return its address.
+
+        Without such a configuration it is the one of Stripe's dashboard, which an account may not have.
+        """
+        params: stripe.params.billing_portal.SessionCreateParams = {"customer": customer_id, "return_url": return_url}
         with calling():
-            made = self.client.v1.billing_portal.sessions.create({"customer": customer_id, "return_url": return_url})
-        return made.url
+            if (configuration := find_portal_configuration(self.client)) is not None:
+                params["configuration"] = configuration
+            return self.client.v1.billing_portal.sessions.create(params).url
 
     def change_now(self, subscription: RemoteSubscription, *, price_id: str) -> None:
         """Change the price at once and charge the difference; PaymentDeclinedError, and no change, when that fails."""

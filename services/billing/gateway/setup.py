@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import stripe
 
-from services.billing.gateway.call import PAGE, calling, open_client
+from services.billing.gateway.call import PAGE, PORTAL_MARK, calling, find_portal_configuration, open_client
 
 
 class SetupGateway:
@@ -56,13 +56,12 @@ class SetupGateway:
     def portal(self, return_url: str) -> str:
         """Make or find the portal's configuration: cards, invoices, tax ids, cancelling at the end of the period."""
         with calling():
-            for found in self._client.v1.billing_portal.configurations.list({"active": True, "limit": PAGE}).data:
-                if found.metadata is not None and found.metadata.to_dict().get("snuggles"):
-                    return found.id
+            if (known := find_portal_configuration(self._client)) is not None:
+                return known
             made = self._client.v1.billing_portal.configurations.create(
                 {
                     "default_return_url": return_url,
-                    "metadata": {"snuggles": "1"},
+                    "metadata": {PORTAL_MARK: "1"},
                     "features": {
                         "customer_update": {"enabled": True, "allowed_updates": ["address", "tax_id"]},
                         "invoice_history": {"enabled": True},
