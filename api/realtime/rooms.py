@@ -21,7 +21,7 @@ from api.realtime.connection import Connection
 from api.realtime.hub import Hub
 from api.realtime.limits import Limits
 from api.realtime.presence import Presence
-from api.realtime.transport import Outbox, event_packet
+from api.realtime.transport import Outbox, event_packet, is_closed
 from api.schemas.rooms import DisplayName, Mode, Places, RoomName
 from db import live_recordings as live_rows
 from db import room_participants as participant_rows
@@ -162,18 +162,25 @@ class RoomCommands:
 
     async def join(self, connection: Connection, asked: JoinCommand) -> Mapping[str, Any]:
         """Join a room, or resume in it behind `lastSeq`."""
-        entry = await sync_to_thread(self._enter, connection, asked)
-        room_id, before = entry.joined.room.id, connection.room_id
-        if before is not None:
-            self._hub.unsubscribe(connection)
-            if before != room_id:
-                await self._depart(connection, before)
+        # Told nothing meanwhile: what happens before the room is read would come twice.
+        seen, before = connection.seen, self._hub.unsubscribe(connection)
+        try:
+            entry = await sync_to_thread(self._enter, connection, asked)
+        except Exception:
+            if before is not None:
+                await self._hub.subscribe(connection, before, after=seen)
+            raise
+        room_id = entry.joined.room.id
+        if before not in (None, room_id):
+            await self._depart(connection, before)
         was_away = await self._presence.add(connection, room_id)
         online = await self._presence.online(room_id) | {connection.user_id}
         answer = self._welcome(connection, entry, online)
         await self._hub.subscribe(connection, room_id, after=entry.joined.after)
         if was_away and not entry.joined.is_new:
             self._tell_presence(room_id, connection.user_id, is_online=True)
+        if is_closed(connection.transport):
+            await self.disconnected(connection)  # which was said before there was anything to leave
         return answer
 
     async def leave(self, connection: Connection, _: Nothing) -> Mapping[str, Any]:

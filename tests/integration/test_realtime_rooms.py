@@ -1,12 +1,20 @@
 """Rooms over Socket.IO, as the real socket.io-client sees them."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from support.servers.fleet import wait_for
 from support.sockets.house import GRACE, House
+
+from db.connection import SERVICE
+from services.accounts.token import Tokens
+from services.rooms import membership
+from services.rooms import service as rooms
+from services.rooms.message import send as write
+from services.rooms.person import Person
 
 
 def test_three_lines_of_the_contract_join_a_room(house: House) -> None:
@@ -121,7 +129,8 @@ def test_client_that_lost_its_transport_reads_on_where_it_was(house: House) -> N
     room = house.room(host)
     first, second = house.inside(host, room), house.inside(other, room)
     last = first.call("room:message", {"messageType": "text", "content": "one"})["message"]["seq"]
-    second.hear("room:message-received")
+    for socket in (first, second):
+        socket.hear("room:message-received", content="one")
     first.cut()
     first.hear("disconnect")
     for content in ("two", "three"):
@@ -136,6 +145,56 @@ def test_client_that_lost_its_transport_reads_on_where_it_was(house: House) -> N
     second.call("room:message", {"messageType": "text", "content": "four"})
     first.hear("room:message-received", content="four")
     assert [data["content"] for data in first.told("room:message-received")] == ["one", "four"]
+
+
+def test_message_that_is_written_while_a_client_joins_again_comes_once(house: House) -> None:
+    host, other = house.member(tier="premium"), house.member()
+    room = house.room(host)
+    socket = house.inside(host, room)
+    with house.database.transaction(SERVICE) as tx:
+        write(tx, Person(user_id=host.id), room_id=room.room.id, content="before")
+    last = socket.hear("room:message-received")["seq"]
+    asked = {"roomCode": room.room.room_code, "lastSeq": last, "displayName": "Renamed"}
+    with house.database.transaction(SERVICE) as held:
+        # Its row cannot be renamed yet, so the client joins for as long as it takes to tell what was written before.
+        held.execute("SELECT FROM room_participants WHERE room_id = %s FOR UPDATE", (room.room.id,))
+        with house.database.transaction(SERVICE) as tx:
+            membership.join(tx, Person(user_id=other.id), room_id=room.room.id, has_code=True)
+            write(tx, Person(user_id=other.id), room_id=room.room.id, content="meanwhile")
+            number = socket.begin("room:join", asked)
+            time.sleep(0.5)  # it waits for the room
+        time.sleep(0.5)
+    assert socket.wait(number)["success"]
+    with house.database.transaction(SERVICE) as tx:
+        write(tx, Person(user_id=other.id), room_id=room.room.id, content="after")
+    socket.hear("room:message-received", content="after")
+    history = socket.told("room:messages-history")[-1]["messages"]
+    assert [message["content"] for message in history] == ["meanwhile"]
+    assert [data["content"] for data in socket.told("room:message-received")] == ["before", "after"]
+
+
+def test_client_that_may_not_join_another_room_stays_in_its_own(house: House) -> None:
+    host, other = house.member(tier="premium"), house.member()
+    room = house.room(host)
+    first, second = house.inside(host, room), house.inside(other, room)
+    second.fail("room:join", {"roomId": str(uuid4())})
+    first.call("room:message", {"messageType": "text", "content": "still here"})
+    second.hear("room:message-received", content="still here")
+
+
+def test_client_whose_session_ends_while_it_joins_does_not_stay(house: House) -> None:
+    host, other = house.member(tier="premium"), house.member()
+    room = house.room(host)
+    first = house.inside(host, room)
+    ends = datetime.now(UTC) + timedelta(seconds=2)
+    second = house.socket(Tokens(house.settings.jwt_secret).issue(other.id, expires_at=ends).token)
+    second.hear("connect")
+    with house.database.transaction(SERVICE) as tx:
+        rooms.lock_any(tx, room.room.id)
+        second.emit("room:join", {"roomCode": room.room.room_code})
+        second.hear("disconnect")
+    left = first.hear("room:participant-left")
+    assert (left["userId"], left["reason"]) == (str(other.id), "disconnected")
 
 
 def test_reload_does_not_flicker_and_somebody_who_is_gone_loses_the_place(house: House) -> None:
