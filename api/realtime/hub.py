@@ -15,8 +15,8 @@ from api.realtime.transport import Outbox, event_packet
 from db import room_events
 from db.connection import SERVICE, DatabaseUnavailableError
 from db.room_events import RoomEventRow
-from services.polls import service as polls
-from services.polls.service import Updates
+from services.polls import view as poll_views
+from services.polls.view import Updates
 from services.rooms.wire import to_wire
 
 BATCH = 500
@@ -205,7 +205,7 @@ class Hub:
     async def _tell_results(self, poll_id: UUID) -> None:
         def read() -> Updates | None:
             with self._deps.database.transaction(SERVICE) as tx:
-                return polls.updates(tx, poll_id=poll_id, user_ids=users)
+                return poll_views.updates(tx, poll_id=poll_id, user_ids=users)
 
         users = {member.user_id for member in self.connections()}
         found = await sync_to_thread(read)

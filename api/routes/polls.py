@@ -18,8 +18,8 @@ from db.connection import SERVICE, Transaction
 from services.errors import NotReadyError
 from services.paging import decode_time_cursor
 from services.polls import service as polls
-from services.polls.service import PollView
 from services.polls.shape import Poll, Results
+from services.polls.view import PollView
 from services.rooms.person import Person
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -6,8 +6,8 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from db.polls import PollType, Visibility
-from services.polls.service import PollView
 from services.polls.shape import OptionId, Poll, Version
+from services.polls.view import PollView
 
 Question = Annotated[str, Meta(min_length=1, max_length=500, examples=["What shall we talk about?"])]
 OptionText = Annotated[str, Meta(min_length=1, max_length=200, examples=["Trains"])]

@@ -1,28 +1,24 @@
 """Polls: asking, voting, ending. A change of state locks the room first, then the poll; a vote only the poll.
 
-Results are computed from the ballots, and shown to those whom the poll's visibility allows; everything that hands out
-results goes through `_view` or `updates`.
+Results are computed from the ballots; `services.polls.view` shows them.
 """
 
-import hmac
 import secrets
-from collections.abc import Collection, Sequence
-from hashlib import sha256
+from collections.abc import Sequence
 from uuid import UUID
-
-from msgspec import Struct
 
 from db import live_recordings as live_rows
 from db import polls as rows
 from db import rooms as room_rows
 from db.connection import Transaction
-from db.polls import OptionRow, PollRow, PollType, Visibility, VoterKey
+from db.polls import OptionRow, PollRow, PollType, Visibility
 from services.errors import ConflictError, ForbiddenError, InvalidFieldError, NotFoundError
 from services.paging import Page, TimeCursor, encode_cursor
 from services.polls import event as events
 from services.polls import tally
+from services.polls import view as views
 from services.polls.errors import PollClosedError
-from services.polls.shape import Poll, Results, poll_shape, results_shape
+from services.polls.view import PollView
 from services.rooms import event as room_events
 from services.rooms import service as rooms
 from services.rooms.errors import MutedError
@@ -39,24 +35,6 @@ MAX_ACTIVE = 20
 KEY_BYTES = 32
 BATCH = 200
 ARCHIVE_DAYS = 90
-
-
-class PollView(Struct, frozen=True, kw_only=True):
-    """A poll and how it stands, as one person may see them."""
-
-    poll: Poll
-    results: Results
-
-
-class Updates(Struct, frozen=True, kw_only=True):
-    """How a poll stands now, and who may see more than the number of votes."""
-
-    room_id: UUID
-    total_votes: int
-    version: int
-    results: Results
-    viewers: frozenset[UUID] | None
-    """None: everybody."""
 
 
 def create(  # noqa: PLR0913 - keyword-only, as every use case
@@ -92,7 +70,7 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     )
     if is_anonymous:
         rows.insert_key(tx, poll_id=poll.id, key=secrets.token_bytes(KEY_BYTES))
-    shared = _shared_view(tx, poll)
+    shared = views.shared_view(tx, poll)
     seq = room_events.next_seq(tx, room_id)
     room_events.append(tx, events.PollCreated(room_id=room_id, seq=seq, poll=shared.poll))
     return shared
@@ -101,13 +79,13 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
 def get(tx: Transaction, person: Person, poll_id: UUID) -> PollView:
     """Return a poll as somebody in its room sees it; NotFoundError outside of it."""
     poll, _ = _find(tx, person, poll_id)
-    return _view(tx, poll, person)
+    return views.view_of(tx, poll, person)
 
 
 def list_active(tx: Transaction, person: Person, room_id: UUID) -> list[PollView]:
     """List the polls that run in a room, newest first."""
     rooms.membership(tx, person, room_id)
-    return [_view(tx, poll, person) for poll in rows.list_active(tx, room_id)]
+    return [views.view_of(tx, poll, person) for poll in rows.list_active(tx, room_id)]
 
 
 def history(tx: Transaction, person: Person, *, room_id: UUID, limit: int, cursor: TimeCursor | None) -> Page[PollView]:
@@ -116,7 +94,7 @@ def history(tx: Transaction, person: Person, *, room_id: UUID, limit: int, curso
     found = rows.list_ended(tx, room_id=room_id, before=cursor, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     return Page(
-        items=[_view(tx, poll, person) for poll in found[:limit]],
+        items=[views.view_of(tx, poll, person) for poll in found[:limit]],
         next_cursor=encode_cursor((last.created_at, last.id)) if last else None,
     )
 
@@ -131,10 +109,10 @@ def vote(tx: Transaction, person: Person, *, poll_id: UUID, option_id: str) -> P
         raise PollClosedError("This poll is over.")
     poll = _reread(tx, poll_id)
     _require_option(poll, option_id)
-    rows.upsert_vote(tx, poll=poll, voter=_require_voter(tx, poll, person.user_id), option_id=option_id)
+    rows.upsert_vote(tx, poll=poll, voter=views.require_voter(tx, poll, person.user_id), option_id=option_id)
     rows.notify_votes(tx, room_id=poll.room_id, poll_id=poll_id)
     live_rows.add_activity(tx, room_id=poll.room_id, kind="vote")
-    return _view(tx, poll, person)
+    return views.view_of(tx, poll, person)
 
 
 def add_option(tx: Transaction, person: Person, *, poll_id: UUID, text: str) -> PollView:
@@ -155,7 +133,7 @@ def add_option(tx: Transaction, person: Person, *, poll_id: UUID, text: str) -> 
     rows.set_options(tx, poll_id=poll_id, options=options)
     poll = _reread(tx, poll_id)
     _tell_updated(tx, poll)
-    return _view(tx, poll, person)
+    return views.view_of(tx, poll, person)
 
 
 def upvote(tx: Transaction, person: Person, *, poll_id: UUID, option_id: str) -> PollView:
@@ -167,10 +145,10 @@ def upvote(tx: Transaction, person: Person, *, poll_id: UUID, option_id: str) ->
     if rows.open_for_vote(tx, poll_id) is None:
         raise PollClosedError("This poll is over.")
     poll = _reread(tx, poll_id)
-    voter = _require_voter(tx, poll, person.user_id)
+    voter = views.require_voter(tx, poll, person.user_id)
     if rows.insert_upvote(tx, poll=poll, voter=voter, option_id=option_id):
         rows.notify_votes(tx, room_id=poll.room_id, poll_id=poll_id)
-    return _view(tx, poll, person)
+    return views.view_of(tx, poll, person)
 
 
 def close(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
@@ -181,7 +159,7 @@ def close(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
     if closed is None:
         raise PollClosedError("This poll is over already.")
     _finish(tx, closed, kind=events.PollClosed)
-    return _view(tx, closed, person)
+    return views.view_of(tx, closed, person)
 
 
 def reopen(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
@@ -199,7 +177,7 @@ def reopen(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
     if reopened.is_anonymous:
         rows.insert_key(tx, poll_id=poll_id, key=secrets.token_bytes(KEY_BYTES))
     _tell_updated(tx, reopened)
-    return _view(tx, reopened, person)
+    return views.view_of(tx, reopened, person)
 
 
 def reset(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
@@ -210,7 +188,7 @@ def reset(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
     if emptied is None:
         raise ConflictError("The ballots of this poll were archived.")
     _tell_updated(tx, emptied)
-    return _view(tx, emptied, person)
+    return views.view_of(tx, emptied, person)
 
 
 def reveal(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
@@ -222,29 +200,7 @@ def reveal(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
     revealed = rows.reveal(tx, poll_id)
     if revealed is not None:
         _tell_updated(tx, revealed)
-    return _view(tx, revealed or poll, person)
-
-
-def updates(tx: Transaction, *, poll_id: UUID, user_ids: Collection[UUID]) -> Updates | None:
-    """Return how a poll stands for those who are connected; None when it is gone.
-
-    `viewers` are those among `user_ids` who may see the results.
-    """
-    poll = rows.find_poll(tx, poll_id)
-    if poll is None:
-        return None
-    shared = _is_visible(poll, has_voted=False)
-    viewers: frozenset[UUID] | None = None
-    if not shared:
-        viewers = _voters(tx, poll, user_ids) if _is_visible(poll, has_voted=True) else frozenset()
-    results = results_shape(poll, _votes(tx, poll), is_visible=shared or bool(viewers))
-    return Updates(
-        room_id=poll.room_id,
-        total_votes=results.total_votes,
-        version=results.version,
-        results=results,
-        viewers=viewers,
-    )
+    return views.view_of(tx, revealed or poll, person)
 
 
 def list_due(tx: Transaction) -> list[tuple[UUID, UUID]]:
@@ -304,7 +260,7 @@ def _finish(tx: Transaction, poll: PollRow, *, kind: type[events.PollClosed | ev
     """Forget who voted in an anonymous poll, tell everybody how it ended, and let a personality poll act."""
     if poll.is_anonymous:
         rows.delete_key(tx, poll.id)
-    shared = _shared_view(tx, poll)
+    shared = views.shared_view(tx, poll)
     seq = room_events.next_seq(tx, poll.room_id)
     room_events.append(tx, kind(room_id=poll.room_id, seq=seq, poll=shared.poll, results=shared.results))
     if poll.poll_type == "personality":
@@ -324,66 +280,10 @@ def _set_mode(tx: Transaction, poll: PollRow) -> None:
 
 
 def _tell_updated(tx: Transaction, poll: PollRow) -> None:
-    shared = _shared_view(tx, poll)
+    shared = views.shared_view(tx, poll)
     seq = room_events.next_seq(tx, poll.room_id)
     room_events.append(tx, events.PollUpdated(room_id=poll.room_id, seq=seq, poll=shared.poll, results=shared.results))
     rows.notify_votes(tx, room_id=poll.room_id, poll_id=poll.id)
-
-
-def _is_visible(poll: PollRow, *, has_voted: bool) -> bool:
-    return tally.is_visible(
-        poll.results_visibility,
-        is_over=poll.status != "active",
-        has_voted=has_voted,
-        revealed_at=poll.revealed_at,
-    )
-
-
-def _view(tx: Transaction, poll: PollRow, person: Person) -> PollView:
-    """Return a poll as one person may see it."""
-    voter = _voter(poll, rows.find_key(tx, poll.id) if poll.is_anonymous else None, person.user_id)
-    mine = None if voter is None else rows.find_vote(tx, poll_id=poll.id, voter=voter)
-    return _seen(tx, poll, is_visible=_is_visible(poll, has_voted=mine is not None), your_option_id=mine)
-
-
-def _shared_view(tx: Transaction, poll: PollRow) -> PollView:
-    """Return a poll as everybody in the room may see it, whether they have voted or not."""
-    return _seen(tx, poll, is_visible=_is_visible(poll, has_voted=False), your_option_id=None)
-
-
-def _seen(tx: Transaction, poll: PollRow, *, is_visible: bool, your_option_id: str | None) -> PollView:
-    results = results_shape(poll, _votes(tx, poll), is_visible=is_visible)
-    upvotes = rows.count_upvotes(tx, poll.id) if poll.poll_type == "question" else {}
-    return PollView(
-        poll=poll_shape(poll, upvotes=upvotes, results=results, your_option_id=your_option_id), results=results
-    )
-
-
-def _votes(tx: Transaction, poll: PollRow) -> dict[str, int]:
-    return poll.archived_results if poll.archived_results is not None else rows.count_votes(tx, poll.id)
-
-
-def _require_voter(tx: Transaction, poll: PollRow, user_id: UUID) -> VoterKey:
-    voter = _voter(poll, rows.find_key(tx, poll.id) if poll.is_anonymous else None, user_id)
-    if voter is None:
-        raise PollClosedError("This poll is over.")
-    return voter
-
-
-def _voter(poll: PollRow, key: bytes | None, user_id: UUID) -> VoterKey | None:
-    """Return under what somebody's ballot is found; None when that is not known any more."""
-    if not poll.is_anonymous:
-        return VoterKey(user_id=user_id)
-    return None if key is None else VoterKey(voter_hash=hmac.digest(key, user_id.bytes, sha256))
-
-
-def _voters(tx: Transaction, poll: PollRow, user_ids: Collection[UUID]) -> frozenset[UUID]:
-    key = rows.find_key(tx, poll.id) if poll.is_anonymous else None
-    cast = {(voter.user_id, voter.voter_hash) for voter in rows.list_voters(tx, poll.id)}
-    keys = {user_id: _voter(poll, key, user_id) for user_id in user_ids}
-    return frozenset(
-        user_id for user_id, voter in keys.items() if voter is not None and (voter.user_id, voter.voter_hash) in cast
-    )
 
 
 def _clean_options(poll_type: PollType, options: Sequence[str]) -> list[OptionRow]:

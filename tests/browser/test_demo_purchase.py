@@ -81,4 +81,3 @@ def test_plan_is_bought_upgraded_and_cancelled_on_a_laptop(browser: Browser, tmp
             assert (found["tier"], found["source"], found["is_test_mode"]) == ("pro", "stripe", True)
             page.get_by_role("button", name="Keep Pro").click()
             expect(page.get_by_role("button", name="Cancel plan")).to_be_visible()
-        assert stack.stop() == 0
