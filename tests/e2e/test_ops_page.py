@@ -30,7 +30,19 @@ DAMAGED = {
     "stream": 0,
     "time_s": 61.4,
 }
-PARTS = ("", "/workers", "/jobs", "/tenants", "/schedules", "/deliveries", "/audit")
+PARTS = (
+    "",
+    "/workers",
+    "/jobs",
+    "/tenants",
+    "/users",
+    "/rooms",
+    "/stripe",
+    "/figures",
+    "/schedules",
+    "/deliveries",
+    "/audit",
+)
 # What a screen reader would have nothing to say about, and what would make the page scroll sideways.
 NAMELESS = """() => [...document.querySelectorAll('a, button, input, select, summary')]
     .filter(each => each.getClientRects().length)
@@ -75,9 +87,11 @@ def enter(watched: Watched, email: str = OPERATOR) -> None:
     assert watched.page.context.request.post("/api/auth/login", data=body).ok
 
 
-def add_dead(database: Database, number: int, *, kind: str = "render", user_id: UUID | None = None) -> list[UUID]:
-    """Jobs that have failed for good."""
+def add_failed(database: Database, number: int, *, kind: str = "render", user_id: UUID | None = None) -> list[UUID]:
+    """Jobs that have failed for good; without `user_id`, those of PERSON."""
     with database.transaction(SERVICE) as tx:
+        if user_id is None:
+            user_id = tx.execute("SELECT id FROM users WHERE email = %s", (PERSON,)).fetchone()["id"]  # type: ignore[index]
         made = [jobs.enqueue(tx, kind=kind, user_id=user_id).id for _ in range(number)]
         tx.execute(
             "UPDATE jobs SET state = 'failed', error = %s, attempt = 3, charged = 3, started_at = now(), "
@@ -103,10 +117,11 @@ def test_operator_signs_in_by_keyboard_and_sees_the_queues(browser: Browser, url
         expect(page.get_by_role("alert")).to_be_visible()
         page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
-        render = page.get_by_role("article", name="render")
-        expect(render).to_contain_text("Waiting")
-        expect(render.locator("dd").first).to_have_text("1")
-        expect(render.get_by_role("img")).to_have_accessible_name(re.compile("2 died"))
+        render = page.get_by_role("row", name="render")
+        expect(render.get_by_role("cell").nth(1)).to_have_text("1")
+        expect(render.get_by_role("link", name="100 %")).to_be_visible()
+        expect(page.get_by_role("img", name=re.compile("2 failed"))).to_be_visible()
+        expect(page.get_by_role("link", name="no worker is running")).to_be_visible()
         render.get_by_role("button", name="Pause").click()
         expect(render).to_contain_text("paused")
         assert rows(database, "SELECT queue FROM queue_controls WHERE is_paused") == [{"queue": "render"}]
@@ -129,8 +144,8 @@ def test_somebody_else_is_told_that_the_page_is_for_operators(browser: Browser, 
 
 def test_jobs_are_filtered_by_an_address_that_can_be_shared(operator: Page, database: Database) -> None:
     owner = add_user(database)
-    add_dead(database, 2, user_id=owner)
-    [other] = add_dead(database, 1, kind="detect")
+    add_failed(database, 2, user_id=owner)
+    [other] = add_failed(database, 1, kind="detect")
     operator.goto("/ops/jobs")
     table = operator.get_by_role("table", name="Jobs, newest first").locator("tbody")
     expect(table.get_by_role("row")).to_have_count(3)
@@ -141,7 +156,7 @@ def test_jobs_are_filtered_by_an_address_that_can_be_shared(operator: Page, data
     expect(operator).to_have_url(re.compile(r"/ops/jobs\?kind=detect$"))
     operator.reload()
     expect(table.get_by_role("row")).to_have_count(1)
-    table.get_by_role("link", name="detect").click()
+    table.get_by_role("link", name="detect").first.click()
     expect(operator).to_have_url(re.compile(f"/ops/jobs/{other}$"))
     expect(operator.get_by_role("main")).to_contain_text("The stream could not be decoded.")
     expect(operator.get_by_role("main")).to_contain_text("What to do: The file is damaged here; send a better copy.")
@@ -159,13 +174,13 @@ def test_jobs_are_filtered_by_an_address_that_can_be_shared(operator: Page, data
 
 
 def test_all_that_match_are_counted_and_then_retried(operator: Page, database: Database) -> None:
-    dead, other = add_dead(database, 3), add_dead(database, 1, kind="detect")
+    failed, other = add_failed(database, 3), add_failed(database, 1, kind="detect")
     operator.goto("/ops/jobs")
     expect(operator.get_by_role("button", name="Retry")).to_be_disabled()
     operator.goto("/ops/jobs?kind=render")
     operator.get_by_role("button", name="Retry").click()
     dialog = operator.get_by_role("dialog")
-    expect(dialog).to_contain_text("3 dead jobs match")
+    expect(dialog).to_contain_text("3 failed jobs match")
     operator.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(operator.get_by_role("button", name="Retry")).to_be_focused()
@@ -175,7 +190,7 @@ def test_all_that_match_are_counted_and_then_retried(operator: Page, database: D
     expect(dialog).to_contain_text("3 jobs queued again.")
     dialog.get_by_role("button", name="Close").click()
     queued = {row["id"] for row in rows(database, "SELECT id FROM jobs WHERE state = 'queued'")}
-    assert queued == set(dead)
+    assert queued == set(failed)
     assert rows(database, "SELECT state FROM jobs WHERE id = %(id)s", id=other[0]) == [{"state": "failed"}]
     table = operator.get_by_role("table", name="Jobs, newest first").locator("tbody")
     expect(table.get_by_text("to be retried")).to_have_count(3)
@@ -188,8 +203,81 @@ def test_all_that_match_are_counted_and_then_retried(operator: Page, database: D
     expect(operator.get_by_role("row", name="jobs.retry")).to_contain_text("changed: 3")
 
 
+def test_jobs_of_the_system_show_only_when_asked_for(operator: Page, database: Database) -> None:
+    add_failed(database, 2)
+    with database.transaction(SERVICE) as tx:
+        jobs.enqueue(tx, kind="prune_jobs", user_id=None)
+    operator.goto("/ops/jobs")
+    table = operator.get_by_role("table", name="Jobs, newest first").locator("tbody")
+    expect(table.get_by_role("row")).to_have_count(2)
+    counts = operator.get_by_role("group", name="Jobs by state")
+    expect(counts.get_by_role("link", name="failed")).to_have_text(re.compile("failed 2"))
+    operator.goto("/ops/jobs?kind=prune_jobs")
+    operator.get_by_role("link", name="Search the system’s jobs too").click()
+    expect(table.get_by_role("row")).to_have_count(1)
+
+
+def test_failures_of_one_cause_are_retried_from_the_overview(operator: Page, database: Database) -> None:
+    add_failed(database, 2)
+    away = {"code": "unavailable", "message": "Storage did not answer.", "retryable": True}
+    stuck = add_failed(database, 3)
+    with database.transaction(SERVICE) as tx:
+        tx.execute("UPDATE jobs SET error = %s WHERE id = ANY(%s)", (Jsonb(away), stuck))
+    operator.goto("/ops")
+    expect(operator.get_by_role("link", name="3 jobs failed with unavailable")).to_be_visible()
+    causes = operator.get_by_role("region", name="What failed, by cause")
+    expect(causes.get_by_role("link", name="Look: decode_failed")).to_be_visible()
+    causes.get_by_role("button", name="Retry 3").click()
+    dialog = operator.get_by_role("dialog")
+    expect(dialog).to_contain_text("3 failed jobs match")
+    dialog.get_by_role("button", name="Retry 3 jobs").click()
+    expect(dialog).to_contain_text("3 jobs queued again.")
+    queued = {row["id"] for row in rows(database, "SELECT id FROM jobs WHERE state = 'queued'")}
+    assert queued == set(stuck)
+
+
+def test_tier_is_granted_and_taken_back(operator: Page, database: Database) -> None:
+    operator.goto("/ops/users")
+    operator.get_by_role("searchbox").fill("ada@")
+    operator.keyboard.press("Enter")
+    operator.get_by_role("link", name=PERSON).click()
+    operator.get_by_role("button", name="Grant a tier").click()
+    dialog = operator.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("Speaker of the conference")
+    dialog.get_by_role("button", name="Grant Pro").click()
+    expect(operator.get_by_role("status")).to_contain_text("Pro is granted.")
+    expect(operator.get_by_text("Pro, without end")).to_be_visible()
+    operator.get_by_role("button", name="Take the grant back").click()
+    dialog.get_by_label("Reason").fill("The conference is over")
+    dialog.get_by_role("button", name="Take it back").click()
+    expect(operator.get_by_text("Pro, without end")).to_have_count(0)
+    assert rows(database, "SELECT details ->> 'tier' AS tier FROM audit_log ORDER BY id") == [
+        {"tier": "pro"},
+        {"tier": "free"},
+    ]
+
+
+def test_failed_event_of_stripe_is_replayed(operator: Page, database: Database) -> None:
+    with database.transaction(SERVICE) as tx:
+        tx.execute(
+            "UPDATE subscriptions SET stripe_customer_id = 'cus_1' "
+            "WHERE user_id = (SELECT id FROM users WHERE email = %s)",
+            (PERSON,),
+        )
+        tx.execute(
+            "INSERT INTO stripe_events (id, type, payload, customer_id) VALUES ('evt_1', 'invoice.paid', '{}', 'cus_1')"
+        )
+    operator.goto("/ops")
+    operator.get_by_role("link", name="1 event of Stripe failed").click()
+    row = operator.get_by_role("row").filter(has_text="evt_1")
+    expect(row).to_contain_text("failed")
+    row.get_by_role("button", name="Replay evt_1").click()
+    expect(operator.get_by_text("No event is failed")).to_be_visible()
+    assert rows(database, "SELECT kind FROM jobs") == [{"kind": "sync_subscription"}]
+
+
 def test_list_goes_on_from_page_to_page(operator: Page, database: Database) -> None:
-    add_dead(database, 60)
+    add_failed(database, 60)
     operator.goto("/ops/jobs?status=failed")
     table = operator.get_by_role("table", name="Jobs, newest first").locator("tbody")
     expect(table.get_by_role("row")).to_have_count(50)
@@ -266,7 +354,7 @@ def test_delivery_shows_what_came_back_as_text_and_is_sent_again(operator: Page,
 
 
 def test_page_keeps_what_it_has_while_the_service_is_away(operator: Page, database: Database) -> None:
-    add_dead(database, 1)
+    add_failed(database, 1)
     operator.goto("/ops/jobs")
     table = operator.get_by_role("table", name="Jobs, newest first").locator("tbody")
     expect(table.get_by_role("row")).to_have_count(1)
@@ -274,7 +362,7 @@ def test_page_keeps_what_it_has_while_the_service_is_away(operator: Page, databa
     expect(operator.get_by_role("alert")).to_contain_text("an answer that is not its own")
     expect(table.get_by_role("row")).to_have_count(1)
     operator.context.unroute("**/api/ops/jobs*")
-    add_dead(database, 1)
+    add_failed(database, 1)
     operator.get_by_role("button", name="Try again now").click()
     expect(table.get_by_role("row")).to_have_count(2)
     expect(operator.get_by_role("alert")).to_have_count(0)
@@ -305,12 +393,12 @@ def test_every_part_fits_the_screen_and_names_its_controls(
             "INSERT INTO workers (id, host, pid, version, queues, slots) VALUES (gen_random_uuid(), "
             "'media-worker-7f9c4d.eu-central-1.compute.internal', 7, '1', '{render}', 2)"
         )
-    [dead] = add_dead(database, 1, user_id=owner)
+    [failed] = add_failed(database, 1, user_id=owner)
     with visiting(browser, url, width=width, scheme=scheme) as watched:
         enter(watched)
-        for part in (*PARTS, f"/jobs/{dead}", "/nothing"):
+        for part in (*PARTS, f"/jobs/{failed}", f"/users/{owner}", "/nothing"):
             watched.page.goto(f"/ops{part}")
             expect(watched.page.get_by_role("navigation", name="Operations")).to_be_visible()
-            expect(watched.page.get_by_text("Loading…")).to_have_count(0)
+            expect(watched.page.get_by_text("One moment")).to_have_count(0)
             assert watched.page.evaluate(TOO_WIDE) <= 0, part
             assert watched.page.evaluate(NAMELESS) == [], part

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { listed } from './details';
-import { bytes, counted, percent } from './number';
-import { between, duration, every, fromField, relative, toField } from './time';
+import { bytes, percent } from './number';
+import { between, duration, fromField, toField } from './time';
 
 describe('times', () => {
   it.each([
@@ -17,25 +17,6 @@ describe('times', () => {
     [-3, '0 s'],
   ])('%d s are %s', (seconds, words) => {
     expect(duration(seconds)).toBe(words);
-  });
-
-  it.each([
-    [0, 'now'],
-    [5, '5 s ago'],
-    [-90, 'in 1 min'],
-    [7200, '2 h ago'],
-    [200_000, '2 d ago'],
-  ])('%d s back is %s', (seconds, words) => {
-    expect(relative(1_000_000_000 - seconds * 1000, 1_000_000_000)).toBe(words);
-  });
-
-  it('says how often in the shortest words', () => {
-    expect([60, 600, 3600, 86_400].map(every)).toEqual([
-      'every minute',
-      'every 10 min',
-      'every hour',
-      'every day',
-    ]);
   });
 
   it('goes through a field and back to the minute', () => {
@@ -58,14 +39,6 @@ describe('numbers', () => {
     [734_003_200, '700 MiB'],
   ])('%d bytes are %s', (n, words) => {
     expect(bytes(n)).toBe(words);
-  });
-
-  it('counts one and many', () => {
-    expect([counted(0, 'job'), counted(1, 'job'), counted(12_345, 'job')]).toEqual([
-      '0 jobs',
-      '1 job',
-      '12,345 jobs',
-    ]);
   });
 
   it('knows no share of nothing', () => {

@@ -1,17 +1,5 @@
 /** Numbers in words. */
 
-const WHOLE = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
-
-/** `12,345`. */
-export function count(n: number): string {
-  return WHOLE.format(n);
-}
-
-/** `1 job`, `2 jobs`. */
-export function counted(n: number, noun: string, plural = `${noun}s`): string {
-  return `${count(n)} ${n === 1 ? noun : plural}`;
-}
-
 /** Bytes by powers of 1024: `312 MiB`. */
 export function bytes(n: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -4,16 +4,6 @@ const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
 const DAY_S = 24 * HOUR_S;
 
-const EXACT = new Intl.DateTimeFormat('en-GB', {
-  day: 'numeric',
-  month: 'short',
-  year: 'numeric',
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-  timeZoneName: 'short',
-});
-
 /** How long something takes: `0.4 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(seconds: number): string {
   const s = Math.max(0, seconds);
@@ -30,40 +20,9 @@ function two(s: number, large: number, largeName: string, small: number, smallNa
   return `${Math.floor(s / large)} ${largeName}${rest ? ` ${rest} ${smallName}` : ''}`;
 }
 
-/** A time as seen from `now` (ms): `now`, `5 s ago`, `in 3 min`. One unit: it changes while it is read. */
-export function relative(at: number, now: number): string {
-  const seconds = Math.round((now - at) / 1000);
-  const distance = Math.abs(seconds);
-  if (distance < 2) return 'now';
-  const words = one(distance);
-  return seconds > 0 ? `${words} ago` : `in ${words}`;
-}
-
-function one(s: number): string {
-  if (s < MINUTE_S) return `${s} s`;
-  if (s < HOUR_S) return `${Math.floor(s / MINUTE_S)} min`;
-  if (s < 2 * DAY_S) return `${Math.floor(s / HOUR_S)} h`;
-  return `${Math.floor(s / DAY_S)} d`;
-}
-
-/** A time in full: `22 Nov 2026, 15:49:03 UTC`. */
-export function exact(at: number): string {
-  return EXACT.format(at);
-}
-
 /** Seconds between two times of the API; null when one of them has not come. */
 export function between(from: string | null, to: string | null): number | null {
   return from && to ? (Date.parse(to) - Date.parse(from)) / 1000 : null;
-}
-
-/** How often something happens: `every 10 min`. */
-export function every(seconds: number): string {
-  const single = new Map([
-    [MINUTE_S, 'minute'],
-    [HOUR_S, 'hour'],
-    [DAY_S, 'day'],
-  ]).get(seconds);
-  return `every ${single ?? duration(seconds)}`;
 }
 
 /** An ISO time as a `datetime-local` field wants it, in the reader's zone; empty for none. */

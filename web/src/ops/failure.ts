@@ -1,4 +1,5 @@
 /** The error of a job, a schedule or a delivery: a row's JSON, read with care. */
+import { words } from './text';
 
 export interface Failure {
   code: string;
@@ -12,11 +13,11 @@ export interface Failure {
 
 export function readFailure(error: Record<string, unknown> | null | undefined): Failure | null {
   if (!error) return null;
-  const stream = typeof error['stream'] === 'number' ? `stream ${error['stream']}` : '';
-  const time = typeof error['time_s'] === 'number' ? `at ${error['time_s'].toFixed(1)} s` : '';
+  const stream = typeof error['stream'] === 'number' ? words.failure.stream(error['stream']) : '';
+  const time = typeof error['time_s'] === 'number' ? words.failure.at(error['time_s'].toFixed(1)) : '';
   return {
     code: text(error['code']) || 'unknown',
-    message: text(error['message']) || 'Nothing more is known.',
+    message: text(error['message']) || words.failure.unknown,
     remedy: text(error['remedy']),
     isRetryable: typeof error['retryable'] === 'boolean' ? error['retryable'] : null,
     place: [stream, time].filter(Boolean).join(', '),

@@ -1,0 +1,63 @@
+import type en from '../en/billing';
+
+const words: typeof en = {
+  stripe: {
+    list: 'Ereignisse von Stripe, neueste zuerst',
+    status: 'Welche Ereignisse',
+    kind: 'Art',
+    kindHint: 'Etwa invoice.paid',
+    none: (status) => `Kein Ereignis: ${status}`,
+    noneYet: 'Stripe hat noch nichts gesendet',
+    noneText: 'Ereignisse kommen bei /api/subscription/webhook an, sobald Stripe eingerichtet ist.',
+    showAll: 'Alle Ereignisse zeigen',
+    event: 'Ereignis',
+    state: 'Zustand',
+    user: 'Konto',
+    received: 'Empfangen',
+    processed: 'Verarbeitet',
+    replay: 'Wiederholen',
+    replayOf: (id) => `${id} wiederholen`,
+    replayed: (kind) => `Was ${kind} betrifft, wird noch einmal geholt.`,
+    why: {
+      other_mode: 'Es ist vom anderen Modus (live oder Test).',
+      no_effect: 'Diese Art hat hier keine Wirkung.',
+      unknown_customer: 'Der Kunde ist hier unbekannt.',
+    },
+  },
+  figures: {
+    paying: 'Zahlend',
+    payingOf: (premium, pro) => `${premium} Premium, ${pro} Pro`,
+    revenue: 'Ein Monat bringt',
+    revenueHint: 'Preise von allem, was bezahlt wird',
+    trialing: 'In der Probezeit',
+    granted: (n) => `${n} verliehen`,
+    pastDue: 'Überfällig',
+    failedDay: (n) => `${n} heute fehlgeschlagen`,
+    conversion: 'Nach der Probe bezahlt',
+    conversionOf: (n, all) => `${n} von ${all}`,
+    churn: 'Abgang',
+    churnOf: (n) => `${n} beendet`,
+    money: 'Abonnements',
+    monthTitle: 'Die letzten 30 Tage',
+    month: {
+      trials: 'Probezeiten, vor 7 bis 37 Tagen begonnen',
+      converted: 'Davon haben bezahlt',
+      ended: 'Beendete Abonnements',
+      failed: 'Fehlgeschlagene Zahlungen',
+      checkouts: 'Geöffnete Bezahlseiten',
+      completed: 'Davon abgeschlossen',
+      completion: 'Abschlussquote',
+      drift: 'Nachts behobene Unterschiede',
+    },
+    eventsTitle: 'Ereignisse von Stripe',
+    events: {
+      day: 'Empfangen in 24 Stunden',
+      waiting: 'Warten auf ihren Abgleich',
+      failed: 'Fehlgeschlagen',
+      oldest: 'Längste Wartezeit',
+    },
+    noMeaning: '–',
+  },
+};
+
+export default words;
