@@ -4,6 +4,7 @@ import type { components } from './schema';
 type Schemas = components['schemas'];
 
 export type Account = Schemas['AccountView'];
+export type Analytics = Schemas['AnalyticsView'];
 export type AuditEntry = Schemas['AuditEntry'];
 export type BulkRequest = Schemas['BulkRequest'];
 export type BulkResult = Schemas['BulkResult'];
@@ -29,6 +30,7 @@ export type RunningJob = Schemas['RunningJob'];
 export type Schedule = Schemas['ScheduleView'];
 export type SeriesPoint = Schemas['SeriesPoint'];
 export type Share = Schemas['ShareView'];
+export type Standing = Schemas['StandingView'];
 export type StripeEvent = Schemas['StripeEventView'];
 export type Tenant = Schemas['Tenant'];
 export type Tier = Schemas['TierView'];

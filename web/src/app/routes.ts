@@ -45,6 +45,7 @@ export const ROUTES: readonly Route[] = [
   open('/spaces/:code', 'workbench', () => import('../rooms/Space.svelte')),
   mine('/settings', 'app', () => import('../settings/Settings.svelte')),
   mine('/settings/:part', 'app', () => import('../settings/Settings.svelte')),
+  mine('/analytics', 'app', () => import('../analytics/Analytics.svelte')),
   open('/pricing', 'site', () => import('../billing/Pricing.svelte')),
   mine('/subscription', 'app', () => import('../billing/Subscription.svelte')),
   mine('/subscription/success', 'app', () => import('../billing/Success.svelte')),

@@ -15,6 +15,7 @@ export const NAV: readonly Place[] = [
   { path: '/recordings', name: 'recordings', icon: 'tape', isShown: always },
   { path: '/clips', name: 'clips', icon: 'clip', isShown: always },
   { path: '/spaces', name: 'spaces', icon: 'room', isShown: always },
+  { path: '/analytics', name: 'analytics', icon: 'chart', isShown: always },
 ];
 
 /** Whether an address is at a place or below it. */

@@ -1,4 +1,5 @@
 import account from './account';
+import analytics from './analytics';
 import billing from './billing';
 import clips from './clips';
 import home from './home';
@@ -12,6 +13,7 @@ import type { Text } from '../index';
 
 export default {
   account,
+  analytics,
   billing,
   clips,
   home,

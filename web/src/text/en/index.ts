@@ -1,4 +1,5 @@
 import account from './account';
+import analytics from './analytics';
 import billing from './billing';
 import clips from './clips';
 import home from './home';
@@ -8,4 +9,4 @@ import rooms from './rooms';
 import settings from './settings';
 import shell from './shell';
 
-export default { account, billing, clips, home, recording, recordings, rooms, settings, shell };
+export default { account, analytics, billing, clips, home, recording, recordings, rooms, settings, shell };
