@@ -37,7 +37,7 @@ from api.jwks import open_keys
 from api.limits import body
 from api.limits.metering import METERED, METERED_HEADERS
 from api.limits.rate_limit import RateLimits
-from api.metrics import MetricsPage, RequestMetrics
+from api.metrics import MetricsPage, RequestMetrics, SocketMetrics
 from api.openapi import config
 from api.openapi import page as docs
 from api.routes.accounts.account import account_router
@@ -236,6 +236,7 @@ def open_deps(settings: Settings) -> Deps:
         billing=open_billing(settings, database),
         registry=registry,
         metrics=RequestMetrics(registry),
+        socket_metrics=SocketMetrics(registry),
         metrics_page=MetricsPage(registry),
     )
 

@@ -10,7 +10,7 @@ from redis import Redis
 
 from api.changes import Changes
 from api.limits.rate_limit import RateLimits
-from api.metrics import MetricsPage, RequestMetrics
+from api.metrics import MetricsPage, RequestMetrics, SocketMetrics
 from api.readiness import Readiness
 from api.threads import open_threads
 from db.connection import Database
@@ -43,6 +43,7 @@ class Deps(Struct, frozen=True, kw_only=True):
     """None where the service is not paid for."""
     registry: CollectorRegistry
     metrics: RequestMetrics
+    socket_metrics: SocketMetrics
     metrics_page: MetricsPage
     readiness: Readiness = field(default_factory=Readiness)
     outside_threads: ThreadPoolExecutor = field(default_factory=open_threads)

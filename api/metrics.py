@@ -1,10 +1,13 @@
-"""Counts and times of requests, for Prometheus."""
+"""Counts and times of requests and sockets, for Prometheus."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from services.errors import DomainError, QuotaExceededError, TierRequiredError
 
@@ -12,6 +15,19 @@ from services.errors import DomainError, QuotaExceededError, TierRequiredError
 PAGE_CACHE_S = 1.0
 """Writing the page takes a processor for a while; scrapers come every few seconds."""
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+DELAY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""A room feels live below 150 ms."""
+
+
+class SocketLoad(Struct, frozen=True, kw_only=True):
+    """What a process with Socket.IO has at the moment, and what it has sent since its start."""
+
+    connections: int = 0
+    rooms: int = 0
+    delivered: int = 0
+    shed: int = 0
 
 
 class RequestMetrics:
@@ -45,6 +61,17 @@ class RequestMetrics:
             registry=registry,
         )
 
+        self._events = Counter(
+            "snuggles_stripe_events_total",
+            "Signed events of Stripe by what became of them",
+            ["type", "outcome"],
+            registry=registry,
+        )
+
+    def receive_event(self, kind: str, outcome: str) -> None:
+        """Count a signed event of Stripe."""
+        self._events.labels(kind, outcome).inc()
+
     def refuse(self, error: DomainError) -> None:
         """Count a request that the tier does not allow; other errors are not counted."""
         if isinstance(error, QuotaExceededError | TierRequiredError):
@@ -59,6 +86,66 @@ class RequestMetrics:
         """Count one request."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
+
+
+class SocketMetrics(Collector):
+    """What a process that serves Socket.IO counts; it shows zeros where the process serves none."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._load: Callable[[], SocketLoad] = SocketLoad
+        self._connections = Counter(
+            "snuggles_socket_connections_total",
+            "Socket.IO connections by what became of them",
+            ["outcome"],
+            registry=registry,
+        )
+        self._events = Counter(
+            "snuggles_socket_events_total", "Events of clients by outcome", ["event", "outcome"], registry=registry
+        )
+        self._resumes = Counter(
+            "snuggles_room_resumes_total", "Joins that go on from an earlier event", registry=registry
+        )
+        self._delays = Histogram(
+            "snuggles_room_event_delay_seconds",
+            "From the begin of the transaction that wrote an event to its delivery",
+            buckets=DELAY_BUCKETS_S,
+            registry=registry,
+        )
+        registry.register(self)
+
+    def watch(self, load: Callable[[], SocketLoad]) -> None:
+        """Show what `load` returns."""
+        self._load = load
+
+    def connect(self, outcome: str) -> None:
+        """Count a connection: `connected`, or the code of its refusal."""
+        self._connections.labels(outcome).inc()
+
+    def answer(self, event: str, *, is_success: bool) -> None:
+        """Count an event of a client; `event` is one of those that exist, or `other`."""
+        self._events.labels(event, "ok" if is_success else "refused").inc()
+
+    def resume(self) -> None:
+        """Count a join that names the last event it has seen."""
+        self._resumes.inc()
+
+    def deliver(self, delay_s: float) -> None:
+        """Count an event that was put on the queues of everybody here in its room."""
+        self._delays.observe(max(0.0, delay_s))
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: the load is not known before a process serves."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the load of this process."""
+        load = self._load()
+        return [
+            GaugeMetricFamily("snuggles_sockets", "Open Socket.IO connections", value=load.connections),
+            GaugeMetricFamily("snuggles_rooms_served", "Rooms with a connection here", value=load.rooms),
+            CounterMetricFamily("snuggles_socket_deliveries", "Packets put on clients' queues", value=load.delivered),
+            CounterMetricFamily("snuggles_socket_slow_readers", "Clients cut off for not reading", value=load.shed),
+        ]
 
 
 class MetricsPage:

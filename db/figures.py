@@ -37,6 +37,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     trialing: int
     past_due: int
     granted: int
+    in_force_premium: int
+    in_force_pro: int
     revenue_monthly_cents: int
     trials_started: int
     trials_converted: int
@@ -75,6 +77,10 @@ SELECT
     count(*) FILTER (WHERE s.status = 'trialing')::integer AS trialing,
     count(*) FILTER (WHERE s.status = 'past_due')::integer AS past_due,
     (SELECT count(*) FROM subscriptions WHERE granted_until > now())::integer AS granted,
+    (SELECT count(*) FROM subscriptions AS c WHERE (c.tier <> 'free' OR c.granted_until > now())
+        AND tier_in_force(c) = 'premium')::integer AS in_force_premium,
+    (SELECT count(*) FROM subscriptions AS c WHERE (c.tier <> 'free' OR c.granted_until > now())
+        AND tier_in_force(c) = 'pro')::integer AS in_force_pro,
     coalesce(sum(t.price_monthly) FILTER (WHERE s.status = 'active'), 0)::bigint AS revenue_monthly_cents,
     (SELECT count(*) FROM subscriptions WHERE trial_used_at BETWEEN now() - interval '37 days'
         AND now() - interval '7 days')::integer AS trials_started,

@@ -57,6 +57,16 @@ class WebhookLoad(Struct, frozen=True, kw_only=True):
     oldest_s: float
 
 
+class RoomLoad(Struct, frozen=True, kw_only=True):
+    """The open rooms, and how many were opened lately."""
+
+    open: int
+    recording: int
+    people: int
+    polls: int
+    opened_day: int
+
+
 # Each part as an index of `jobs` has it, or a million finished rows would be read.
 DEPTHS = """
 SELECT queue, sum(due)::integer AS due, sum(scheduled)::integer AS scheduled, sum(sent)::integer AS sent,
@@ -157,6 +167,14 @@ FROM (
     SELECT count(*)::integer AS pending, min(created_at) AS oldest FROM webhook_deliveries WHERE status = 'pending'
 ) AS waiting
 """
+ROOMS = """
+SELECT (SELECT count(*) FROM rooms WHERE is_active)::integer AS open,
+    (SELECT count(*) FROM rooms WHERE recording_id IS NOT NULL AND is_active)::integer AS recording,
+    (SELECT count(*) FROM rooms JOIN room_participants AS p ON p.room_id = rooms.id AND p.left_at IS NULL
+     WHERE rooms.is_active)::integer AS people,
+    (SELECT count(*) FROM polls WHERE status = 'active')::integer AS polls,
+    (SELECT count(*) FROM rooms WHERE created_at > now() - interval '24 hours')::integer AS opened_day
+"""
 
 
 def list_depths(tx: Transaction) -> list[QueueDepth]:
@@ -214,4 +232,12 @@ def count_webhooks(tx: Transaction) -> WebhookLoad:
     with tx.cursor(row_factory=class_row(WebhookLoad)) as cursor:
         row = cursor.execute(WEBHOOKS).fetchone()
     assert row is not None  # noqa: S101 - aggregates without groups have one row
+    return row
+
+
+def count_rooms(tx: Transaction) -> RoomLoad:
+    """Count the open rooms with the people, polls and recordings in them."""
+    with tx.cursor(row_factory=class_row(RoomLoad)) as cursor:
+        row = cursor.execute(ROOMS).fetchone()
+    assert row is not None  # noqa: S101 - a query of subqueries has one row
     return row

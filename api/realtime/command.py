@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from api.http.errors import InternalError, body_of
 from api.http.validation import invalid_body
+from api.metrics import SocketMetrics
 from api.realtime.connection import Connection
 from api.realtime.limits import RATES, Bucket, refuse
 from db.connection import SERVICE, Database, DatabaseUnavailableError, Transaction
@@ -28,6 +29,8 @@ from services.rooms.wire import to_wire
 
 T = TypeVar("T")
 MAX_NAME_SHOWN = 50
+OTHER = "other"
+"""In the metrics, any event that does not exist."""
 
 logger = structlog.get_logger(__name__)
 
@@ -48,12 +51,19 @@ class NotInRoomError(ConflictError):
 class Commands:
     """Every event that clients send."""
 
-    def __init__(self, commands: Mapping[str, Command]) -> None:
+    def __init__(self, commands: Mapping[str, Command], metrics: SocketMetrics) -> None:
         self._commands = commands
+        self._metrics = metrics
         self._buckets: dict[tuple[UUID, str], Bucket] = {}
 
     async def answer(self, connection: Connection, data: list[Any]) -> dict[str, Any]:
         """Carry out an event and return what is acknowledged; raises nothing."""
+        answer = await self._answer(connection, data)
+        event = data[0] if data[0] in self._commands else OTHER
+        self._metrics.answer(event, is_success=answer["success"])
+        return answer
+
+    async def _answer(self, connection: Connection, data: list[Any]) -> dict[str, Any]:
         event = data[0]
         try:
             self._limit(connection, event)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -31,10 +32,11 @@ logger = structlog.get_logger(__name__)
 class Channel:
     """A room: who of this process is in it, and how far its events were read."""
 
-    __slots__ = ("is_dirty", "lock", "members", "position", "reader", "room_id")
+    __slots__ = ("is_dirty", "lock", "members", "opened_at", "position", "reader", "room_id")
 
-    def __init__(self, room_id: UUID, position: int) -> None:
+    def __init__(self, room_id: UUID, position: int, opened_at: datetime) -> None:
         self.room_id = room_id
+        self.opened_at = opened_at
         self.position = position
         self.members: dict[str, Connection] = {}
         self.lock = asyncio.Lock()
@@ -74,7 +76,7 @@ class Hub:
         while True:
             channel = self._channels.get(room_id)
             if channel is None:
-                channel = self._channels[room_id] = Channel(room_id, after)
+                channel = self._channels[room_id] = Channel(room_id, after, self._deps.clock())
             async with channel.lock:
                 if self._channels.get(room_id) is not channel:
                     continue  # the last member left meanwhile
@@ -171,6 +173,8 @@ class Hub:
             if row.seq > member.seen:
                 member.seen = row.seq
                 self._outbox.push(member.transport, packet)
+        if row.created_at >= channel.opened_at:  # earlier ones waited for somebody to listen
+            self._deps.socket_metrics.deliver((self._deps.clock() - row.created_at).total_seconds())
         if row.type == LEFT:
             self._expel(channel, msgspec.json.decode(row.payload))
         elif row.type == ENDED:

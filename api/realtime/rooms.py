@@ -338,6 +338,8 @@ class RoomCommands:
                 display_name=asked.display_name,
                 is_online=True,
             )
+            if asked.last_seq is not None:
+                self._deps.socket_metrics.resume()
             return Entry(
                 joined=joined,
                 participants=membership.participants(tx, room_id),

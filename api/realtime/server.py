@@ -19,6 +19,7 @@ from socketio.exceptions import ConnectionRefusedError as Refusal
 
 from api.auth import Principal, authenticate_cookie, authenticate_token, check_again
 from api.deps import Deps
+from api.metrics import SocketLoad
 from api.realtime.bus import Bus, Notice
 from api.realtime.command import Command, Commands
 from api.realtime.connection import Connection
@@ -84,11 +85,12 @@ class Realtime:
             outbox=self._outbox,
             limits=self._limits,
         )
-        self._commands = Commands(self.commands)
+        self._commands = Commands(self.commands, deps.socket_metrics)
         self._connections: dict[str, Connection] = {}
         self._addresses: Counter[str] = Counter()
         self._address_of: dict[str, str] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        deps.socket_metrics.watch(self._load)
         self._server.on("connect", self._connect)
         self._server.on("disconnect", self._disconnect)
         guard(self._server, max_queued=self._limits.max_queued, on_opened=self._opened, on_closed=self._closed)
@@ -151,6 +153,14 @@ class Realtime:
             await self._redis.aclose()
             await self._redis.connection_pool.disconnect()
 
+    def _load(self) -> SocketLoad:
+        return SocketLoad(
+            connections=len(self._connections),
+            rooms=len(self._hub.rooms),
+            delivered=self._outbox.delivered,
+            shed=self._outbox.shed,
+        )
+
     def _part(self) -> None:
         """Close every transport, so that clients go to another process at once and no long poll delays the end."""
         self._rooms.stop()
@@ -165,6 +175,7 @@ class Realtime:
         is_exempt = address in self._deps.settings.socket_exempt_addresses
         if not is_exempt and self._addresses[address] >= self._limits.max_connections_per_address:
             logger.info("address_refused", connections=self._addresses[address])
+            self._deps.socket_metrics.connect("too_many_of_address")
             return False
         self._addresses[address] += 1
         self._address_of[eio_sid] = address
@@ -183,12 +194,15 @@ class Realtime:
         try:
             principal, feed = await sync_to_thread(self._welcome, environ, given.get("token"), last_event_id)
         except UnauthenticatedError as error:
+            self._deps.socket_metrics.connect("unauthorized")
             raise Refusal("unauthorized", {"code": error.code, "message": error.message}) from None
         except DomainError as error:
+            self._deps.socket_metrics.connect(error.code)
             raise Refusal(error.code, {"code": error.code, "message": error.message}) from None
         except Exception as error:
             if not isinstance(error, DatabaseUnavailableError):
                 logger.exception("connect_failed")
+            self._deps.socket_metrics.connect("unavailable")
             raise Refusal("unavailable", UNAVAILABLE) from None
         transport = self._server.transport_of(sid)
         if is_closed(transport):
@@ -196,8 +210,10 @@ class Realtime:
         connection = Connection(sid, transport, principal)
         if self._feeds.count(connection.user_id) >= self._limits.max_connections:
             message = f"{self._limits.max_connections} connections of this account are open; close one."
+            self._deps.socket_metrics.connect("too_many_connections")
             raise Refusal("too_many_connections", {"code": "too_many_connections", "message": message})
         self._connections[sid] = connection
+        self._deps.socket_metrics.connect("connected")
         self._feeds.attach(connection, feed, is_resumed=last_event_id is not None)
 
     def _welcome(self, environ: Mapping[str, Any], token: object, last_event_id: object) -> tuple[Principal, Feed]:

@@ -182,10 +182,11 @@ async def receive(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Re
 def _store(deps: Deps, billing: Billing, body: bytes, header: str | None) -> None:
     try:
         with deps.database.transaction(SERVICE) as tx:
-            stripe_events.receive(tx, billing.settings, body=body, header=header, now=deps.clock())
+            received = stripe_events.receive(tx, billing.settings, body=body, header=header, now=deps.clock())
     except stripe_events.InvalidSignatureError:
         deps.metrics.refuse_webhook()
         raise
+    deps.metrics.receive_event(received.kind, received.outcome)
 
 
 def _optional_user(request: ApiRequest, deps: Deps) -> UUID | None:

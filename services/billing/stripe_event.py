@@ -2,10 +2,11 @@
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import structlog
+from msgspec import Struct
 
 from db import billing as rows
 from db import stripe_events as event_rows
@@ -47,7 +48,14 @@ class InvalidSignatureError(DomainError):
     code = "invalid_signature"
 
 
-def receive(tx: Transaction, settings: StripeSettings, *, body: bytes, header: str | None, now: datetime) -> None:
+class Received(Struct, frozen=True, kw_only=True):
+    """What became of a signed event. `kind` is one of EVENTS, or `other`."""
+
+    kind: str
+    outcome: Literal["new", "repeated", "ignored"]
+
+
+def receive(tx: Transaction, settings: StripeSettings, *, body: bytes, header: str | None, now: datetime) -> Received:
     """Store a signed event and queue the sync that it asks for (service transaction); once for each event.
 
     InvalidSignatureError, and nothing is stored, for what is not signed by Stripe within the last minutes.
@@ -70,6 +78,10 @@ def receive(tx: Transaction, settings: StripeSettings, *, body: bytes, header: s
     log.info("stripe_event", event_id=event["id"], event_type=event["type"], is_new=is_new, ignored=ignored)
     if is_new and ignored is None and user_id is not None:
         queue_sync(tx, user_id=user_id)
+    kind = event["type"] if event["type"] in EVENTS else "other"
+    if not is_new:
+        return Received(kind=kind, outcome="repeated")
+    return Received(kind=kind, outcome="new" if ignored is None else "ignored")
 
 
 def queue_sync(tx: Transaction, *, user_id: UUID) -> None:

@@ -118,6 +118,11 @@ def metrics(found: Figures) -> Iterable[Metric]:
     paying = GaugeMetricFamily("snuggles_subscriptions_paying", "Subscriptions that are paid for", labels=["tier"])
     paying.add_metric(["premium"], found.paying_premium)
     paying.add_metric(["pro"], found.paying_pro)
+    in_force = GaugeMetricFamily(
+        "snuggles_accounts", "Accounts by the tier in force; the rest is free", labels=["tier"]
+    )
+    in_force.add_metric(["premium"], found.in_force_premium)
+    in_force.add_metric(["pro"], found.in_force_pro)
     states = GaugeMetricFamily("snuggles_subscriptions", "Subscriptions that are not simply paid", labels=["state"])
     for state in ("trialing", "past_due", "granted"):
         states.add_metric([state], getattr(found, state))
@@ -129,6 +134,7 @@ def metrics(found: Figures) -> Iterable[Metric]:
     trials.add_metric(["converted"], found.trials_converted)
     return [
         paying,
+        in_force,
         states,
         checkouts,
         trials,

@@ -16,16 +16,17 @@ from db import dispatch
 from db import metrics as rows
 from db import totals as total_rows
 from db.connection import SERVICE, Database, DatabaseUnavailableError, Transaction
-from db.metrics import OwnerLoad, QueueDemand, QueueDepth, WebhookLoad, Workers
+from db.metrics import OwnerLoad, QueueDemand, QueueDepth, RoomLoad, WebhookLoad, Workers
 from services.jobs.dispatch import DISPATCHER_LOCK, WINDOW, WORKER_SILENT_S
 from services.jobs.fairness import SYSTEM, SYSTEM_SHARE, default_share, share_of_limits
 from services.jobs.service import QUEUES
 from services.operations import business, totals
-from services.operations.business import Figures
 from services.operations.totals import BUCKETS_S, LOST_LEASE_CODE, EventTotal, JobTotal
 
 CACHE_S = 5.0
 """How long a snapshot is reused, so that frequent scrapes cost few queries."""
+FIGURES_CACHE_S = 60.0
+"""The figures of the business read whole tables, and change slowly."""
 TOP_OWNERS = 10
 
 log = structlog.get_logger(__name__)
@@ -42,7 +43,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     has_dispatcher: bool
     owners: Sequence[OwnerLoad]
     webhooks: WebhookLoad
-    figures: Figures
+    rooms: RoomLoad
     job_totals: Sequence[JobTotal]
     event_totals: Sequence[EventTotal]
 
@@ -55,16 +56,20 @@ class SystemMetrics(Collector):
         database: Database,
         *,
         cache_s: float = CACHE_S,
+        figures_cache_s: float = FIGURES_CACHE_S,
         settle_s: float = totals.SETTLE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._cache_s = cache_s
+        self._figures_cache_s = figures_cache_s
         self._settle_s = settle_s
         self._clock = clock
         self._lock = threading.Lock()
         self._cached: list[Metric] = []
         self._until_s = float("-inf")
+        self._figures: list[Metric] = []
+        self._figures_until_s = float("-inf")
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing, because registration must not query the database."""
@@ -73,17 +78,21 @@ class SystemMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the metrics, a few seconds old at most; without a database, only one that says so."""
         with self._lock:
-            if self._clock() >= self._until_s:
-                self._cached = self._collect()
+            now_s = self._clock()
+            if now_s >= self._until_s:
+                self._cached = self._collect(now_s)
                 self._until_s = self._clock() + self._cache_s
             return self._cached
 
-    def _collect(self) -> list[Metric]:
+    def _collect(self, now_s: float) -> list[Metric]:
         try:
             with self._database.transaction(SERVICE) as tx:
                 totals.count(tx, settle_s=self._settle_s)
             with self._database.transaction(SERVICE) as tx:
                 found = look(tx)
+                if now_s >= self._figures_until_s:
+                    self._figures = list(business.metrics(business.figures(tx)))
+                    self._figures_until_s = now_s + self._figures_cache_s
         except DatabaseUnavailableError as error:
             log.warning("metrics_not_read", error=str(error))
             return [GaugeMetricFamily("snuggles_database_up", "Whether PostgreSQL answered", value=0)]
@@ -93,7 +102,8 @@ class SystemMetrics(Collector):
             *fleet_metrics(found),
             *job_metrics(found.job_totals, found.event_totals),
             *webhook_metrics(found.webhooks),
-            *business.metrics(found.figures),
+            *room_metrics(found.rooms),
+            *self._figures,
         ]
 
 
@@ -114,7 +124,7 @@ def look(tx: Transaction) -> Snapshot:
         has_dispatcher=rows.is_lock_held(tx, DISPATCHER_LOCK),
         owners=rows.list_top_owners(tx, limit=TOP_OWNERS),
         webhooks=rows.count_webhooks(tx),
-        figures=business.figures(tx),
+        rooms=rows.count_rooms(tx),
         job_totals=total_rows.list_job_totals(tx),
         event_totals=total_rows.list_event_totals(tx),
     )
@@ -207,6 +217,19 @@ def webhook_metrics(load: WebhookLoad) -> list[Metric]:
             "Age of the oldest delivery that has not ended",
             value=load.oldest_s,
         ),
+    ]
+
+
+def room_metrics(load: RoomLoad) -> list[Metric]:
+    """Return the open rooms and what is in them."""
+    rooms = GaugeMetricFamily("snuggles_rooms", "Rooms; recording ones are open too", labels=["state"])
+    for state in ("open", "recording"):
+        rooms.add_metric([state], getattr(load, state))
+    return [
+        rooms,
+        GaugeMetricFamily("snuggles_room_participants", "People in open rooms", value=load.people),
+        GaugeMetricFamily("snuggles_polls_open", "Polls that take votes", value=load.polls),
+        GaugeMetricFamily("snuggles_rooms_opened_day", "Rooms opened in 24 hours", value=load.opened_day),
     ]
 
 

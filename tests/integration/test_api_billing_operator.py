@@ -81,10 +81,15 @@ def test_event_whose_sync_failed_is_shown_as_failed_and_replayed(till: Till) -> 
         answer = client.get(f"{place}?status={status}", headers=till.operator).json()["data"]
         return [each["id"] for each in answer["items"]]
 
+    assert till.send(event).status_code == 200
+    counted = till.service.metrics()
+    for outcome in ("new", "repeated"):
+        assert f'snuggles_stripe_events_total{{outcome="{outcome}",type="{event["type"]}"}}' in counted
     assert (listed("waiting"), listed("failed")) == ([event["id"]], [])
     till.service.execute("DELETE FROM jobs WHERE kind = 'sync_subscription'")
     assert (listed("waiting"), listed("failed")) == ([], [event["id"]])
-    assert "snuggles_stripe_events_failed 1.0" in till.service.metrics()
+    figures = client.get("/api/ops/figures", headers=till.operator).json()["data"]
+    assert (figures["events_waiting"], figures["events_failed"]) == (1, 1)
     replayed = client.post(f"{place}/{event['id']}/replay", headers=till.operator)
     assert (replayed.status_code, replayed.json()["data"]["status"]) == (202, "waiting")
     till.deliver()

@@ -37,6 +37,10 @@ def service(settings: Settings) -> Iterator[Service]:
                 counts = "{" + ",".join("1" for _ in range(len(totals.BUCKETS_S) + 1)) + "}"
                 tx.execute(statement.replace("%(counts)s", f"'{counts}'").encode())
         running.client.get("/health")
+        sockets = running.deps.socket_metrics
+        sockets.connect("connected")
+        sockets.answer("poll:vote", is_success=True)
+        running.deps.metrics.receive_event("invoice.paid", "new")
         yield running
 
 

@@ -1,5 +1,6 @@
 """What Prometheus reads: gauges of the rows as they are, totals that only grow, and names that the dashboards use."""
 
+import itertools
 from uuid import UUID, uuid4
 
 import psycopg
@@ -29,7 +30,7 @@ class Reader:
 
     def __init__(self, database: Database) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(SystemMetrics(database, cache_s=0, settle_s=0))
+        self._registry.register(SystemMetrics(database, cache_s=0, figures_cache_s=0, settle_s=0))
 
     def value(self, name: str, **labels: str) -> float | None:
         for family in text_string_to_metric_families(generate_latest(self._registry).decode()):
@@ -251,6 +252,49 @@ def test_answer_is_cached_for_some_seconds(database: Database) -> None:
     first = collector.collect()
     assert collector.collect() is first
     assert collector.collect() is not first
+
+
+def test_rooms_show_what_is_in_them(database: Database, reader: Reader) -> None:
+    host, guest = add_user(database), add_user(database)
+    with database.transaction(SERVICE) as tx:
+        room = tx.execute(
+            "INSERT INTO rooms (room_code, name, host_user_id) VALUES ('ABCDEF', 'Talk', %s) RETURNING id", (host,)
+        ).fetchone()
+        assert room
+        for user_id in (host, guest):
+            tx.execute(
+                "INSERT INTO room_participants (room_id, user_id, display_name) VALUES (%s, %s, 'Ada')",
+                (room["id"], user_id),
+            )
+        tx.execute(
+            "INSERT INTO rooms (room_code, name, host_user_id, is_active, ended_at, created_at) "
+            "VALUES ('ABCDEG', 'Old', %s, false, now(), now() - interval '2 days')",
+            (host,),
+        )
+    assert reader.value("snuggles_rooms", state="open") == 1
+    assert reader.value("snuggles_rooms", state="recording") == 0
+    assert reader.value("snuggles_room_participants") == 2
+    assert reader.value("snuggles_rooms_opened_day") == 1
+    assert reader.value("snuggles_polls_open") == 0
+
+
+def test_figures_of_the_business_are_read_once_a_minute(database: Database) -> None:
+    seconds = itertools.count(step=20.0)
+    collector = SystemMetrics(database, clock=lambda: next(seconds))
+
+    def shown() -> float:
+        found = {sample.name: sample.value for metric in collector.collect() for sample in metric.samples}
+        return found["snuggles_payments_failed_day"]
+
+    assert shown() == 0
+    owner = add_user(database)
+    rows(
+        database,
+        "INSERT INTO payment_history (user_id, stripe_invoice_id, amount_cents, currency, status, payment_date) "
+        "VALUES (%(owner)s, 'in_1', 999, 'usd', 'failed', now()) RETURNING id",
+        owner=owner,
+    )
+    assert (shown(), shown()) == (0, 1)
 
 
 def test_unreachable_database_is_said_and_not_raised() -> None:
