@@ -36,6 +36,7 @@ develop: $(VENV)/.installed-dev web/node_modules/.installed-dev ## Install the t
 
 test: develop web ## Run all tests; ARGS= for pytest
 	@tests/swift/setup.sh
+	@tests/clients/setup.sh
 	@tests/oldest_postgres.sh
 	@tests/rabbitmq.sh
 	@tests/chromium.sh

@@ -24,8 +24,8 @@ from api.schemas.live_recordings import (
     RoomRecordingView,
     StartRequest,
     StoppedView,
-    StoredPartView,
     StoredRequest,
+    StoredTrackPartView,
     TrackRequest,
     capture_view,
     memory_view,
@@ -119,7 +119,7 @@ def part_stored(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     data: JSONBody[StoredRequest],
     request: ApiRequest,
     deps: NamedDependency[Deps],
-) -> Answer[StoredPartView]:
+) -> Answer[StoredTrackPartView]:
     """Say that a part is stored. Once this is answered, it is part of the recording whatever fails."""
     person = request.user.person
     with deps.database.transaction(SERVICE) as tx:

@@ -125,7 +125,7 @@ class PartUrlView(Struct, kw_only=True):
     expires_at: Time
 
 
-class StoredPartView(Struct, kw_only=True):
+class StoredTrackPartView(Struct, kw_only=True):
     """A part that is stored."""
 
     number: Number
@@ -176,9 +176,9 @@ def capture_view(found: Capture) -> CaptureView:
     return CaptureView(recording=recording_view(found.recording), tracks=tracks)
 
 
-def stored_view(row: PartRow, now: datetime) -> StoredPartView:
+def stored_view(row: PartRow, now: datetime) -> StoredTrackPartView:
     """Show a stored part."""
-    return StoredPartView(number=row.number, size_bytes=row.size_bytes, stored_at=row.stored_at or now)
+    return StoredTrackPartView(number=row.number, size_bytes=row.size_bytes, stored_at=row.stored_at or now)
 
 
 def memory_view(row: MemoryRow) -> MemoryView:

@@ -102,7 +102,7 @@ def _use_code(tx: Transaction, *, user_id: UUID, code: str, key: str, now: datet
     totp = pyotp.TOTP(_open(stored.totp_secret, key))
     current = int(now.timestamp()) // STEP_S
     for step in range(current - DRIFT_STEPS, current + DRIFT_STEPS + 1):
-        if hmac.compare_digest(totp.generate_otp(step), code):
+        if hmac.compare_digest(totp.generate_otp(step).encode(), code.encode()):
             return rows.use_step(tx, user_id=user_id, step=step)
     return False
 

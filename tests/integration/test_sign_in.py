@@ -69,6 +69,10 @@ def test_codes_cannot_be_guessed(service: Service, ada: WithCodes) -> None:
     assert login(service, ada.person, code=ada.code(1)).status_code == 429
 
 
+def test_code_in_other_letters_is_wrong_and_no_fault(service: Service, ada: WithCodes) -> None:
+    assert login(service, ada.person, code="١٢٣٤٥٦").status_code == 401
+
+
 def test_repeated_signup_asks_for_the_code_too(service: Service) -> None:
     body = {"email": "grace@example.org", "password": PASSWORD}
     headers = {"Idempotency-Key": "k"}

@@ -44,6 +44,7 @@ def test_every_locked_package_has_a_hash() -> None:
         "requirements.lock",
         "requirements-dev.lock",
         "requirements-web.lock",
+        "tests/clients/requirements.lock",
         "tests/swift/requirements.lock",
     ):
         text = (ROOT / lock).read_text()
