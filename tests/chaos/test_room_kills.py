@@ -3,10 +3,9 @@
 from pathlib import Path
 from uuid import UUID
 
-import httpx
 import pytest
 from support.servers.fleet import Fleet, wait_for
-from support.sockets.house import House
+from support.sockets.house import House, serves
 from support.sockets.node import Socket, driver
 
 from cli.embedded.port import free_port
@@ -17,13 +16,6 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 SOON = "UPDATE polls SET ends_at = now() + interval '2 seconds' WHERE id = %(id)s RETURNING id"
 POLL = {"pollType": "topic", "question": "What next?", "options": ["Trains", "Ships"], "durationSeconds": 60}
-
-
-def serves(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/ready", timeout=5).is_success
-    except httpx.TransportError:
-        return False
 
 
 def rejoin(socket: Socket, code: str, last_seq: int) -> list[str]:

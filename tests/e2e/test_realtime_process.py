@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 from support.api.listener import Listener
 from support.servers.fleet import Fleet, add_ready_recording, add_user, make_media, wait_for
+from support.sockets.house import serves
 
 from cli.embedded.port import free_port
 from db.connection import SERVICE, Database
@@ -15,13 +16,6 @@ from services.clips import service as clips
 from services.clips.service import ClipStyle
 from services.process.settings import Settings
 from storage.factory import Buckets
-
-
-def serves(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/ready").is_success
-    except httpx.TransportError:
-        return False
 
 
 def test_client_follows_his_clip_and_a_stopped_process_lets_him_go(

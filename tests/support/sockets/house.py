@@ -20,6 +20,14 @@ GRACE = Limits(presence_grace_s=0.4, leave_grace_s=1.0, host_grace_s=1.6)
 """Times that a test can wait for."""
 
 
+def serves(url: str) -> bool:
+    """Say whether a process takes requests there."""
+    try:
+        return httpx.get(f"{url}/ready", timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
 class Member(Struct, frozen=True):
     """Somebody with an account and a token."""
 
