@@ -46,6 +46,7 @@ WHERE recording_id = %(recording_id)s AND user_id = %(user_id)s AND score >= %(s
        OR (score = %(after_score)s::float8 AND id > %(after_id)s::uuid))
 ORDER BY score DESC, id LIMIT %(limit)s
 """
+SET_SCORE = "UPDATE highlights SET score = %(score)s, reasons = %(reasons)s WHERE id = %(highlight_id)s"
 FIND_HIGHLIGHT = """
 SELECT id, recording_id, start_s, end_s, core_start_s, core_end_s, peak_s, score, kind, kind_confidence, reasons,
        created_at
@@ -87,6 +88,11 @@ def list_highlights(  # noqa: PLR0913 - keyword-only, one per column or filter
     }
     with tx.cursor(row_factory=class_row(HighlightRow)) as cursor:
         return cursor.execute(LIST_HIGHLIGHTS, values).fetchall()
+
+
+def set_score(tx: Transaction, *, highlight_id: UUID, score: float, reasons: list[dict[str, Any]]) -> None:
+    """Write what a highlight scores, and why."""
+    tx.execute(SET_SCORE, {"highlight_id": highlight_id, "score": score, "reasons": Jsonb(reasons)})
 
 
 def find_highlight(tx: Transaction, *, user_id: UUID, recording_id: UUID, highlight_id: UUID) -> HighlightRow | None:

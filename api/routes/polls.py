@@ -42,6 +42,8 @@ def create(
             duration_seconds=data.duration_seconds,
             is_anonymous=data.is_anonymous,
             results_visibility=data.results_visibility,
+            highlight_ids=data.highlight_ids,
+            makes_clips=data.makes_clips,
         )
     return Answer(data=made.poll)
 

@@ -28,6 +28,11 @@ class CreatePollRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     duration_seconds: Duration
     is_anonymous: Annotated[bool, Meta(description="Cannot be changed later.")] = False
     results_visibility: Annotated[Visibility, Meta(description="When people see the results.")] = "live"
+    highlight_ids: Annotated[
+        list[UUID],
+        Meta(max_length=6, description="Instead of options: highlights of the room's recording, which votes move up."),
+    ] = []
+    makes_clips: Annotated[bool, Meta(description="Make a clip of the highlight that wins.")] = False
 
 
 class VoteRequest(Struct, kw_only=True, forbid_unknown_fields=True):

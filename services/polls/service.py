@@ -11,13 +11,16 @@ from db import live_recordings as live_rows
 from db import polls as rows
 from db import rooms as room_rows
 from db.connection import Transaction
+from db.highlights import HighlightRow
 from db.polls import OptionRow, PollRow, PollType, Visibility
 from services.errors import ConflictError, ForbiddenError, InvalidFieldError, NotFoundError
 from services.paging import Page, TimeCursor, encode_cursor
 from services.polls import event as events
+from services.polls import highlight as highlight_polls
 from services.polls import tally
 from services.polls import view as views
 from services.polls.errors import PollClosedError
+from services.polls.tally import Counted
 from services.polls.view import PollView
 from services.rooms import event as room_events
 from services.rooms import service as rooms
@@ -48,8 +51,13 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     duration_seconds: int,
     is_anonymous: bool = False,
     results_visibility: Visibility = "live",
+    highlight_ids: Sequence[UUID] = (),
+    makes_clips: bool = False,
 ) -> PollView:
-    """Ask the room something; any member with an account who is not muted."""
+    """Ask the room something; any member with an account who is not muted.
+
+    With `highlight_ids`, host and co-hosts ask which of them is best (type `reaction`): the votes move their scores.
+    """
     found = rooms.lock(tx, person, room_id)
     if person.is_guest:
         raise ForbiddenError("Guests vote; a member with an account can ask.")
@@ -57,6 +65,14 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
         raise MutedError("You were muted in this room: you can read, react and vote.")
     if rows.count_active(tx, room_id) >= MAX_ACTIVE:
         raise ConflictError(f"{MAX_ACTIVE} polls are running in this room; close one first.")
+    moments: list[HighlightRow] = []
+    recording_id: UUID | None = None
+    if highlight_ids:
+        rooms.require_editor(found)
+        if poll_type != "reaction" or options:
+            raise InvalidFieldError("highlight_ids", "Highlights are the options of a reaction poll; send no others.")
+        recording_id, moments = highlight_polls.propose(tx, room_id=room_id, highlight_ids=highlight_ids)
+        options = [highlight_polls.text_of(row) for row in moments]
     poll = rows.insert_poll(
         tx,
         room_id=room_id,
@@ -68,6 +84,8 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
         is_anonymous=is_anonymous,
         results_visibility=results_visibility,
     )
+    if recording_id is not None:
+        highlight_polls.attach(tx, poll_id=poll.id, recording_id=recording_id, found=moments, makes_clips=makes_clips)
     if is_anonymous:
         rows.insert_key(tx, poll_id=poll.id, key=secrets.token_bytes(KEY_BYTES))
     shared = views.shared_view(tx, poll)
@@ -257,19 +275,21 @@ def _require_option(poll: PollRow, option_id: str) -> None:
 
 
 def _finish(tx: Transaction, poll: PollRow, *, kind: type[events.PollClosed | events.PollExpired]) -> None:
-    """Forget who voted in an anonymous poll, tell everybody how it ended, and let a personality poll act."""
+    """Forget who voted in an anonymous poll, tell everybody how it ended, and let the poll act."""
     if poll.is_anonymous:
         rows.delete_key(tx, poll.id)
     shared = views.shared_view(tx, poll)
     seq = room_events.next_seq(tx, poll.room_id)
     room_events.append(tx, kind(room_id=poll.room_id, seq=seq, poll=shared.poll, results=shared.results))
-    if poll.poll_type == "personality":
-        _set_mode(tx, poll)
-
-
-def _set_mode(tx: Transaction, poll: PollRow) -> None:
-    """Make the winner of a personality poll the room's mode; with a tie, or no votes, it stays as it is."""
     counted = tally.count([(option["id"], option["text"]) for option in poll.options], rows.count_votes(tx, poll.id))
+    if poll.poll_type == "personality":
+        _set_mode(tx, poll, counted)
+    elif poll.poll_type == "reaction":
+        highlight_polls.decide(tx, poll_id=poll.id, room_id=poll.room_id, counted=counted)
+
+
+def _set_mode(tx: Transaction, poll: PollRow, counted: list[Counted]) -> None:
+    """Make the winner of a personality poll the room's mode; with a tie, or no votes, it stays as it is."""
     won = tally.winners(counted)
     if len(won) != 1:
         return

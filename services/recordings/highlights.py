@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import Struct, structs
 
 from db import highlights as rows
+from db import poll_highlights as poll_rows
 from db import recordings as recording_rows
 from db.connection import Transaction
 from db.highlights import HighlightRow
@@ -29,6 +30,8 @@ FALLBACK_SENSITIVITY = 0.5
 FALLBACK_ITEMS = 3
 MAX_ITEMS = 500
 MAX_NAME_SHOWN = 40
+POLL_WEIGHT = 0.3
+"""A moment that the whole room chose outranks one that scores this much more."""
 FIELDS = (
     "start_s",
     "end_s",
@@ -56,7 +59,28 @@ def replace(tx: Transaction, *, recording_id: UUID, user_id: UUID, items: list[d
     """
     stored = [{name: item[name] for name in FIELDS} for item in items]
     rows.replace_highlights(tx, recording_id=recording_id, user_id=user_id, items=stored)
+    rerank(tx, user_id=user_id, recording_id=recording_id)
     events.highlights_ready(tx, recordings.get_source(tx, recording_id=recording_id), count=len(stored))
+
+
+def rerank(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> None:
+    """Let polls over highlights count in their scores (service transaction); doing it again changes nothing.
+
+    A highlight gains up to POLL_WEIGHT, by its share of the votes, as one more part of its score.
+    """
+    moments = poll_rows.list_moments(tx, recording_id)
+    if not moments:
+        return
+    stored = rows.list_highlights(tx, user_id=user_id, recording_id=recording_id, sensitivity=0.0, limit=MAX_ITEMS)
+    for row in stored:
+        shares = [moment.share or 0.0 for moment in moments if moment.start_s <= row.peak_s <= moment.end_s]
+        if not shares:
+            continue
+        reasons = [reason for reason in row.reasons if not reason.get("poll")]
+        base = row.score - sum(reason["contribution"] for reason in row.reasons if reason.get("poll"))
+        gain = round(min(1.0 - base, POLL_WEIGHT * max(shares)), 4)
+        reasons.append({"signal": "audience", "weight": POLL_WEIGHT, "contribution": gain, "poll": True})
+        rows.set_score(tx, highlight_id=row.id, score=min(1.0, base + gain), reasons=reasons)
 
 
 def list_highlights(  # noqa: PLR0913 - keyword-only, as every use case

@@ -65,6 +65,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     },
     "recording_tracks": {"source": "microphone"},
     "recording_activity": {"kind": "join"},
+    "poll_highlights": {"moments": Jsonb([])},
     "poll_keys": {"key": b"k" * 32},
     "schedule_ticks": {"name": "value"},
     "poll_votes": {"option_id": "1"},
