@@ -126,6 +126,11 @@ SELECT r.id FROM recordings r WHERE r.status = 'live' AND greatest(r.live_starte
 )) < now() - make_interval(secs => %(silent_s)s)
 ORDER BY r.live_started_at LIMIT %(limit)s
 """
+LIST_OLDEST = f"""
+SELECT {LIVE_COLUMNS} FROM recordings
+WHERE status = 'live' AND live_started_at < now() - make_interval(secs => %(age_s)s)
+ORDER BY live_started_at LIMIT %(limit)s
+"""  # noqa: S608 - the columns are a constant
 UPSERT_CONSENT = """
 INSERT INTO recording_consents (recording_id, user_id, given) VALUES (%(recording_id)s, %(user_id)s, %(given)s)
 ON CONFLICT (recording_id, user_id) DO UPDATE SET given = excluded.given, answered_at = now()
@@ -250,6 +255,12 @@ def clear_running(tx: Transaction, *, room_id: UUID, recording_id: UUID) -> bool
 def list_silent(tx: Transaction, *, silent_s: float, limit: int) -> list[UUID]:
     """List running recordings that nothing has arrived for in a while."""
     return [row["id"] for row in tx.execute(LIST_SILENT, {"silent_s": silent_s, "limit": limit})]
+
+
+def list_oldest(tx: Transaction, *, age_s: float, limit: int) -> list[LiveRow]:
+    """List recordings that have been running for so long, the oldest first."""
+    with tx.cursor(row_factory=class_row(LiveRow)) as cursor:
+        return cursor.execute(LIST_OLDEST, {"age_s": age_s, "limit": limit}).fetchall()
 
 
 def set_consent(tx: Transaction, *, recording_id: UUID, user_id: UUID, given: bool) -> None:

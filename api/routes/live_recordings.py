@@ -105,6 +105,7 @@ def announce_part(
             size_bytes=data.size_bytes,
             start_ms=data.start_ms,
             duration_ms=data.duration_ms,
+            now=deps.clock(),
         )
     url = deps.buckets.recordings.presign_put(found.key, expires_s=PART_URL_S, max_bytes=data.size_bytes)
     expires_at = deps.clock() + timedelta(seconds=PART_URL_S)

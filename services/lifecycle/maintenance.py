@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from db import accounts as account_rows
@@ -102,8 +103,8 @@ def cleanup_clips(tx: Transaction) -> int:
 
 
 def end_silent_recordings(tx: Transaction) -> dict[str, int]:
-    """Stop live recordings that nothing has arrived for in a while; return how many."""
-    return {"ended": recording.sweep(tx)}
+    """Stop live recordings that fell silent, or are as long as their tier allows; return how many."""
+    return {"ended": recording.sweep(tx, now=datetime.now(UTC))}
 
 
 def cleanup_rooms(tx: Transaction) -> dict[str, int]:

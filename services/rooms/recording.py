@@ -13,6 +13,7 @@ from db.live_recordings import LiveRow, MemoryRow, NewLive, PartRow, Source, Tra
 from db.recordings import Recording
 from services import sanitising
 from services.billing import quota as quotas
+from services.billing.tier import UNLIMITED
 from services.errors import ConflictError, ForbiddenError, InvalidFieldError, NotFoundError, PayloadTooLargeError
 from services.jobs import service as jobs
 from services.jobs.service import Job
@@ -32,6 +33,10 @@ MAX_PARTS = 100_000
 SILENT_S = 15 * 60
 """A laptop that was closed and opened again goes on; what stays away longer has ended without a word."""
 SWEEP_BATCH = 100
+LEAST_LENGTH_S = 60.0
+"""No tier's limit is below this."""
+END_MARGIN_S = 60.0
+"""The scheduler looks every minute: a recording ends before it is longer than its tier allows, which ingest refuses."""
 LISTEN = "listen_live"
 FILENAME = "recording.webm"
 SOURCE_ROLES: dict[Source, str] = {"camera": "camera", "screen": "shared screen"}
@@ -138,6 +143,7 @@ def announce_part(  # noqa: PLR0913 - keyword-only, as every use case
     size_bytes: int,
     start_ms: int,
     duration_ms: int,
+    now: datetime,
 ) -> AnnouncedPart:
     """Announce a part of one's own track; again changes nothing once it is stored.
 
@@ -145,6 +151,8 @@ def announce_part(  # noqa: PLR0913 - keyword-only, as every use case
     InvalidFieldError; QuotaExceededError when the host's storage is full.
     """
     track, recording = _open_track(tx, person, room_id=room_id, track_id=track_id)
+    if recording.status == "live" and _is_longer(tx, recording, now=now):
+        raise ConflictError("The recording is as long as the host's plan allows; it takes no more parts.")
     if size_bytes > MAX_PART_BYTES:
         raise PayloadTooLargeError(
             f"The part has {size_bytes} bytes; at most {MAX_PART_BYTES} are accepted. Send shorter parts.",
@@ -258,10 +266,19 @@ def mark(  # noqa: PLR0913 - keyword-only, as every use case
     return memory
 
 
-def sweep(tx: Transaction) -> int:
-    """Stop recordings that nothing has arrived for in a while (service transaction); return how many."""
+def sweep(tx: Transaction, *, now: datetime) -> int:
+    """Stop recordings that nothing has arrived for in a while, or that are as long as their owner's tier allows.
+
+    In a service transaction; return how many.
+    """
     ended = 0
-    for recording_id in rows.list_silent(tx, silent_s=SILENT_S, limit=SWEEP_BATCH):
+    silent = rows.list_silent(tx, silent_s=SILENT_S, limit=SWEEP_BATCH)
+    long = [
+        live.id
+        for live in rows.list_oldest(tx, age_s=LEAST_LENGTH_S, limit=SWEEP_BATCH)
+        if _is_longer(tx, live, now=now, margin_s=END_MARGIN_S)
+    ]
+    for recording_id in {*silent, *long}:
         found = rows.find_live(tx, recording_id)
         if found is None:
             continue
@@ -270,6 +287,13 @@ def sweep(tx: Transaction) -> int:
         else:
             ended += live.end(tx, recording_id, grace_s=0) is not None
     return ended
+
+
+def _is_longer(tx: Transaction, recording: LiveRow, *, now: datetime, margin_s: float = 0.0) -> bool:
+    """Say whether a recording has run for as long as its owner's tier allows, less a margin."""
+    limit_s = quotas.limit(tx, user_id=recording.user_id, name="recording_length_s")
+    running_s = (now - recording.live_started_at).total_seconds()
+    return limit_s != UNLIMITED and running_s >= limit_s - margin_s
 
 
 def _answer(tx: Transaction, *, room_id: UUID, recording_id: UUID, user_id: UUID, given: bool) -> None:

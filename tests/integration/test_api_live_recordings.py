@@ -6,6 +6,9 @@ from uuid import uuid4
 import pytest
 from support.api.server import Person, Service, refused
 
+from db.connection import SERVICE
+from services.lifecycle import maintenance
+
 START_MS = 1_000
 
 
@@ -246,12 +249,36 @@ def test_moments_are_saved_and_counted(stage: Stage) -> None:
     assert stage.other.post(f"{stage.path}/marks", {"at_s": 0}).status_code == 201
 
 
+def test_recording_ends_before_it_is_longer_than_the_tier_allows(stage: Stage) -> None:
+    recording = stage.start()
+    track = stage.track()
+    stage.send(track, 1)
+
+    def grow(seconds: float) -> int:
+        stage.service.execute(
+            "UPDATE recordings SET live_started_at = now() - make_interval(secs => %(s)s) WHERE id = %(id)s",
+            s=seconds,
+            id=recording["id"],
+        )
+        with stage.service.deps.database.transaction(SERVICE) as tx:
+            return maintenance.end_silent_recordings(tx)["ended"]
+
+    limit_s = 12 * 3600
+    assert grow(limit_s - 90) == 0
+    stage.send(track, 2)
+    stage.service.execute(
+        "UPDATE recordings SET live_started_at = now() - make_interval(secs => %(s)s) WHERE id = %(id)s",
+        s=limit_s + 1,
+        id=recording["id"],
+    )
+    refused(stage.announce(track, 3, b"too late"), 409)
+    assert grow(limit_s - 30) == 1
+    assert stage.host.get(f"/api/recordings/{recording['id']}").json()["data"]["status"] == "processing"
+
+
 def test_recording_that_falls_silent_is_stopped_by_the_scheduler(stage: Stage) -> None:
     recording = stage.start()
     stage.service.execute("UPDATE recordings SET live_started_at = now() - interval '1 hour' WHERE status = 'live'")
-    from db.connection import SERVICE
-    from services.lifecycle import maintenance
-
     for ended in (1, 0):
         with stage.service.deps.database.transaction(SERVICE) as tx:
             assert maintenance.end_silent_recordings(tx) == {"ended": ended}
