@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,13 @@ def test_railway_runs_every_process_of_a_fleet_and_lets_workers_finish() -> None
     assert found["api"]["deploy"]["preDeployCommand"] == ["snuggles migrate"]
     (compose,) = documents(ROOT / "compose.yaml")
     assert f"{found['worker']['deploy']['drainingSeconds']}s" == compose["services"]["worker"]["stop_grace_period"]
+
+
+def test_static_hosts_answer_every_address_with_a_document_that_is_built() -> None:
+    documents = {"/app.html", "/ops.html"}
+    rewrites = json.loads((DEPLOY / "vercel.json").read_text())["rewrites"]
+    redirects = tomllib.loads((DEPLOY / "netlify.toml").read_text())["redirects"]
+    assert {each["destination"] for each in rewrites} == documents
+    assert {each["to"] for each in redirects} == documents
+    assert all(each["status"] == 200 for each in redirects)
+    assert all((DEPLOY.parent / "web" / document.removeprefix("/")).is_file() for document in documents)

@@ -85,6 +85,7 @@ class Product:
         self._open.callback(self.database.close)
         authority = self.source.url.removeprefix("http://")
         variables = {"ADMIN_TOKEN": self.settings.admin_token or "", "IMPORT_ALLOW_HOSTS": authority}
+        variables["CORS_ORIGINS"] = ",".join(self.settings.cors_origins)
         self.fleet = self._open.enter_context(Fleet(self.settings, self.folder, **variables))
         self.fleet.api(port=self.settings.port, options=["--with-sockets"] if self.has_sockets else [])
         self.fleet.dispatcher()
@@ -126,13 +127,14 @@ class Product:
 
 
 @contextlib.contextmanager
-def running_product(
+def running_product(  # noqa: PLR0913 - keyword-only, as settings
     postgres_server: postgres.PostgresServer,
     valkey_server: valkey.ValkeyServer,
     folder: Path,
     *,
     has_sockets: bool = False,
     host: str = "127.0.0.1",
+    cors_origins: tuple[str, ...] = (),
 ) -> Iterator[Product]:
     """A whole installation on a database of its own, and on all of this Valkey.
 
@@ -144,6 +146,8 @@ def running_product(
         client.flushall()
     with clone_of_template(postgres_server) as owner_url, serve_ranges(source) as served:
         settings = settings_for(postgres_server, owner_url, redis_url=valkey_server.url(), folder=folder)
-        settings = msgspec.structs.replace(settings, public_url=f"http://{host}:{settings.port}")
+        settings = msgspec.structs.replace(
+            settings, public_url=f"http://{host}:{settings.port}", cors_origins=cors_origins
+        )
         with Product(settings, folder, served, has_sockets=has_sockets) as running:
             yield running

@@ -72,6 +72,18 @@ export function apiUrl(path: string): string {
   return API_ORIGIN + path;
 }
 
+/** Where a file behind the API is, for players and downloads: a link of another site carries no token, so it is asked for. */
+export async function fileUrl(path: string): Promise<string> {
+  if (isSameSite) return path;
+  const abort = new AbortController();
+  const headers = { Authorization: `Bearer ${bearer}` };
+  const response = await reach(apiUrl(path), { headers, credentials: 'omit', signal: abort.signal });
+  if (!response.ok) await opened(response);
+  // The signed address that it led to; the file itself is not wanted here.
+  abort.abort();
+  return response.url;
+}
+
 export const CSRF_COOKIE = 'snuggles_csrf';
 const UNREACHABLE = 'The service does not answer. Check the connection; this page keeps trying.';
 const UNREADABLE = 'The service gave an answer that is not its own; is something in between?';
