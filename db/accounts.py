@@ -39,7 +39,7 @@ SELECT u.id, u.email, u.display_name, u.is_admin, u.email_verified_at, u.languag
 FROM users u
 LEFT JOIN subscriptions s ON s.user_id = u.id
 JOIN tier_features t ON t.tier = tier_in_force(s)
-WHERE u.id = %(user_id)s
+WHERE u.id = %(user_id)s AND u.deleted_at IS NULL
 """
 INSERT_USER = """
 INSERT INTO users (email, password_hash, display_name, language)

@@ -109,6 +109,12 @@ class UpdateCustomerPayload(Payload, frozen=True, kw_only=True):
     user_id: UUID
 
 
+class DeleteAccountPayload(Payload, frozen=True, kw_only=True):
+    """Delete the rows of an account that was closed."""
+
+    user_id: UUID
+
+
 class ExportAccountPayload(Payload, frozen=True, kw_only=True):
     """Make the archive of a row of `exports`."""
 
@@ -125,6 +131,7 @@ PAYLOADS: Mapping[str, type[Payload]] = {
     "mail_webhook_disabled": MailWebhookDisabledPayload,
     "send_mail": SendMailPayload,
     "export_account": ExportAccountPayload,
+    "delete_account": DeleteAccountPayload,
     "sync_subscription": SyncSubscriptionPayload,
     "end_subscription": EndSubscriptionPayload,
     "update_customer": UpdateCustomerPayload,

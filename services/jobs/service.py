@@ -64,6 +64,7 @@ KINDS: Mapping[str, Queue] = {
     "mail_webhook_disabled": "webhook",
     "send_mail": "webhook",
     "export_account": "housekeeping",
+    "delete_account": "housekeeping",
     "expire_exports": "housekeeping",
 }
 """Kind → queue."""

@@ -10,18 +10,21 @@ from db import recordings as recording_rows
 from db.clips import Clip
 from db.connection import Transaction, as_service
 from db.recordings import Recording
+from services.accounts import session as sessions
 from services.billing import stripe_event as stripe_events
 from services.clips import render as renders
 from services.clips import service as clips
 from services.errors import NotFoundError
 from services.jobs import service as jobs
-from services.jobs.payload import BUCKETS, Bucket, DeleteObjectsPayload
+from services.jobs.payload import BUCKETS, Bucket, DeleteAccountPayload, DeleteObjectsPayload
 from services.lifecycle.cancellation import leave_others, stop_jobs
 from services.recordings import service as recordings
 from storage.keys import recording_prefix, user_prefix
 
 # A worker may write for seconds until it notices that its job is gone, so a second sweep follows.
 SECOND_SWEEP = timedelta(minutes=15)
+MAX_ROWS_AT_ONCE = 2000
+"""A transaction that deletes so many, with what refers to them, takes about a second."""
 
 
 def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime) -> Clip:
@@ -58,11 +61,33 @@ def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, now:
 
 
 def delete_account(tx: Transaction, *, user_id: UUID, now: datetime) -> None:
-    """Delete an account with all its rows and objects (service transaction)."""
+    """Delete an account with all its rows and objects (service transaction).
+
+    One with many rows is closed at once, and a job deletes them, so that no request holds locks for minutes.
+    """
     stop_jobs(tx, user_id=user_id, job_ids=rows.list_open_jobs(tx, user_id=user_id))
     stripe_events.queue_end(tx, user_id=user_id)
-    if not account_rows.delete_user(tx, user_id=user_id):
+    if rows.has_many_rows(tx, user_id=user_id, limit=MAX_ROWS_AT_ONCE):
+        sessions.end_everything(tx, user_id=user_id, now=now)
+        is_deleted = rows.close_user(tx, user_id=user_id)
+        payload = DeleteAccountPayload(user_id=user_id)
+        jobs.enqueue(tx, kind="delete_account", user_id=None, payload=payload, max_attempts=20)
+    else:
+        is_deleted = account_rows.delete_user(tx, user_id=user_id)
+    if not is_deleted:
         raise NotFoundError("There is no such account.")
+    _sweep_account(tx, user_id=user_id, now=now)
+
+
+def delete_rows(tx: Transaction, *, user_id: UUID, now: datetime) -> int:
+    """Delete some rows of a closed account and return how many; 0 once the account is gone (service transaction)."""
+    deleted = rows.delete_some(tx, user_id=user_id, limit=MAX_ROWS_AT_ONCE)
+    if deleted == 0 and account_rows.delete_user(tx, user_id=user_id):
+        _sweep_account(tx, user_id=user_id, now=now)
+    return deleted
+
+
+def _sweep_account(tx: Transaction, *, user_id: UUID, now: datetime) -> None:
     for bucket in BUCKETS:
         _sweep(tx, bucket, user_prefix(user_id), again_at=now + SECOND_SWEEP)
 

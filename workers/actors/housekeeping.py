@@ -7,8 +7,8 @@ from typing import Any
 
 from db.connection import SERVICE, Transaction
 from services.errors import ConflictError
-from services.jobs.payload import DeleteObjectsPayload, TidyClipPayload, payload_of
-from services.lifecycle import maintenance
+from services.jobs.payload import DeleteAccountPayload, DeleteObjectsPayload, TidyClipPayload, payload_of
+from services.lifecycle import deletion, maintenance
 from services.webhooks import delivery as deliveries
 from storage import keys
 from storage.store import Store
@@ -135,6 +135,19 @@ def sweep_objects(runtime: Runtime, attempt: Attempt) -> Publish:
     return _result(deleted)
 
 
+def delete_account(runtime: Runtime, attempt: Attempt) -> Publish:
+    """Delete the rows of a closed account in small steps; a crash in between loses nothing."""
+    user_id = payload_of(attempt.job, DeleteAccountPayload).user_id
+    deleted = 0
+    while True:
+        attempt.check()
+        with runtime.database.transaction(SERVICE) as tx:
+            step = deletion.delete_rows(tx, user_id=user_id, now=runtime.clock())
+        deleted += step
+        if step == 0:
+            return _result({"deleted": deleted})
+
+
 def sweep_webhooks(runtime: Runtime, _attempt: Attempt) -> Publish:
     """Queue deliveries that have lost their job again, and delete old events."""
     return lambda tx: deliveries.sweep(tx, now=runtime.clock())
@@ -155,6 +168,7 @@ HOUSEKEEPING: Mapping[str, Work] = {
     "reset_quotas": reset_quotas,
     "sweep_objects": sweep_objects,
     "sweep_webhooks": sweep_webhooks,
+    "delete_account": delete_account,
 }
 
 

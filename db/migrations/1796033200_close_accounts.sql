@@ -1,0 +1,2 @@
+-- An account with much in it is closed at once, and its rows are deleted by a job in small steps.
+ALTER TABLE users ADD COLUMN deleted_at timestamptz;
