@@ -8,8 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.api.browser import DESKTOP, PHONE, visiting
-from support.api.pages import check
+from support.api.browser import DESKTOP, PHONE, check, visiting
 from support.api.server import PASSWORD, listening
 
 from db.connection import SERVICE, Database, Transaction
@@ -106,7 +105,7 @@ def test_period_and_space_are_chosen_and_the_table_is_downloaded(browser: Browse
         expect(page).to_have_url(re.compile("days=7$"))
         expect(page.get_by_role("img", name=re.compile("^3 spaces"))).to_be_visible()
         page.get_by_label("Space", exact=True).select_option(label="Listening 13")
-        expect(page.get_by_role("region", name="Leaderboard")).to_contain_text("7 Messages")
+        expect(page.get_by_role("region", name="Leaderboard")).to_contain_text("7 messages")
         with page.expect_download() as started:
             page.get_by_role("link", name="Download CSV").click()
         lines = Path(started.value.path()).read_text().splitlines()

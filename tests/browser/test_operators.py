@@ -8,8 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from psycopg.types.json import Jsonb
-from support.api.browser import DESKTOP, PHONE, visiting
-from support.api.pages import check
+from support.api.browser import DESKTOP, PHONE, check, visiting
 from support.api.server import PASSWORD, listening
 
 from db.connection import SERVICE, Database, Transaction

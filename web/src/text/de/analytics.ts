@@ -1,6 +1,8 @@
 import { count } from '../../format/when';
 import type en from '../en/analytics';
 
+const some = (n: number, one: string, many: string): string => `${count(n)} ${n === 1 ? one : many}`;
+
 const words: typeof en = {
   title: 'Auswertung',
   period: 'Zeitraum',
@@ -36,6 +38,8 @@ const words: typeof en = {
     clip: 'Clip',
     views: 'Aufrufe',
     shares: 'Geteilt',
+    seen: (n) => (n === 1 ? 'Aufruf' : 'Aufrufe'),
+    shared: () => 'mal geteilt',
     none: 'Noch wurde kein Clip gesehen. Teile einen, dann werden die Aufrufe hier gezählt.',
     share: 'Zu deinen Clips',
   },
@@ -49,10 +53,10 @@ const words: typeof en = {
     person: 'Person',
     guest: 'Gast',
     score: 'Punkte',
-    messages: 'Nachrichten',
-    votes: 'Stimmen',
-    reactions: 'Reaktionen',
-    talk: 'Redezeit',
+    messages: (n) => some(n, 'Nachricht', 'Nachrichten'),
+    votes: (n) => some(n, 'Stimme', 'Stimmen'),
+    reactions: (n) => some(n, 'Reaktion', 'Reaktionen'),
+    talk: (time) => `${time} Redezeit`,
   },
   locked: {
     title: 'Deine Räume im Verlauf',

@@ -1,5 +1,7 @@
 import { count } from '../../format/when';
 
+const some = (n: number, noun: string): string => `${count(n)} ${n === 1 ? noun : `${noun}s`}`;
+
 export default {
   title: 'Analytics',
   period: 'Period',
@@ -35,6 +37,8 @@ export default {
     clip: 'Clip',
     views: 'Views',
     shares: 'Shares',
+    seen: (n: number): string => (n === 1 ? 'view' : 'views'),
+    shared: (n: number): string => (n === 1 ? 'share' : 'shares'),
     none: 'No clip has been seen yet. Share one, and its views are counted here.',
     share: 'Go to your clips',
   },
@@ -48,10 +52,10 @@ export default {
     person: 'Person',
     guest: 'guest',
     score: 'Score',
-    messages: 'Messages',
-    votes: 'Votes',
-    reactions: 'Reactions',
-    talk: 'Talk',
+    messages: (n: number) => some(n, 'message'),
+    votes: (n: number) => some(n, 'vote'),
+    reactions: (n: number) => some(n, 'reaction'),
+    talk: (time: string) => `${time} of talk`,
   },
   locked: {
     title: 'Your spaces over time',
