@@ -19,6 +19,7 @@ from pipeline.cutting.survey import ticks
 from pipeline.errors import ENCODE_FAILED
 from pipeline.reading.demux import Piece
 from pipeline.reading.media import AV_ERRORS, as_media_error
+from pipeline.types import Problem
 
 LONGEST_COPIED_SOUND_S = Fraction(1, 25)
 """A packet of sound is kept or dropped whole; one longer than a picture would start or end the sound too far off."""
@@ -40,6 +41,21 @@ def assemble(draft: Draft, out: Path, on_progress: Callable[[float], None]) -> i
         except AV_ERRORS as exc:
             raise as_media_error(exc, ENCODE_FAILED) from exc
     return made.decoded
+
+
+def why_encode_sound(draft: Draft, out: Path) -> Problem | None:
+    """Return why the sound cannot be copied into `out`, None where it can or where there is none."""
+    audio = draft.demuxer.selection.audio
+    if audio is None or not draft.survey.sounds:
+        return None
+    codec = audio.codec_context.codec.canonical_name
+    if not takes(out, codec):
+        message = f"{codec} sound cannot be kept in {out.suffix}; it was encoded."
+    elif draft.is_exact and draft.survey.sound_step * _base(audio) > LONGEST_COPIED_SOUND_S:
+        message = f"The packets of {codec} sound are too long to begin and end where the clip does; it was encoded."
+    else:
+        return None
+    return Problem(code="sound_encoded", message=message, stream=audio.index)
 
 
 class _Assembly:
@@ -85,18 +101,12 @@ class _Assembly:
                 self._picture_stream.codec_context.extradata = header
         if self._audio is None or not draft.survey.sounds:
             return
-        if self._copies_sound(self._audio):
+        if why_encode_sound(draft, self._out) is None:
             self._sound_stream = copy_stream(self._container, self._audio)
         else:
             self._sound = SoundEncoder(
                 self._container, self._audio, encoder=encoder_for(self._out), start_s=draft.start, end_s=draft.end
             )
-
-    def _copies_sound(self, audio: AudioStream) -> bool:
-        if not takes(self._out, audio.codec_context.codec.canonical_name):
-            return False
-        longest = self._draft.survey.sound_step * _base(audio)
-        return not self._draft.is_exact or longest <= LONGEST_COPIED_SOUND_S
 
     def _take(self, piece: Piece) -> None:
         """Copy a packet, hand it to the sound encoder, or leave it out."""

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pipeline.cutting.assemble import assemble
+from pipeline.cutting.assemble import assemble, why_encode_sound
 from pipeline.cutting.draft import Draft
 from pipeline.cutting.mux import SOUND_ONLY, format_of, takes
-from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS, STANDSTILL_S, CutPlan, plan_cut
+from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS, STANDSTILL_S, TRANSPARENT, CutPlan, plan_cut
 from pipeline.cutting.splice.splicer import Splicer
+from pipeline.cutting.stretch.pictures import has_alpha
 from pipeline.cutting.survey import Survey, survey, ticks
 from pipeline.errors import NO_STREAMS, OUT_OF_RANGE, UNSUPPORTED_OUTPUT, MediaError
 from pipeline.reading.container.cropping import find_crop
@@ -76,7 +77,7 @@ def cut_by_copy(  # noqa: PLR0913 - one parameter for each thing a person may as
             return Refusal(problem=found, bytes_read=media.bytes_read - before, source=media.source)
         decoded = assemble(found, out, on_progress)
         on_progress(1.0)
-        return _report(found, accuracy, media.bytes_read - before, decoded)
+        return _report(found, accuracy, media.bytes_read - before, decoded, why_encode_sound(found, out))
 
 
 @dataclass
@@ -117,16 +118,20 @@ class _Cut:
             return Problem(code="asked", message="Encoding was asked for.")
         if self.splicer is None:
             return None
-        if is_counted(self.media.container):
-            return Problem(code="no_times", message=NO_TIMES)
-        if find_crop(self.media, self.splicer.stream) is not None:
-            return Problem(code="cropped", message=CROPPED)
-        stream = self.splicer.stream.index
+        stream = self.splicer.stream
+        applies = (
+            ("no_times", NO_TIMES, is_counted(self.media.container)),
+            ("transparent", TRANSPARENT, has_alpha(stream)),
+            ("cropped", CROPPED, find_crop(self.media, stream) is not None),
+        )
+        for code, message, is_so in applies:
+            if is_so:
+                return Problem(code=code, message=message)
         if not takes(self.out, self.splicer.codec):
             message = f"{self.splicer.codec} video cannot be kept in {self.out.suffix}."
-            return Problem(code="codec_not_allowed", message=message, stream=stream)
+            return Problem(code="codec_not_allowed", message=message, stream=stream.index)
         why = self.splicer.why_not() if self.accuracy == "exact" else None
-        return None if why is None else Problem(code="cannot_join", message=why, stream=stream)
+        return None if why is None else Problem(code="cannot_join", message=why, stream=stream.index)
 
     def _plan(self, found: Survey) -> CutPlan:
         video = self.selection.video
@@ -158,7 +163,7 @@ class _Cut:
         )
 
 
-def _report(draft: Draft, accuracy: Accuracy, bytes_read: int, decoded: int) -> CutReport:
+def _report(draft: Draft, accuracy: Accuracy, bytes_read: int, decoded: int, sound_note: Problem | None) -> CutReport:
     video = draft.demuxer.selection.video
     copied, encoded = draft.end - draft.start, Fraction(0)
     if draft.plan.segments and video is not None:
@@ -172,7 +177,7 @@ def _report(draft: Draft, accuracy: Accuracy, bytes_read: int, decoded: int) -> 
         copied_s=float(copied),
         encoded_s=float(encoded),
         bytes_read=bytes_read,
-        notes=[],
+        notes=[] if sound_note is None else [sound_note],
         decoded=decoded,
     )
 

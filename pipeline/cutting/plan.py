@@ -33,6 +33,7 @@ REASONS: dict[Reason, str] = {
 }
 """Why a clip is encoded as a whole, in words for a person."""
 NO_TIMES = "The recording keeps no times; its pictures were counted and encoded."
+TRANSPARENT = "The pictures may be transparent, which clips cannot be."
 CROPPED = "The recording shows a part of its pictures only; a copy would show all of them."
 
 

@@ -10,11 +10,12 @@ from msgspec import Struct
 from pipeline.cutting.cut import CutReport, Refusal, cut_by_copy
 from pipeline.cutting.mux import SOUND_ONLY, format_of, remux
 from pipeline.reading.media import Media
+from pipeline.rendering.eligibility import encoding_notes
 from pipeline.rendering.encoding import encode, graph
 from pipeline.rendering.encoding.graph import Look
 from pipeline.rendering.material import Material, fetch
 from pipeline.rendering.presets import picture_for
-from pipeline.types import Accuracy, Format, OriginalOptions, Source
+from pipeline.types import Accuracy, Format, OriginalOptions, Problem, Source
 
 SEGMENT = "segment"
 NO_LIMIT_BYTES = 1 << 40
@@ -24,9 +25,10 @@ _KINDS: dict[str, Format] = {"webm": "webm", "mp3": "mp3"}
 
 
 class ReencodeReport(Struct, frozen=True, kw_only=True):
-    """What was read for it."""
+    """What was read for it, and what encoding changed beside the codec."""
 
     bytes_read: int
+    notes: list[Problem]
 
 
 def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a cut
@@ -60,7 +62,7 @@ def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a c
         copied_s=0.0,
         encoded_s=end_s - start_s,
         bytes_read=found.bytes_read + done.bytes_read,
-        notes=[] if accuracy == "encode" else [found.problem],
+        notes=[*([] if accuracy == "encode" else [found.problem]), *done.notes],
     )
 
 
@@ -97,7 +99,7 @@ def reencode(
             made.replace(out)
         else:
             remux(made, out)
-    return ReencodeReport(bytes_read=segment.bytes_read)
+        return ReencodeReport(bytes_read=segment.bytes_read, notes=[*segment.notes, *encoding_notes(segment)])
 
 
 def _stream(material: Material, *, has_picture: bool) -> encode.Stream:

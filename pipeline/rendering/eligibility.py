@@ -26,10 +26,18 @@ VIDEO_FORMAT = "mp4"
 NOTES = {
     "format_encoded": "WebM and MP3 are always encoded.",
     "preset_encoded": "Presets other than `original` make new pictures.",
-    "sound_encoded": "There are no moving images to copy; the sound was encoded.",
+    "sound_encoded": "The sound was encoded: its packets cannot be copied, or there are no moving images to copy.",
     "pixel_shape": "A copy would lose the shape of the recording's pixels.",
     "option_encoded": "Loudness, fades and subtitles are worked into the clip by encoding it.",
 }
+
+
+def encoding_notes(segment: Segment) -> list[Problem]:
+    """Return what encoding a stretch changes beside the codec."""
+    video = segment.material.video
+    if video is None or video.hdr is None:
+        return []
+    return [Problem(code="tone_mapped", message=OTHER_NOTES["tone_mapped"])]
 
 
 def refuse_impossible(task: RenderTask, segment: Segment) -> None:

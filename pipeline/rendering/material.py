@@ -222,7 +222,7 @@ def look_at(
         shown_from=inside[0][0] if shown is None else shown,
         held=held,
         last_shown=last,
-        is_even=shown == start and _is_even([time for time, _ in inside if time >= start]),
+        is_even=not held and shown == start and _is_even([time for time, _ in inside if time >= start]),
         unmarked_matrix=matrix,
     )
 

@@ -23,7 +23,7 @@ from pipeline.rendering.check.resemblance import Likeness, original
 from pipeline.rendering.check.verify import Expectation, LoudnessMissedError, verify
 from pipeline.rendering.compose import PATH, SCRIPT, STRIP, Composer
 from pipeline.rendering.cut import cut
-from pipeline.rendering.eligibility import refuse_impossible, why_encode
+from pipeline.rendering.eligibility import encoding_notes, refuse_impossible, why_encode
 from pipeline.rendering.encoding import encode, loudness, subtitle
 from pipeline.rendering.encoding.ffmpeg import FONTS_CONF, decoding_errors
 from pipeline.rendering.material import Material, Segment, fetch, look_at
@@ -106,7 +106,7 @@ class _Rendering:
         elif self.task.accuracy != "encode":
             self.notes.append(why)
         if rest:
-            self._note_changes()
+            self.notes += encoding_notes(segment)
             self._find_level()
             self._encode(rest, self.meter.stage("encode", 0.3, 0.9))
         self._draw(self.meter.stage("pictures", 0.9, 1.0))
@@ -124,12 +124,6 @@ class _Rendering:
 
     def _draws_audiogram(self) -> bool:
         return self.task.preset == "audiogram" and bool({"mp4", "webm"} & set(self.formats))
-
-    def _note_changes(self) -> None:
-        """Say what encoding changes beside the codec."""
-        video = self.material.video
-        if video is not None and video.hdr is not None:
-            self._note("tone_mapped", "The recording is in HDR; the clip has ordinary brightness and colours (SDR).")
 
     def _copy(self) -> bool:
         """Make the MP4 by copying, an early version first; False to encode it.

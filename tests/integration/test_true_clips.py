@@ -24,8 +24,9 @@ from pipeline.errors import MediaError
 from pipeline.ingest import detect, ingest
 from pipeline.progress import Meter
 from pipeline.reading.probe import probe
+from pipeline.rendering.cut import cut
 from pipeline.rendering.render import render
-from pipeline.types import DetectOptions, DetectTask, IngestTask, RenderResult, RenderTask, Source
+from pipeline.types import Accuracy, DetectOptions, DetectTask, IngestTask, RenderResult, RenderTask, Source
 
 TONE = "aevalsrc='0.3*sin(2*PI*440*t)':s=48000:d="
 PATTERN = "testsrc2=s=320x180:r=15:d="
@@ -67,7 +68,7 @@ def test_clip_that_ends_in_a_pause_between_pictures_has_its_length(tmp_path: Pat
     source = record(tmp_path / "gap.mp4", seconds=4, video=(*H264, *gap))
     for accuracy in ("exact", "encode"):
         clip, _ = clip_of(source, 1.0, 2.1, accuracy=accuracy)
-        assert length_s(clip) == pytest.approx(1.1, abs=0.04)
+        assert length_s(clip) == pytest.approx(1.1, abs=0.002)
         assert complaints(clip) == ""
 
 
@@ -217,6 +218,33 @@ def test_transparent_pictures_lie_on_black_with_a_note(name: str, video: tuple[s
     assert rgb[10:-10, 10:70].mean(axis=(0, 1)) == pytest.approx([255, 0, 0], abs=25)
     assert rgb[10:-10, 90:150].mean(axis=(0, 1)) == pytest.approx([0, 0, 0], abs=12)
     assert "alpha_flattened" in codes(result)
+
+
+@pytest.mark.parametrize("accuracy", ["exact", "fast"])
+def test_cut_of_transparent_pictures_encodes_them_and_says_so(accuracy: Accuracy, tmp_path: Path) -> None:
+    colours = "r=255:g=0:b=0:a='if(lt(X,80),255,0)'"
+    given = ("-f", "lavfi", "-i", f"color=black:s=160x96:r=25:d=2,format=gbrap,geq={colours}")
+    vp9 = ("-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p", "-b:v", "300k", "-deadline", "realtime", "-g", "10")
+    source = make(tmp_path / "alpha.webm", *given, *vp9)
+    report = cut(source, start_s=0.4, end_s=1.6, out=tmp_path / "clip.mp4", accuracy=accuracy)
+    assert [note.code for note in report.notes] == ["transparent", "alpha_flattened"]
+    assert look(tmp_path / "clip.mp4").rgb[10:-10, 90:150].mean() < 12
+
+
+def test_cut_that_maps_tones_says_so(tmp_path: Path) -> None:
+    hdr = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:log-level=none"
+    video = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-x265-params", hdr)
+    source = record(tmp_path / "hdr.mp4", seconds=2, video=video)
+    report = cut(source, start_s=0.4, end_s=1.6, out=tmp_path / "clip.mp4", accuracy="encode")
+    assert [note.code for note in report.notes] == ["tone_mapped"]
+
+
+@pytest.mark.parametrize(("suffix", "sound"), [("mkv", "pcm_s16le"), ("mkv", "truehd -strict -2"), ("wav", "adpcm_ms")])
+def test_cut_that_encodes_the_sound_alone_says_so(suffix: str, sound: str, tmp_path: Path) -> None:
+    video = None if suffix == "wav" else (*H264, "-g", "10")
+    source = record(tmp_path / f"sound.{suffix}", seconds=3, video=video, audio=("-c:a", *sound.split()))
+    report = cut(source, start_s=0.5, end_s=2.1, out=tmp_path / "clip.mp4")
+    assert (report.accuracy, [note.code for note in report.notes]) == ("exact", ["sound_encoded"])
 
 
 # Seeking

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from pipeline.cutting.mux import PacketWriter, copy_stream, open_output
-from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS
+from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS, TRANSPARENT
 from pipeline.cutting.sound.encoder import SoundEncoder
 from pipeline.cutting.stretch.carriers import carries_pictures, carries_sound, suffix_for
 from pipeline.cutting.stretch.examine import (
@@ -67,7 +67,7 @@ WHY_DECODED = {
     "first_packet": "This 4:4:4 H.264 by an old x264 decodes right only from the start of the recording.",
     "no_times": NO_TIMES,
     "cropped": CROPPED,
-    "transparent": "The pictures may be transparent, which clips cannot be.",
+    "transparent": TRANSPARENT,
     "packed": REASONS["packed"],
     "changes_midway": REASONS["changes_midway"],
     "codec_not_copied": "Pictures in {codec} are always encoded.",

@@ -21,8 +21,6 @@ BLUR_SHRINK = 8
 """Blurred sides are made from a picture this much smaller: the blur hides it, and it costs a sixty-fourth."""
 MARGIN_S = Fraction(1, 2)
 """How far around a part pictures are read, for filters that look at neighbours (deinterlacing)."""
-HELD_STEP_S = Fraction(1, 25)
-"""How long before the end of a clip its last picture is repeated where it stands for longer."""
 MAX_SAMPLE_RATE = 48_000
 STEREO = 2
 CEILING = 0.98
@@ -106,14 +104,12 @@ def clipped_video(node: Any, material: Material, *, part: Part | None = None) ->
 
 
 def _held(chain: Any, material: Material) -> Any:
-    """Repeat the last picture once, just before the end: it stands until then, and players know how long.
+    """Repeat the last picture once, for its own length before the end: players know then how long it stands.
 
     `tpad` alone would repeat it at every tick where the rhythm is not known.
     """
     last = round((material.last_shown - material.start) * material.clock)
-    repeated = round((material.end - material.start - HELD_STEP_S) * material.clock)
-    if repeated <= last:
-        return chain
+    repeated = round((material.last_shown + material.held - material.start) * material.clock)
     again = chain.filter("tpad", stop=1, stop_mode="clone")
     return again.filter("setpts", expr=f"if(gt(PTS,{max(0, last)}),{repeated},PTS)")
 
