@@ -72,8 +72,8 @@ class Demuxer:
         self.media = media
         self.selection = selection
         self.zero = zero_s(media.container)
-        self._has_lost_times = False
-        """Whether FFmpeg, after a seek, does not know the times of packets that end in the first page (FLAC in Ogg)."""
+        self._lost: frozenset[int] = frozenset()
+        """Streams of which the packets in the first page have wrong times here."""
         self._needs_start = PacketTimer(media.container).needs_start
         """Times are right only from the start on, and streams may then stand far apart in the file."""
         wanted = {stream.index for stream in selection.all}
@@ -100,7 +100,7 @@ class Demuxer:
 
     def rewind(self) -> None:
         """Move to the start of the recording."""
-        self._has_lost_times = False
+        self._lost = frozenset()
         if not self.media.is_reopened:
             to_start(self.media)
 
@@ -109,17 +109,19 @@ class Demuxer:
         jumps = self.media.index.jumps if self.media.index is not None else []
         places: dict[int, int] = {}
         timer = PacketTimer(self.media.container)
-        page: int | None = None
+        pages: dict[int, int | None] = {}
+        waiting = set(self._lost)
         self.media.is_reopened = False
         try:
             for packet in self.media.container.demux(self.media.current(self.selection.all)):
                 piece = timer.piece(packet)
                 if piece is None or is_cut_off(packet, self.media):
                     continue
-                if self._has_lost_times and self._is_paged(piece):
-                    page = packet.pos if page is None else page
-                    if packet.pos == page:
+                if piece.stream in waiting:
+                    page = pages.setdefault(piece.stream, packet.pos)
+                    if packet.pos is None or packet.pos == page:
                         continue
+                    waiting.discard(piece.stream)
                 if jumps:
                     places[piece.stream] = place = packet.pos if packet.pos is not None else places.get(piece.stream, 0)
                     piece = piece.moved(offset_at(jumps, place))
@@ -165,16 +167,30 @@ class Demuxer:
             return False
         known = [(s, index.streams[s.index]) for s in self.selection.all if s.index in index.streams]
         begins = [packets.begins_at(time_s - _lead_in(stream)) for stream, packets in known]
+        lost = self._loses()
+        if lost:
+            begins = [packets.place_before(place) for (_, packets), place in zip(known, begins, strict=True)]
+        place = max(0, min(begins, default=0))
         self.media.is_reopened = False
         try:
-            self.media.container.seek(max(0, min(begins, default=0)), unsupported_byte_offset=True)
+            self.media.container.seek(place, unsupported_byte_offset=True)
         except AV_ERRORS:
             return False
+        self._lost = lost if place else frozenset()
         return True
 
-    def _is_paged(self, piece: Piece) -> bool:
+    def _loses(self) -> frozenset[int]:
+        """Return the streams whose first packets after a seek get wrong times from FFmpeg, until their next page.
+
+        FLAC in Ogg is timed by the ends of pages. Packets of MPEG program streams have a time for the first picture or
+        frame that begins in them, which the rest of one that began before takes.
+        """
+        formats = set(self.media.container.format.name.split(","))
+        if "mpeg" in formats:
+            return frozenset(stream.index for stream in self.selection.all)
         audio = self.selection.audio
-        return audio is not None and piece.stream == audio.index
+        is_flac = audio is not None and audio.codec_context.codec.canonical_name == "flac"
+        return frozenset({audio.index}) if audio is not None and is_flac and "ogg" in formats else frozenset()
 
     def _prefetch(self, start_s: Fraction, end_s: Fraction) -> None:
         """Fetch what the index says is needed in a few large requests."""
@@ -185,11 +201,9 @@ class Demuxer:
             reader.prefetch(begin, length)
 
     def _seek(self, time_s: Fraction) -> bool:
-        main, audio = self.selection.main, self.selection.audio
+        main = self.selection.main
         self.media.is_reopened = False
-        self._has_lost_times = "ogg" in self.media.container.format.name.split(",") and (
-            audio is not None and audio.codec_context.codec.canonical_name == "flac"
-        )
+        self._lost = self._loses()
         try:
             self.media.container.seek(floor(time_s / _base(main)), stream=main)
         except AV_ERRORS:

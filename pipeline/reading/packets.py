@@ -79,6 +79,11 @@ class StreamPackets:
         after = self.position[placed[-1] :]
         return int(after[after >= 0].min())
 
+    def place_before(self, position: int) -> int:
+        """Return the last byte before `position` at which a packet begins, 0 where there is none."""
+        before = self.position[(self.position >= 0) & (self.position < position)]
+        return int(before.max()) if len(before) else 0
+
 
 class PacketIndex:
     """Where the packets of a recording lie, by container index; `header` are the bytes that opening it reads.

@@ -13,7 +13,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pipeline.cutting.plan import STANDSTILL_S, STANDSTILL_STEPS
-from pipeline.cutting.stretch.examine import TIME_SLACK_S
 from pipeline.cutting.stretch.extract import StretchReport, extract_stretch
 from pipeline.cutting.stretch.reference import Reference
 from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
@@ -119,9 +118,8 @@ def fetch(  # noqa: PLR0913 - keyword-only
     with open_media(path) as media:
         zero = zero_s(media.container)
         found = probe_media(media)
-    # The report stays a millisecond before the start, for containers that round.
-    offset = Fraction(made.offset_s) + (TIME_SLACK_S if made.offset_s > 0 else 0)
-    offset = offset.limit_denominator(1_000_000)
+    # Not counted from the first packet: decoders drop the delay of AAC and Opus, and NUT may not tell where it begins.
+    offset = (made.begin_s - zero).limit_denominator(1_000_000)
     duration = Fraction(made.duration_s).limit_denominator(1_000_000)
     video, audio = _stream(found, found.video), _stream(found, found.audio)
     is_faithful = made.decoded is None and (video is None or video.sample_aspect == made.sample_aspect)

@@ -250,6 +250,26 @@ def test_cut_that_encodes_the_sound_alone_says_so(suffix: str, sound: str, tmp_p
 # Seeking
 
 
+@pytest.mark.parametrize(
+    ("suffix", "video", "audio"),
+    [
+        ("ts", "mpeg2video -q:v 3 -bf 2 -pix_fmt yuv420p", None),
+        ("mpg", "mpeg1video -q:v 3 -bf 2 -pix_fmt yuv420p", None),
+        ("mkv", "mpeg2video -q:v 3 -bf 2 -pix_fmt yuv420p", "aac"),
+        ("mkv", "mpeg2video -q:v 3 -bf 2 -pix_fmt yuv420p", "libopus"),
+    ],
+)
+def test_plain_cut_begins_with_the_picture_of_its_time(
+    suffix: str, video: str, audio: str | None, tmp_path: Path
+) -> None:
+    """What a decoder drops of the first sound, or NUT does not tell, must not move the clip."""
+    sound = None if audio is None else ("-c:a", audio)
+    source = record(tmp_path / f"source.{suffix}", seconds=3, video=("-c:v", *video.split()), audio=sound)
+    for start_s, number in ((0.81, 20), (0.9, 22), (1.2, 30), (1.59, 39)):
+        cut(source, start_s=start_s, end_s=start_s + 1, out=tmp_path / "clip.mp4", accuracy="encode")
+        assert [shown.number for shown in pictures_of(tmp_path / "clip.mp4")][:3] == [number, number + 1, number + 2]
+
+
 def test_cinepak_with_every_packet_marked_as_a_keyframe_shows_no_blocks(tmp_path: Path) -> None:
     source = record(tmp_path / "cinepak.avi", seconds=3, video=("-c:v", "cinepak", "-g", "75"), audio=None)
     flag_all_as_keyframes(source)

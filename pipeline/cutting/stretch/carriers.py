@@ -9,16 +9,16 @@ from av.video.stream import VideoStream
 
 ANYWHERE = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "mpeg1video", "mpeg2video", "mpeg4"})
 PICTURES: dict[str, frozenset[str]] = {
-    ".mkv": ANYWHERE | {"mjpeg", "prores", "dnxhd"},
+    ".mkv": ANYWHERE | {"mjpeg", "prores"},
     ".mp4": ANYWHERE - {"vp8", "mpeg1video"},
-    ".mov": (ANYWHERE - {"vp8", "vp9", "av1", "mpeg1video"}) | {"mjpeg", "prores", "dnxhd", "dvvideo"},
+    ".mov": frozenset({"mjpeg", "prores", "dnxhd", "dvvideo"}),
     ".nut": (ANYWHERE - {"av1"}) | {"mjpeg", "dvvideo"},
 }
 SOUNDS: dict[str, frozenset[str]] = {
     ".mkv": frozenset({"aac", "mp3", "opus", "vorbis", "flac", "ac3", "eac3"}),
     ".mp4": frozenset({"aac", "mp3", "opus", "flac", "ac3", "eac3"}),
     ".mov": frozenset({"aac", "mp3", "ac3", "alac"}),
-    ".nut": frozenset({"aac", "mp3", "opus", "vorbis", "flac", "ac3", "eac3"}),
+    ".nut": frozenset({"aac", "mp3", "opus", "vorbis", "flac", "ac3"}),
 }
 SPLIT_PACKETS = frozenset({"wav", "w64", "avi", "asf"})
 """Containers whose packets of sound are not whole frames of their codec."""

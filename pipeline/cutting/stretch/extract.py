@@ -23,7 +23,6 @@ from pipeline.cutting.sound.encoder import SoundEncoder
 from pipeline.cutting.stretch.carriers import carries_pictures, carries_sound, suffix_for
 from pipeline.cutting.stretch.examine import (
     SOUND_LEAD_S,
-    TIME_SLACK_S,
     Findings,
     examine,
     is_continuous,
@@ -80,12 +79,11 @@ WHY_DECODED = {
 class StretchReport(Struct, frozen=True, kw_only=True):
     """What `extract_stretch` wrote.
 
-    `offset_s` is where the asked start lies in the new file, counted as FFmpeg counts (`-ss` before `-i`); from there
-    `duration_s` seconds are what was asked for.
+    `begin_s` is the asked start on the new file's clock; from there `duration_s` seconds are what was asked for.
     """
 
     path: str
-    offset_s: float
+    begin_s: Fraction
     duration_s: float
     bytes_read: int
     reference: Reference
@@ -140,6 +138,7 @@ class _Extraction:
         self._on_progress = on_progress
         self._crop: Crop | None = None
         self._first: Fraction | None = None
+        self._shift = Fraction(0)
         self._needs_start = False
 
     def run(self, out: Path, *, must_decode: bool) -> StretchReport:
@@ -203,7 +202,7 @@ class _Extraction:
         """Write the file; notes the container time at which it starts."""
         key = self._begin if decodes else self._found.key_s
         lead = LEAD_S if decodes else AUDIO_PREROLL_S + SOUND_KEPT_S
-        shift = _in_whole_ticks(min(key, self._begin) - lead, self._selection)
+        self._shift = shift = _in_whole_ticks(min(key, self._begin) - lead, self._selection)
         with open_output(path) as container:
             try:
                 keeper, take_picture = self._picture_way(container, shift, decodes=decodes, key=key)
@@ -342,11 +341,10 @@ class _Extraction:
             notes.append(
                 Problem(code="alpha_flattened", message="The pictures are transparent in places: black shows there.")
             )
-        first = self._begin if self._first is None else self._first
         reference.start_s = self._begin
         return StretchReport(
             path=str(path),
-            offset_s=max(0.0, float(self._begin - first - TIME_SLACK_S)),
+            begin_s=self._begin - self._shift,
             duration_s=float(self._end - self._begin),
             bytes_read=self._media.bytes_read,
             reference=reference,
