@@ -23,7 +23,7 @@ from pipeline.rendering.check.resemblance import Likeness, original
 from pipeline.rendering.check.verify import Expectation, LoudnessMissedError, verify
 from pipeline.rendering.compose import PATH, SCRIPT, STRIP, Composer
 from pipeline.rendering.cut import cut
-from pipeline.rendering.eligibility import encoding_notes, refuse_impossible, why_encode
+from pipeline.rendering.eligibility import NOTES, encoding_notes, refuse_impossible, why_encode
 from pipeline.rendering.encoding import encode, loudness, subtitle
 from pipeline.rendering.encoding.ffmpeg import FONTS_CONF, decoding_errors
 from pipeline.rendering.material import Material, Segment, fetch, look_at
@@ -103,6 +103,8 @@ class _Rendering:
         why = why_encode(self.task, self.options, segment)
         if why is None:
             rest = [kind for kind in rest if kind != "mp4" or not self._copy()]
+            if rest and "mp4" not in rest and self.task.accuracy != "encode":
+                self._note("format_encoded", NOTES["format_encoded"])
         elif self.task.accuracy != "encode":
             self.notes.append(why)
         if rest:

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from support.media.rare_seeds import write_rare_seeds
 from support.media.video import AAC, H264, H264_B, record
 
 WORKER = Path(__file__).parents[1] / "support" / "media" / "fuzz_worker.py"
@@ -19,6 +20,9 @@ SHARDS = 4
 PATIENCE_S = 30
 """A mutation that takes longer than this hangs: each takes some ten milliseconds."""
 LOST = -1
+RARE_SHARE = 6
+"""So many times fewer than of the usual containers: most of these must be decoded and encoded."""
+RARE_FROM = 500_000
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,12 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, codec in (("a.mp3", "libmp3lame"), ("b.wav", "pcm_s16le"), ("c.flac", "flac"), ("d.ogg", "libvorbis")):
         record(folder / name, seconds=0.6, video=None, audio=("-c:a", codec))
     return folder
+
+
+@pytest.fixture(scope="module")
+def rare_seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small recordings of every container that is accepted beside those."""
+    return write_rare_seeds(tmp_path_factory.mktemp("rare"))
 
 
 def run_shard(seeds: Path, scratch: Path, first: int, count: int) -> Counter[str]:
@@ -82,3 +92,14 @@ def test_damaged_recordings_end_with_a_result_or_a_cause(seeds: Path, tmp_path: 
     assert ends["crashed"] <= count // 500
     assert len(ends) >= 4
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_damaged_recordings_in_rare_containers_end_with_a_result_or_a_cause(
+    rare_seeds: Path, tmp_path: Path, shard: int
+) -> None:
+    count = MUTATIONS // SHARDS // RARE_SHARE
+    ends = run_shard(rare_seeds, tmp_path, RARE_FROM + shard * count, count)
+    assert sum(ends.values()) == count

@@ -1,5 +1,6 @@
 """Recordings that once came out wrong, each made in code: the clip is right, or the refusal is true."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,26 @@ def test_cinepak_with_every_packet_marked_as_a_keyframe_shows_no_blocks(tmp_path
     flag_all_as_keyframes(source)
     clip, _ = clip_of(source, 1.36, 2.36)
     assert [p.number for p in pictures_of(clip)] == list(range(34, 59))
+
+
+def test_full_chroma_by_an_old_x264_is_decoded_from_the_start(tmp_path: Path) -> None:
+    """Its pictures are coded in its own way, which a decoder knows by the name in the first packet alone."""
+    # Without transforms of 8x8, the old way and today's are the same: only the name is old here.
+    full = ("-c:v", "libx264", "-pix_fmt", "yuv444p", "-g", "12", "-x264-params", "8x8dct=0:cabac=0")
+    made = record(tmp_path / "new.mkv", seconds=3, video=full, audio=None).read_bytes()
+    source = tmp_path / "old.mkv"
+    source.write_bytes(re.sub(rb"x264 - core \d{3}", b"x264 - core 142", made))
+    clip, result = clip_of(source, 1.6, 2.4)
+    assert "first_packet" in codes(result)
+    assert [shown.number for shown in pictures_of(clip)] == list(range(40, 60))
+    _, result = clip_of(tmp_path / "new.mkv", 1.6, 2.4)
+    assert "first_packet" not in codes(result)
+
+
+def test_formats_that_are_always_encoded_beside_a_copy_are_noted(tmp_path: Path) -> None:
+    source = record(tmp_path / "source.mp4", seconds=3, video=(*H264_B, "-g", "10"))
+    _, result = clip_of(source, 0.5, 2.1, formats=["mp4", "mp3"])
+    assert (result.accuracy, codes(result)) == ("exact", ["format_encoded"])
 
 
 def test_fast_clip_of_pictures_out_of_order_is_copied(tmp_path: Path) -> None:
