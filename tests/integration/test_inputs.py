@@ -130,6 +130,7 @@ class Input:
     build: Callable[[Path], Path]
     accuracy: Accuracy = "exact"
     reason: str | None = None
+    """Code of the note that says what was encoded."""
     rate: Fraction | int = RATE
     sound_rate: int = 48_000
     start_s: float = 0.8
@@ -179,7 +180,7 @@ INPUTS = [
     Input("late_transport_stream", late_pts),
     Input("huge_start", huge_pts),
     Input("clock_wraps", wrapping_pts),
-    Input("fragmented", fragmented),
+    Input("fragmented", fragmented, reason="sound_encoded"),
     Input("matroska", plain("mkv", ".mkv", video=with_gop(25))),
     Input("transport_stream", plain("ts", ".ts", video=with_gop(25))),
     Input("flash_video", plain("flv", ".flv", video=with_gop(25), audio=("-c:a", "aac"))),
@@ -189,12 +190,15 @@ INPUTS = [
     Input("avi_ntsc_b_pictures", plain("avi", ".avi", rate=NTSC, video=(*MPEG4, "-bf", "2"), sound_rate=44_100,
           audio=("-c:a", "libmp3lame")), "encode", "codec_not_allowed", rate=NTSC, sound_rate=44_100),
     Input("avi_badly_interleaved", badly_interleaved, "encode", "codec_not_allowed"),
-    Input("pcm_in_mp4", plain("pcm", video=with_gop(25), audio=("-c:a", "pcm_s16le"))),
-    Input("pcm_in_mov", plain("pcm", ".mov", video=with_gop(25), audio=("-c:a", "pcm_s24le"))),
-    Input("a_law", plain("alaw", ".mov", video=with_gop(25), audio=("-c:a", "pcm_alaw"))),
-    Input("eight_kilohertz", plain("low", video=with_gop(25), sound_rate=8000), sound_rate=8000),
+    Input("pcm_in_mp4", plain("pcm", video=with_gop(25), audio=("-c:a", "pcm_s16le")),
+          reason="sound_encoded"),
+    Input("pcm_in_mov", plain("pcm", ".mov", video=with_gop(25), audio=("-c:a", "pcm_s24le")),
+          reason="sound_encoded"),
+    Input("a_law", plain("alaw", ".mov", video=with_gop(25), audio=("-c:a", "pcm_alaw")), reason="sound_encoded"),
+    Input("eight_kilohertz", plain("low", video=with_gop(25), sound_rate=8000), sound_rate=8000,
+          reason="sound_encoded"),
     Input("ninety_six_kilohertz_7_1", plain("high", ".mkv", video=with_gop(25), sound_rate=96_000, channels=8,
-          audio=("-c:a", "flac")), sound_rate=96_000),
+          audio=("-c:a", "flac")), sound_rate=96_000, reason="sound_encoded"),
     Input("surround", plain("surround", video=with_gop(25), channels=6)),
     Input("opus_in_mkv", plain("opus", ".mkv", video=with_gop(25), audio=("-c:a", "libopus"))),
     Input("eight_sound_tracks", eight_tracks, problems=frozenset({"several_audio"})),
