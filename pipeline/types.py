@@ -16,7 +16,7 @@ Preset = Literal["original", "720p", "vertical", "square", "audiogram"]
 StreamKind = Literal["video", "audio", "subtitle", "data", "attachment"]
 
 
-BUILTIN_TAGGER: Final = "built-in-1"
+BUILTIN_TAGGER: Final = "built-in-2"
 """The name of the audio tagger that every installation has; counts up with each new set of weights."""
 
 

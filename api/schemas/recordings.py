@@ -257,7 +257,7 @@ class CurveView(Struct, kw_only=True):
 class TaggerView(Struct, kw_only=True):
     """The kinds of sound that were heard, as the audio tagger named in `name` told them."""
 
-    name: Annotated[str, Meta(description="The tagger and its version.", examples=["built-in-1"])]
+    name: Annotated[str, Meta(description="The tagger and its version.", examples=["built-in-2"])]
     rate: Annotated[float, Meta(description="Values a second.", examples=[2.083])]
     groups: Annotated[
         dict[str, list[Annotated[int, Meta(ge=0, le=100)]]],

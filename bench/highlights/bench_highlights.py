@@ -1,9 +1,9 @@
-"""Prints how well highlights are found on recordings with known truth: every detector side by side, on both sets.
+"""Prints how well highlights are found on recordings with known truth: every detector side by side, on all sets.
 
-    python bench/highlights/bench_highlights.py [--shared DIR] [--second DIR] [--model PATH]
+    python bench/highlights/bench_highlights.py [--shared DIR] [--second DIR] [--third DIR] [--model PATH]
 
 Each DIR holds recordings and `truth.json`; `score.py` of the first says what the columns mean. By default the first is
-../shared/audio beside this repository (or SNUGGLES_AUDIO_PACK), and the second what `bench/highlights/second_set.py`
+../shared/audio beside this repository (or SNUGGLES_AUDIO_PACK), and the others what `bench/highlights/second_set.py`
 makes. PATH is a YAMNet export, by default ../shared/models/yamnet.tflite; without it only the built-in tagger listens.
 """
 
@@ -39,6 +39,7 @@ Found = dict[str, Predictions]
 Truth = dict[str, Any]
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 SECOND = Path(tempfile.gettempdir()) / "big-snuggles-second-set"
+THIRD = Path(tempfile.gettempdir()) / "big-snuggles-third-set"
 SECONDS_AN_HOUR = 3600.0
 BASELINE_S = 4.0
 """How long a baseline's highlight is: about the median event."""
@@ -51,22 +52,23 @@ COLUMNS = ("mAP", "mAP_tiou", "FA/h@R50")
 
 
 def main() -> None:
-    """Score every detector on both sets and print the tables."""
+    """Score every detector on all sets and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     pack = Path(os.environ.get("SNUGGLES_AUDIO_PACK", SHARED / "audio"))
     parser.add_argument("--shared", type=Path, default=pack)
     parser.add_argument("--second", type=Path, default=SECOND)
+    parser.add_argument("--third", type=Path, default=THIRD)
     parser.add_argument("--model", type=Path, default=SHARED / "models" / "yamnet.tflite")
     arguments = parser.parse_args()
     if not (arguments.shared / "truth.json").exists():
         sys.exit(f"No recordings with truth in {arguments.shared}: give their folder with --shared.")
     score = load_scores(arguments.shared / "score.py")
     model = arguments.model if arguments.model.exists() else None
-    for folder in (arguments.shared, arguments.second):
+    for folder in (arguments.shared, arguments.second, arguments.third):
         if (folder / "truth.json").exists():
             _report(score, folder, model)
         else:
-            print(f"\nno second set in {folder}: make it with bench/highlights/second_set.py")
+            print(f"\nno set in {folder}: make it with bench/highlights/second_set.py")
 
 
 def _report(score: ModuleType, folder: Path, model: Path | None) -> None:
@@ -87,7 +89,7 @@ def _report(score: ModuleType, folder: Path, model: Path | None) -> None:
     else:
         results["ours, built-in"] = _all(builtin, _ours)
     hours = sum(about["dur"] for about in truth.values()) / SECONDS_AN_HOUR
-    print(f"\n== {folder.name}: {len(truth)} recordings, {hours:.1f} h")
+    print(f"\n== {folder.name}: {len(truth)} recordings, {hours:.1f} h", flush=True)
     for kind in ("talk", "show"):
         _print_table(score, truth, results, kind)
     for name in [name for name in results if name.startswith("ours")]:

@@ -31,6 +31,8 @@ GENERATED_SHARE = 0.4
 """How many events are generated rather than taken from clips: no free recordings have their variety."""
 GENERATED_NUISANCES = 0.6
 """The same for nuisances, of which clips are mostly short."""
+CROWDS = True
+"""Whether audiences are put together of single laughs; else clips stay as they are."""
 CONFUSABLE = {"rain": 6, "siren": 2}
 """What is taken for an audience most easily comes this many times as often as the others."""
 _NUISANCE_SHARES = np.array([CONFUSABLE.get(name, 1) for name in sorted(NUISANCES)], dtype=float)
@@ -198,7 +200,7 @@ class Mixer:
         return str(self.rng.choice(sorted({clip.source for clip in clips})))
 
     def _laughter(self, pool: list[Sound], *, audience: bool) -> Sound:
-        if audience or self.rng.random() < 0.6:  # noqa: PLR2004 - an audience more often than one person
+        if CROWDS and (audience or self.rng.random() < 0.6):  # noqa: PLR2004 - an audience more often than one person
             return crowd(self.rng, pool, self.rng.uniform(1.0, 5.5))
         one = pool[self.rng.integers(len(pool))]
         while len(one) < self.rng.uniform(1.0, 2.5) * RATE:

@@ -1,13 +1,13 @@
-"""Makes the second development set of sounds that no tagger was taught with: recordings as WAV, and their truth.
+"""Makes the second and third development sets of sounds that no tagger was taught with: WAV files, and their truth.
 
-    python bench/highlights/second_set.py CLIPS.pickle [--out DIR] [--count 24]
+    python bench/highlights/second_set.py CLIPS.pickle [--out DIR] [--count 24] [--seed 9000] [--as-they-are]
 
-CLIPS come from `bench/tagger/clips.py`, run over the sources that `bench/tagger/README.md` sets aside.
+CLIPS come from `bench/tagger/clips.py`, run over the sources that `bench/tagger/README.md` sets aside. The third set is
+made with `--seed 7000 --as-they-are`: no audience of it is put together of single laughs.
 """
 
 import argparse
 import json
-import pickle
 import sys
 import tempfile
 import wave
@@ -19,10 +19,10 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tagger"))
 import mixes
+from clips import load_clips
 from sounds import Clip
 
 SECONDS = 300.0
-FIRST_SEED = 9000
 LABELS = {"screaming": "shout", "shouting": "shout"}
 
 
@@ -32,14 +32,16 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "big-snuggles-second-set")
     parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=9000)
+    parser.add_argument("--as-they-are", action="store_true")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    mixes.GENERATED_SHARE, mixes.GENERATED_NUISANCES = 0.0, 0.35
-    clips = [_as_clip(clip) for clip in pickle.loads(arguments.clips.read_bytes())]  # noqa: S301 - our own file
+    mixes.GENERATED_SHARE, mixes.GENERATED_NUISANCES, mixes.CROWDS = 0.0, 0.35, not arguments.as_they_are
+    clips = [_as_clip(clip) for clip in load_clips(arguments.clips)]
     truth: dict[str, Any] = {}
     for number in range(arguments.count):
         kind = "show" if number % 4 == 0 else "control" if number % 8 == 5 else "talk"  # noqa: PLR2004
-        made = getattr(mixes.Mixer(clips, FIRST_SEED + number), kind)(SECONDS)
+        made = getattr(mixes.Mixer(clips, arguments.seed + number), kind)(SECONDS)
         name = f"{number:02d}-{kind}"
         _write(arguments.out / f"{name}.wav", made.samples)
         truth[name] = {

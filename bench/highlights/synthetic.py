@@ -48,9 +48,9 @@ def _nearness(rng: np.random.Generator, depth: float = 1.0) -> float:
 
 
 def claps(rng: np.random.Generator, seconds: float) -> Sound:
-    """Return applause of a few to hundreds of people: each claps at a rate of their own, near or far."""
+    """Return applause of one to hundreds of people: each claps at a rate of their own, near or far."""
     count = int(seconds * RATE)
-    people, depth = int(10 ** rng.uniform(0.5, 2.8)), rng.uniform(0.0, 1.0) ** 2
+    people, depth = int(10 ** rng.uniform(0.0, 2.8)), rng.uniform(0.0, 1.0) ** 2
     impulses = np.zeros((3, count + RATE), dtype=np.float32)
     for _ in range(people):
         times = np.cumsum(rng.normal(1 / rng.uniform(2.5, 6.0), 0.02, int(seconds * 7) + 1)) + rng.uniform(-1, 0.3)

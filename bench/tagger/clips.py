@@ -1,16 +1,21 @@
 """Collects sounds for teaching: decodes files, leaves copies out, and asks YAMNet what each one holds.
 
-    python bench/tagger/clips.py MODEL.tflite OUT.pickle FOLDER...
+    python bench/tagger/clips.py MODEL.tflite OUT.pickle FOLDER... [--without CLIPS.pickle ...]
 
-Each FOLDER is one source: an unpacked package or a checked-out repository.
+Each FOLDER is one source: an unpacked package or the sound files of a checked-out repository. Sounds that are in one
+of the other collections too are left out, so that what measures was not heard in training.
 """
 
+import argparse
 import pickle
 import re
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import repeat
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -20,9 +25,10 @@ from pipeline.listening.tagging.tagger import GROUPS, HIGHLIGHTS, ROW_SAMPLES
 from pipeline.listening.tagging.yamnet import Yamnet, group_logits
 
 RATE = 16_000
-LONGEST_S = 25
-MOST_FILES = 260
+LONGEST_S = 20
+MOST_FILES = 150
 """Of one source: none may drown the others."""
+SUFFIXES = {".ogg", ".oga", ".wav", ".mp3", ".flac", ".m4a"}
 NAMES = {
     "laughter": r"laugh|giggl|chuckl|haha|snicker|lach|risa|rire|cackle",
     "applause": r"appla|clap|ovation",
@@ -33,12 +39,12 @@ NAMES = {
 """What a file's name must say to count as a highlight."""
 SAME_LENGTH = 0.08
 """Copies differ in length by no more than this (ln)."""
+SAME_SPECTRUM_DB = 1.0
 AGREEMENT, FOUND = 0.05, 0.5
 """How sure YAMNet must be of a name, and from when on it needs none."""
 
 
-@dataclass(frozen=True)
-class Clip:
+class Clip(NamedTuple):
     """A sound at full scale: where it is from, what it is (a group, `speech`, `music` or `other`), its samples."""
 
     source: str
@@ -47,27 +53,65 @@ class Clip:
     spectrum_db: NDArray[np.float64]
 
 
+@dataclass
+class Known:
+    """Sounds that were met before, to tell copies by."""
+
+    lengths: list[float] = field(default_factory=list)
+    spectra: list[NDArray[np.float64]] = field(default_factory=list)
+
+    def add(self, clip: Clip) -> bool:
+        """Say whether a clip is new, whatever its copies were coded with; from now on it is known."""
+        length = float(np.log(len(clip.samples)))
+        near = np.flatnonzero(np.abs(np.array(self.lengths) - length) < SAME_LENGTH)
+        if any(np.sqrt(np.mean(np.square(clip.spectrum_db - self.spectra[i]))) < SAME_SPECTRUM_DB for i in near):
+            return False
+        self.lengths.append(length)
+        self.spectra.append(clip.spectrum_db)
+        return True
+
+
 def main() -> None:
     """Read all folders and write the clips."""
-    tagger = Yamnet(Path(sys.argv[1]))
-    clips: list[Clip] = []
-    for folder in map(Path, sys.argv[3:]):
-        for path in sorted(
-            p for p in folder.rglob("*") if p.suffix.lower() in {".ogg", ".wav", ".mp3", ".flac", ".m4a"}
-        )[:MOST_FILES]:
-            clip = _read(folder.name, path, tagger)
-            if clip is not None and not any(_same(clip, other) for other in clips):
-                clips.append(clip)
-    with Path(sys.argv[2]).open("wb") as out:
-        pickle.dump(clips, out)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--without", type=Path, nargs="*", default=[])
+    arguments = parser.parse_args()
+    known = Known()
+    for collection in arguments.without:
+        for clip in load_clips(collection):
+            known.add(clip)
+    files = [(folder.name, path) for folder in arguments.folders for path in _files(folder)]
+    with ProcessPoolExecutor(max_workers=2) as pool:
+        found = pool.map(_read, repeat(arguments.model), *zip(*files, strict=True), chunksize=16)
+        clips = [clip for clip in found if clip is not None and known.add(clip)]
+    arguments.out.write_bytes(pickle.dumps([tuple(clip) for clip in clips]))
     print(f"{len(clips)} clips of {len({clip.source for clip in clips})} sources")
 
 
-def _read(source: str, path: Path, tagger: Yamnet) -> Clip | None:
+def load_clips(path: Path) -> list[Clip]:
+    """Return the clips of a file that this script wrote."""
+    return [Clip(*clip) for clip in pickle.loads(path.read_bytes())]  # noqa: S301 - our own file
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the sounds of a source, evenly thinned out."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return paths[:: -(-len(paths) // MOST_FILES)] if paths else []
+
+
+@cache
+def _teacher(model: Path) -> Yamnet:
+    return Yamnet(model)
+
+
+def _read(model: Path, source: str, path: Path) -> Clip | None:
     samples = _decode(path)
     if samples is None:
         return None
-    sure = 1.0 / (1.0 + np.exp(-teach(tagger, samples * np.float32(0.5))))
+    sure = 1.0 / (1.0 + np.exp(-teach(_teacher(model), samples * np.float32(0.5))))
     windows = samples[: len(samples) // 512 * 512].reshape(-1, 512)
     power = np.square(np.abs(np.fft.rfft(windows * np.hanning(512), axis=1))).mean(axis=0)[1:]
     bands = np.add.reduceat(power, np.unique(np.geomspace(1, 220, 25).astype(int)) - 1)
@@ -79,12 +123,9 @@ def teach(tagger: Yamnet, samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return YAMNet's own logits [rows, GROUPS] of a sound."""
     window = tagger.window
     count = -(-len(samples) // ROW_SAMPLES)
-    blocks = -(-count // window.rows)
-    padded = np.zeros(window.samples + (blocks - 1) * window.rows * ROW_SAMPLES, dtype=np.float32)
-    padded[window.before : window.before + len(samples)] = samples[: len(padded) - window.before]
-    starts = (block * window.rows * ROW_SAMPLES for block in range(blocks))
-    scores = np.concatenate([tagger.scores(padded[start : start + window.samples]) for start in starts])
-    return group_logits(scores[:count])
+    padded = np.zeros(window.before + count * ROW_SAMPLES + window.after, dtype=np.float32)
+    padded[window.before : window.before + len(samples)] = samples
+    return group_logits(tagger.scores(padded))
 
 
 def _decode(path: Path) -> NDArray[np.float32] | None:
@@ -119,12 +160,6 @@ def _role(name: str, sure: NDArray[np.float32]) -> str:
     if most[: len(HIGHLIGHTS)].max() > FOUND:
         return HIGHLIGHTS[int(most[: len(HIGHLIGHTS)].argmax())]
     return next((role for role in ("speech", "music") if usual[GROUPS.index(role)] > FOUND), "other")
-
-
-def _same(one: Clip, other: Clip) -> bool:
-    """Say whether two clips are copies, whatever they were coded with."""
-    longer = abs(np.log(len(one.samples) / len(other.samples)))
-    return bool(longer < SAME_LENGTH and np.sqrt(np.mean(np.square(one.spectrum_db - other.spectrum_db))) < 1.0)
 
 
 if __name__ == "__main__":

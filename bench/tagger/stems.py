@@ -4,18 +4,17 @@ python bench/tagger/stems.py MODEL.tflite CLIPS.pickle OUT_FOLDER [--count 400] 
 """
 
 import argparse
-import pickle
 import sys
 from pathlib import Path
 
 import numpy as np
-from clips import Clip, teach
+from clips import Clip, load_clips, teach
 from numpy.typing import NDArray
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "highlights"))
 from mixes import CODECS, coded
 from nuisances import NUISANCES
-from synthetic import band, noise, room, stretch, unit
+from synthetic import band, claps, crowd, noise, room, stretch, unit
 
 from pipeline.listening.tagging.builtin import BuiltinTagger
 from pipeline.listening.tagging.mel import log_mel
@@ -29,6 +28,14 @@ USUAL = 0.08
 """RMS of the background."""
 NAMED, LEAST = 0.75, 0.03
 """A clip that is named after a group counts as that sure, where YAMNet thinks it possible at all."""
+GENERATED = 2.0
+"""Marks what was generated: there is nothing to doubt."""
+ABSENT = 0.02
+"""How likely a highlight is at most where only generated noise is added, whatever YAMNet takes it for."""
+GENERATED_SHARE = 0.25
+"""How many applauses are generated, and how many laughs are those of a crowd put together of single ones."""
+RAIN_SHARE = 0.2
+"""How much of the generated noise is rain: nothing is taken for applause more easily."""
 
 
 class Generator:
@@ -43,23 +50,24 @@ class Generator:
         if missing:
             sys.exit(f"No clips of these kinds, add sources that have some: {', '.join(sorted(missing))}")
 
-    def stems(self) -> tuple[Sound, Sound, NDArray[np.float32]]:
-        """Return background, foreground and, for each row and group, whether a clip of that name sounds."""
+    def stems(self) -> tuple[Sound, Sound, NDArray[np.float32], NDArray[np.bool_]]:
+        """Return background, foreground, which groups are known to sound [rows, groups], and where none does [rows]."""
         rng = self.rng
         kind = str(rng.choice(["speech", "music", "noise", "none"], p=[0.52, 0.1, 0.13, 0.25]))
         background, foreground = self._background(kind), np.zeros(SAMPLES, np.float32)
-        named = np.zeros((ROWS, len(GROUPS)), np.float32)
+        named, absent = np.zeros((ROWS, len(GROUPS)), np.float32), np.full(ROWS, kind == "noise")
         at = int(rng.uniform(0, 4) * RATE)
         while at < SAMPLES - RATE:
-            samples, role = self._sound()
+            samples, role, mark = self._sound()
             part = samples[: SAMPLES - at] * np.float32(USUAL * 10 ** (rng.uniform(-5, 14) / 20))
             foreground[at : at + len(part)] += part
+            absent[at // ROW_SAMPLES : (at + len(part)) // ROW_SAMPLES + 1] = role == "nuisance"
             if role in HIGHLIGHTS:
-                named[at // ROW_SAMPLES : (at + len(part)) // ROW_SAMPLES, GROUPS.index(role)] = 1.0
+                named[at // ROW_SAMPLES : (at + len(part)) // ROW_SAMPLES, GROUPS.index(role)] = mark
             if rng.random() < 0.4:  # noqa: PLR2004 - people stop talking when others laugh
                 background[at : at + len(part)] *= np.float32(10 ** (-rng.uniform(15, 50) / 20))
             at += len(part) + int(RATE * (rng.exponential(0.6) if kind == "none" else rng.uniform(1.5, 9)))
-        return background, foreground, named
+        return background, foreground, named, absent
 
     def _background(self, kind: str) -> Sound:
         out, at = np.zeros(SAMPLES, np.float32), 0
@@ -73,15 +81,26 @@ class Generator:
         return noise(self.rng, 20.0, self.rng.uniform(-2, 7)) if self.rng.random() < 0.3 else self._nuisance()  # noqa: PLR2004
 
     def _nuisance(self) -> Sound:
-        return NUISANCES[str(self.rng.choice(sorted(NUISANCES)))](self.rng)
+        name = "rain" if self.rng.random() < RAIN_SHARE else str(self.rng.choice(sorted(NUISANCES)))
+        return NUISANCES[name](self.rng)
 
-    def _sound(self) -> tuple[Sound, str]:
-        """Return a foreground sound of at most eight seconds: a highlight as often as anything else."""
+    def _sound(self) -> tuple[Sound, str, float]:
+        """Return a foreground sound of at most eight seconds, its role and its mark; half of them are highlights."""
         roles = (*HIGHLIGHTS, "other", "music", "nuisance")
-        role = str(self.rng.choice(roles, p=[0.18, 0.09, 0.09, 0.07, 0.07, 0.3, 0.05, 0.15]))
-        samples = self._nuisance() if role == "nuisance" else self._take(role)
+        role = str(self.rng.choice(roles, p=[0.17, 0.09, 0.08, 0.06, 0.06, 0.33, 0.05, 0.16]))
+        is_generated = role in {"laughter", "applause"} and self.rng.random() < GENERATED_SHARE
+        if role == "nuisance":
+            samples = self._nuisance()
+        elif is_generated and role == "applause":
+            samples = claps(self.rng, self.rng.uniform(1.0, 7.0))
+        elif is_generated:
+            samples = crowd(self.rng, [self._take(role) for _ in range(12)], self.rng.uniform(1.5, 6.0))
+        else:
+            samples = self._take(role)
         samples = stretch(samples[: 8 * RATE], self.rng.uniform(0.85, 1.18))
-        return unit(room(self.rng, samples, self.rng.uniform(0.2, 1.3)) if self.rng.random() < 0.35 else samples), role  # noqa: PLR2004
+        is_distant = self.rng.random() < 0.35  # noqa: PLR2004
+        placed = room(self.rng, samples, self.rng.uniform(0.2, 1.3)) if is_distant else samples
+        return unit(placed), role, GENERATED if is_generated else 1.0
 
     def _take(self, role: str) -> Sound:
         """Return a clip of some source: many clips of one source do not drown the others."""
@@ -107,8 +126,13 @@ class Generator:
         return coded(out, *CODECS[rng.integers(len(CODECS))])[:SAMPLES] if rng.random() < 0.4 else out  # noqa: PLR2004
 
 
-def targets(teacher: Yamnet, background: Sound, foreground: Sound, named: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what the pupil is to say: the teacher's word on the mix, or on the foreground where that can be heard."""
+def targets(
+    teacher: Yamnet, background: Sound, foreground: Sound, named: NDArray[np.float32], absent: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return what the pupil is to say: the teacher's word on the mix, or on the foreground where that can be heard.
+
+    What is known beforehand goes over the teacher's word.
+    """
 
     def sure(samples: Sound) -> NDArray[np.float32]:
         return 1.0 / (1.0 + np.exp(-teach(teacher, samples)))
@@ -117,10 +141,13 @@ def targets(teacher: Yamnet, background: Sound, foreground: Sound, named: NDArra
         return np.sqrt(np.square(samples).reshape(ROWS, -1).mean(axis=1)) + 1e-6
 
     alone = sure(foreground)
-    alone = np.where((named > 0) & (alone > LEAST), np.maximum(alone, NAMED), alone)
+    believed = (named == GENERATED) | ((named > 0) & (alone > LEAST))
+    alone = np.where(believed, np.maximum(alone, NAMED), alone)
     lead_db = 20 * np.log10(loudness(foreground) / loudness(background))
     heard = 1.0 / (1.0 + np.exp(-(lead_db + 4.0) / 1.5))
-    return np.maximum(sure(background + foreground), heard[:, None] * alone)
+    out = np.maximum(sure(background + foreground), heard[:, None] * alone)
+    out[absent, : len(HIGHLIGHTS)] = np.minimum(out[absent, : len(HIGHLIGHTS)], ABSENT)
+    return out
 
 
 def main() -> None:
@@ -133,13 +160,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     teacher = Yamnet(arguments.model)
-    generator = Generator(pickle.loads(arguments.clips.read_bytes()), arguments.seed)  # noqa: S301 - our own file
+    generator = Generator(load_clips(arguments.clips), arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
     window = BuiltinTagger.window
     for number in range(arguments.count):
-        background, foreground, named = generator.stems()
+        background, foreground, named, absent = generator.stems()
         gain = np.float32(min(2.0, 0.7 / (np.abs(background + foreground).max() + 1e-6)))
-        target = targets(teacher, gain * background, gain * foreground, named)
+        target = targets(teacher, gain * background, gain * foreground, named, absent)
         spoilt = [generator.spoil(background + foreground) for _ in range(2)]
         spectrograms = [log_mel(np.pad(one, (window.before, window.after))).astype(np.float16) for one in spoilt]
         np.savez(arguments.out / f"{arguments.seed:03d}_{number:04d}.npz", x=spectrograms, p=target.astype(np.float16))

@@ -1,32 +1,40 @@
 """Teaches the built-in tagger on the mixes that `stems.py` made, and writes its weights.
 
-    python bench/tagger/train.py MIXES OUT.npz [--minutes 45] [--start weights.pt]
+    python bench/tagger/train.py MIXES OUT.npz [--steps 6000] [--rate 3e-3] [--start builtin.npz [--keep 4] [--blend]]
 
-Needs torch (see README.md); one thread.
+Needs torch (see README.md); one thread. The same mixes, steps and processor give the same weights. `--start` goes on
+from weights that were written before; a group that they do not have starts as absent. `--keep` leaves the first layers
+as they are, which costs half of the time. `--blend` writes the mean of the weights before and after: it hears sounds
+that neither was taught with better than the later ones alone (Wortsman et al. 2022, "Robust fine-tuning").
 """
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.listening.tagging.builtin import KERNELS, MEL_MEAN, MEL_SCALE, PADDED_LAYERS, ROW_FRAMES, STRIDES
 from pipeline.listening.tagging.tagger import GROUPS, HIGHLIGHTS
 
+Arrays = dict[str, NDArray[np.floating]]
 CHANNELS = (1, 16, 32, 64, 96, 160, 160, 128)
 ROWS, BATCH = 10, 32
 CONTEXT_FRAMES = 71
 """Frames beside the rows that the network looks at."""
-LEARNING_RATE, WEIGHT_DECAY = 3e-3, 2e-2
-LOGIT_SHARE = 0.01
+WEIGHT_DECAY = 2e-2
+LOGIT_SHARE = 0.02
 """Weight of the squared difference of logits beside cross-entropy: what is surely absent is told apart too."""
 FLOOR = -20.7
 """ln of the least power of a spectrogram."""
+FIRST_GROUPS = [group for group in GROUPS if group != "coughing"]
+"""What the first weights told."""
+UNKNOWN = -5.0
+"""The logit that a new group starts from."""
 AVERAGED = 0.995
 """Weights are averaged over some hundred steps."""
 
@@ -43,6 +51,13 @@ class Network(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for channels in CHANNELS[1:])
         self.head = nn.Linear(CHANNELS[-1], len(GROUPS))
         self.dropout = nn.Dropout(0.15)
+        self.kept = 0
+
+    def keep(self, count: int) -> None:
+        """Leave the first layers as they are from now on."""
+        self.kept = count
+        for module in (*self.layers[:count], *self.norms[:count]):
+            module.eval().requires_grad_(requires_grad=False)
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Return logits [batch, rows, groups] of [batch, 1, frames, bands]."""
@@ -56,17 +71,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mixes", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=45.0)
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--start", type=Path, default=None)
+    parser.add_argument("--keep", type=int, default=0)
+    parser.add_argument("--blend", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = Network().to(memory_format=torch.channels_last)
+    mixes = load(arguments.mixes)
     if arguments.start is not None:
-        network.load_state_dict(torch.load(arguments.start))
-    averaged = train(network, load(arguments.mixes), arguments.minutes)
-    torch.save(averaged.state_dict(), arguments.out.with_suffix(".pt"))
-    export(averaged, arguments.out)
+        adopt(network, arguments.start, mixes)
+        network.keep(arguments.keep)
+    arrays = folded(train(network, mixes, arguments.steps, arguments.rate))
+    np.savez(arguments.out, **(blended(arguments.start, arrays) if arguments.blend else arrays))
 
 
 def load(folder: Path) -> list[tuple[Tensor, Tensor]]:
@@ -80,18 +99,41 @@ def load(folder: Path) -> list[tuple[Tensor, Tensor]]:
     return found
 
 
-def train(network: Network, mixes: list[tuple[Tensor, Tensor]], minutes: float) -> Network:
+@torch.no_grad()
+def adopt(network: Network, path: Path, mixes: list[tuple[Tensor, Tensor]]) -> None:
+    """Take weights over that `folded` made, with normalisation that undoes itself on these mixes."""
+    x = torch.cat([batch(mixes)[0] for _ in range(8)])
+    with np.load(path) as stored:
+        for i, (layer, norm) in enumerate(zip(network.layers, network.norms, strict=True)):
+            shape = layer.weight.permute(2, 3, 1, 0).shape
+            weights = torch.from_numpy(stored[f"weights_{i}"].astype(np.float32)).reshape(shape)
+            layer.weight.copy_(weights.permute(3, 2, 0, 1))
+            x = layer(x)
+            mean, variance = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3))
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
+            norm.weight.copy_(torch.sqrt(variance + norm.eps))
+            norm.bias.copy_(torch.from_numpy(stored[f"bias_{i}"]) + mean)
+            x = functional.relu(norm.eval()(x))
+        network.head.weight.zero_()
+        network.head.bias.fill_(UNKNOWN)
+        for column, group in enumerate(FIRST_GROUPS):
+            network.head.weight[GROUPS.index(group)] = torch.from_numpy(stored["weights_head"][:, column].astype("f4"))
+            network.head.bias[GROUPS.index(group)] = float(stored["bias_head"][column])
+    network.train()
+
+
+def train(network: Network, mixes: list[tuple[Tensor, Tensor]], steps: int, rate: float) -> Network:
     """Return a network with weights averaged over the last steps."""
-    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGED), use_buffers=True
     )
     weights = torch.tensor([2.0 if group in HIGHLIGHTS else 1.0 for group in GROUPS])
-    started, step = time.monotonic(), 0
-    while (done := (time.monotonic() - started) / (60 * minutes)) < 1.0:
-        step += 1
+    for step in range(1, steps + 1):
+        done = step / steps
         for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * min(1.0, step / 100) * (0.5 * (1 + np.cos(np.pi * done)) + 0.005)
+            group["lr"] = rate * min(1.0, step / 100) * (0.5 * (1 + np.cos(np.pi * done)) + 0.005)
         spectrograms, targets = batch(mixes)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = network(spectrograms)
@@ -142,8 +184,8 @@ def _some(share: float) -> Tensor:
     return torch.rand(BATCH, 1, 1) < share
 
 
-def export(network: Network, path: Path) -> None:
-    """Write weights as `builtin.py` reads them: batch normalisation folded in, half precision."""
+def folded(network: Network) -> Arrays:
+    """Return weights as `builtin.py` reads them: batch normalisation folded in, half precision."""
     arrays = {}
     for i, (layer, norm) in enumerate(zip(network.layers, network.norms, strict=True)):
         gain = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach()
@@ -152,7 +194,22 @@ def export(network: Network, path: Path) -> None:
         arrays[f"bias_{i}"] = (norm.bias - norm.running_mean * gain).detach().numpy().astype(np.float32)
     arrays["weights_head"] = network.head.weight.detach().numpy().T.astype(np.float16)
     arrays["bias_head"] = network.head.bias.detach().numpy()
-    np.savez(path, **arrays)
+    return arrays
+
+
+def blended(start: Path, taught: Arrays) -> Arrays:
+    """Return the mean of weights before and after; a group that there was not before stays as it was taught."""
+    with np.load(start) as stored:
+        before = dict(stored)
+    for column, group in enumerate(GROUPS):
+        if group not in FIRST_GROUPS and len(before["bias_head"]) < len(GROUPS):
+            new = taught["weights_head"][:, column]
+            before["weights_head"] = np.insert(before["weights_head"], column, new, axis=1)
+            before["bias_head"] = np.insert(before["bias_head"], column, taught["bias_head"][column])
+    return {
+        name: (0.5 * before[name].astype(np.float32) + 0.5 * after.astype(np.float32)).astype(after.dtype)
+        for name, after in taught.items()
+    }
 
 
 if __name__ == "__main__":

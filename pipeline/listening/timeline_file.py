@@ -11,7 +11,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from pipeline.listening.features import FEATURES, ROWS_PER_S, SILENCE_DB
-from pipeline.listening.tagging.tagger import GROUPS, row_count
+from pipeline.listening.tagging.tagger import GROUPS, LOGIT_LIMIT, row_count
 from pipeline.types import Problem
 
 MAGIC: Final = b"SNUGTL"
@@ -21,6 +21,8 @@ VERSIONS: Final = (1, 2)
 MAX_ROWS: Final = 72 * 3600 * ROWS_PER_S
 """Three days: longer than any recording accepted, small enough (180 MB) that a forged header cannot exhaust memory."""
 MAX_HEADER_BYTES: Final = 256 * 1024
+MAX_GROUPS: Final = 64
+"""More kinds of sound than any tagger here told or will tell."""
 MAX_PROBLEMS: Final = 100
 """A file damaged everywhere does not need every place named."""
 PEAK_STEPS: Final = 255
@@ -109,10 +111,10 @@ class Timeline:
         names, rows = tuple(header.names), header.rows
         values = rows * len(names)
         tag_rows = row_count(header.duration_s) if header.tagger else 0
-        size = 2 * values + rows + 2 * tag_rows * len(GROUPS)
+        size = 2 * values + rows + 2 * tag_rows * len(header.groups)
         raw = _unpack(body, size)
         features = _columns(raw, 0, rows, len(names))
-        tags = _columns(raw, 2 * values + rows, tag_rows, len(GROUPS))
+        tags = _in_order(_columns(raw, 2 * values + rows, tag_rows, len(header.groups)), header.groups)
         if not (np.isfinite(features).all() and np.isfinite(tags).all()):
             raise TimelineFormatError("The timeline file holds values that are no numbers; analyse the recording again")
         return cls(
@@ -145,6 +147,17 @@ def _columns(raw: bytes, offset: int, rows: int, names: int) -> NDArray[np.float
     return stored.reshape(names, rows).T.astype(np.float32)
 
 
+def _in_order(tags: NDArray[np.float32], groups: list[str]) -> NDArray[np.float32]:
+    """Return a tagger's columns as GROUPS names them; a group that it did not tell is one that was not heard."""
+    if tuple(groups) == GROUPS:
+        return tags
+    ordered = np.full((len(tags), len(GROUPS)), -LOGIT_LIMIT, dtype=np.float32)
+    for column, group in enumerate(groups):
+        if group in GROUPS:
+            ordered[:, GROUPS.index(group)] = tags[:, column]
+    return ordered
+
+
 def _read_parts(data: bytes) -> tuple[_Header, bytes]:
     """Check everything before the arrays; return the header and the compressed rest."""
     fixed = len(MAGIC) + 6
@@ -163,6 +176,6 @@ def _read_parts(data: bytes) -> tuple[_Header, bytes]:
     fits = abs(header.duration_s * ROWS_PER_S - header.rows) <= 2.0  # noqa: PLR2004 - rounding of the last row
     if not 0 <= header.rows <= MAX_ROWS or not fits or tuple(header.names) != FEATURES:
         raise TimelineFormatError("The timeline's header contradicts itself; analyse the recording again")
-    if header.tagger and tuple(header.groups) != GROUPS:
+    if bool(header.tagger) != bool(header.groups) or len(header.groups) > MAX_GROUPS:
         raise TimelineFormatError("The timeline's header contradicts itself; analyse the recording again")
     return header, data[fixed + size :]

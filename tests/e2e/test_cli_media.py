@@ -37,11 +37,6 @@ def one_sentence(text: str) -> bool:
     return text.count("\n") == 1 and "Traceback" not in text
 
 
-@pytest.mark.xfail(
-    reason="the built-in tagger takes the sample's generated cough for applause (0.77) and is less sure of its two "
-    "generated applauses (0.67 and 0.66) than the 0.7 that is asked for",
-    strict=True,
-)
 def test_highlights_of_the_sample_are_the_reactions_and_not_the_noises(snuggles: Snuggles, sample: Path) -> None:
     done = snuggles("highlights", sample, "--json")
     assert done.returncode == 0, done.stderr

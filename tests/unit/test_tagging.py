@@ -1,6 +1,7 @@
 """The contract of every audio tagger, and what wrong model files are told."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from support.media.audio import applause, mixed, speech
 
 from pipeline.errors import MediaError
+from pipeline.listening import timeline_file
 from pipeline.listening.tagging.load import load_tagger
 from pipeline.listening.tagging.tagger import GROUPS, LOGIT_LIMIT, ROW_SAMPLES, Tagger, TagStream, row_count
 from pipeline.listening.timeline_builder import TimelineBuilder
@@ -76,6 +78,24 @@ def test_timeline_keeps_the_rows_in_its_file(tagger: Tagger, tmp_path: Path) -> 
     assert loaded.tagger == tagger.name
     assert np.array_equal(loaded.tags, timeline.tags)
     assert loaded.tags.shape == (row_count(timeline.duration_s), len(GROUPS))
+
+
+def test_timeline_of_a_tagger_with_other_groups_is_read_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = TimelineBuilder()
+    builder.push(SOUND, rate=16_000)
+    timeline = builder.finish()
+    told = (
+        np.linspace(-9.0, 2.0, row_count(timeline.duration_s) * 2, dtype=np.float16).astype(np.float32).reshape(-1, 2)
+    )
+    monkeypatch.setattr(timeline_file, "GROUPS", ("weather", "laughter"))
+    replace(timeline, tags=told, tagger="built-in-0").save(tmp_path / "timeline")
+    monkeypatch.undo()
+    loaded = Timeline.load(tmp_path / "timeline")
+    assert np.array_equal(loaded.tags[:, GROUPS.index("weather")], told[:, 0])
+    assert np.array_equal(loaded.tags[:, GROUPS.index("laughter")], told[:, 1])
+    assert (loaded.tags[:, GROUPS.index("applause")] == -LOGIT_LIMIT).all()
 
 
 def test_taggers_are_named_by_what_they_are_made_of() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.listening.detection.measures import measure
 from pipeline.listening.features import ROWS_PER_S
-from pipeline.listening.tagging.tagger import GROUPS, HIGHLIGHTS, ROW_S
+from pipeline.listening.tagging.tagger import DISTRACTORS, GROUPS, HIGHLIGHTS, ROW_S
 from pipeline.listening.timeline_file import Timeline
 
 Values = NDArray[np.float64]
@@ -20,9 +20,10 @@ NOTHING_HEARD: Final = -12.0
 """The logit of a group that is surely absent: evidence counts from here."""
 SMOOTHED_TAGS: Final = 5
 """Tagger rows averaged (2.4 s): a laugh or a round of applause lasts that long, a mistaken syllable does not."""
-SUPPRESSORS: Final = ("alarm", "whistle", "weather")
+SUPPRESSORS: Final = tuple(group for group in DISTRACTORS if group not in {"speech", "music"})
 SUPPRESSION: Final = 0.2
-"""By how much of its lead one of these lowers a group: rain is taken for applause, a siren for a scream."""
+"""By how much of its lead one of these lowers a group: rain is taken for applause, a siren for a scream, a cough for a
+laugh. Speech and music fill recordings, and people laugh over them."""
 LOUDNESS: Final = 0.08
 LOUDNESS_DB: Final = (-6.0, 9.0)
 """Log-odds for each dB over the usual level of a minute, within these limits."""

@@ -15,7 +15,18 @@ ROW_S: Final = ROW_SAMPLES / SAMPLE_RATE
 
 HIGHLIGHTS: Final = ("laughter", "applause", "cheering", "shouting", "screaming")
 """Groups that make a highlight."""
-DISTRACTORS: Final = ("crying", "speech", "music", "alarm", "whistle", "animal", "weather", "machine", "impact")
+DISTRACTORS: Final = (
+    "crying",
+    "coughing",
+    "speech",
+    "music",
+    "alarm",
+    "whistle",
+    "animal",
+    "weather",
+    "machine",
+    "impact",
+)
 """Groups that are mistaken for one, or fill the recording."""
 GROUPS: Final = (*HIGHLIGHTS, *DISTRACTORS)
 LOGIT_LIMIT: Final = 16.0

@@ -25,14 +25,18 @@ CLASSES_OF: Final[dict[str, tuple[int, ...]]] = {
     "shouting": (6, 8, 9, 10),
     "screaming": (11,),
     "crying": (19, 20, 21, 22),
+    "coughing": (37, 38, 41, 42, 43, 44, 45, 53, 54),
     "speech": (0, 1, 2, 3),
     "music": (132, 24, 25, 27),
-    "alarm": (302, 304, 312, 313, 316, 317, 318, 319, 325, 382, 383, 384, *range(389, 396), 475),
+    "alarm": (302, 304, 312, 313, 316, 317, 318, 319, 325, 349, 382, 383, 384, *range(389, 396), 475),
     "whistle": (35, 324, 396, 397),
-    "animal": (67, 68, 69, 76, 81, 93, 103, 106, 117, 121, 127),
-    "weather": (277, 279, 280, 282, 283, 288, 292),
-    "machine": (294, 300, 321, 322, 329, 337, 363, 365, 371, 398, 406, 412, 414, 418),
-    "impact": (348, 352, 353, 420, 421, 426, 435, 437, 454, 456, 460, 461, 462, 463, 464, 483),
+    "animal": (67, 68, 69, 70, 76, 78, 81, 93, 96, 99, 103, 105, 106, 107, 112, 117, 121, 122, 127),
+    "weather": (277, 279, 280, 281, 282, 283, 284, 285, 286, 287, 288, 292, 361, 364, 368),
+    "machine": (294, 300, 321, 322, 329, 333, 337, 340, 341, 363, 365, 371, 398, 406, 412, 414, 415, 418),
+    "impact": (
+        *(348, 352, 353, 354, 378, 380, 402, 420, 421, 426, 435, 437),
+        *(439, 454, 455, 460, 461, 462, 463, 464, 483, 485),
+    ),
 }
 """Indices in YAMNet's class map (`yamnet_class_map.csv`) by group."""
 LEAST_SCORE: Final = 1e-6
@@ -74,10 +78,11 @@ class Yamnet:
         return np.asarray(SHARE * alone + (1.0 - SHARE) * self._builtin.tag(samples), dtype=np.float32)
 
     def scores(self, samples: Samples) -> NDArray[np.float32]:
-        """Return YAMNet's own class scores [window.rows, 521] of [window.samples] samples."""
+        """Return YAMNet's own class scores [rows, 521] of rows with `window.before` and `window.after` around them."""
         first = self.window.before - (INPUT_SAMPLES - ROW_SAMPLES) // 2
-        scores = np.empty((self.window.rows, CLASSES), dtype=np.float32)
-        for row in range(self.window.rows):
+        rows = (len(samples) - self.window.before - self.window.after) // ROW_SAMPLES
+        scores = np.empty((rows, CLASSES), dtype=np.float32)
+        for row in range(rows):
             part = samples[first + row * ROW_SAMPLES :][:INPUT_SAMPLES]
             self._interpreter.set_tensor(self._input, part.reshape(self._shape))
             self._interpreter.invoke()
