@@ -5,12 +5,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import wave
 from pathlib import Path
 
 import av
 import pytest
 from support.api.command import COMMAND, PLAIN, Snuggles
+from support.media.video import record
 
 from cli.demo.sample import EVENTS
 
@@ -31,6 +33,16 @@ def decoded(path: Path) -> tuple[float, int, int]:
     with av.open(str(path)) as container:
         frames = list(container.decode(audio=0))
     return sum(frame.samples for frame in frames) / frames[0].sample_rate, pictures, len(frames)
+
+
+def test_probe_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    source = record(tmp_path / "small.mp4", seconds=0.4)
+    script = "import sys; from cli.main import run; run(sys.argv[1:]); print(*sorted(sys.modules), file=sys.stderr)"
+    command = [sys.executable, "-c", script, "probe", str(source)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "1: audio aac" in done.stdout
+    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    assert not loaded & {"rich", "numpy", "services", "db", "storage", "psycopg", "ffmpeg"}
 
 
 def one_sentence(text: str) -> bool:
