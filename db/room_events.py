@@ -24,6 +24,7 @@ UPDATE rooms SET last_seq = last_seq + 1, last_activity_at = now() WHERE id = %(
 """
 INSERT_EVENT = """
 INSERT INTO room_events (room_id, seq, type, payload) VALUES (%(room_id)s, %(seq)s, %(type)s, %(payload)s::json)
+RETURNING seq, type, payload::text AS payload, created_at
 """
 LIST_AFTER = """
 SELECT seq, type, payload::text AS payload, created_at FROM room_events
@@ -45,9 +46,13 @@ def next_seq(tx: Transaction, room_id: UUID) -> int:
     return int(row["last_seq"])
 
 
-def insert_event(tx: Transaction, *, room_id: UUID, seq: int, type: str, payload: bytes) -> None:  # noqa: A002 - the column's name
+def insert_event(tx: Transaction, *, room_id: UUID, seq: int, type: str, payload: bytes) -> RoomEventRow:  # noqa: A002 - the column's name
     """Write an event; the commit wakes every process that serves somebody in the room."""
-    tx.execute(INSERT_EVENT, {"room_id": room_id, "seq": seq, "type": type, "payload": payload.decode()})
+    parameters = {"room_id": room_id, "seq": seq, "type": type, "payload": payload.decode()}
+    with tx.cursor(row_factory=class_row(RoomEventRow)) as cursor:
+        row = cursor.execute(INSERT_EVENT, parameters).fetchone()
+    assert row is not None  # noqa: S101 - an insert returns its row or raises
+    return row
 
 
 def list_after(tx: Transaction, *, room_id: UUID, after: int, limit: int) -> list[RoomEventRow]:

@@ -1,8 +1,11 @@
-"""The rooms that this process serves: each event is read once, encoded once, and put on the queue of every member."""
+"""The rooms that this process serves: each event is read once, encoded once, and put on the queue of every member.
+
+Events that this process writes itself are handed over as they are, if the room has been told all before them.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -22,6 +25,10 @@ from services.rooms.wire import to_wire
 
 BATCH = 500
 RETRY_S = 0.5
+HAND_OVER_S = 0.005
+"""A notification is often here before the thread that wrote the event has returned."""
+UNKNOWN = 2**63 - 1
+"""There may be events of any number."""
 LEFT = "room:participant-left"
 ENDED = "room:ended"
 EXPELLED = frozenset({"kicked", "banned"})
@@ -32,7 +39,7 @@ logger = structlog.get_logger(__name__)
 class Channel:
     """A room: who of this process is in it, and how far its events were read."""
 
-    __slots__ = ("is_dirty", "lock", "members", "opened_at", "position", "reader", "room_id")
+    __slots__ = ("lock", "members", "newest", "opened_at", "position", "reader", "room_id", "writing")
 
     def __init__(self, room_id: UUID, position: int, opened_at: datetime) -> None:
         self.room_id = room_id
@@ -40,7 +47,10 @@ class Channel:
         self.position = position
         self.members: dict[str, Connection] = {}
         self.lock = asyncio.Lock()
-        self.is_dirty = False
+        self.newest = 0
+        """The highest number that was notified and not yet read."""
+        self.writing = 0
+        """How many commands of this process write to the room now."""
         self.reader: asyncio.Task[None] | None = None
 
 
@@ -100,14 +110,33 @@ class Hub:
                 del self._channels[channel.room_id]
         return room_id
 
-    def wake(self, room_id: UUID) -> None:
-        """Read on in a room, if somebody of this process is in it."""
+    def wake(self, room_id: UUID, newest: int = UNKNOWN) -> None:
+        """Read on in a room up to this number, if somebody of this process is in it."""
         channel = self._channels.get(room_id)
-        if channel is None:
+        if channel is None or newest <= channel.position:
             return
-        channel.is_dirty = True
+        channel.newest = max(channel.newest, newest)
         if channel.reader is None:
             channel.reader = asyncio.create_task(self._drain(channel))
+
+    @contextmanager
+    def writing(self, room_id: UUID) -> Iterator[None]:
+        """Give what is written in the block the time to be handed over before it is read."""
+        channel = self._channels.get(room_id)
+        if channel is None:
+            yield
+            return
+        channel.writing += 1
+        try:
+            yield
+        finally:
+            channel.writing -= 1
+
+    def hand_over(self, room_id: UUID, row: RoomEventRow) -> None:
+        """Tell the members of a room an event that has been committed; one that is not the next is read in its turn."""
+        channel = self._channels.get(room_id)
+        if channel is not None and row.seq == channel.position + 1 and not channel.lock.locked():
+            self._deliver(channel, row)
 
     def wake_all(self) -> None:
         """Read on in every room: notifications may have been lost."""
@@ -142,18 +171,23 @@ class Hub:
 
     async def _drain(self, channel: Channel) -> None:
         try:
-            while channel.is_dirty:
-                channel.is_dirty = False
+            while channel.newest > channel.position:
+                if channel.writing:
+                    await asyncio.sleep(HAND_OVER_S)
                 async with channel.lock:
+                    newest, channel.newest = channel.newest, 0
+                    if newest <= channel.position:
+                        continue
                     try:
                         found = await self._read(channel.room_id, channel.position)
                     except DatabaseUnavailableError:
-                        channel.is_dirty = True
+                        channel.newest = max(channel.newest, newest)
                         await asyncio.sleep(RETRY_S)
                         continue
                     for row in found:
                         self._deliver(channel, row)
-                    channel.is_dirty = channel.is_dirty or len(found) == BATCH
+                    if len(found) == BATCH:
+                        channel.newest = UNKNOWN
         finally:
             channel.reader = None
             if not channel.members and self._channels.get(channel.room_id) is channel:

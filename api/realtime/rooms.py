@@ -33,7 +33,7 @@ from services.rooms import message as messages
 from services.rooms import service as rooms
 from services.rooms.errors import MutedError, RoomFullError
 from services.rooms.membership import Joined
-from services.rooms.message import History
+from services.rooms.message import History, Sent
 from services.rooms.person import Person
 from services.rooms.presence import MAX_SPEAKERS
 from services.rooms.shape import Message, Participant, Room, message_shape, participant_shape, room_shape
@@ -201,12 +201,14 @@ class RoomCommands:
         """Write to the room."""
         room_id, person = require_room(connection), connection.person
 
-        def send(tx: Transaction) -> Message:
-            return message_shape(
-                messages.send(tx, person, room_id=room_id, content=asked.content, client_msg_id=asked.client_msg_id)
-            )
+        def send(tx: Transaction) -> Sent:
+            return messages.send(tx, person, room_id=room_id, content=asked.content, client_msg_id=asked.client_msg_id)
 
-        return {"message": await in_transaction(self._deps.database, send)}
+        with self._hub.writing(room_id):
+            sent = await in_transaction(self._deps.database, send)
+            if sent.event is not None:
+                self._hub.hand_over(room_id, sent.event)
+        return {"message": message_shape(sent.message)}
 
     async def edit(self, connection: Connection, asked: EditCommand) -> Mapping[str, Any]:
         """Reword one's own message."""

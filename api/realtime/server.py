@@ -24,7 +24,7 @@ from api.realtime.bus import Bus, Notice
 from api.realtime.command import Command, Commands
 from api.realtime.connection import Connection
 from api.realtime.feed import EventFeeds
-from api.realtime.hub import Hub
+from api.realtime.hub import UNKNOWN, Hub
 from api.realtime.limits import MAX_MESSAGE_BYTES, Limits
 from api.realtime.polls import PollCommands
 from api.realtime.presence import Presence
@@ -307,7 +307,8 @@ class Realtime:
         self._hub.tell(notice.room_id, notice.event, notice.payload, to=notice.to)
 
     def _room_changed(self, payload: str) -> None:
-        self._hub.wake(UUID(payload))
+        room_id, _, seq = payload.partition(" ")
+        self._hub.wake(UUID(room_id), int(seq or UNKNOWN))
 
     def _poll_changed(self, payload: str) -> None:
         room_id, _, poll_id = payload.partition(" ")

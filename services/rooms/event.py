@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from db import room_events as rows
 from db.connection import Transaction
+from db.room_events import RoomEventRow
 from db.room_participants import LeftReason
 from pipeline.types import Highlight
 from services.rooms import wire
@@ -127,7 +128,7 @@ def next_seq(tx: Transaction, room_id: UUID) -> int:
     return rows.next_seq(tx, room_id)
 
 
-def append(tx: Transaction, payload: Any, *, seq: int | None = None) -> None:
+def append(tx: Transaction, payload: Any, *, seq: int | None = None) -> RoomEventRow:
     """Write an event whose struct names it; `seq` where the payload's own `seq` is that of something else."""
     number = payload.seq if seq is None else seq
-    rows.insert_event(tx, room_id=payload.room_id, seq=number, type=payload.event, payload=wire.encode(payload))
+    return rows.insert_event(tx, room_id=payload.room_id, seq=number, type=payload.event, payload=wire.encode(payload))

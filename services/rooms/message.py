@@ -8,6 +8,7 @@ from msgspec import Struct
 from db import live_recordings as live_rows
 from db import room_messages as rows
 from db.connection import Transaction
+from db.room_events import RoomEventRow
 from db.room_messages import MessageRow
 from services.errors import ForbiddenError, InvalidFieldError, NotFoundError
 from services.rooms import event as events
@@ -25,6 +26,13 @@ MAX_REPLAY = 1000
 MAX_CLIENT_ID = 100
 
 
+class Sent(Struct, frozen=True, kw_only=True):
+    """A message, and what its room is told of it; None where it was sent before."""
+
+    message: MessageRow
+    event: RoomEventRow | None
+
+
 class History(Struct, frozen=True, kw_only=True):
     """Some messages, oldest first, and whether there are more beyond them."""
 
@@ -32,9 +40,7 @@ class History(Struct, frozen=True, kw_only=True):
     has_more: bool
 
 
-def send(
-    tx: Transaction, person: Person, *, room_id: UUID, content: str, client_msg_id: str | None = None
-) -> MessageRow:
+def send(tx: Transaction, person: Person, *, room_id: UUID, content: str, client_msg_id: str | None = None) -> Sent:
     """Write a message and tell the room; one with the same `client_msg_id` is returned as it was sent the first time.
 
     NotFoundError, RoomEndedError, MutedError, InvalidFieldError.
@@ -51,11 +57,12 @@ def send(
         content=text,
         client_msg_id=client_msg_id,
     )
-    if is_new:
-        events.append(tx, events.MessageReceived(**_fields(message)))
-    if is_new and found.room.recording_id is not None:
+    if not is_new:
+        return Sent(message=message, event=None)
+    event = events.append(tx, events.MessageReceived(**_fields(message)))
+    if found.room.recording_id is not None:
         live_rows.add_activity(tx, room_id=room_id, kind="message")
-    return message
+    return Sent(message=message, event=event)
 
 
 def edit(tx: Transaction, person: Person, *, room_id: UUID, message_id: UUID, content: str) -> MessageRow:

@@ -232,7 +232,7 @@ def test_ended_room_takes_nobody_and_stays_readable_for_those_who_were_in_it(ser
 
 def say(service: Service, person: Person, room: dict[str, Any], content: str, **asked: Any) -> Any:
     with service.deps.database.transaction(SERVICE) as tx:
-        return messages.send(tx, Member(user_id=person.id), room_id=UUID(room["id"]), content=content, **asked)
+        return messages.send(tx, Member(user_id=person.id), room_id=UUID(room["id"]), content=content, **asked).message
 
 
 def history(person: Person, room: dict[str, Any], **where: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from services.process.settings import Settings
 from services.rooms import service as rooms
 from services.rooms.service import Membership
 
-GRACE = Limits(presence_grace_s=0.4, leave_grace_s=1.0, host_grace_s=1.6)
+GRACE = Limits(presence_grace_s=0.8, leave_grace_s=1.6, host_grace_s=2.4)
 """Times that a test can wait for."""
 
 
