@@ -391,3 +391,22 @@ def test_analytics_count_sessions_for_tiers_that_include_them(service: Service, 
     lines = list(csv.DictReader(io.StringIO(pro.get("/api/analytics/sessions.csv", params={"days": 7}).text)))
     assert [line["sessions"] for line in lines] == ["0"] * 6 + ["1"]
     refused(pro.get("/api/analytics", params={"days": 0}), 422, "days")
+
+
+def test_queries_of_operators_count_rooms_and_polls_as_they_stand(
+    service: Service, host: Person, room: dict[str, Any], voter: Person
+) -> None:
+    active, of_week = (
+        "SELECT COUNT(*) FROM rooms WHERE is_active = true",
+        "SELECT COUNT(*) FROM polls WHERE created_at >= DATE_TRUNC('week', NOW())",
+    )
+    rooms_before, polls_before = (service.rows(statement)[0]["count"] for statement in (active, of_week))
+    vote(voter, ask(host, room))
+    old = ask(host, room)
+    ended = host.post("/api/rooms/create", {"name": "Over", "max_participants": 5}).json()["data"]
+    assert host.delete(f"/api/rooms/{ended['id']}").is_success
+    service.execute("UPDATE polls SET created_at = NOW() - INTERVAL '8 days' WHERE id = %(id)s", id=old["id"])
+    assert service.rows(active) == [{"count": rooms_before}]
+    assert service.rows(of_week) == [{"count": polls_before + 1}]
+    policies = service.rows("SELECT DISTINCT tablename FROM pg_policies WHERE schemaname = 'public'")
+    assert {"rooms", "polls", "clips", "subscriptions"} <= {row["tablename"] for row in policies}
