@@ -91,6 +91,14 @@ export default {
     endedMine: 'Die Aufnahme ist beendet. Ihre Highlights werden gesucht.',
     open: 'Aufnahme öffnen',
   },
+  summary: {
+    title: 'Was aus der Aufnahme wurde',
+    failed: 'Die Aufnahme ließ sich nicht lesen. Ihre Seite sagt, warum.',
+    found: (moments: number, clips: number, polls: number) =>
+      `${moments} ${many(moments, 'Highlight', 'Highlights')}, ${clips} ${many(clips, 'Clip', 'Clips')}, ${polls} ${many(polls, 'Umfrage', 'Umfragen')}`,
+    ask: 'Den Raum fragen, welches das beste ist',
+    question: 'Welcher Moment war der beste?',
+  },
   voice: {
     start: 'Mitreden',
     stop: 'Nicht mehr reden',

@@ -88,6 +88,14 @@ export default {
     endedMine: 'The recording has ended. Its highlights are being found.',
     open: 'Open the recording',
   },
+  summary: {
+    title: 'What became of the recording',
+    failed: 'The recording could not be read. Its page says why.',
+    found: (moments: number, clips: number, polls: number) =>
+      `${moments} ${many(moments, 'highlight', 'highlights')}, ${clips} ${many(clips, 'clip', 'clips')}, ${polls} ${many(polls, 'poll', 'polls')}`,
+    ask: 'Ask the room which is best',
+    question: 'Which moment was the best?',
+  },
   voice: {
     start: 'Talk',
     stop: 'Stop talking',
