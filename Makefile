@@ -18,7 +18,7 @@ PAGES := $(wildcard web/*.html web/*.ts web/*.js) web/package.json web/package-l
 DESCRIBED := $(shell find api services db -name '*.py')
 TYPES := web/src/api/schema.d.ts
 
-.PHONY: access help run setup web test check bench chaos rabbitmq lock clean develop
+.PHONY: access pictures help run setup web test check bench chaos rabbitmq lock clean develop
 
 help: ## List the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -53,6 +53,10 @@ check: develop $(TYPES) ## Check lint, format, types and imports
 
 access: develop ## Write docs/access.md from the schema and the routes
 	@PYTHONPATH=tests $(BIN)/python -m support.access
+
+pictures: develop web ## Take the pictures of the README again
+	@$(BIN)/pytest -n 0 -q tests/browser/test_app.py -k 'fits and 1280-light'
+	@cp .cache/pictures/recording-1280-light.png docs/images/recording.png
 
 bench: $(subst _,-,$(patsubst bench/bench_%.py,bench-%,$(wildcard bench/bench_*.py))) bench-highlights ## Run all benchmarks, or bench-NAME for one
 
