@@ -79,6 +79,7 @@ export default {
   bulk: {
     label: 'Ausgewählte Clips',
     picked: (n: number) => `${n} ausgewählt`,
+    share: 'Teilen',
     download: 'Herunterladen',
     keep: 'Behalten',
     retry: 'Neu machen',
@@ -99,6 +100,7 @@ export default {
     released: 'Läuft nach der üblichen Zeit ab',
     retried: 'Er entsteht neu',
     cancelled: 'Abgebrochen',
+    linksCopied: (n: number) => (n === 1 ? 'Link kopiert' : `${n} Links kopiert`),
     keptMany: (n: number) => `${n} ${many(n, 'Clip bleibt', 'Clips bleiben')}`,
     retriedMany: (n: number) => `${n} ${many(n, 'Clip entsteht', 'Clips entstehen')} neu`,
   },

@@ -67,6 +67,7 @@ export default {
   bulk: {
     label: 'Picked clips',
     picked: (n: number) => `${n} picked`,
+    share: 'Share',
     download: 'Download',
     keep: 'Keep',
     retry: 'Make again',
@@ -87,6 +88,7 @@ export default {
     released: 'It expires after the usual time',
     retried: 'It is being made again',
     cancelled: 'Cancelled',
+    linksCopied: (n: number) => (n === 1 ? 'Link copied' : `${n} links copied`),
     keptMany: (n: number) => `${n} ${many(n, 'clip', 'clips')} kept`,
     retriedMany: (n: number) => `${n} ${many(n, 'clip is', 'clips are')} being made again`,
   },
