@@ -13,6 +13,7 @@ import pytest
 from support.jobs import job
 from support.servers.fleet import make_media, wait_for
 from support.servers.range_server import RangeServer, serve_ranges
+from support.servers.requirement import unavailable
 
 from pipeline.errors import READ_FAILED, MediaError
 from pipeline.limits import Limits
@@ -106,7 +107,7 @@ def test_reader_and_server_speak_tls_through_the_relay(
 ) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:
-        pytest.skip("openssl makes the certificate of this test")
+        unavailable("openssl makes the certificate of this test")
     (served.folder / "file").write_bytes(b"sealed" * 50_000)
     pem = tmp_path / "server.pem"
     make = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
