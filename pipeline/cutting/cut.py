@@ -166,6 +166,8 @@ class _Cut:
 def _report(draft: Draft, accuracy: Accuracy, bytes_read: int, decoded: int, sound_note: Problem | None) -> CutReport:
     video = draft.demuxer.selection.video
     copied, encoded = draft.end - draft.start, Fraction(0)
+    if video is None and sound_note is not None:
+        copied, encoded = encoded, copied
     if draft.plan.segments and video is not None:
         base = video.time_base or Fraction(1)
         copied, encoded = draft.plan.copied_ticks * base, draft.plan.encoded_ticks * base

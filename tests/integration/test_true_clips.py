@@ -246,6 +246,7 @@ def test_cut_that_encodes_the_sound_alone_says_so(suffix: str, sound: str, tmp_p
     source = record(tmp_path / f"sound.{suffix}", seconds=3, video=video, audio=("-c:a", *sound.split()))
     report = cut(source, start_s=0.5, end_s=2.1, out=tmp_path / "clip.mp4")
     assert (report.accuracy, [note.code for note in report.notes]) == ("exact", ["sound_encoded"])
+    assert (report.copied_s == 0) == (suffix == "wav")
 
 
 # Seeking
