@@ -67,3 +67,30 @@ def test_host_records_through_an_outage_and_the_recording_becomes_ready(browser:
     recording = host.until(f"/api/recordings/{captured['recording']['id']}", "ready", "failed")
     assert recording["status"] == "ready", recording
     assert recording["duration_s"] == pytest.approx(spoken_s, abs=4)
+
+
+def test_reload_sends_what_waited_and_goes_on_in_another_track(browser: Browser, product: Product) -> None:
+    host = product.person()
+    room = host.ask("POST", "/api/rooms/create", {"name": "Reloaded"})
+    with visiting(browser, product.url) as visit:
+        page = visit.page
+        log_in(page, host, f"/spaces/{room['room_code']}")
+        page.get_by_role("button", name="Start recording").click()
+        expect(page.get_by_text(re.compile(r"[1-9]\d* stored"))).to_be_visible()
+        page.context.set_offline(True)
+        page.wait_for_timeout(OFFLINE_MS)
+        expect(page.get_by_text(re.compile(r"[1-9]\d* waiting"))).to_be_visible()
+        page.context.set_offline(False)
+        page.reload()
+        expect(page.get_by_text(re.compile(r"[1-9]\d* stored"))).to_be_visible()
+        page.wait_for_timeout(OFFLINE_MS)
+        page.get_by_role("button", name="Stop recording").click()
+        page.get_by_role("link", name="Open the recording").wait_for()
+        visit.complaints[:] = [each for each in visit.complaints if "ERR_INTERNET_DISCONNECTED" not in each]
+    captured = host.ask("GET", f"/api/rooms/{room['id']}/recording")
+    assert len(captured["tracks"]) == 2
+    for track in captured["tracks"]:
+        assert track["stored"] == [[1, track["next_number"] - 1]], "nothing is missing between the parts"
+    assert captured["tracks"][0]["next_number"] > 2, "what waited while offline was sent after the reload"
+    recording = host.until(f"/api/recordings/{captured['recording']['id']}", "ready", "failed")
+    assert recording["status"] == "ready", recording
