@@ -14,7 +14,7 @@ from services.accounts.token import FindKey
 from services.errors import UnavailableError
 
 FETCH_TIMEOUT_S = 5
-KEEP_S = 600.0  # a key that its owner withdrew is believed no longer than this
+KEEP_S = 600.0  # a withdrawn key is accepted for at most this long
 # A token with a made-up key id must not make us fetch again and again.
 LEAST_PAUSE_S = 15.0
 # A key server that is down must not hold up every request for the length of a timeout, one after another.

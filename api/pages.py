@@ -71,7 +71,7 @@ class Page(Struct, frozen=True, kw_only=True):
 
 
 def policy(*, media: str = "", frame_ancestors: str = "'none'", forms: bool = False) -> str:
-    """Return a content security policy that allows our own style, and media from where they lie."""
+    """Return a content security policy that allows our own style, and media from where they are stored."""
     sources = f"'self' {media}".strip()
     parts = [
         "default-src 'none'",

@@ -82,7 +82,7 @@ class OptionsRequest(Struct, kw_only=True, forbid_unknown_fields=True, omit_defa
 
 
 class StyleRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How clips shall look and sound."""
+    """The look and sound of clips."""
 
     preset: Preset | None = None
     formats: Formats | None = None
@@ -123,7 +123,7 @@ class AutoGenerateRequest(StyleRequest, kw_only=True, forbid_unknown_fields=True
 
 
 class DescribeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What shall change."""
+    """The fields to change."""
 
     title: Title | None = None
     description: Description | None = None
@@ -134,7 +134,7 @@ class DescribeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ShareRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Where a clip shall be shared, and until when."""
+    """Where to share a clip, and until when."""
 
     platform: Platform = "direct_link"
     expires_at: TimeText | None = None

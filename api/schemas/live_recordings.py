@@ -1,4 +1,4 @@
-"""What requests about live recordings send and are answered with."""
+"""Requests and answers about live recordings."""
 
 from datetime import datetime
 from typing import Annotated, Literal

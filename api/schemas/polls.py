@@ -1,4 +1,4 @@
-"""What requests about polls send and are answered with, beside the shapes in `services.polls.shape`."""
+"""Requests and answers about polls, beside the shapes in `services.polls.shape`."""
 
 from typing import Annotated
 from uuid import UUID

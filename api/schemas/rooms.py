@@ -1,4 +1,4 @@
-"""What requests about rooms send and are answered with, beside the shapes in `services.rooms.shape`."""
+"""Requests and answers about rooms, beside the shapes in `services.rooms.shape`."""
 
 from datetime import datetime
 from typing import Annotated, Literal

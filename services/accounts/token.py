@@ -134,7 +134,7 @@ class Tokens:
         if claims.get("role") != ROLE:
             raise UnauthenticatedError("The token is for another role; log in as a user.")
         issued = claims.get("iat")
-        # A whole second may lie up to one second before the true moment.
+        # A whole second may be up to one second before the exact time.
         issued_s = None if issued is None else float(issued) + (1 if isinstance(issued, int) else 0)
         # Supabase's tokens hold a `session_id` of their own, and ours alone hold `sid`.
         session_id = None if is_foreign or "sid" not in claims else UUID(str(claims["sid"]))

@@ -1,4 +1,4 @@
-"""What Stripe's objects mean for a user: tier, period, grace, payments. Pure: equal objects give equal answers."""
+"""The meaning of Stripe's objects for a user: tier, period, grace, payments. Pure: equal objects give equal answers."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta

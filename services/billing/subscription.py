@@ -1,4 +1,4 @@
-"""What a user does with a subscription: change, cancel, resume, withdraw. Each ends with a sync."""
+"""A user's actions on a subscription: change, cancel, resume, withdraw. Each ends with a sync."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

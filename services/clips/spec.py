@@ -25,7 +25,7 @@ VIDEO_PRESETS = ("720p", "vertical", "square")
 
 
 class ClipStyle(Struct, frozen=True, kw_only=True):
-    """How a clip shall look and sound; `preset` None lets the recording decide."""
+    """The look and sound of a clip; `preset` None lets the recording decide."""
 
     preset: str | None = None
     formats: list[str] | None = None

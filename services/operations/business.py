@@ -1,4 +1,4 @@
-"""What operators know and do about users and the business: find, grant, look at figures."""
+"""Users and the business, for operators: find, grant, look at figures."""
 
 from collections.abc import Iterable
 from datetime import datetime

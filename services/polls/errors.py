@@ -1,4 +1,4 @@
-"""What can be wrong with a request to a poll."""
+"""Errors of requests to polls."""
 
 from services.errors import ConflictError
 

@@ -1,4 +1,4 @@
-"""What a room is told about its polls and must not miss."""
+"""Events that tell a room about its polls, and that must not be lost."""
 
 from typing import Any
 from uuid import UUID

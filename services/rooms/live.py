@@ -73,7 +73,7 @@ class Tracks(Struct, frozen=True, kw_only=True):
         """Return where a part begins, in seconds from the recording's start.
 
         Its time is on the clock of `client_now_ms`, or in milliseconds since its track began: whichever of the two lies
-        within the recording. A clock that lies, or jumps, thus moves nothing out of it.
+        within the recording. So a clock that is wrong, or jumps, moves nothing out of it.
         """
         zero = self.live.live_started_at
         by_clock = (part.start_ms + track.clock_offset_ms) / 1000 - zero.timestamp()

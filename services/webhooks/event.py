@@ -30,7 +30,7 @@ OBJECT_FIELDS = ("content_type", "size_bytes", "duration_s", "width", "height")
 
 
 class Feed(Struct, kw_only=True):
-    """Where a follower of one owner's events stands: everything up to `floor` is settled, `seen` lies behind it."""
+    """How far a follower of one owner has read: everything up to `floor`, and above it the numbers in `seen`."""
 
     floor: int
     seen: list[int] = []
