@@ -187,7 +187,7 @@ SUM_STORED = """
 SELECT coalesce(max(seconds), 0)::double precision AS seconds, coalesce(sum(bytes), 0)::bigint AS bytes FROM (
     SELECT sum(p.duration_ms) / 1000.0 AS seconds, sum(p.size_bytes) AS bytes FROM recording_parts p
     JOIN recording_tracks t ON t.id = p.track_id
-    WHERE t.recording_id = %(recording_id)s AND p.stored_at IS NOT NULL GROUP BY t.id
+    WHERE t.recording_id = %(recording_id)s AND p.stored_at IS NOT NULL GROUP BY t.user_id, t.source
 ) AS tracks
 """
 INSERT_MEMORY = """
@@ -358,7 +358,7 @@ def list_ranges(tx: Transaction, track_ids: Sequence[UUID]) -> dict[UUID, list[t
 
 
 def sum_stored(tx: Transaction, recording_id: UUID) -> tuple[float, int]:
-    """Return the seconds of the longest track that are stored, and the bytes of all tracks."""
+    """Return how many seconds of one device are stored at most, in all its tracks, and the bytes of everything."""
     row = tx.execute(SUM_STORED, {"recording_id": recording_id}).fetchone()
     return (row["seconds"], row["bytes"]) if row else (0.0, 0)
 

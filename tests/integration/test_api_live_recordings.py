@@ -164,6 +164,15 @@ def test_parts_are_taken_of_those_who_left_and_not_of_those_who_were_removed(sta
     refused(stage.announce(track, 2, b"x", stage.other), 404)
 
 
+def test_tracks_before_and_after_a_reload_count_together(stage: Stage) -> None:
+    stage.start()
+    for numbers in (range(1, 4), range(1, 3)):
+        track = stage.track()
+        for number in numbers:
+            stage.send(track, number)
+    assert stage.conversations() == (1, 0)
+
+
 def test_recording_ends_and_counts_with_its_room(stage: Stage) -> None:
     recording = stage.start()
     track = stage.track()
