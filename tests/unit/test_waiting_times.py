@@ -5,9 +5,9 @@ import pytest
 
 from db.estimates import Line, RunTimes
 from services.jobs.estimate import USUAL_RUN_S, jobs_before, run_s, wait_s
-from services.jobs.fairness import SHARES
+from services.jobs.fairness import DEFAULT_SHARES
 
-FREE, PREMIUM = SHARES["free"], SHARES["premium"]
+FREE, PREMIUM = DEFAULT_SHARES["free"], DEFAULT_SHARES["premium"]
 
 
 def times(**known: Any) -> RunTimes:
