@@ -14,7 +14,7 @@ from litestar.concurrency import set_asyncio_executor
 from api.app import THREADS, create_app, create_probes, open_deps
 from api.deps import Deps
 from api.http.edge import EdgeLimits, edge_protocol
-from api.realtime.frames import FrameProtocol
+from api.realtime.delivery.frames import FrameProtocol
 from api.realtime.limits import MAX_MESSAGE_BYTES
 from api.realtime.server import Realtime
 from services.billing.sync import require_own_mode

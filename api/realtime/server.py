@@ -20,17 +20,26 @@ from socketio.exceptions import ConnectionRefusedError as Refusal
 from api.auth import Principal, authenticate_cookie, authenticate_token, check_again
 from api.deps import Deps
 from api.metrics import SocketLoad
-from api.realtime.bus import Bus, Notice
-from api.realtime.command import Command, Commands
+from api.realtime.commands.command import Command, Commands
+from api.realtime.commands.polls import PollCommands
+from api.realtime.commands.rooms import RoomCommands
 from api.realtime.connection import Connection
-from api.realtime.feed import EventFeeds
-from api.realtime.hub import UNKNOWN, Hub
+from api.realtime.delivery.bus import Bus, Notice
+from api.realtime.delivery.feed import EventFeeds
+from api.realtime.delivery.hub import UNKNOWN, Hub
+from api.realtime.delivery.progress import ProgressFeed
+from api.realtime.delivery.transport import (
+    NAMESPACE,
+    Outbox,
+    SocketServer,
+    ack_packet,
+    close,
+    event_packet,
+    guard,
+    is_closed,
+)
 from api.realtime.limits import MAX_MESSAGE_BYTES, Limits
-from api.realtime.polls import PollCommands
 from api.realtime.presence import Presence
-from api.realtime.progress import ProgressFeed
-from api.realtime.rooms import RoomCommands
-from api.realtime.transport import NAMESPACE, Outbox, SocketServer, ack_packet, close, event_packet, guard, is_closed
 from db.connection import DatabaseUnavailableError
 from services.errors import DomainError, UnauthenticatedError
 from services.process.settings import Settings
@@ -134,7 +143,7 @@ class Realtime:
                 self._bus.receive(),
                 self._presence.renew(self._hub.connections),
                 self._presence.sweep(self._rooms.gone),
-                self._rooms.flush(),
+                self._rooms.activity.run(),
             )
         ]
         try:

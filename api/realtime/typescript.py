@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from api.realtime.command import Command
+from api.realtime.commands.command import Command
 from api.realtime.events import ANSWERS, SERVER_EVENTS, Empty
 from services.rooms.wire import camel
 

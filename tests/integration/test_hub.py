@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 from api.app import open_deps
 from api.auth import Principal
 from api.realtime.connection import Connection
-from api.realtime.frames import PacketQueue
-from api.realtime.hub import Hub
-from api.realtime.transport import Outbox
+from api.realtime.delivery.frames import PacketQueue
+from api.realtime.delivery.hub import Hub
+from api.realtime.delivery.transport import Outbox
 from db.room_events import RoomEventRow
 from services.process.settings import Settings
 from services.rooms.person import GuestClaims, Person

@@ -7,8 +7,8 @@ import pytest
 from engineio.packet import MESSAGE, PING, Packet
 from websockets.frames import Frame, Opcode
 
-from api.realtime.frames import PacketQueue, frame_of
-from api.realtime.transport import event_packet
+from api.realtime.delivery.frames import PacketQueue, frame_of
+from api.realtime.delivery.transport import event_packet
 
 
 class Line:

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from api.deps import Deps
-from api.realtime.command import Command, in_transaction, require_room
+from api.realtime.commands.command import Command, in_transaction, require_room
 from api.realtime.connection import Connection
 from api.schemas.polls import Duration, GivenOptionId, Options, Question
 from db.polls import PollType, Visibility

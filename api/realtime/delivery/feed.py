@@ -10,7 +10,7 @@ from litestar.concurrency import sync_to_thread
 
 from api.deps import Deps
 from api.realtime.connection import Connection
-from api.realtime.transport import Outbox, event_packet
+from api.realtime.delivery.transport import Outbox, event_packet
 from db.connection import DatabaseUnavailableError, user_identity
 from services.webhooks import delivery as deliveries
 from services.webhooks import event as events

@@ -12,8 +12,8 @@ from engineio.packet import MESSAGE
 from engineio.packet import Packet as TransportPacket
 from socketio import AsyncServer
 
-from api.realtime.frames import FrameServer, frame_of
-from api.realtime.packets import is_allowed
+from api.realtime.delivery.frames import FrameServer, frame_of
+from api.realtime.delivery.packets import is_allowed
 
 NAMESPACE = "/"
 

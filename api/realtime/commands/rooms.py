@@ -2,28 +2,36 @@
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
-import structlog
 from litestar.concurrency import sync_to_thread
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct
 
 from api.deps import Deps
 from api.limits import rate_limit
-from api.realtime.bus import Bus, Notice
-from api.realtime.command import Command, in_transaction, require_room
+from api.realtime.commands.activity import Activity
+from api.realtime.commands.command import Command, in_transaction, require_room
+from api.realtime.commands.payloads import (
+    DeleteCommand,
+    EditCommand,
+    JoinCommand,
+    MessageCommand,
+    Nothing,
+    ReactionCommand,
+    SignalCommand,
+    StateCommand,
+    TypingCommand,
+)
 from api.realtime.connection import Connection
-from api.realtime.hub import Hub
+from api.realtime.delivery.bus import Bus, Notice
+from api.realtime.delivery.hub import Hub
+from api.realtime.delivery.transport import Outbox, event_packet, is_closed
 from api.realtime.limits import Limits
 from api.realtime.presence import Presence
-from api.realtime.transport import Outbox, event_packet, is_closed
-from api.schemas.rooms import DisplayName, Mode, Places, RoomName
-from db import live_recordings as live_rows
 from db import room_participants as participant_rows
 from db.connection import SERVICE, DatabaseUnavailableError, Transaction
 from db.room_participants import ParticipantRow
@@ -37,83 +45,7 @@ from services.rooms.message import History, Sent
 from services.rooms.person import Person
 from services.rooms.presence import MAX_SPEAKERS
 from services.rooms.shape import Message, Participant, Room, message_shape, participant_shape, room_shape
-from services.rooms.text import MAX_CONTENT, has_visible
-
-FLUSH_S = 5.0
-"""Reactions and voice time are added up in memory for so long."""
-
-logger = structlog.get_logger(__name__)
-
-
-class JoinCommand(Struct, frozen=True, rename="camel"):
-    """Which room to join: by its code, or by its id."""
-
-    room_code: Annotated[str, Meta(max_length=20)] | None = None
-    room_id: UUID | None = None
-    display_name: DisplayName | None = None
-    last_seq: Annotated[int, Meta(ge=0, le=2**53)] | None = None
-
-
-class Nothing(Struct, frozen=True):
-    """A command that needs no data."""
-
-
-class MessageCommand(Struct, frozen=True, rename="camel"):
-    """A message to the room."""
-
-    content: Annotated[str, Meta(max_length=MAX_CONTENT)]
-    message_type: Literal["text"] = "text"
-    client_msg_id: str | None = None
-
-
-class EditCommand(Struct, frozen=True):
-    """A new wording of one's own message."""
-
-    id: UUID
-    content: Annotated[str, Meta(max_length=MAX_CONTENT)]
-
-
-class DeleteCommand(Struct, frozen=True):
-    """A message to take back."""
-
-    id: UUID
-
-
-class TypingCommand(Struct, frozen=True, rename="camel"):
-    """Whether somebody is writing."""
-
-    is_typing: bool = True
-
-
-class ReactionCommand(Struct, frozen=True):
-    """A reaction that everybody sees for a moment."""
-
-    emoji: Annotated[str, Meta(min_length=1, max_length=32)]
-
-
-class Changes(Struct, frozen=True, rename="camel"):
-    """What to change about a room."""
-
-    name: RoomName | UnsetType = UNSET
-    mode: Mode | UnsetType = UNSET
-    max_participants: Places | UnsetType = UNSET
-    is_locked: bool | UnsetType = UNSET
-    is_private: bool | UnsetType = UNSET
-    allow_guests: bool | UnsetType = UNSET
-
-
-class StateCommand(Struct, frozen=True):
-    """Changes of the room."""
-
-    updates: Changes
-
-
-class SignalCommand(Struct, frozen=True):
-    """WebRTC signalling to one member."""
-
-    to: UUID
-    description: Any = None
-    candidate: Any = None
+from services.rooms.text import has_visible
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -138,8 +70,7 @@ class RoomCommands:
         self._limits = limits
         self._absences: dict[tuple[UUID, UUID], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reactions: defaultdict[tuple[UUID, UUID], int] = defaultdict(int)
-        self._voice_s: defaultdict[tuple[UUID, UUID], float] = defaultdict(float)
+        self.activity = Activity(deps.database)
         self._is_stopping = False
         hub.on_expelled = self._expelled
 
@@ -238,7 +169,7 @@ class RoomCommands:
         room_id = require_room(connection)
         if not has_visible(asked.emoji):
             raise InvalidFieldError("emoji", "emoji must be something to see.")
-        self._reactions[room_id, connection.user_id] += 1
+        self.activity.count_reaction(room_id, connection.user_id)
         self._publish(room_id, "room:reaction", connection, emoji=asked.emoji, at=datetime.now(UTC))
         return {}
 
@@ -306,15 +237,6 @@ class RoomCommands:
     async def gone(self, room_id: UUID, user_id: UUID) -> None:
         """Begin the absence of somebody whose process died."""
         self._watch(room_id, user_id)
-
-    async def flush(self) -> None:
-        """Write reactions and voice time every few seconds, until cancelled; then once more."""
-        try:
-            while True:
-                await asyncio.sleep(FLUSH_S)
-                await sync_to_thread(self._write_activity)
-        finally:
-            self._write_activity()
 
     def stop(self) -> None:
         """Take nobody for gone any more: clients go to the next process, which finds those who do not in Redis."""
@@ -429,7 +351,7 @@ class RoomCommands:
     def _stop_voice(self, connection: Connection, room_id: UUID) -> None:
         if connection.voice_since is None:
             return
-        self._voice_s[room_id, connection.user_id] += time.monotonic() - connection.voice_since
+        self.activity.add_voice(room_id, connection.user_id, time.monotonic() - connection.voice_since)
         connection.voice_since = None
         self._publish(room_id, "room:voice-stopped", connection)
         self._later(self._presence.hush(connection, room_id))
@@ -444,35 +366,6 @@ class RoomCommands:
 
     def _send(self, connection: Connection, event: str, payload: Any) -> None:
         self._outbox.push(connection.transport, event_packet(event, wire.encode(payload).decode()))
-
-    def _write_activity(self) -> None:
-        reactions, self._reactions = self._reactions, defaultdict(int)
-        voice_s, self._voice_s = self._voice_s, defaultdict(float)
-        keys = {*reactions, *voice_s}
-        if not keys:
-            return
-        try:
-            with self._deps.database.transaction(SERVICE) as tx:
-                for room_id, number in sorted(_by_room(reactions).items()):
-                    live_rows.add_activity(tx, room_id=room_id, kind="reaction", number=number)
-                for room_id, user_id in sorted(keys):
-                    participant_rows.add_activity(
-                        tx,
-                        room_id=room_id,
-                        user_id=user_id,
-                        reactions=reactions.get((room_id, user_id), 0),
-                        voice_s=voice_s.get((room_id, user_id), 0.0),
-                    )
-        except DatabaseUnavailableError:
-            logger.warning("activity_lost", people=len(keys))
-
-
-def _by_room(reactions: Mapping[tuple[UUID, UUID], int]) -> dict[UUID, int]:
-    """Return how many reactions each room has seen."""
-    totals: dict[UUID, int] = defaultdict(int)
-    for (room_id, _), number in reactions.items():
-        totals[room_id] += number
-    return totals
 
 
 def _authenticated(connection: Connection, room: Room, participants: list[Participant]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from litestar.concurrency import sync_to_thread
 
 from api.deps import Deps
 from api.realtime.connection import Connection
-from api.realtime.transport import Outbox, event_packet
+from api.realtime.delivery.transport import Outbox, event_packet
 from db import room_events
 from db.connection import SERVICE, DatabaseUnavailableError
 from db.room_events import RoomEventRow

@@ -1,0 +1,1 @@
+"""Commands of clients: what each takes, and what it does."""

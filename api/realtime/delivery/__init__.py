@@ -1,0 +1,1 @@
+"""Delivery of events to clients, in one process and between processes."""
