@@ -1,7 +1,7 @@
 /** The polls of a room: an older result never replaces a newer one. */
 import { address, send } from '../api/client';
 import type { Poll, Results, ServerEvents } from '../api/room_events';
-import { camelKeys } from '../rooms/camel';
+import { camelKeys } from '../rooms/connection/camel';
 
 export class Polls {
   items = $state.raw<readonly Poll[]>([]);

@@ -6,10 +6,10 @@ import { session } from '../app/session.svelte';
 import { toasts } from '../app/toasts.svelte';
 import { Polls } from '../polls/polls.svelte';
 import { text } from '../text';
-import { camelKeys } from './camel';
+import { camelKeys } from './connection/camel';
 import { Live } from './recording/live.svelte';
-import { merge, without, type Pending } from './messages';
-import { RoomSocket } from './socket';
+import { merge, without, type Pending } from './chat/messages';
+import { RoomSocket } from './connection/socket';
 import { Microphones } from './voice/microphones.svelte';
 import { Voice } from './voice/voice.svelte';
 

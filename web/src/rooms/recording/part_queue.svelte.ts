@@ -1,6 +1,6 @@
 /** Sends parts of a recording in their order: announced, PUT, told stored; again until it worked. */
 import { ApiError, call } from '../../api/client';
-import { backoffMs } from '../backoff';
+import { backoffMs } from '../connection/backoff';
 import { verdict } from './part_verdict';
 import { forget, keep, listWaiting, type WaitingPart } from './part_store';
 

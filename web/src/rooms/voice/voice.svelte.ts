@@ -5,7 +5,7 @@ import { sentence } from '../../app/data/fault';
 import { session } from '../../app/session.svelte';
 import { toasts } from '../../app/toasts.svelte';
 import { text } from '../../text';
-import type { RoomSocket } from '../socket';
+import type { RoomSocket } from '../connection/socket';
 import type { Microphones } from './microphones.svelte';
 import { Peer, type Said } from './peer';
 

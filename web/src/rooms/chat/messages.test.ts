@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Message } from '../api/room_events';
+import type { Message } from '../../api/room_events';
 import { goesOn, merge, without } from './messages';
 
 function message(seq: number, changes: Partial<Message> = {}): Message {

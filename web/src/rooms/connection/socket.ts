@@ -1,7 +1,7 @@
 /** The room's own connection, typed by the events of the API. */
 import type { Socket } from 'socket.io-client';
-import { ApiError, apiUrl, bearerToken, isSameSite } from '../api/client';
-import type { Answers, Commands, ServerEvents } from '../api/room_events';
+import { ApiError, apiUrl, bearerToken, isSameSite } from '../../api/client';
+import type { Answers, Commands, ServerEvents } from '../../api/room_events';
 
 type Listeners = { [E in keyof ServerEvents]?: (data: ServerEvents[E]) => void };
 

@@ -1,5 +1,5 @@
 /** What was said in a room: what the service has, and what is on its way there. */
-import type { Message } from '../api/room_events';
+import type { Message } from '../../api/room_events';
 
 /** A message that the service has not acknowledged yet. */
 export interface Pending {
