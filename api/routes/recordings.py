@@ -48,7 +48,7 @@ from services.jobs import estimate as estimates
 from services.jobs.payload import ScoreOptions
 from services.lifecycle import deletion
 from services.paging import decode_score_cursor, decode_time_cursor
-from services.recordings import admission, highlights, playback, timeline
+from services.recordings import admission, audience, highlights, playback, timeline
 from services.recordings import service as recordings
 from services.recordings import upload as uploads
 from services.recordings.highlights import Selection
@@ -268,9 +268,12 @@ def get_timeline(
         QueryParameter(ge=10, le=100_000, description="At most so many points a curve, each the greatest of its part."),
     ] = None,
 ) -> Answer[TimelineView]:
-    """Give what a page needs to draw the recording: waveform, score curve, tagger rows, keyframes."""
-    recording = _recording(deps, request, recording_id)
-    return Answer(data=timeline_view(recording, timeline.read(recording, deps.buckets.recordings, points=points)))
+    """Give what a page needs to draw the recording: waveform, score curve, tagger rows, keyframes, the audience."""
+    with deps.database.transaction(request.user.identity) as tx:
+        recording = recordings.get(tx, user_id=request.user.user_id, recording_id=recording_id)
+        heard = audience.read(tx, recording, points=points)
+    drawn = timeline.read(recording, deps.buckets.recordings, points=points)
+    return Answer(data=timeline_view(recording, drawn, heard))
 
 
 @get("/{recording_id:uuid}/highlights", sync_to_thread=True)

@@ -1,6 +1,6 @@
 """Recordings, uploads and highlights, as clients see them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -24,6 +24,7 @@ from api.schemas.fields import (
 )
 from api.schemas.jobs import Eta, JobView, Percent, Stage
 from pipeline.types import Kind
+from services.recordings.audience import Audience
 from services.recordings.highlights import HighlightRow, RecordingActivity
 from services.recordings.service import Recording
 from services.recordings.timeline import Drawing
@@ -269,6 +270,21 @@ class TaggerView(Struct, kw_only=True):
     ]
 
 
+class ActivityView(Struct, kw_only=True):
+    """How often people in the room did something in one stretch of the recording."""
+
+    time_s: Annotated[float, Meta(description="Where the stretch begins.", examples=[96.0])]
+    signal: Annotated[Literal["message", "reaction", "vote", "join"], Meta(examples=["reaction"])]
+    count: Annotated[int, Meta(ge=1, examples=[18])]
+
+
+class MomentView(Struct, kw_only=True):
+    """A moment that somebody in the room saved."""
+
+    time_s: Annotated[float, Meta(examples=[101.5])]
+    label: Annotated[str | None, Meta(description="Null without one, and for moments of others.", examples=["Joke"])]
+
+
 class TimelineView(Struct, kw_only=True):
     """What a page needs to draw a recording."""
 
@@ -278,6 +294,12 @@ class TimelineView(Struct, kw_only=True):
     curve: CurveView | None
     tagger: Annotated[TaggerView | None, Meta(description="Null until an audio tagger has listened.")]
     keyframes_s: Annotated[list[float], Meta(description="Where a cut costs nothing.", examples=[[0.0, 2.0, 4.0]])]
+    activity: Annotated[
+        list[ActivityView],
+        Meta(description="What the audience of a room's recording did, in order, without names or texts."),
+    ]
+    activity_bin_s: Annotated[float, Meta(description="How long each stretch of `activity` is.", examples=[6.0])]
+    moments: Annotated[list[MomentView], Meta(description="Saved moments in order of time, the first 500.")]
 
 
 def recording_view(
@@ -317,7 +339,7 @@ def _work_view(activity: RecordingActivity) -> WorkView:
     )
 
 
-def timeline_view(recording: Recording, drawn: Drawing) -> TimelineView:
+def timeline_view(recording: Recording, drawn: Drawing, audience: Audience) -> TimelineView:
     """Show what there is to draw."""
     curve, tags = drawn.curve, drawn.tagger
     return TimelineView(
@@ -329,6 +351,9 @@ def timeline_view(recording: Recording, drawn: Drawing) -> TimelineView:
         curve=None if curve is None else CurveView(rate=curve.rate, values=curve.values),
         tagger=None if tags is None else TaggerView(name=tags.name, rate=tags.rate, groups=tags.groups),
         keyframes_s=drawn.keyframes_s,
+        activity=[ActivityView(time_s=row.time_s, signal=row.signal, count=row.count) for row in audience.activity],
+        activity_bin_s=audience.bin_s,
+        moments=[MomentView(time_s=row.at_s, label=row.label) for row in audience.moments],
     )
 
 

@@ -1,3 +1,4 @@
+import { count } from '../../format/when';
 import type { Kind } from '../../ui/icons/kinds';
 import type en from '../en/recording';
 
@@ -53,6 +54,18 @@ export default {
   wholeLanes: ['Ganze', 'Aufnahme'],
   sound: 'Ton',
   score: 'Wertung',
+  audience: 'Publikum',
+  audienceIn: (what: string, seconds: string) => `${what} in ${seconds} s`,
+  audienceTotal: (what: string, busiest: string) =>
+    `Publikum: ${what}${busiest && `. Am meisten los bei ${busiest}`}`,
+  did: {
+    reaction: (n: number) => `${count(n)} ${many(n, 'Reaktion', 'Reaktionen')}`,
+    message: (n: number) => `${count(n)} ${many(n, 'Nachricht', 'Nachrichten')}`,
+    vote: (n: number) => `${count(n)} ${many(n, 'Stimme', 'Stimmen')}`,
+    join: (n: number) => `${count(n)} ${many(n, 'Person', 'Personen')} dazugekommen`,
+    moment: (n: number) => `${count(n)} ${many(n, 'gemerkter Moment', 'gemerkte Momente')}`,
+  },
+  savedMoment: 'Gemerkter Moment',
   position: 'Position',
   threshold: 'Kleinste Wertung, die zählt',
   clipStart: (time: string) => `Anfang des Clips, ${time}`,

@@ -1,3 +1,4 @@
+import { count } from '../../format/when';
 import type { Kind } from '../../ui/icons/kinds';
 
 const many = (n: number, one: string, other: string): string => (n === 1 ? one : other);
@@ -52,6 +53,18 @@ export default {
   wholeLanes: ['Whole', 'recording'],
   sound: 'Sound',
   score: 'Score',
+  audience: 'Audience',
+  audienceIn: (what: string, seconds: string) => `${what} in ${seconds} s`,
+  audienceTotal: (what: string, busiest: string) =>
+    `Audience: ${what}${busiest && `. Busiest at ${busiest}`}`,
+  did: {
+    reaction: (n: number) => `${count(n)} ${many(n, 'reaction', 'reactions')}`,
+    message: (n: number) => `${count(n)} ${many(n, 'message', 'messages')}`,
+    vote: (n: number) => `${count(n)} ${many(n, 'vote', 'votes')}`,
+    join: (n: number) => `${count(n)} ${many(n, 'person', 'people')} joined`,
+    moment: (n: number) => `${count(n)} ${many(n, 'saved moment', 'saved moments')}`,
+  },
+  savedMoment: 'Saved moment',
   position: 'Position',
   threshold: 'Least score that counts',
   clipStart: (time: string) => `Start of clip, ${time}`,

@@ -7,6 +7,7 @@ export interface Colours {
   soft: string;
   honey: string;
   line: string;
+  flow: string;
   kinds: Record<Kind, string>;
 }
 
@@ -38,6 +39,7 @@ export function coloursOf(element: Element): Colours {
     soft: value('wave-soft'),
     honey: value('honey'),
     line: value('text-3'),
+    flow: value('flow'),
     kinds: {
       humor: value('humor'),
       celebration: value('celebration'),
@@ -215,4 +217,30 @@ export function paintHeat(
     context.fillRect(x, 0, 2, height);
   }
   context.globalAlpha = 1;
+}
+
+const BAR_GAP_PX = 1;
+const LEAST_BAR_PX = 2;
+
+/** Draw how much the audience did, a bar for each stretch; the one under the pointer stands out. */
+export function paintAudience(
+  canvas: HTMLCanvasElement,
+  audience: { stretches: readonly { start: number; total: number }[]; step: number; most: number },
+  view: View,
+  pointed: number | undefined,
+  colours: Colours,
+): void {
+  const surface = prepared(canvas);
+  if (!surface) return;
+  const { context, width, height } = surface;
+  const pixels = width / (view.to - view.from);
+  const across = Math.max(LEAST_BAR_PX, audience.step * pixels - BAR_GAP_PX);
+  for (const { start, total } of audience.stretches) {
+    if (start + audience.step < view.from || start > view.to) continue;
+    const tall = Math.max(LEAST_BAR_PX, Math.sqrt(total / audience.most) * height);
+    context.fillStyle = start === pointed ? colours.line : colours.flow;
+    context.beginPath();
+    context.roundRect((start - view.from) * pixels, height - tall, across, tall, [2, 2, 0, 0]);
+    context.fill();
+  }
 }
