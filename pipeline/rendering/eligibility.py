@@ -14,7 +14,7 @@ EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
 KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
 """Sound that a cut would keep in an MP4, which not every player of MP4 decodes; other codecs it makes AAC of."""
 OTHER_NOTES = {
-    "alpha_flattened": "The pictures are transparent in places: black shows there.",
+    "alpha_flattened": "Transparency is not kept: black shows where a picture is transparent.",
     "copy_failed": "A copy did not pass its check; the message says what was wrong with it.",
     "loudness_missed": "The clip is not as loud as was asked; the message says how loud it is.",
     "silence": "The clip is silent: its level was left alone.",

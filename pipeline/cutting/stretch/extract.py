@@ -339,7 +339,10 @@ class _Extraction:
             reference = keeper.reference
         if shape is not None and shape.is_flattened:
             notes.append(
-                Problem(code="alpha_flattened", message="The pictures are transparent in places: black shows there.")
+                Problem(
+                    code="alpha_flattened",
+                    message="Transparency is not kept: black shows where a picture is transparent.",
+                )
             )
         reference.start_s = self._begin
         return StretchReport(
