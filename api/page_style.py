@@ -31,6 +31,8 @@ RULES = """
   --focus: light-dark(oklch(0.535 0.15 55), oklch(0.872 0.14 83));
   --bad: light-dark(oklch(0.515 0.19 27), oklch(0.755 0.145 25));
   --film: oklch(0.135 0.01 55);
+  --on-film: oklch(1 0 0);
+  --honey-film: oklch(0.832 0.15 80);
   --humor: light-dark(oklch(0.51 0.15 40), oklch(0.82 0.115 52));
   --humor-wash: light-dark(oklch(0.955 0.032 50), oklch(0.29 0.055 45));
   --celebration: light-dark(oklch(0.52 0.19 358), oklch(0.81 0.12 358));
@@ -46,6 +48,7 @@ RULES = """
   --font: "Figtree Variable", ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
   --display: "Bricolage Grotesque Variable", var(--font); }
 *, *::before, *::after { box-sizing: border-box; }
+[hidden] { display: none !important; }
 body { margin: 0; background: var(--canvas); color: var(--text); font: 430 0.9375rem/1.5 var(--font);
   overflow-wrap: anywhere; -webkit-font-smoothing: antialiased; }
 h1, p { margin: 0; }
@@ -77,6 +80,46 @@ main { display: grid; gap: 1.5rem; padding-block: 0.5rem 3rem; }
 video { display: block; width: auto; height: auto; max-width: 100%; max-height: min(74vh, 46rem); min-width: 0; }
 .screen.wide-clip video { width: 100%; }
 audio { display: block; width: 100%; padding: 2rem; }
+.player { position: relative; color: var(--on-film); }
+.player > :is(video, audio, .big, .fault) { grid-area: 1 / 1; }
+.live video { cursor: pointer; }
+.live audio { display: none; }
+.sound.live { min-height: 13rem; padding-bottom: 3rem; }
+.big, .ctl { display: grid; place-items: center; border: 0; padding: 0; color: inherit; background: none;
+  cursor: pointer; }
+.big { z-index: 1; width: 5.2rem; height: 5.2rem; border-radius: 50%; background: var(--honey); color: var(--on-honey);
+  box-shadow: 0 8px 40px color-mix(in oklab, var(--film) 50%, transparent);
+  transition: scale 320ms cubic-bezier(0.3, 1.6, 0.5, 1); }
+.big:hover { scale: 1.07; } .big .i { width: 2.2rem; height: 2.2rem; }
+.playing:not(.sound) .big, .failed .big { display: none; }
+.solid { fill: currentColor; } .bold { stroke-width: 3; }
+.ctl:not(.on) .on.i, .ctl.on .off.i, .player:not(.playing) .big .on.i, .playing .big .off.i { display: none; }
+.bar { position: absolute; inset: auto 0 0; display: flex; flex-wrap: wrap; align-items: center; gap: 0 0.25rem;
+  padding: 2rem 0.75rem 0.4rem; transition: opacity 190ms;
+  background: linear-gradient(transparent, color-mix(in oklab, var(--film) 85%, transparent)); }
+.sound .bar { background: none; }
+.idle:not(.sound) { cursor: none; } .idle:not(.sound) video { cursor: none; }
+.idle:not(.sound) .bar:not(:has(:focus-visible)) { opacity: 0; }
+.ctl { width: 2.25rem; height: 2.25rem; border-radius: 0.625rem; }
+.ctl:hover { background: color-mix(in oklab, var(--on-film) 16%, transparent); }
+.ctl:disabled { opacity: 0.5; cursor: default; background: none; }
+.player :focus-visible { outline-color: var(--honey-film); }
+.time { flex: 1; font-size: 0.8125rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.fault { z-index: 1; margin: 1rem 1rem 4.5rem; padding: 0.75rem 1rem; max-width: 30rem; border-radius: 1rem;
+  background: var(--film); color: var(--on-film); text-align: center; }
+.seek { --done: calc(var(--at, 0) * (100% - 1rem) + 0.5rem); appearance: none; flex: 0 0 100%;
+  height: 1.5rem; margin: 0; border: 0; padding: 0; min-height: 0; background: none; cursor: pointer; }
+.seek::-webkit-slider-runnable-track { height: 0.3rem; border-radius: 1rem; background: linear-gradient(to right,
+  var(--honey-film) var(--done), color-mix(in oklab, var(--on-film) 45%, transparent) var(--done)); }
+.seek::-moz-range-track { height: 0.3rem; border-radius: 1rem; background: linear-gradient(to right,
+  var(--honey-film) var(--done), color-mix(in oklab, var(--on-film) 45%, transparent) var(--done)); }
+.seek::-webkit-slider-thumb { appearance: none; width: 1rem; height: 1rem; margin-top: -0.35rem; border-radius: 50%;
+  background: var(--honey-film); }
+.seek::-moz-range-thumb { width: 1rem; height: 1rem; border: 0; border-radius: 50%; background: var(--honey-film); }
+.waiting .seek { animation: wait 1s 300ms ease-in-out infinite alternate; }
+@keyframes wait { to { opacity: 0.4; } }
+.player:fullscreen { border-radius: 0; }
+.player:fullscreen video { width: 100vw; height: 100vh; max-height: none; }
 .about { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
 .about > :first-child { flex: 1 1 20rem; display: grid; gap: 0.5rem; justify-items: start; }
 .text { color: var(--text-2); max-width: 52ch; white-space: pre-line; }
@@ -89,6 +132,7 @@ audio { display: block; width: 100%; padding: 2rem; }
 .emotional { color: var(--emotional); background: var(--emotional-wash); }
 .engagement { color: var(--engagement); background: var(--engagement-wash); }
 .acts { display: flex; flex-wrap: wrap; gap: 0.5rem; }
+.said { flex: 0 0 100%; font-size: 0.8125rem; color: var(--text-2); } .said:empty { display: none; }
 footer { border-top: 1px solid var(--line); padding-top: 1rem; font-size: 0.8125rem; color: var(--text-3); }
 .card { width: min(26rem, 100%); margin: 4vh auto 0; display: grid; gap: 1rem; padding: 1.5rem;
   border: 1px solid var(--line); border-radius: 1rem; background: var(--surface); }
@@ -100,11 +144,20 @@ label { display: grid; gap: 0.35rem; font-size: 0.8125rem; font-weight: 550; col
 input { font: inherit; font-size: 0.9375rem; min-height: 2.25rem; padding: 0 0.75rem; width: 100%;
   border: 1px solid var(--line-strong); border-radius: 0.625rem; background: var(--surface); color: var(--text); }
 .bare { background: var(--film); }
+.bare .screen { height: 100vh; border-radius: 0; box-shadow: none; }
+.bare .sound { min-height: 0; padding: 0; } .bare .sound .big { display: none; }
+.bare .sound .bar { inset: auto 0; padding-block: 0.4rem; }
+.bare .sound .fault { align-self: start; margin: 0.25rem; padding: 0.4rem 0.75rem; font-size: 0.8125rem; }
+@media (max-height: 15rem) { .bare .big { display: none; } }
 .bare video { width: 100vw; height: 100vh; max-height: none; object-fit: contain; }
 @media (max-width: 760px) {
   .top { padding-inline: 1rem; } main { padding-inline: 1rem; }
   .screen { margin-inline: -1rem; border-radius: 0; }
+  .bare .screen { margin-inline: 0; }
+  .big { width: 4rem; height: 4rem; }
 }
+@media (pointer: coarse) { .ctl { width: 2.75rem; height: 2.75rem; } .seek { height: 2.25rem; } }
+@media (prefers-reduced-motion: reduce) { .big, .bar { transition: none; } .waiting .seek { animation: none; } }
 """
 
 

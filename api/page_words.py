@@ -12,6 +12,20 @@ class Words(Struct, frozen=True, kw_only=True):
     home: str
     make_your_own: str
     download: str
+    share: str
+    copy_link: str
+    copied: str
+    not_copied: str
+    play: str
+    pause: str
+    mute: str
+    unmute: str
+    full_screen: str
+    leave_full_screen: str
+    position: str
+    time_of: str
+    link_ended: str
+    not_loaded: str
     view: str
     views: str
     thousands: str
@@ -46,6 +60,20 @@ WORDS: dict[Language, Words] = {
         home="Go home",
         make_your_own="Make your own",
         download="Download",
+        share="Share",
+        copy_link="Copy link",
+        copied="Link copied",
+        not_copied="The browser did not let the link be copied. Take it from the address bar.",
+        play="Play",
+        pause="Pause",
+        mute="Mute",
+        unmute="Unmute",
+        full_screen="Full screen",
+        leave_full_screen="Leave full screen",
+        position="Position",
+        time_of="{at} of {length}",
+        link_ended="This link has ended: its time is up, or its owner closed it.",
+        not_loaded="The clip did not load. Check your connection, then press play.",
         view="view",
         views="views",
         thousands=",",
@@ -77,6 +105,20 @@ WORDS: dict[Language, Words] = {
         home="Zur Startseite",
         make_your_own="Selbst einen machen",
         download="Herunterladen",
+        share="Teilen",
+        copy_link="Link kopieren",
+        copied="Link kopiert",
+        not_copied="Der Browser lässt das Kopieren nicht zu. Nimm den Link aus der Adresszeile.",
+        play="Abspielen",
+        pause="Pause",
+        mute="Ton aus",
+        unmute="Ton an",
+        full_screen="Vollbild",
+        leave_full_screen="Vollbild beenden",
+        position="Position",
+        time_of="{at} von {length}",
+        link_ended="Dieser Link gilt nicht mehr: Er ist abgelaufen oder wurde geschlossen.",
+        not_loaded="Der Clip wurde nicht geladen. Prüfe deine Verbindung und starte ihn noch einmal.",
         view="Aufruf",
         views="Aufrufe",
         thousands=".",

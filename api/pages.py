@@ -1,6 +1,7 @@
 """The few pages that the API renders itself: a shared clip, its player, and the links sent by mail.
 
-Every value from outside is escaped, and the content security policy lets nothing run: there is no script at all.
+Every value from outside is escaped. No page has script of its own; those with a player load one file of ours, and
+without it the browser's own controls play the clip.
 """
 
 from datetime import datetime
@@ -10,8 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
-from api.page_style import STYLE, STYLE_HASH
-from api.page_words import WORDS
+from api.page_style import ASSETS, STYLE, STYLE_HASH
+from api.page_words import WORDS, Words
 from services.language import DEFAULT, Language, day
 
 BEAR = '<path class="b" stroke-width="4.9" d="M5 14.5v7.5M10.5 7.5v18M16 11v16M21.5 7.5v18M27 14.5v7.5"/>'
@@ -30,12 +31,45 @@ PUZZLED = (
 )
 LOGO = f'<svg viewBox="0 0 32 32" aria-hidden="true">{BEAR}{AWAKE}{NOSE}</svg>'
 PUZZLED_BEAR = f'<svg class="bear" viewBox="-7 0 46 32" aria-hidden="true">{BEAR}{PUZZLED}{NOSE}</svg>'
-DOWNLOAD_ICON = (
-    '<svg class="i" viewBox="0 0 20 20" aria-hidden="true"><path d="M10 3.5v9M6.5 9.5 10 13l3.5-3.5M4 16.5h12"/></svg>'
+
+
+def _icon(path: str, names: str = "i") -> str:
+    return f'<svg class="{names}" viewBox="0 0 20 20" aria-hidden="true"><path d="{path}"/></svg>'
+
+
+DOWNLOAD_ICON = _icon("M10 3.5v9M6.5 9.5 10 13l3.5-3.5M4 16.5h12")
+SHARE_ICON = _icon(
+    "M10 12V3.5M7 6.2l3-2.7 3 2.7M6 9.5H5.5a1.5 1.5 0 0 0-1.5 1.5v4.5A1.5 1.5 0 0 0 5.5 17h9a1.5 1.5 0 0 0 1.5-1.5V11"
+    "a1.5 1.5 0 0 0-1.5-1.5H14"
+)
+LINK_ICON = _icon(
+    "M8.5 11.5a3 3 0 0 0 4.3 0l2.7-2.7a3 3 0 0 0-4.3-4.3l-.9.9"
+    "M11.5 8.5a3 3 0 0 0-4.3 0l-2.7 2.7a3 3 0 0 0 4.3 4.3l.9-.9"
+)
+# Two icons a switch: the style shows the one for its state.
+PLAY_ICONS = _icon(
+    "M7 4.6v10.8c0 .8.9 1.3 1.6.8l8-5.4a1 1 0 0 0 0-1.6l-8-5.4C7.9 3.3 7 3.8 7 4.6z", "i solid off"
+) + _icon("M7 4.5v11M13 4.5v11", "i bold on")
+SPEAKER = "M4 8.2v3.6h2.5L10 15V5L6.5 8.2z"
+MUTE_ICONS = _icon(f"{SPEAKER}M13 7.5a3.5 3.5 0 0 1 0 5M15 5.5a6.3 6.3 0 0 1 0 9", "i off") + _icon(
+    f"{SPEAKER}m13 8 4 4m0-4-4 4", "i on"
+)
+FULL_ICONS = _icon("M4 7.5V4h3.5M16 7.5V4h-3.5M4 12.5V16h3.5M16 12.5V16h-3.5", "i off") + _icon(
+    "M7.5 4v3.5H4M12.5 4v3.5H16M7.5 16v-3.5H4M12.5 16v-3.5H16", "i on"
 )
 PLAYABLE = ("mp4", "webm")
 DEFAULT_WIDTH, DEFAULT_HEIGHT = 1280, 720
 AUDIO_HEIGHT = 120
+
+
+def _script() -> str:
+    """Return the element that loads the player's script; nothing where the web app is not built."""
+    return "".join(
+        f'<script type="module" src="/assets/{path.name}"></script>' for path in sorted(ASSETS.glob("public-*.js"))[:1]
+    )
+
+
+SCRIPT = _script()
 
 
 class Player(Struct, frozen=True, kw_only=True):
@@ -70,8 +104,11 @@ class Page(Struct, frozen=True, kw_only=True):
     policy: str
 
 
-def policy(*, media: str = "", frame_ancestors: str = "'none'", forms: bool = False) -> str:
-    """Return a content security policy that allows our own style, and media from where they are stored."""
+def policy(*, media: str = "", frame_ancestors: str = "'none'", forms: bool = False, plays: bool = False) -> str:
+    """Return a content security policy that allows our own style, and media from where they are stored.
+
+    A page that `plays` may load files of ours as script, and ask whether its clip is still there.
+    """
     sources = f"'self' {media}".strip()
     parts = [
         "default-src 'none'",
@@ -83,6 +120,13 @@ def policy(*, media: str = "", frame_ancestors: str = "'none'", forms: bool = Fa
         "form-action 'self'" if forms else "form-action 'none'",
         f"frame-ancestors {frame_ancestors}",
     ]
+    if plays:
+        parts += [
+            "script-src 'self'",
+            "connect-src 'self'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        ]
     return "; ".join(parts)
 
 
@@ -94,16 +138,16 @@ def origin_of(url: str) -> str:
 
 def clip_page(player: Player, language: Language = DEFAULT) -> Page:
     """Return the public page of a clip, with what social networks read."""
-    body = f"{_screen(player)}{_about(player, language)}{_origin_line(player, language)}"
-    html = _document(player.title, body, language, head=_cards(player))
-    return Page(html=html, policy=policy(media=player.storage_origin))
+    body = f"{_player(player, language)}{_about(player, language)}{_origin_line(player, language)}"
+    html = _document(player.title, body, language, head=f"{_cards(player)}{SCRIPT}")
+    return Page(html=html, policy=policy(media=player.storage_origin, plays=True))
 
 
 def embed_page(player: Player, language: Language = DEFAULT) -> Page:
     """Return the player alone, for a frame on any site."""
     return Page(
-        html=_document(player.title, _media(player), language, is_bare=True),
-        policy=policy(media=player.storage_origin, frame_ancestors="*"),
+        html=_document(player.title, _player(player, language), language, head=SCRIPT, is_bare=True),
+        policy=policy(media=player.storage_origin, frame_ancestors="*", plays=True),
     )
 
 
@@ -164,10 +208,34 @@ def _document(title: str, body: str, language: Language, *, head: str = "", is_b
     )
 
 
-def _screen(player: Player) -> str:
-    """Return the player in a box that fits the clip: a wide one fills it, a tall one stands in the middle."""
-    is_wide = player.is_video and player.width >= player.height
-    return f'<div class="screen{" wide-clip" if is_wide else ""}">{_media(player)}</div>'
+def _player(player: Player, language: Language) -> str:
+    """Return the player in a box that fits the clip: a wide one fills it, a tall one stands in the middle.
+
+    Its own controls are hidden until the script works them (`web/src/public/player.ts`).
+    """
+    words = WORDS[language]
+    shape = "sound" if not player.is_video else "wide-clip" if player.width >= player.height else ""
+    full = _switch("full", words.full_screen, words.leave_full_screen, FULL_ICONS, key="f") if player.is_video else ""
+    length = player.duration_s or 0
+    return (
+        f'<div class="screen player {shape}" role="group" aria-label="{escape(player.title)}" tabindex="-1" '
+        f'data-ended="{escape(words.link_ended)}" data-failed="{escape(words.not_loaded)}">{_media(player)}'
+        f'<button type="button" class="big" hidden tabindex="-1" aria-hidden="true">{PLAY_ICONS}</button>'
+        f'<p class="fault" role="alert" hidden></p><div class="bar" hidden>'
+        f'<input class="seek" type="range" min="0" max="{length:.3f}" step="0.01" value="0" '
+        f'aria-label="{words.position}" data-words="{escape(words.time_of)}">'
+        f"{_switch('play', words.play, words.pause, PLAY_ICONS, key='Space')}"
+        f'<span class="time">0:00 / {_clock(length)}</span>'
+        f"{_switch('mute', words.mute, words.unmute, MUTE_ICONS, key='m')}{full}</div></div>"
+    )
+
+
+def _switch(name: str, off: str, on: str, icons: str, *, key: str) -> str:
+    """Return a button whose label says what a press does next."""
+    return (
+        f'<button type="button" class="ctl {name}" aria-label="{off}" title="{off}" aria-keyshortcuts="{key}" '
+        f'data-off="{off}" data-on="{on}">{icons}</button>'
+    )
 
 
 def _about(player: Player, language: Language) -> str:
@@ -181,14 +249,25 @@ def _about(player: Player, language: Language) -> str:
     ]
     description = f'<p class="text">{escape(player.description)}</p>' if player.description else ""
     source = next((player.sources[name] for name in ("mp4", "webm", "mp3") if name in player.sources), None)
+    return (
+        f'<div class="about"><div><h1>{escape(player.title)}</h1>{description}'
+        f'<div class="facts">{"".join(facts)}</div></div>{_actions(player, source, words)}</div>'
+    )
+
+
+def _actions(player: Player, source: str | None, words: Words) -> str:
+    """Return the buttons beside the title; those that need the script are hidden until it runs."""
     download = (
         f'<a class="btn go" href="{escape(source)}?download=1">{DOWNLOAD_ICON}{words.download}</a>'
         if source is not None
         else ""
     )
     return (
-        f'<div class="about"><div><h1>{escape(player.title)}</h1>{description}'
-        f'<div class="facts">{"".join(facts)}</div></div><div class="acts">{download}</div></div>'
+        f'<div class="acts" data-url="{escape(player.page_url)}" data-title="{escape(player.title)}">'
+        f'<button type="button" class="btn share" hidden>{SHARE_ICON}{words.share}</button>'
+        f'<button type="button" class="btn copy" hidden data-copied="{escape(words.copied)}" '
+        f'data-failed="{escape(words.not_copied)}">{LINK_ICON}{words.copy_link}</button>'
+        f'{download}<p class="said" role="status"></p></div>'
     )
 
 
@@ -218,8 +297,9 @@ def _media(player: Player) -> str:
         if name in player.sources
     )
     poster = f' poster="{escape(player.poster_url)}"' if player.poster_url and player.is_video else ""
+    size = f' width="{player.width}" height="{player.height}"' if player.is_video else ""
     label = escape(player.title)
-    return f'<{tag} controls playsinline preload="metadata" aria-label="{label}"{poster}>{sources}</{tag}>'
+    return f'<{tag} controls playsinline preload="metadata" aria-label="{label}"{size}{poster}>{sources}</{tag}>'
 
 
 def _cards(player: Player) -> str:

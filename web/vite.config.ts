@@ -64,6 +64,8 @@ export default defineConfig({
       input: {
         app: fileURLToPath(new URL('app.html', import.meta.url)),
         ops: fileURLToPath(new URL('ops.html', import.meta.url)),
+        // The script of the public pages, whose documents the API writes (`api/pages.py`).
+        public: fileURLToPath(new URL('src/public/public.ts', import.meta.url)),
       },
     },
   },

@@ -52,7 +52,8 @@ def player(**changes: object) -> Player:
 def test_hostile_titles_stay_text(render: object) -> None:
     page = render(player(title=HOSTILE, description=HOSTILE))
     seen = Elements(page.html)
-    assert "script" not in seen.tags()
+    scripts = [attributes for tag, attributes in seen.found if tag == "script"]
+    assert all(re.fullmatch(r"/assets/public-[\w-]+\.js", each["src"] or "") for each in scripts)
     assert "img" not in seen.tags()
     assert not any(name.startswith("on") for _, attributes in seen.found for name in attributes)
 
@@ -81,16 +82,17 @@ def test_sound_alone_is_played_as_sound() -> None:
     assert Elements(page.html).metas()["twitter:card"] == "summary"
 
 
-def test_policies_let_nothing_run_and_only_the_player_be_framed() -> None:
-    for page in (
-        pages.clip_page(player()),
-        pages.embed_page(player()),
-        pages.reset_page("t"),
-        pages.message_page("a", "b"),
-    ):
+def test_policies_let_only_files_of_ours_run_and_only_the_player_be_framed() -> None:
+    with_player = [pages.clip_page(player()), pages.embed_page(player())]
+    without = [pages.reset_page("t"), pages.message_page("a", "b")]
+    for page in with_player + without:
         assert "default-src 'none'" in page.policy
-        assert "script" not in page.policy
         assert "unsafe" not in page.policy
+    for page in with_player:
+        directives = [each.split(" ", 1) for each in page.policy.split("; ") if "script" in each]
+        assert directives == [["script-src", "'self'"], ["require-trusted-types-for", "'script'"]]
+    for page in without:
+        assert "script" not in page.policy
     assert "frame-ancestors 'none'" in pages.clip_page(player()).policy
     assert "frame-ancestors *" in pages.embed_page(player()).policy
     assert "media-src 'self' https://storage.example.com" in pages.clip_page(player()).policy
@@ -102,7 +104,22 @@ def test_pages_speak_german_to_who_reads_german() -> None:
     )
     html = pages.clip_page(shown, "de").html
     assert '<html lang="de">' in html
-    for words in ("Jubel", "1. März 2026", "1.234 Aufrufe", "Herunterladen", "Aus „&lt;b&gt;“."):
+    for words in ("Jubel", "1. März 2026", "1.234 Aufrufe", "Herunterladen", "Aus „&lt;b&gt;“.", "Link kopieren"):
         assert words in html
     assert "Adresse bestätigen" in pages.verify_page("t", "de").html
     assert "Neues Passwort" in pages.reset_page("t", "de").html
+
+
+@pytest.mark.parametrize("render", [pages.clip_page, pages.embed_page])
+def test_without_script_the_browsers_controls_play_and_ours_are_hidden(render: object) -> None:
+    seen = Elements(render(player()).html).found
+    assert [attributes for tag, attributes in seen if tag == "video" and "controls" in attributes]
+    drawn = [attributes for _, attributes in seen if attributes.get("class") in {"bar", "big", "btn share", "btn copy"}]
+    assert drawn
+    assert all("hidden" in attributes for attributes in drawn)
+
+
+def test_sound_alone_has_no_full_screen() -> None:
+    sound = {"mp3": "https://clips.example.com/c/slug/media/mp3"}
+    assert "Full screen" in pages.embed_page(player()).html
+    assert "Full screen" not in pages.embed_page(player(sources=sound)).html

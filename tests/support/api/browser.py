@@ -72,7 +72,13 @@ class Watched:
 
 @contextmanager
 def visiting(
-    browser: Browser, url: str, *, width: int = DESKTOP, scheme: Literal["light", "dark"] = "light", **options: Any
+    browser: Browser,
+    url: str,
+    *,
+    width: int = DESKTOP,
+    scheme: Literal["light", "dark"] = "light",
+    locale: str = "en-GB",
+    **options: Any,
 ) -> Iterator[Watched]:
     """Open a page as a new visitor; the block fails when the page complained or asked another host for something."""
     is_phone = width < DESKTOP
@@ -82,7 +88,7 @@ def visiting(
         color_scheme=scheme,
         is_mobile=is_phone,
         has_touch=is_phone,
-        locale="en-GB",
+        locale=locale,
         timezone_id="UTC",
         **options,
     )
