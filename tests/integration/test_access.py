@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 import psycopg
 import pytest
+from litestar.routes import HTTPRoute
 from psycopg import sql
 from support.access.catalogue import Table, read_catalogue
 from support.access.document import PATH, document
@@ -111,6 +112,20 @@ def values_of(owner: psycopg.Connection[Any], table: Table) -> dict[str, sql.Com
 
 def test_page_says_what_is(tables: list[Table], service: Service) -> None:
     assert document(tables, read_routes(service.app)) == PATH.read_text(encoding="utf-8"), "run `make access`"
+
+
+def test_every_route_is_of_a_kind_that_the_page_lists(service: Service) -> None:
+    assert [route.path for route in service.app.routes if not isinstance(route, HTTPRoute)] == []
+
+
+def test_no_function_but_a_question_about_oneself_runs_with_its_owners_rights(
+    owner: psycopg.Connection[Any],
+) -> None:
+    found = owner.execute(
+        "SELECT proname, has_function_privilege('anon', oid, 'EXECUTE') FROM pg_proc"
+        " WHERE pronamespace = 'public'::regnamespace AND prosecdef"
+    )
+    assert found.fetchall() == [("is_room_member", False)]
 
 
 def test_nobody_writes_in_sql_and_secrets_are_not_read(tables: list[Table]) -> None:

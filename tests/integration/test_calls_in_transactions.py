@@ -149,6 +149,24 @@ def test_upload_whose_recording_is_refused_is_given_up(service: Service) -> None
     assert list(service.deps.buckets.recordings.list_uploads(f"{person.id}/")) == []
 
 
+def test_owner_has_so_many_uploads_open(service: Service) -> None:
+    person = service.person()
+    made = person.post("/api/recordings", ANNOUNCED).json()["data"]["recording"]["id"]
+    service.execute(
+        "INSERT INTO recordings (id, user_id, title, filename, content_type, size_bytes, status, source_key)"
+        " SELECT another, user_id, title, filename, content_type, size_bytes, status,"
+        " user_id || '/' || another || '/source'"
+        " FROM recordings, (SELECT gen_random_uuid() AS another FROM generate_series(2, %(most)s)) AS others"
+        " WHERE id = %(id)s",
+        id=made,
+        most=uploads.MAX_OPEN_UPLOADS,
+    )
+    refused = person.post("/api/recordings", ANNOUNCED)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limited")
+    assert person.delete(f"/api/recordings/{made}").status_code == 200
+    assert person.post("/api/recordings", ANNOUNCED).status_code == 201
+
+
 def test_repeated_announcement_opens_one_upload(service: Service) -> None:
     person = service.person()
     with ThreadPoolExecutor(6) as clients:

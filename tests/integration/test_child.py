@@ -23,6 +23,7 @@ from pipeline.types import IngestResult, IngestTask, RenderTask, Source
 from workers.attempt import Attempt, Stop, StoppedError
 from workers.children.child import ChildFailedError, Policy, environment, run_child
 from workers.children.launcher import Launcher
+from workers.children.process import ChildProcess
 
 ROOMY = Policy(wall_s=60, limits=Limits(memory_bytes=2**31, cpu_s=60, file_bytes=2**30, files=256))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -218,6 +219,22 @@ def test_system_without_a_working_fork_server_executes_children(attempt: Attempt
     task = IngestTask(source=Source(location=str(media)))
     assert run_child(task, launcher=launcher, attempt=attempt, scratch=scratch, policy=ROOMY)
     launcher.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are confined on Linux alone")
+def test_child_is_confined_before_it_is_told_its_task(launcher: Launcher, scratch: Path) -> None:
+    started = launcher.start(scratch, environment(scratch, ROOMY))
+    child = ChildProcess(started)
+
+    def is_confined() -> bool:
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{started.pid}/status").read_text().splitlines())
+        return (status["Seccomp"], status["NoNewPrivs"], status["CapEff"]) == ("2", "1", "0" * 16)
+
+    try:
+        wait_for(is_confined, what="the child to give up what it does not need")
+    finally:
+        child.kill()
+        child.end()
 
 
 def test_environment_of_a_child_has_no_secrets(scratch: Path) -> None:

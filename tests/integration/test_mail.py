@@ -276,6 +276,14 @@ def test_forgotten_password_is_mailed_to_known_addresses_only(site: Site) -> Non
     assert [mail[:2] for mail in site.mailed()] == [("ada@example.org", "Your password was changed")]
 
 
+def test_links_are_not_logged_where_mail_is_sent(site: Site) -> None:
+    with capture_logs() as logs:
+        site.post("/api/auth/signup", SIGNUP)
+        ((_, _, token),) = site.mailed()
+    assert token
+    assert token not in repr(logs)
+
+
 def test_new_address_counts_when_it_answers_and_the_old_one_is_told(site: Site) -> None:
     site.post("/api/auth/signup", SIGNUP)
     ((_, _, token),) = site.mailed()

@@ -73,5 +73,7 @@ class Listener(Middleware):
                 if message is None:
                     continue
                 # The confirmation of a subscription notifies every queue: messages may have been sent before it.
+                # Whoever reaches Redis can publish, so a message may name no queue.
                 is_sent = message["type"] == "message"
-                self._notifier.notify([message["data"].decode()] if is_sent else QUEUES)
+                named = [queue for queue in QUEUES if queue.encode() == message["data"]]
+                self._notifier.notify(named if is_sent else QUEUES)

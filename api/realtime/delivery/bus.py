@@ -58,12 +58,19 @@ class Bus:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     await pubsub.subscribe(CHANNEL)
                     async for message in pubsub.listen():
-                        sender, notice = _decode(message["data"].decode())
-                        if sender != self._me:
-                            self._deliver(notice)
+                        self._heard(message["data"])
             except RedisError as error:
                 logger.warning("bus_lost", error=str(error))
             await asyncio.sleep(RETRY_S)
+
+    def _heard(self, data: bytes) -> None:
+        """Deliver what another process published. Whoever reaches Redis can publish, so it may be anything."""
+        try:
+            sender, notice = _decode(data.decode())
+            if sender != self._me:
+                self._deliver(notice)
+        except Exception as error:  # noqa: BLE001 - the next notice is heard all the same
+            logger.warning("notice_refused", length=len(data), error=repr(error)[:200])
 
 
 def _encode(sender: str, notice: Notice) -> str:

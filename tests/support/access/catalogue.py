@@ -11,7 +11,7 @@ FROM pg_class t
 JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
 CROSS JOIN unnest(ARRAY['anon', 'authenticated', 'snuggles_user']) AS role
 CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) AS privilege
-WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p') AND t.relname !~ '^_?yoyo'
+WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p', 'v', 'm', 'f') AND t.relname !~ '^_?yoyo'
   AND has_column_privilege(role, t.oid, a.attnum, privilege)
 ORDER BY t.relname, a.attnum
 """
@@ -21,7 +21,7 @@ SELECT t.relname AS name, array_agg(a.attname ORDER BY a.attnum) AS columns,
     has_table_privilege('authenticated', t.oid, 'DELETE') AS authenticated_deletes,
     has_table_privilege('snuggles_user', t.oid, 'DELETE') AS api_deletes
 FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p') AND t.relname !~ '^_?yoyo'
+WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p', 'v', 'm', 'f') AND t.relname !~ '^_?yoyo'
 GROUP BY t.oid, t.relname ORDER BY t.relname
 """
 POLICIES = """
