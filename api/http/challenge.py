@@ -26,10 +26,14 @@ def take(deps: Deps, purpose: str, credential: dict[str, Any]) -> bytes:
         written = credential["response"]["clientDataJSON"]
         challenge = _decoded(json.loads(_decoded(written))["challenge"])
     except (KeyError, TypeError, ValueError) as error:
-        raise InvalidFieldError("credential", "This is not what a browser returns for a passkey.") from error
+        raise InvalidFieldError(
+            "credential", "This is not what a browser returns for a passkey.", reason="passkey_failed"
+        ) from error
     issued: Any = deps.redis.getdel(KEY + challenge[:CHALLENGE_BYTES].hex())
     if issued is None or issued.decode() != purpose:
-        raise InvalidFieldError("credential", "The challenge has expired or was used; ask for a new one.")
+        raise InvalidFieldError(
+            "credential", "The challenge has expired or was used; ask for a new one.", reason="challenge_expired"
+        )
     return challenge
 
 

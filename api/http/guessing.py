@@ -25,7 +25,7 @@ def check_login(deps: Deps, request: ApiRequest, *, email: str, password: str) -
     with deps.database.transaction(SERVICE) as tx:
         credentials = accounts.find_credentials(tx, email=email)
     if not passwords.matches(credentials.password_hash, password) or credentials.user_id is None:
-        raise UnauthenticatedError("The address or the password is wrong.")
+        raise UnauthenticatedError("The address or the password is wrong.", reason="wrong_login")
     deps.limits.clear(rate_limit.PASSWORD_GUESSES, email)
     with deps.database.transaction(SERVICE) as tx:
         if credentials.password_hash and passwords.needs_rehash(credentials.password_hash):
@@ -39,7 +39,7 @@ def check_current_password(deps: Deps, request: ApiRequest, *, account: Account,
     with deps.database.transaction(SERVICE) as tx:
         credentials: Credentials = accounts.get_credentials(tx, user_id=account.id)
     if not passwords.matches(credentials.password_hash, password):
-        raise ForbiddenError("The current password is wrong.")
+        raise ForbiddenError("The current password is wrong.", reason="wrong_password")
     deps.limits.clear(rate_limit.PASSWORD_GUESSES, account.email)
 
 
@@ -57,7 +57,7 @@ def check_second_factor(deps: Deps, account: Account, *, code: str | None) -> Me
     with deps.database.transaction(SERVICE) as tx:
         method = second_factor.use(tx, user_id=account.id, code=code, key=deps.settings.jwt_secret, now=deps.clock())
     if method is None:
-        raise UnauthenticatedError("The code is wrong, or was used before.")
+        raise UnauthenticatedError("The code is wrong, or was used before.", reason="wrong_code")
     deps.limits.clear(rate_limit.CODE_GUESSES, str(account.id))
     return method
 

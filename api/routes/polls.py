@@ -141,7 +141,7 @@ def get_results_csv(poll_id: FromPath[UUID], request: ApiRequest, deps: NamedDep
     """Show the results as a table; `not_ready` while they are hidden."""
     found = _act(deps, request, lambda tx, person: polls.get(tx, person, poll_id))
     if found.results.options is None:
-        raise NotReadyError("The results of this poll are hidden for now.")
+        raise NotReadyError("The results of this poll are hidden for now.", reason="results_hidden")
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(["option_id", "option", "votes", "share"])

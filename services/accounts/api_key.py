@@ -43,7 +43,9 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     if not name:
         raise InvalidFieldError("name", "A name has at least one visible character.")
     if rows.count_api_keys(tx, user_id=account.id) >= MAX_API_KEYS:
-        raise ConflictError(f"An account has at most {MAX_API_KEYS} API keys; delete one that is not used.")
+        raise ConflictError(
+            f"An account has at most {MAX_API_KEYS} API keys; delete one that is not used.", reason="too_many"
+        )
     return rows.insert_api_key(
         tx,
         user_id=account.id,

@@ -70,7 +70,7 @@ def register(  # noqa: PLR0913 - keyword-only, as every use case
     if not name:
         raise InvalidFieldError("name", "A name has at least one visible character.")
     if len(rows.list_passkeys(tx, user_id=user_id)) >= MAX_PASSKEYS:
-        raise ConflictError(f"An account has at most {MAX_PASSKEYS} passkeys; delete one first.")
+        raise ConflictError(f"An account has at most {MAX_PASSKEYS} passkeys; delete one first.", reason="too_many")
     try:
         verified = webauthn.verify_registration_response(
             credential=credential,
@@ -80,7 +80,9 @@ def register(  # noqa: PLR0913 - keyword-only, as every use case
             require_user_verification=True,
         )
     except (InvalidRegistrationResponse, InvalidJSONStructure, ValueError, KeyError, TypeError) as error:
-        raise InvalidFieldError("credential", "The passkey did not answer the challenge; try again.") from error
+        raise InvalidFieldError(
+            "credential", "The passkey did not answer the challenge; try again.", reason="passkey_failed"
+        ) from error
     added = rows.insert_passkey(
         tx,
         user_id=user_id,
@@ -90,13 +92,15 @@ def register(  # noqa: PLR0913 - keyword-only, as every use case
         sign_count=verified.sign_count,
     )
     if added is None:
-        raise ConflictError("This passkey is registered already.")
+        raise ConflictError("This passkey is registered already.", reason="passkey_registered")
     return added
 
 
 def authenticate(tx: Transaction, *, credential: dict[str, Any], challenge: bytes, public_url: str) -> UUID:
     """Return whose passkey answered the challenge (service transaction); UnauthenticatedError."""
-    refused = UnauthenticatedError("This passkey is not known here, or did not answer the challenge; try again.")
+    refused = UnauthenticatedError(
+        "This passkey is not known here, or did not answer the challenge; try again.", reason="passkey_unknown"
+    )
     try:
         passkey = rows.find_passkey(tx, credential_id=base64url_to_bytes(str(credential.get("id", ""))))
         if passkey is None:

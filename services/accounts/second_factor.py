@@ -49,7 +49,7 @@ def enrol(tx: Transaction, *, account: Account, key: str) -> Enrolment:
     """
     secret = pyotp.random_base32()
     if not rows.upsert_totp(tx, user_id=account.id, totp_secret=_seal(secret, key)):
-        raise ConflictError("One-time codes are in use already; remove them first.")
+        raise ConflictError("One-time codes are in use already; remove them first.", reason="codes_in_use")
     uri = pyotp.TOTP(secret).provisioning_uri(name=account.email, issuer_name=ISSUER)
     return Enrolment(secret=secret, uri=uri)
 
@@ -61,9 +61,11 @@ def confirm(tx: Transaction, *, user_id: UUID, code: str, key: str, now: datetim
     """
     stored = rows.find_totp(tx, user_id=user_id)
     if stored is None or stored.confirmed_at is not None:
-        raise ConflictError("No one-time codes wait to be confirmed; ask for a secret first.")
+        raise ConflictError("No one-time codes wait to be confirmed; ask for a secret first.", reason="codes_not_asked")
     if not _use_code(tx, user_id=user_id, code=code, key=key, now=now):
-        raise InvalidFieldError("code", "This code is wrong or was used; send the one that the app shows now.")
+        raise InvalidFieldError(
+            "code", "This code is wrong or was used; send the one that the app shows now.", reason="wrong_code"
+        )
     rows.confirm_totp(tx, user_id=user_id)
     codes = ["".join(secrets.choice(RECOVERY_ALPHABET) for _ in range(RECOVERY_LENGTH)) for _ in range(RECOVERY_CODES)]
     rows.replace_recovery_codes(tx, user_id=user_id, hashes=[secret_hash(code) for code in codes])
@@ -87,7 +89,7 @@ def use(tx: Transaction, *, user_id: UUID, code: str, key: str, now: datetime) -
 def remove(tx: Transaction, *, user_id: UUID) -> None:
     """Ask for no more codes (service transaction); ConflictError when none are in use."""
     if not rows.delete_totp(tx, user_id=user_id):
-        raise ConflictError("One-time codes are not in use.")
+        raise ConflictError("One-time codes are not in use.", reason="codes_not_used")
 
 
 def recovery_codes_left(tx: Transaction, *, user_id: UUID) -> int:

@@ -108,14 +108,16 @@ def verify(tx: Transaction, *, token: str) -> Account:
     if signup := signups.take_signup(tx, token_hash=token_hash):
         user_id = signups.insert_verified_user(tx, signup)
         if user_id is None:
-            raise InvalidFieldError("token", "This address has an account by now; log in.")
+            raise InvalidFieldError("token", "This address has an account by now; log in.", reason="address_taken")
         return get(tx, user_id=user_id)
     if used := rows.use_token(tx, token_hash=token_hash, purpose="verify"):
         rows.update_email_verified(tx, user_id=used[0])
         return get(tx, user_id=used[0])
     if used := rows.use_token(tx, token_hash=token_hash, purpose="change_email"):
         return _change_email(tx, user_id=used[0], new_email=used[1] or "")
-    raise InvalidFieldError("token", "This link was used already or has expired; log in to be sent a new one.")
+    raise InvalidFieldError(
+        "token", "This link was used already or has expired; log in to be sent a new one.", reason="link_used"
+    )
 
 
 def reset(tx: Transaction, *, token: str, password_hash: str, now: datetime, keep_api_keys: bool = False) -> Account:
@@ -125,7 +127,9 @@ def reset(tx: Transaction, *, token: str, password_hash: str, now: datetime, kee
     """
     used = rows.use_token(tx, token_hash=secret_hash(token), purpose="reset")
     if used is None:
-        raise InvalidFieldError("token", "This link was used already or has expired; ask for a new one.")
+        raise InvalidFieldError(
+            "token", "This link was used already or has expired; ask for a new one.", reason="link_used"
+        )
     user_id, _ = used
     rows.update_password(tx, user_id=user_id, password_hash=password_hash)
     sessions.end_everything(tx, user_id=user_id, now=now, keep_api_keys=keep_api_keys)
@@ -172,7 +176,7 @@ def change_profile(
 def _change_email(tx: Transaction, *, user_id: UUID, new_email: str) -> Account:
     old = get(tx, user_id=user_id)
     if not rows.update_email(tx, user_id=user_id, email=new_email):
-        raise InvalidFieldError("token", "This address has an account of its own by now.")
+        raise InvalidFieldError("token", "This address has an account of its own by now.", reason="address_taken")
     tell(tx, old, EmailChanged(new_email=new_email))
     customers.queue_update(tx, user_id=user_id)
     return get(tx, user_id=user_id)

@@ -107,7 +107,9 @@ def change(billing: Billing, *, user_id: UUID, tier: str) -> None:
     with syncing.holding(billing, user_id=user_id) as lease:
         current = _current(billing, lease)
         if current.status not in ("active", "trialing"):
-            raise ConflictError("A payment is open. Change the card first, then the tier.", status=current.status)
+            raise ConflictError(
+                "A payment is open. Change the card first, then the tier.", status=current.status, reason="payment_open"
+            )
         _drop_plans(billing, current)
         if current.price_id != price_id:
             if current.status == "trialing" or _is_higher(tier, billing.settings.tier_of_price(current.price_id)):

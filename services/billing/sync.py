@@ -166,7 +166,9 @@ def _take(billing: Billing, user_id: UUID) -> Lease:
         if taken_at is not None:
             return Lease(user_id=user_id, token=token, taken_at=taken_at)
         if time.monotonic() > deadline_s:
-            raise UnavailableError("Another change of this subscription is under way; try again in a moment.")
+            raise UnavailableError(
+                "Another change of this subscription is under way; try again in a moment.", reason="busy"
+            )
         time.sleep(POLL_S)
 
 

@@ -66,7 +66,7 @@ def require_probed(recording: Recording) -> float:
     """Return the recording's duration; ConflictError until it has been read, or when that failed."""
     if recording.status == "failed":
         reason = recording.error.message if recording.error else "it could not be read"
-        raise ConflictError(f"This recording failed: {reason}", status=recording.status)
+        raise ConflictError(f"This recording failed: {reason}", status=recording.status, reason="recording_failed")
     if recording.status not in ("processing", "ready") or recording.duration_s is None:
         raise NotReadyError(
             f"The recording is {recording.status}; wait until it has been read and ask again.", status=recording.status
@@ -78,18 +78,24 @@ def require_room(recording: Recording) -> None:
     """Raise ConflictError when the recording is shorter than the shortest clip, or not read yet."""
     duration_s = require_probed(recording)
     if duration_s < MIN_CLIP_S:
-        raise ConflictError(f"This recording has {duration_s:.3f} s; the shortest clip has {MIN_CLIP_S:g} s.")
+        raise ConflictError(
+            f"This recording has {duration_s:.3f} s; the shortest clip has {MIN_CLIP_S:g} s.",
+            reason="recording_too_short",
+        )
 
 
 def _check_length(length_s: float, tier: Tier) -> None:
     longest_s = longest_clip_s(tier)
     if length_s < MIN_CLIP_S - TOLERANCE_S:
-        raise InvalidFieldError("end_s", f"A clip has at least {MIN_CLIP_S:g} s; this one has {length_s:.3f} s.")
+        raise InvalidFieldError(
+            "end_s", f"A clip has at least {MIN_CLIP_S:g} s; this one has {length_s:.3f} s.", reason="clip_too_short"
+        )
     if length_s > longest_s + TOLERANCE_S:
         raise InvalidFieldError(
             "end_s",
             f"A clip has at most {longest_s:g} s on the {tier.display_name} tier; this one has {length_s:.3f} s.",
             max_s=longest_s,
+            reason="clip_too_long",
         )
 
 
@@ -100,12 +106,16 @@ def spec_of(recording: Recording, style: ClipStyle, *, start_s: float, end_s: fl
     if not formats:
         raise InvalidFieldError("formats", "Name at least one format of mp4, webm and mp3.")
     if "mp3" in formats and not has_audio:
-        raise InvalidFieldError("formats", "This recording has no sound, so there is nothing to put into an mp3.")
+        raise InvalidFieldError(
+            "formats", "This recording has no sound, so there is nothing to put into an mp3.", reason="no_sound"
+        )
     preset = style.preset or ("original" if has_video else "audiogram")
     if preset in VIDEO_PRESETS and not has_video:
-        raise InvalidFieldError("preset", f"This recording has no picture for {preset}; use audiogram, or only mp3.")
+        raise InvalidFieldError(
+            "preset", f"This recording has no picture for {preset}; use audiogram, or only mp3.", reason="no_picture"
+        )
     if preset == "audiogram" and not has_audio:
-        raise InvalidFieldError("preset", "This recording has no sound to draw an audiogram from.")
+        raise InvalidFieldError("preset", "This recording has no sound to draw an audiogram from.", reason="no_sound")
     _check_options(preset, style.options)
     return ClipSpec(
         start_s=start_s,

@@ -25,7 +25,11 @@ def propose(tx: Transaction, *, room_id: UUID, highlight_ids: Sequence[UUID]) ->
     """Return the newest recording of a room, and those of its highlights; InvalidFieldError names what is not."""
     newest = live_rows.find_of_room(tx, room_id)
     if newest is None or newest.status != "ready":
-        raise InvalidFieldError("highlight_ids", "This room has no finished recording whose highlights could be asked.")
+        raise InvalidFieldError(
+            "highlight_ids",
+            "This room has no finished recording whose highlights could be asked.",
+            reason="no_highlights",
+        )
     if len(set(highlight_ids)) != len(highlight_ids):
         raise InvalidFieldError("highlight_ids", "Each highlight can be an option once.")
     try:

@@ -60,11 +60,11 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     """
     found = rooms.lock(tx, person, room_id)
     if person.is_guest:
-        raise ForbiddenError("Guests vote; a member with an account can ask.")
+        raise ForbiddenError("Guests vote; a member with an account can ask.", reason="needs_account")
     if found.me.is_muted:
         raise MutedError("You were muted in this room: you can read, react and vote.")
     if rows.count_active(tx, room_id) >= MAX_ACTIVE:
-        raise ConflictError(f"{MAX_ACTIVE} polls are running in this room; close one first.")
+        raise ConflictError(f"{MAX_ACTIVE} polls are running in this room; close one first.", reason="too_many")
     moments: list[HighlightRow] = []
     recording_id: UUID | None = None
     if highlight_ids:
@@ -137,15 +137,15 @@ def add_option(tx: Transaction, person: Person, *, poll_id: UUID, text: str) -> 
     """Suggest an answer to an open question; ConflictError when it has all it can have."""
     poll, _ = _find_running(tx, person, poll_id, lock=True)
     if poll.poll_type != "question":
-        raise ConflictError("Only polls of the type question take suggestions.")
+        raise ConflictError("Only polls of the type question take suggestions.", reason="wrong_type")
     if rows.open_for_vote(tx, poll_id) is None:
         raise PollClosedError("This poll is over.")
     poll = _reread(tx, poll_id)
     cleaned = _clean("text", text, MAX_OPTION)
     if any(option["text"].casefold() == cleaned.casefold() for option in poll.options):
-        raise ConflictError("Somebody has suggested this already; upvote it.")
+        raise ConflictError("Somebody has suggested this already; upvote it.", reason="already_suggested")
     if len(poll.options) >= MAX_OPTIONS:
-        raise ConflictError(f"The question has its {MAX_OPTIONS} suggestions; upvote one of them.")
+        raise ConflictError(f"The question has its {MAX_OPTIONS} suggestions; upvote one of them.", reason="too_many")
     options = [OptionRow(id=option["id"], text=option["text"]) for option in poll.options]
     options.append(OptionRow(id=str(len(options) + 1), text=cleaned))
     rows.set_options(tx, poll_id=poll_id, options=options)
@@ -158,7 +158,7 @@ def upvote(tx: Transaction, person: Person, *, poll_id: UUID, option_id: str) ->
     """Say that one likes a suggestion; a second time changes nothing."""
     poll, _ = _find_running(tx, person, poll_id)
     if poll.poll_type != "question":
-        raise ConflictError("Only suggestions to a question can be upvoted; vote instead.")
+        raise ConflictError("Only suggestions to a question can be upvoted; vote instead.", reason="wrong_type")
     _require_option(poll, option_id)
     if rows.open_for_vote(tx, poll_id) is None:
         raise PollClosedError("This poll is over.")
@@ -187,11 +187,12 @@ def reopen(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
     if poll.is_anonymous and rows.count_votes(tx, poll_id):
         raise ConflictError(
             "Whose the ballots of a closed anonymous poll are is not known any more, so people could vote twice; "
-            "reset it first."
+            "reset it first.",
+            reason="ballots_anonymous",
         )
     reopened = rows.reopen(tx, poll_id)
     if reopened is None:
-        raise ConflictError("Only a closed poll can be reopened; ask again in a new one.")
+        raise ConflictError("Only a closed poll can be reopened; ask again in a new one.", reason="poll_open")
     if reopened.is_anonymous:
         rows.insert_key(tx, poll_id=poll_id, key=secrets.token_bytes(KEY_BYTES))
     _tell_updated(tx, reopened)
@@ -204,7 +205,7 @@ def reset(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
     _require_chair(found, poll)
     emptied = rows.reset(tx, poll_id)
     if emptied is None:
-        raise ConflictError("The ballots of this poll were archived.")
+        raise ConflictError("The ballots of this poll were archived.", reason="ballots_archived")
     _tell_updated(tx, emptied)
     return views.view_of(tx, emptied, person)
 
@@ -214,7 +215,7 @@ def reveal(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
     poll, found = _find(tx, person, poll_id, lock=True)
     _require_chair(found, poll)
     if poll.results_visibility != "on_reveal":
-        raise ConflictError("The results of this poll show by themselves.")
+        raise ConflictError("The results of this poll show by themselves.", reason="results_shown")
     revealed = rows.reveal(tx, poll_id)
     if revealed is not None:
         _tell_updated(tx, revealed)
@@ -266,7 +267,7 @@ def _reread(tx: Transaction, poll_id: UUID) -> PollRow:
 
 def _require_chair(found: Membership, poll: PollRow) -> None:
     if not found.is_editor and poll.created_by != found.me.user_id:
-        raise ForbiddenError("Only the poll's creator, the host and co-hosts can do this.")
+        raise ForbiddenError("Only the poll's creator, the host and co-hosts can do this.", reason="hosts_only")
 
 
 def _require_option(poll: PollRow, option_id: str) -> None:
@@ -312,7 +313,7 @@ def _clean_options(poll_type: PollType, options: Sequence[str]) -> list[OptionRo
         raise InvalidFieldError("options", f"A poll of this type has {least} to {MAX_OPTIONS} options.")
     texts = [_clean("options", text, MAX_OPTION) for text in options]
     if len({text.casefold() for text in texts}) < len(texts):
-        raise InvalidFieldError("options", "Two options are the same.")
+        raise InvalidFieldError("options", "Two options are the same.", reason="same_twice")
     return [OptionRow(id=str(number), text=text) for number, text in enumerate(texts, 1)]
 
 

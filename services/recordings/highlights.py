@@ -213,7 +213,7 @@ def require_listened(recording: Recording) -> None:
     """Raise ConflictError unless the recording's timeline is there to be scored."""
     if recording.status == "failed":
         reason = recording.error.message if recording.error else "it could not be read"
-        raise ConflictError(f"This recording failed: {reason}", status=recording.status)
+        raise ConflictError(f"This recording failed: {reason}", status=recording.status, reason="recording_failed")
     if recording.status != "ready" or recording.timeline_key is None:
         raise NotReadyError(
             f"The recording is {recording.status}; wait until it is ready and ask again.", status=recording.status
@@ -222,6 +222,7 @@ def require_listened(recording: Recording) -> None:
         raise ConflictError(
             "There is no sound to listen to in this recording; cut clips by start and end times instead.",
             status=recording.status,
+            reason="no_sound",
         )
 
 

@@ -150,6 +150,7 @@ def create(tx: Transaction, *, opened: OpenedUpload, store: Store, now: datetime
         raise RateLimitedError(
             f"{MAX_OPEN_UPLOADS} uploads of yours are open. Complete or delete some before you start another.",
             retry_after_s=OPEN_UPLOADS_RETRY_S,
+            reason="too_many_uploads",
         )
     recording = rows.insert_recording(
         tx,
@@ -241,7 +242,11 @@ def _layout(recording: Recording) -> PartLayout | None:
 
 def _uploading(recording: Recording) -> Recording:
     if recording.status != "uploading":
-        raise ConflictError(f"The upload is closed; the recording is {recording.status}.", status=recording.status)
+        raise ConflictError(
+            f"The upload is closed; the recording is {recording.status}.",
+            status=recording.status,
+            reason="upload_closed",
+        )
     return recording
 
 
@@ -271,7 +276,9 @@ def _join(store: Store, recording: Recording, tags: list[PartTag]) -> None:
     except InvalidPartError as error:
         raise InvalidFieldError("parts", str(error)) from error
     except ObjectNotFoundError as error:
-        raise ConflictError("This upload was given up after a long silence; start a new one.") from error
+        raise ConflictError(
+            "This upload was given up after a long silence; start a new one.", reason="upload_closed"
+        ) from error
 
 
 def _check_numbers(numbers: list[int], count: int) -> None:
@@ -319,5 +326,7 @@ def _is_joined(store: Store, recording: Recording) -> bool:
 def _ingest_job(tx: Transaction, recording: Recording) -> Job:
     job_id = rows.find_ingest_job(tx, recording_id=recording.id)
     if job_id is None:
-        raise ConflictError(f"The recording is {recording.status}; there is no upload to complete.")
+        raise ConflictError(
+            f"The recording is {recording.status}; there is no upload to complete.", reason="upload_closed"
+        )
     return jobs.get(tx, user_id=recording.user_id, job_id=job_id)

@@ -78,7 +78,7 @@ def join(  # noqa: PLR0913 - keyword-only, as every use case
 def admit_guest(tx: Transaction, *, room: RoomRow, display_name: str) -> tuple[Person, ParticipantRow]:
     """Let a guest into a room that takes guests; ForbiddenError where it does not, and as `join`."""
     if not room.allow_guests:
-        raise ForbiddenError("This room takes no guests; log in to join it.")
+        raise ForbiddenError("This room takes no guests; log in to join it.", reason="no_guests")
     guest = Person(user_id=uuid4(), room_id=room.id)
     joined = join(tx, guest, room_id=room.id, has_code=True, display_name=display_name)
     return guest, joined.me
@@ -198,11 +198,11 @@ def _renamed(tx: Transaction, room: RoomRow, known: ParticipantRow, display_name
 
 def _require_rank(found: Membership, target: ParticipantRow, action: Action) -> None:
     if target.user_id == found.me.user_id:
-        raise ForbiddenError("You cannot do this to yourself.")
+        raise ForbiddenError("You cannot do this to yourself.", reason="yourself")
     if found.me.role == "host":
         return
     if action in FOR_THE_HOST or target.role != "participant":
-        raise ForbiddenError("Only the host can do this.")
+        raise ForbiddenError("Only the host can do this.", reason="host_only")
 
 
 def _kick(tx: Transaction, room: RoomRow, target: ParticipantRow) -> None:
@@ -258,7 +258,7 @@ ACTIONS: Mapping[Action, Callable[[Transaction, RoomRow, ParticipantRow], None]]
 
 def _require_account(target: ParticipantRow) -> None:
     if target.is_guest:
-        raise ConflictError("A guest has no account and cannot lead a room.")
+        raise ConflictError("A guest has no account and cannot lead a room.", reason="needs_account")
 
 
 def _give_role(tx: Transaction, room: RoomRow, target: ParticipantRow, role: Role) -> None:

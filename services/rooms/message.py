@@ -123,7 +123,7 @@ def _require_voice(found: Membership) -> None:
 def _own(tx: Transaction, person: Person, room_id: UUID, message_id: UUID) -> MessageRow:
     message = _find(tx, room_id, message_id)
     if message.user_id != person.user_id:
-        raise ForbiddenError("This is the message of somebody else.")
+        raise ForbiddenError("This is the message of somebody else.", reason="not_yours")
     return message
 
 

@@ -117,11 +117,15 @@ def add_track(  # noqa: PLR0913 - keyword-only, as every use case
     found = rooms.lock(tx, person, room_id)
     recording_id = _running(found.room.recording_id)
     if source in SOURCE_ROLES and not found.is_editor:
-        raise ForbiddenError(f"Only the host and co-hosts can record a {SOURCE_ROLES[source]}.")
+        raise ForbiddenError(f"Only the host and co-hosts can record a {SOURCE_ROLES[source]}.", reason="hosts_only")
     if not rows.has_consented(tx, recording_id=recording_id, user_id=person.user_id):
-        raise ForbiddenError("Agree to being recorded first; until then nothing of yours is recorded.")
+        raise ForbiddenError(
+            "Agree to being recorded first; until then nothing of yours is recorded.", reason="consent_missing"
+        )
     if len(rows.list_tracks(tx, recording_id)) >= MAX_TRACKS:
-        raise ConflictError(f"This recording has {MAX_TRACKS} tracks already; go on with one of them.")
+        raise ConflictError(
+            f"This recording has {MAX_TRACKS} tracks already; go on with one of them.", reason="too_many"
+        )
     return rows.insert_track(
         tx,
         recording_id=recording_id,
@@ -152,7 +156,9 @@ def announce_part(  # noqa: PLR0913 - keyword-only, as every use case
     """
     track, recording = _open_track(tx, person, room_id=room_id, track_id=track_id)
     if recording.status == "live" and _is_longer(tx, recording, now=now):
-        raise ConflictError("The recording is as long as the host's plan allows; it takes no more parts.")
+        raise ConflictError(
+            "The recording is as long as the host's plan allows; it takes no more parts.", reason="recording_full"
+        )
     if size_bytes > MAX_PART_BYTES:
         raise PayloadTooLargeError(
             f"The part has {size_bytes} bytes; at most {MAX_PART_BYTES} are accepted. Send shorter parts.",
@@ -244,7 +250,7 @@ def mark(  # noqa: PLR0913 - keyword-only, as every use case
     """
     found = rooms.membership(tx, person, room_id)
     if person.is_guest:
-        raise ForbiddenError("Guests cannot save moments; log in to keep some.")
+        raise ForbiddenError("Guests cannot save moments; log in to keep some.", reason="needs_account")
     newest = rows.find_of_room(tx, found.room.id)
     if newest is None:
         raise NotFoundError("Nothing was recorded in this room.")
@@ -318,13 +324,13 @@ def _open_track(tx: Transaction, person: Person, *, room_id: UUID, track_id: UUI
         raise NotFoundError("There is no such track of yours.")
     taking = rows.lock_open(tx, newest.id)
     if taking is None:
-        raise ConflictError("The recording has ended; it takes no more parts.")
+        raise ConflictError("The recording has ended; it takes no more parts.", reason="recording_ended")
     return track, taking
 
 
 def _running(recording_id: UUID | None) -> UUID:
     if recording_id is None:
-        raise ConflictError("Nothing is being recorded in this room; start a recording first.")
+        raise ConflictError("Nothing is being recorded in this room; start a recording first.", reason="not_recording")
     return recording_id
 
 

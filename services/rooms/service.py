@@ -172,7 +172,9 @@ def update_state(tx: Transaction, person: Person, *, room_id: UUID, changes: dic
     changed = [name for name, value in changes.items() if getattr(found.room, name) != value]
     if "max_participants" in changed and changes["max_participants"] < found.room.participant_count:
         raise InvalidFieldError(
-            "max_participants", f"{found.room.participant_count} people are in the room; remove somebody first."
+            "max_participants",
+            f"{found.room.participant_count} people are in the room; remove somebody first.",
+            reason="people_inside",
         )
     if not changed:
         return found
@@ -196,7 +198,7 @@ def end(tx: Transaction, person: Person, *, room_id: UUID) -> Membership:
     room = rows.lock_room(tx, room_id)
     found = _membership(tx, person, room)
     if found.me.role != "host":
-        raise ForbiddenError("Only the host can end the room.")
+        raise ForbiddenError("Only the host can end the room.", reason="host_only")
     if found.room.is_active:
         end_locked(tx, found.room, reason="ended_by_host")
     return Membership(room=get(tx, room_id), me=found.me)
@@ -226,7 +228,7 @@ def sweep(tx: Transaction) -> dict[str, int]:
 def require_editor(found: Membership) -> None:
     """Raise ForbiddenError unless the person is host or co-host."""
     if not found.is_editor:
-        raise ForbiddenError("Only the host and co-hosts can do this.")
+        raise ForbiddenError("Only the host and co-hosts can do this.", reason="hosts_only")
 
 
 def is_inside(row: ParticipantRow) -> bool:

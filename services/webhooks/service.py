@@ -43,7 +43,7 @@ def create(tx: Transaction, *, user_id: UUID, url: str, events: list[str]) -> tu
     wanted = _checked_events(events)
     rows.lock_owner(tx, user_id=user_id)
     if rows.count_webhooks(tx, user_id=user_id) >= MAX_WEBHOOKS:
-        raise ConflictError(f"There are {MAX_WEBHOOKS} webhooks already; delete one first.")
+        raise ConflictError(f"There are {MAX_WEBHOOKS} webhooks already; delete one first.", reason="too_many")
     secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     return rows.insert_webhook(tx, user_id=user_id, url=url, events=wanted, secret=secret), secret
 
@@ -97,7 +97,7 @@ def replay(tx: Transaction, *, user_id: UUID, webhook_id: UUID, delivery_id: UUI
     if delivery is None:
         raise NotFoundError("There is no such delivery.")
     if delivery.status == "pending":
-        raise ConflictError("This delivery has not ended yet; it is tried again by itself.")
+        raise ConflictError("This delivery has not ended yet; it is tried again by itself.", reason="delivery_open")
     _require_enabled(webhook)
     with as_service(tx):
         return deliveries.queue(

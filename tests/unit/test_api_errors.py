@@ -1,3 +1,4 @@
+import ast
 import importlib
 import pkgutil
 import re
@@ -85,3 +86,20 @@ def test_documentation_lists_every_code_with_its_status() -> None:
     }
     by_framework = {"bad_request": 400, "method_not_allowed": 405}
     assert listed == raised | by_framework
+
+
+def test_every_reason_is_documented_and_every_documented_one_is_given() -> None:
+    given = {reason for package in (api, services) for reason in reasons(Path(package.__path__[0]))}
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    table = page[page.index("| reason |") :].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == given
+
+
+def reasons(folder: Path) -> Iterator[str]:
+    """Every `reason` that an exception is made with in the modules of a package."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error"):
+                for keyword in node.keywords:
+                    if keyword.arg == "reason" and isinstance(keyword.value, ast.Constant):
+                        yield str(keyword.value.value)

@@ -173,7 +173,7 @@ def send_verification(request: ApiRequest, deps: NamedDependency[Deps]) -> Answe
     """Mail the link to confirm the address once more."""
     account = request.user.user
     if account.email_verified_at is not None:
-        raise ConflictError("This address is confirmed already.")
+        raise ConflictError("This address is confirmed already.", reason="already_confirmed")
     deps.limits.hit(rate_limit.MAIL, account.email)
     mailing.send_link(deps, Verification(), recipient=account.email, user_id=account.id, language=account.language)
     return Answer(data=Done(status="mailed"))

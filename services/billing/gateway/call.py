@@ -71,10 +71,14 @@ def calling() -> Iterator[None]:
         log.error(  # noqa: TRY400 - the trace says nothing that these fields do not
             "stripe_refused", error=error.user_message, param=error.param, code=error.code
         )
-        raise UnavailableError("Stripe refused the request; the operator finds the reason in the log.") from error
+        raise UnavailableError(
+            "Stripe refused the request; the operator finds the reason in the log.", reason="stripe"
+        ) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         log.error("stripe_key_refused", error=type(error).__name__)  # noqa: TRY400 - the trace would show the key
-        raise UnavailableError("Stripe refused our key; the operator finds the reason in the log.") from None
+        raise UnavailableError(
+            "Stripe refused our key; the operator finds the reason in the log.", reason="stripe"
+        ) from None
     except stripe.StripeError as error:
         log.warning("stripe_unavailable", error=type(error).__name__, status=error.http_status)
-        raise UnavailableError("Stripe does not answer; try again in a moment.") from error
+        raise UnavailableError("Stripe does not answer; try again in a moment.", reason="stripe") from error

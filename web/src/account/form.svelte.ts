@@ -20,7 +20,7 @@ export class Form {
       return true;
     } catch (error) {
       const field = error instanceof ApiError ? error.field : undefined;
-      if (field) this.problems = { [field]: error instanceof ApiError ? error.message : '' };
+      if (field) this.problems = { [field]: sentence(error) };
       else this.problem = sentence(error);
       return false;
     } finally {

@@ -2,6 +2,7 @@ import account from './account';
 import analytics from './analytics';
 import billing from './billing';
 import clips from './clips';
+import errors from './errors';
 import home from './home';
 import recording from './recording';
 import recordings from './recordings';
@@ -16,6 +17,7 @@ export default {
   analytics,
   billing,
   clips,
+  errors,
   home,
   recording,
   recordings,

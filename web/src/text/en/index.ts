@@ -2,6 +2,7 @@ import account from './account';
 import analytics from './analytics';
 import billing from './billing';
 import clips from './clips';
+import errors from './errors';
 import home from './home';
 import recording from './recording';
 import recordings from './recordings';
@@ -9,4 +10,16 @@ import rooms from './rooms';
 import settings from './settings';
 import shell from './shell';
 
-export default { account, analytics, billing, clips, home, recording, recordings, rooms, settings, shell };
+export default {
+  account,
+  analytics,
+  billing,
+  clips,
+  errors,
+  home,
+  recording,
+  recordings,
+  rooms,
+  settings,
+  shell,
+};

@@ -71,7 +71,6 @@ export default {
       'The service gave an answer that is not its own. Something between you and it may have answered.',
     stale: (ago: string) => `What you see is from ${ago}.`,
   },
-  errors: {} as Record<string, string>,
   ended: 'Your session has ended. Log in again and you come back to this page.',
   gone: {
     title: 'Nothing lives here',
