@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
+from ipaddress import ip_address
 from typing import Any, Literal
 from uuid import UUID
 
@@ -38,6 +39,8 @@ CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PUBLIC = "public"
 """`opt` key of the routes that anybody may call."""
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+"""What proxies add: a request with one of these comes from elsewhere."""
 
 
 class Principal(Struct, frozen=True, kw_only=True):
@@ -181,6 +184,32 @@ def people_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
     """Guard of what an API key may not do, such as making more keys or deleting the account."""
     if not _asks_for_options(connection) and connection.user.via == "api_key":
         raise ForbiddenError("An API key cannot do this; log in and use the session's token.")
+
+
+def scrapers_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Guard of the metrics: the operator's token, or a client on this machine that comes through no proxy.
+
+    The address's own spelling (`/metrics/`, `//metrics`) slips past a proxy's rule, so no rule there is relied upon.
+    """
+    if _asks_for_options(connection):
+        return
+    admin_token = connection.app.state.deps.settings.admin_token
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if admin_token and scheme.lower() == "bearer":
+        may_read = is_same_secret(token.strip(), admin_token)
+    else:
+        may_read = _is_local(connection) and not any(name in connection.headers for name in FORWARDED)
+    if not may_read:
+        raise UnauthenticatedError(
+            "Send the operator's token as `Authorization: Bearer …`, or ask the API itself from the machine it runs on."
+        )
+
+
+def _is_local(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    try:
+        return ip_address(connection.client.host if connection.client else "").is_loopback
+    except ValueError:
+        return False
 
 
 def _asks_for_options(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import psycopg
 import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
+from support.access.routes import PARAMETER, somewhere
 from support.api.server import Person, Service
 
 from api.openapi import document as docs
@@ -60,7 +60,6 @@ PUBLIC = {
 """Whoever adds to this list says why nobody's things are reached by it."""
 
 FOR_OPERATORS = ("/api/ops/", "/api/admin/")
-PARAMETER = re.compile(r"{(\w+)}")
 TABLES = (
     "users",
     "recordings",
@@ -80,11 +79,6 @@ def routes(app: Litestar) -> Iterator[tuple[str, str]]:
             for method in sorted(route.route_handler_map):
                 if method != "OPTIONS":
                     yield method, route.path_format
-
-
-def somewhere(path: str) -> str:
-    """An address that the path stands for, of something that does not exist."""
-    return PARAMETER.sub(lambda found: str(uuid4()) if found[1].endswith("_id") else "1", path)
 
 
 def test_every_route_asks_who_it_is_but_for_a_short_list(service: Service) -> None:

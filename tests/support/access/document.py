@@ -19,7 +19,8 @@ and without claims, and every route as nobody, with API keys, as a user and as a
   for `authenticated` if users may see rows of it. Grant `authenticated` SELECT on the columns that HTTP shows, and
   nothing else. What the API writes for a user it writes as the service (`SERVICE`, `as_service`); where row-level
   security should hold for the write too, grant `snuggles_user` the columns. The test makes a row of each table by
-  itself. Where a constraint refuses that row, give it values in `tests/support/access/seed.py`.
+  itself. Where a constraint refuses that row, give it values in `tests/support/access/seed.py`. Default privileges that
+  a platform such as Supabase set for `anon` and `authenticated` end with the migrations.
 - **A new route** asks for a signed-in user by itself. `opt={PUBLIC: True}` opens it to anybody; the guards
   `people_only` and `operators_only` close it to API keys and to all but operators.
 
@@ -36,7 +37,8 @@ ROUTES = """
 ## HTTP
 
 "user" is a session, a token or an API key (with the scope `read` for GET, `write` for the rest); "person" is a user
-without an API key; "operator" is the operator's token or a user with `is_admin`. Ids of others answer 404.
+without an API key; "operator" is the operator's token or a user with `is_admin`; "scraper" is the operator's token, or
+a client on the same machine that comes through no proxy. Ids of others answer 404.
 
 | route | who |
 | --- | --- |

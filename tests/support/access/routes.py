@@ -1,16 +1,19 @@
 """Which routes the application has, and who may call each."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
+from uuid import uuid4
 
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 from msgspec import Struct
 
-from api.auth import PUBLIC, operators_only, people_only
+from api.auth import PUBLIC, operators_only, people_only, scrapers_only
 
+PARAMETER = re.compile(r"{(\w+)}")
 DOCS_PATH = "/api/docs"
-Who = Literal["anybody", "user", "person", "operator"]
+Who = Literal["anybody", "user", "person", "operator", "scraper"]
 
 
 class Route(Struct, frozen=True, kw_only=True, order=True):
@@ -26,6 +29,11 @@ def read_routes(app: Litestar) -> list[Route]:
     return sorted(_routes(app))
 
 
+def somewhere(path: str) -> str:
+    """Return an address that the path stands for, of something that does not exist."""
+    return PARAMETER.sub(lambda found: str(uuid4()) if found[1].endswith("_id") else "1", path)
+
+
 def _routes(app: Litestar) -> Iterator[Route]:
     for route in app.routes:
         if not isinstance(route, HTTPRoute):
@@ -38,9 +46,11 @@ def _routes(app: Litestar) -> Iterator[Route]:
 
 
 def _who(handler: Any) -> Who:
+    guards = {getattr(guard, "func", guard) for guard in handler.resolve_guards()}
+    if scrapers_only in guards:
+        return "scraper"
     if handler.opt.get(PUBLIC) or handler.opt.get("exclude_from_auth"):
         return "anybody"
-    guards = {getattr(guard, "func", guard) for guard in handler.resolve_guards()}
     if operators_only in guards:
         return "operator"
     return "person" if people_only in guards else "user"
