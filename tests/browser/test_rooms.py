@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.api.browser import visiting
+from support.api.browser import TOO_WIDE, visiting
 from support.api.server import PASSWORD, listening
 from support.servers.databases import clone_of_template, settings_for
 
@@ -123,3 +123,25 @@ def test_removed_guest_is_told_and_the_phone_shows_one_part_at_a_time(browser: B
         host.get_by_role("button", name="What to do about Ash").click()
         host.get_by_role("menuitem", name="Remove", exact=True).click()
         expect(guest.get_by_role("heading", name="You were removed")).to_be_visible()
+
+
+def test_german_room_fits_a_phone_and_its_dock_the_stage(browser: Browser, site: str) -> None:
+    with visiting(browser, site, width=390, locale="de-DE", permissions=["microphone"]) as watched:
+        page = watched.page
+        login = {"email": "host@example.org", "password": PASSWORD, "cookie": True}
+        assert page.context.request.post("/api/auth/login", data=login).ok
+        page.goto("/spaces")
+        page.get_by_role("button", name="Raum öffnen").click()
+        page.get_by_role("dialog").get_by_label("Name").fill("Freitagsrunde über sehr lange Themen")
+        page.get_by_role("dialog").get_by_role("button", name="Raum öffnen").click()
+        dock = page.locator(".dock")
+        expect(page.get_by_text("Die anderen fehlen noch")).to_be_visible()
+        box = dock.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] == pytest.approx(844, abs=1)
+        assert page.evaluate(TOO_WIDE) <= 0
+
+        page.set_viewport_size({"width": 1280, "height": 844})
+        page.get_by_role("button", name="Aufnahme beginnen").click()
+        expect(page.get_by_role("button", name="Aufnahme beenden")).to_be_visible()
+        assert dock.evaluate("it => it.scrollWidth - it.clientWidth") <= 0

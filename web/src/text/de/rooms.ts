@@ -133,6 +133,10 @@ export default {
     again: 'Wieder beitreten',
     spaces: 'Alle Räume',
   },
+  alone: {
+    title: 'Die anderen fehlen noch',
+    text: (code: string) => `Schick ihnen den Link oder den Code ${code}.`,
+  },
   invite: {
     title: 'Leute einladen',
     text: 'Wer den Code hat, kommt herein.',

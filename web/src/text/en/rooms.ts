@@ -128,6 +128,10 @@ export default {
     again: 'Join again',
     spaces: 'All spaces',
   },
+  alone: {
+    title: 'The others are still missing',
+    text: (code: string) => `Send them the link or the code ${code}.`,
+  },
   invite: {
     title: 'Invite people',
     text: 'Anyone with the code comes in.',
