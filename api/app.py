@@ -1,4 +1,4 @@
-"""The composition root of the API: everything that a handler gets is made and joined here."""
+"""The composition root of the API: makes and connects everything that handlers use."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -81,7 +81,7 @@ REDIS_TIMEOUT_S = 2.0
 DOCS_PATH = "/api/docs"
 REQUEST_ID = "X-Request-Id"
 QUIET_ROUTES = frozenset({"/health", "/ready", "/metrics"})
-"""Asked every few seconds by machines; only their failures are logged."""
+"""Machines ask these every few seconds; only failures are logged."""
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -134,13 +134,13 @@ class Api(Litestar):
 
 
 Background = Callable[[], AbstractAsyncContextManager[None]]
-"""What runs for as long as the process serves."""
+"""Start and stop what runs for as long as the process serves."""
 
 
 def create_app(
     deps: Deps, *, route_handlers: Sequence[ControllerRouterHandler] = (), background: Sequence[Background] = ()
 ) -> Litestar:
-    """Return the application; `route_handlers` are those of other parts."""
+    """Return the application; `route_handlers` are added to its own."""
     handlers: list[ControllerRouterHandler] = [
         auth_router,
         account_router,
@@ -171,7 +171,7 @@ def create_app(
 
 
 def create_probes(deps: Deps, *, background: Sequence[Background]) -> Litestar:
-    """Return an application that only says how its process is."""
+    """Return an application that serves only health checks and metrics."""
     return _assemble(deps, [health_router], background)
 
 
@@ -209,7 +209,7 @@ def _assemble(deps: Deps, handlers: Sequence[ControllerRouterHandler], backgroun
 
 
 def open_deps(settings: Settings) -> Deps:
-    """Return everything outside the process, as the settings describe it; nothing is connected yet."""
+    """Return clients foreverything outside the process, as the settings say; none is connected yet."""
     redis = Redis(
         connection_pool=BlockingConnectionPool.from_url(
             settings.redis_url,
@@ -246,7 +246,7 @@ def _authentication(app: Any) -> Authentication:
 
 
 def _storage_origins(deps: Deps) -> list[str]:
-    """Return where browsers reach storage; signing an address asks nothing of it."""
+    """Return the addresses at which browsers reach storage; signing one makes no call."""
     addresses = (store.presign_get("-", expires_s=1) for store in (deps.buckets.recordings, deps.buckets.clips))
     return sorted({pages.origin_of(address) for address in addresses})
 

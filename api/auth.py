@@ -1,4 +1,4 @@
-"""Who is asking: a session's token (header or cookie), an API key, or an operator's token."""
+"""Authentication: a session's token (header or cookie), an API key, or the operator's token."""
 
 import hmac
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-pr
 
 
 class Principal(Struct, frozen=True, kw_only=True):
-    """Who is asking, and how they proved it. `account` is None for the operator's token."""
+    """The caller, and how they proved who they are. `account` is None for the operator's token."""
 
     via: Literal["session", "cookie", "token", "api_key", "operator", "guest"]
     """`token` is a bearer token without a session: one of `snuggles token`, or of another issuer."""
@@ -68,17 +68,17 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     @property
     def tier(self) -> Tier:
-        """The tier that is in force."""
+        """The tier in force."""
         return accounts.tier_of(self.user)
 
     @property
     def identity(self) -> Identity:
-        """What row-level security sees."""
+        """The identity that row-level security checks."""
         return user_identity(self.user_id, is_admin=self.user.is_admin)
 
     @property
     def person(self) -> Person:
-        """Who acts in a room: the account, or the guest of one room; ForbiddenError for the operator's token."""
+        """The person who acts in a room: an account, or a guest; ForbiddenError for the operator's token."""
         return self.guest.person if self.guest is not None else Person(user_id=self.user_id)
 
     @property
@@ -93,14 +93,14 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     @property
     def authenticated_at(self) -> datetime | None:
-        """When the user last proved who they are; None where nobody says so."""
+        """When the user last proved who they are; None if that is unknown."""
         if self.session is not None:
             return self.session.created_at
         return self.claims.authenticated_at if self.claims else None
 
 
 class Authentication(AbstractAuthenticationMiddleware):
-    """Finds out who is asking before anything else of the request is looked at."""
+    """Authenticates requests before anything else in them is read."""
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         """Return the principal; UnauthenticatedError without valid credentials."""
@@ -143,7 +143,7 @@ def authenticate(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> 
 
 
 def authenticate_token(deps: Deps, token: str) -> Principal:
-    """Return whom a bearer token belongs to; UnauthenticatedError when it is invalid, or not valid any more."""
+    """Return the owner of a bearer token; UnauthenticatedError if it is invalid or has expired."""
     if deps.settings.admin_token and is_same_secret(token, deps.settings.admin_token):
         return Principal(via="operator")
     if token.startswith(API_KEY_START):
@@ -156,7 +156,7 @@ def authenticate_token(deps: Deps, token: str) -> Principal:
 
 
 def authenticate_cookie(deps: Deps, cookies: Mapping[str, str]) -> Principal:
-    """Return whom a session cookie belongs to; UnauthenticatedError. For requests that change nothing."""
+    """Return the owner of a session cookie; UnauthenticatedError. For requests that change nothing."""
     token = cookies.get(SESSION_COOKIE)
     if not token:
         raise UnauthenticatedError("Log in first, and send the token as `Authorization: Bearer …`.")
@@ -164,7 +164,7 @@ def authenticate_cookie(deps: Deps, cookies: Mapping[str, str]) -> Principal:
 
 
 def check_again(deps: Deps, principal: Principal) -> None:
-    """Raise UnauthenticatedError when what a stream was opened with is not valid any more."""
+    """Raise UnauthenticatedError if the credentials that opened a stream are no longer valid."""
     if principal.claims is not None:
         if principal.claims.expires_at <= deps.clock():
             raise UnauthenticatedError("The token has expired; log in again.")
@@ -175,13 +175,13 @@ def check_again(deps: Deps, principal: Principal) -> None:
 
 
 def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-    """Guard of the routes for operators: the operator's token, or a user with is_admin."""
+    """Admit only operators: the operator's token, or a user with is_admin."""
     if not _asks_for_options(connection) and not connection.user.is_operator:
         raise ForbiddenError("This is for operators only.")
 
 
 def people_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-    """Guard of what an API key may not do, such as making more keys or deleting the account."""
+    """Refuse API keys, for actions such as making more keys or deleting the account."""
     if not _asks_for_options(connection) and connection.user.via == "api_key":
         raise ForbiddenError("An API key cannot do this; log in and use the session's token.")
 
@@ -213,12 +213,12 @@ def _is_local(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
 
 
 def _asks_for_options(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
-    """Say whether a browser asks which methods there are: such a request carries no credentials, and tells nothing."""
+    """Return whether this is a CORS preflight, which carries no credentials and is told nothing."""
     return connection.scope.get("method") == HttpMethod.OPTIONS
 
 
 def session_cookies(deps: Deps, session: Session) -> list[Cookie]:
-    """Return the cookies of a browser's session: the token, unseen by scripts, and the proof of a same-site form."""
+    """Return the cookies of a browser's session: the token, hidden from scripts, and the CSRF token."""
     is_secure = deps.settings.public_url.startswith("https://")
     max_age_s = max(0, int((session.expires_at - deps.clock()).total_seconds()))
     claims = deps.tokens.check(session.token)
@@ -250,7 +250,7 @@ def ended_cookies() -> list[Cookie]:
 
 
 def csrf_token(deps: Deps, claims: Claims) -> str:
-    """Return the token that belongs to one session: another site can neither read nor compute it."""
+    """Return the CSRF token of a session: another site can neither read nor compute it."""
     return hmac.digest(deps.settings.jwt_secret.encode(), b"csrf\n" + claims.token_hash, sha256).hex()
 
 

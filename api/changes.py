@@ -1,4 +1,4 @@
-"""One LISTEN connection of a process wakes those who wait for a job, an owner's events, or the end of a session."""
+"""One LISTEN connection for the process; it wakes tasks that wait for jobs, events, or the end of sessions."""
 
 import asyncio
 from collections import defaultdict
@@ -22,27 +22,27 @@ RECONNECT_S = 1.0
 
 
 class ChangedJobs:
-    """Which jobs have changed since somebody looked."""
+    """The ids of jobs that changed since the last look."""
 
     def __init__(self) -> None:
         self.is_news = asyncio.Event()
         self._ids: set[UUID] = set()
 
     def add(self, job_id: UUID) -> None:
-        """Note one; more than MAX_CHANGED between two looks are forgotten, as progress is news only while it is new."""
+        """Add an id; those beyond MAX_CHANGED are dropped, since old progress interests nobody."""
         if len(self._ids) < MAX_CHANGED:
             self._ids.add(job_id)
         self.is_news.set()
 
     def take(self) -> list[UUID]:
-        """Return the noted jobs, and clear them."""
+        """Return the ids and forget them."""
         taken, self._ids = list(self._ids), set()
         self.is_news.clear()
         return taken
 
 
 class Changes:
-    """Fans notifications out to those who wait, by the id of a job or of an owner."""
+    """Passes notifications to waiting tasks, by the id of a job or an owner."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
@@ -67,7 +67,7 @@ class Changes:
 
     @contextmanager
     def subscription(self, *subject_ids: UUID) -> Iterator[asyncio.Event]:
-        """Yield an event that is set when one of these jobs may have changed, or something of one of these owners."""
+        """Yield an event that is set when one of these jobs, or something of these owners, may have changed."""
         event = asyncio.Event()
         keys = [str(subject_id) for subject_id in subject_ids]
         for key in keys:
@@ -82,7 +82,7 @@ class Changes:
 
     @contextmanager
     def all_jobs(self) -> Iterator[ChangedJobs]:
-        """Yield what gathers the ids of every job that changes."""
+        """Yield a collection of the ids of all jobs that change."""
         follower = ChangedJobs()
         self._followers.add(follower)
         try:
@@ -91,13 +91,13 @@ class Changes:
             self._followers.discard(follower)
 
     def on(self, channel: str, call: Callable[[str], None], *, missed: Callable[[], None] | None = None) -> None:
-        """Call a function with the payload of each notification; `missed` when some may have been lost."""
+        """Register a function for the payload of each notification; `missed` is called when some may have been lost."""
         self._callbacks[channel].append(call)
         if missed is not None:
             self._missed.append(missed)
 
     def at_close(self, call: Callable[[], None]) -> None:
-        """Call a function when the process begins to stop."""
+        """Register a function to call when the process begins to stop."""
         self._at_close.append(call)
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class Changes:
                 )
                 async with connection:
                     await connection.execute(LISTEN)
-                    # Whatever changed while nobody listened.
+                    # Changes may have been missed while the connection was down.
                     self._wake_all()
                     async for notice in connection.notifies():
                         self._notice(notice.channel, notice.payload)
@@ -132,7 +132,7 @@ class Changes:
         for hear in (*hearers, *self._callbacks.get(channel, ())):
             try:
                 hear(payload)
-            except Exception as error:  # noqa: BLE001 - the others hear it, and this one hears the next
+            except Exception as error:  # noqa: BLE001 - the other listeners still get this notification, and this one gets the next
                 logger.warning("notification_refused", channel=channel, length=len(payload), error=repr(error)[:200])
 
     def _wake(self, subject_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What handlers work with, made once by the composition root and handed in."""
+"""The dependencies of handlers, made once by the composition root."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +23,12 @@ from storage.factory import Buckets
 
 
 def utc_now() -> datetime:
-    """Return the present moment."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
 class Deps(Struct, frozen=True, kw_only=True):
-    """Everything outside the process, and what is shared within it."""
+    """Clients foreverything outside the process, and state shared within it."""
 
     settings: Settings
     database: Database
@@ -40,7 +40,7 @@ class Deps(Struct, frozen=True, kw_only=True):
     limits: RateLimits
     changes: Changes
     billing: Billing | None
-    """None where the service is not paid for."""
+    """None where the service takes no payments."""
     registry: CollectorRegistry
     metrics: RequestMetrics
     socket_metrics: SocketMetrics

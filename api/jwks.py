@@ -1,4 +1,4 @@
-"""The keys that Supabase publishes, fetched when a token names one that is not known yet."""
+"""Supabase's published keys, fetched when a token names an unknown one."""
 
 import threading
 import time
@@ -60,7 +60,7 @@ class PublishedKeys:
 
 
 def open_keys(url: str | None) -> FindKey | None:
-    """Return what finds published keys, or None when tokens of others are not accepted."""
+    """Return the source of published keys, or None if tokens of other issuers are not accepted."""
     if not url:
         return None
     pool = urllib3.PoolManager(timeout=FETCH_TIMEOUT_S, retries=False)

@@ -1,4 +1,4 @@
-"""The processes that serve: the API, Socket.IO, or both in one. Settings in, uvicorn out."""
+"""Runs the API, Socket.IO, or both in one process, under uvicorn."""
 
 import resource
 import signal
@@ -21,7 +21,7 @@ from services.billing.sync import require_own_mode
 from services.process.memory import return_large_blocks
 from services.process.settings import Settings
 
-# What is being answered may finish; then connections that never end (event streams, long polls) are cut.
+# Requests in progress may finish; then connections that never end (event streams, long polls) are cut.
 GRACE_S = 10
 KEEP_ALIVE_S = 75  # longer than the 60 s that balancers keep a connection, or they meet one that is just closing
 
@@ -61,7 +61,7 @@ def run_realtime(settings: Settings) -> None:
 
 
 def config_of(app: Any, settings: Settings, limits: EdgeLimits | None = None) -> uvicorn.Config:
-    """Return how uvicorn serves an application of ours."""
+    """Return uvicorn's configuration for an application of ours."""
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -89,7 +89,7 @@ def _serve(app: Any, deps: Deps) -> None:
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # each connection takes a descriptor
     set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="api"))
-    # Uvicorn raises the signal again once it has shut down; being told to stop is no failure.
+    # Uvicorn raises the signal again after its shutdown, but a requested stop is not a failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     logger.info("serving", host=deps.settings.host, port=deps.settings.port)

@@ -13,7 +13,7 @@ from services.errors import DomainError, QuotaExceededError, TierRequiredError
 
 # A request is either a query or two (milliseconds), a completed upload (seconds), or something is wrong.
 PAGE_CACHE_S = 1.0
-"""Writing the page takes a processor for a while; scrapers come every few seconds."""
+"""Rendering the page costs CPU time, and scrapers come every few seconds."""
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -22,7 +22,7 @@ DELAY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class SocketLoad(Struct, frozen=True, kw_only=True):
-    """What a process with Socket.IO has at the moment, and what it has sent since its start."""
+    """Gauges of a Socket.IO process, and counts since its start."""
 
     connections: int = 0
     rooms: int = 0
@@ -31,7 +31,7 @@ class SocketLoad(Struct, frozen=True, kw_only=True):
 
 
 class RequestMetrics:
-    """What is counted of each request; labels are route templates, never addresses, so they stay few."""
+    """Counts of requests. Labels are route templates, never addresses, so they stay few."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
@@ -89,7 +89,7 @@ class RequestMetrics:
 
 
 class SocketMetrics(Collector):
-    """What a process that serves Socket.IO counts; it shows zeros where the process serves none."""
+    """Counts of a Socket.IO process; all zero in other processes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._load: Callable[[], SocketLoad] = SocketLoad
@@ -107,7 +107,7 @@ class SocketMetrics(Collector):
         )
         self._delays = Histogram(
             "snuggles_room_event_delay_seconds",
-            "From the begin of the transaction that wrote an event to its delivery",
+            "From the start of the transaction that wrote an event to its delivery",
             buckets=DELAY_BUCKETS_S,
             registry=registry,
         )
@@ -130,7 +130,7 @@ class SocketMetrics(Collector):
         self._resumes.inc()
 
     def deliver(self, delay_s: float) -> None:
-        """Count an event that was put on the queues of everybody here in its room."""
+        """Count an event that was queued forevery member of its room in this process."""
         self._delays.observe(max(0.0, delay_s))
 
     def describe(self) -> Iterable[Metric]:

@@ -1,6 +1,6 @@
-"""The style of the pages that the API renders: the web app's tokens and parts, as far as these pages need them.
+"""The style of the pages that the API renders: those tokens and components of the web app that they need.
 
-It stands in each page, so that a shared clip is one request. The fonts are the web app's own files, where it is built.
+Each page contains it, so that a shared clip is one request. The fonts are files of the web app, if it is built.
 """
 
 import base64

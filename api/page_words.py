@@ -45,7 +45,7 @@ class Words(Struct, frozen=True, kw_only=True):
     reset_done_title: str
     reset_done: str
     problems: dict[str, str]
-    """By the field that is to blame; without a sentence here, the error has its own."""
+    """Sentences by field; for a field without one, the error's own message is shown."""
 
 
 WORDS: dict[Language, Words] = {

@@ -73,7 +73,7 @@ SCRIPT = _script()
 
 
 class Player(Struct, frozen=True, kw_only=True):
-    """What a page needs to show a shared clip. Addresses are ours; they lead on to storage."""
+    """The data of a page that shows a shared clip. Addresses are ours and redirect to storage."""
 
     title: str
     description: str
@@ -93,12 +93,12 @@ class Player(Struct, frozen=True, kw_only=True):
 
     @property
     def is_video(self) -> bool:
-        """Whether there are moving images to show."""
+        """Whether the clip has video."""
         return any(name in self.sources for name in PLAYABLE)
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """A document and the policy it is served with."""
+    """A document and its content security policy."""
 
     html: str
     policy: str
@@ -137,7 +137,7 @@ def origin_of(url: str) -> str:
 
 
 def clip_page(player: Player, language: Language = DEFAULT) -> Page:
-    """Return the public page of a clip, with what social networks read."""
+    """Return the public page of a clip, with metadata for social networks."""
     body = f"{_player(player, language)}{_about(player, language)}{_origin_line(player, language)}"
     html = _document(player.title, body, language, head=f"{_cards(player)}{SCRIPT}")
     return Page(html=html, policy=policy(media=player.storage_origin, plays=True))
@@ -161,7 +161,7 @@ def message_page(title: str, text: str, language: Language = DEFAULT, *, is_prob
 
 
 def verify_page(token: str, language: Language = DEFAULT) -> Page:
-    """Return the page that confirms an address; a press of the button, so that mail scanners confirm nothing."""
+    """Return the page that confirms an address at the press of a button, so that mail scanners confirm nothing."""
     words = WORDS[language]
     form = (
         f'<form method="post" action="/verify/{quote(token, safe="")}">'
@@ -209,9 +209,9 @@ def _document(title: str, body: str, language: Language, *, head: str = "", is_b
 
 
 def _player(player: Player, language: Language) -> str:
-    """Return the player in a box that fits the clip: a wide one fills it, a tall one stands in the middle.
+    """Return the player in a box: a wide clip fills it, a tall one is centred.
 
-    Its own controls are hidden until the script works them (`web/src/public/player.ts`).
+    Its own controls are hidden until the script runs (`web/src/public/player.ts`).
     """
     words = WORDS[language]
     shape = "sound" if not player.is_video else "wide-clip" if player.width >= player.height else ""
@@ -231,7 +231,7 @@ def _player(player: Player, language: Language) -> str:
 
 
 def _switch(name: str, off: str, on: str, icons: str, *, key: str) -> str:
-    """Return a button whose label says what a press does next."""
+    """Return a button whose label names the action of the next press."""
     return (
         f'<button type="button" class="ctl {name}" aria-label="{off}" title="{off}" aria-keyshortcuts="{key}" '
         f'data-off="{off}" data-on="{on}">{icons}</button>'

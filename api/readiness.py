@@ -1,16 +1,16 @@
-"""Questions to the parts behind the API: one a part at a time, however often a balancer asks."""
+"""Readiness checks of the parts behind the API: one check a part at a time, however often a balancer asks."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-# A part that takes longer is not one to send requests to; a balancer asks again soon.
+# A slower part should not get requests; a balancer asks again soon.
 CHECK_TIMEOUT_S = 2.5
 PARTS = 3
 
 
 class Readiness:
-    """Runs checks in threads of its own. One that hangs is not started again before it has ended."""
+    """Runs checks in its own threads. A check that hangs is not started again until it ends."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(PARTS, thread_name_prefix="readiness")
@@ -31,6 +31,6 @@ class Readiness:
 def _state(check: Callable[[], object]) -> str:
     try:
         check()
-    except Exception as error:  # noqa: BLE001 - whatever stops the part from answering is the answer
+    except Exception as error:  # noqa: BLE001 - any error is the result of the check
         return type(error).__name__
     return "ok"

@@ -1,4 +1,4 @@
-"""Threads for handlers that call storage or the network, apart from those that serve everything else."""
+"""Separate threads for handlers that call storage or the network."""
 
 from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ def open_threads() -> ThreadPoolExecutor:
 def calls_outside(handler: Callable[P, R]) -> Callable[P, Awaitable[R]]:
     """Run a handler, which takes `deps`, in the threads for calls to storage and network.
 
-    When a storage hangs, requests for it wait for one another there, and all others are served.
+    If storage hangs, requests that need it wait in these threads, and all others are served.
     """
 
     @wraps(handler)

@@ -123,7 +123,7 @@ def _av() -> str:
     missing = sorted({"h264", "aac", "libx264", "vp9", "opus"} - codecs)
     if missing:
         raise TroubleError(
-            f"PyAV lacks {', '.join(missing)}", "install the wheel from the package index, not a build of your own"
+            f"PyAV lacks {', '.join(missing)}", "install the wheel from the package index, not your own build"
         )
     return f"PyAV {av.__version__}"
 
@@ -138,7 +138,7 @@ def _tagger(environment: Mapping[str, str]) -> str:
     except MediaError as error:
         remedy = "set AUDIO_TAGGER_MODEL to the path of yamnet.tflite, or leave it out for the built-in tagger"
         raise TroubleError(f"{error.cause.meaning}: {error.detail}", remedy) from error
-    return f"{tagger.name} ({model})" if model else f"{tagger.name}, the one that every installation has"
+    return f"{tagger.name} ({model})" if model else f"{tagger.name}, which every installation has"
 
 
 def _database(environment: Mapping[str, str], settings: Settings | None, folder: DataFolder) -> str:
@@ -222,7 +222,7 @@ def _storage(settings: Settings | None, folder: DataFolder) -> str:
         remedy = (
             "check S3_ENDPOINT, the keys and that both buckets exist" if settings.s3_endpoint else "check STORAGE_DIR"
         )
-        raise TroubleError(f"Objects cannot be kept: {error}", remedy) from error
+        raise TroubleError(f"Objects cannot be stored: {error}", remedy) from error
     return settings.s3_endpoint or f"the folder {settings.storage_dir}"
 
 
@@ -270,7 +270,7 @@ def _disk(settings: Settings | None, folder: DataFolder) -> str:
         free = shutil.disk_usage(place).free
     except OSError as error:
         remedy = "choose another place with SCRATCH_DIR" if settings else "choose another place with SNUGGLES_DATA"
-        raise TroubleError(f"{place} cannot be looked at: {error.strerror}", remedy) from error
+        raise TroubleError(f"{place} cannot be read: {error.strerror}", remedy) from error
     detail = f"{free / GIGABYTE:.1f} GB free at {place}"
     if free < COMFORTABLE_FREE_BYTES:
         remedy = "make room, or choose another place with --data, STORAGE_DIR or SCRATCH_DIR"

@@ -43,7 +43,7 @@ def up(
 def stripe_simulation(
     *,
     port: Annotated[int, typer.Option(min=1, max=65535)],
-    state: Annotated[Path, typer.Option(help="File that keeps what happened.")],
+    state: Annotated[Path, typer.Option(help="File that stores the simulation's state.")],
 ) -> None:
     """Simulate Stripe, for the demo: nothing is charged."""
     from cli.embedded.stripe.simulation import Simulation, run
@@ -61,7 +61,7 @@ def stripe_simulation(
 def api(
     *,
     with_sockets: Annotated[
-        bool, typer.Option("--with-sockets", help="Serve Socket.IO too: where this is alone.")
+        bool, typer.Option("--with-sockets", help="Serve Socket.IO too, if this is the only process.")
     ] = False,
 ) -> None:
     """Serve the API."""
@@ -91,7 +91,7 @@ def worker(
     threads: Annotated[int | None, typer.Option(min=1, max=64, help="Jobs at once [default: $WORKER_THREADS].")] = None,
     exit_when_drained: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", help="End after being drained and idle for so long, to be replaced."),
+        typer.Option(min=0, metavar="SECONDS", help="End after being drained and idle for this long, to be replaced."),
     ] = None,
 ) -> None:
     """Run jobs."""
@@ -124,7 +124,7 @@ def migrate(
         bool, typer.Option(help="Record migrations that were applied by `psql -f`, after comparing the schema.")
     ] = False,
 ) -> None:
-    """Bring the schema of the database up to date (MIGRATION_DATABASE_URL, or DATABASE_URL)."""
+    """Migrate the database (MIGRATION_DATABASE_URL, or DATABASE_URL)."""
     from db import migrate as migrations
     from services.process.environment import address_problem
 
@@ -166,7 +166,7 @@ def doctor(*, json: AsJson = False, data: Data = None) -> None:
 
 def demo(
     *,
-    url: Annotated[str, typer.Option(help="Where the service is.")],
+    url: Annotated[str, typer.Option(help="Address of the service.")],
     password: Annotated[str, typer.Option(envvar="SNUGGLES_DEMO_PASSWORD", help="Of the demo's user.")],
     out: Annotated[Path, typer.Option(help="Folder for downloaded clips.")],
     file: Annotated[Path | None, typer.Option(help="A recording; without one a sample is made.")] = None,

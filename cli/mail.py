@@ -14,7 +14,7 @@ def preview(
     kind: Kind = None,
     *,
     out: Annotated[Path | None, typer.Option(help="Folder for an .html and a .txt file of each.")] = None,
-    public_url: Annotated[str, typer.Option(help="What links begin with.")] = "https://clips.example.com",
+    public_url: Annotated[str, typer.Option(help="Address at which links begin.")] = "https://clips.example.com",
 ) -> None:
     """Render mails with example values: to files with --out, else the text to standard output."""
     from services.mail.example import EXAMPLES, TOKEN

@@ -86,7 +86,7 @@ def _input_last(arguments: Sequence[str]) -> list[str]:
 
 
 def _with_hint(message: str) -> str:
-    """Return the parser's message about wrong arguments, without its words for programmers."""
+    """Return the parser's message about wrong arguments, in words for users."""
     said = message.replace("Value error, ", "").rstrip(".")
     return f"{said} See `snuggles --help`." if said.endswith("?") else f"{said}; see `snuggles --help`."
 

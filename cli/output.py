@@ -37,7 +37,7 @@ def _valid(value: Any) -> Any:
 
 
 def complain(sentence: str) -> None:
-    """Print the reason for which the command ends, in one line."""
+    """Print the reason why the command ends, in one line."""
     print(" ".join(sentence.split()), file=sys.stderr)  # noqa: T201 - this is a command's output
 
 

@@ -1,11 +1,11 @@
-"""Files that only their owner reads."""
+"""Files that only their owner can read."""
 
 import os
 from pathlib import Path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write the file completely or not at all, readable by its owner alone."""
+    """Write the file completely or not at all, readable only by its owner."""
     building = path.with_name(f"{path.name}.new")
     building.unlink(missing_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""`snuggles stripe-setup`: what has to be at Stripe before anything can be sold."""
+"""`snuggles stripe-setup`: makes the objects at Stripe that sales need."""
 
 import os
 from typing import Annotated
@@ -24,7 +24,7 @@ def stripe_setup(
 
     key = os.environ.get("STRIPE_SECRET_KEY", "")
     if not key.startswith(PREFIXES["STRIPE_SECRET_KEY"]):
-        raise CommandError("STRIPE_SECRET_KEY is missing or is no secret key; copy it from Stripe's dashboard")
+        raise CommandError("STRIPE_SECRET_KEY is missing or is not a secret key; copy it from Stripe's dashboard")
     if not is_test_key(key) and not live:
         raise CommandError("STRIPE_SECRET_KEY is a live key; try a test key first, or repeat this with --live")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STRIPE_")}

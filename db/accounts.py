@@ -127,7 +127,7 @@ def update_profile(
     language: Language | None = None,
     mail_clips_ready: bool | None = None,
 ) -> bool:
-    """Change what is given; False when the user does not exist."""
+    """Change the given fields; False if the user does not exist."""
     values = {
         "user_id": user_id,
         "display_name": display_name,
@@ -153,7 +153,7 @@ def rehash_password(tx: Transaction, *, user_id: UUID, password_hash: str) -> No
 
 
 def delete_user(tx: Transaction, *, user_id: UUID) -> bool:
-    """Delete a user with everything that they own in the database; False when there is no such user."""
+    """Delete a user with all their rows; False if there is no such user."""
     return tx.execute(DELETE_USER, {"user_id": user_id}).fetchone() is not None
 
 

@@ -1,4 +1,4 @@
-"""How a host's rooms and clips did over time."""
+"""Figures about a host's rooms and clips over time."""
 
 from datetime import date
 from uuid import UUID
@@ -22,7 +22,7 @@ class DayRow(Struct, frozen=True, kw_only=True):
 
 
 class HourRow(Struct, frozen=True, kw_only=True):
-    """What happened in a host's rooms in one hour of the week; Monday is 1."""
+    """The activity in a host's rooms in one hour of the week; Monday is 1."""
 
     weekday: int
     hour: int
@@ -30,7 +30,7 @@ class HourRow(Struct, frozen=True, kw_only=True):
 
 
 class ClipRow(Struct, frozen=True, kw_only=True):
-    """How often a clip was seen and shared."""
+    """Views and shares of a clip."""
 
     id: UUID
     title: str
@@ -38,7 +38,7 @@ class ClipRow(Struct, frozen=True, kw_only=True):
     share_count: int
 
 
-# A session is a room; it lasts until it ended, or until the last thing happened in it.
+# A session is a room; it lasts until its end, or until the last activity in it.
 LIST_DAYS = """
 WITH days AS (
     SELECT generate_series(current_date - %(days)s::integer + 1, current_date, interval '1 day')::date AS day
@@ -74,18 +74,18 @@ ORDER BY view_count DESC, share_count DESC, id LIMIT %(limit)s
 
 
 def list_days(tx: Transaction, *, user_id: UUID, days: int) -> list[DayRow]:
-    """List the last days, oldest first, those without a session too."""
+    """List the last days, oldest first, including those without a session."""
     with tx.cursor(row_factory=class_row(DayRow)) as cursor:
         return cursor.execute(LIST_DAYS, {"user_id": user_id, "days": days}).fetchall()
 
 
 def list_hours(tx: Transaction, *, user_id: UUID, days: int) -> list[HourRow]:
-    """List the hours of the week (UTC) in which something was said, busiest first."""
+    """List the hours of the week (UTC) with messages, busiest first."""
     with tx.cursor(row_factory=class_row(HourRow)) as cursor:
         return cursor.execute(LIST_HOURS, {"user_id": user_id, "days": days}).fetchall()
 
 
 def list_clips(tx: Transaction, *, user_id: UUID, limit: int) -> list[ClipRow]:
-    """List the clips that were seen or shared most."""
+    """List the most viewed and shared clips."""
     with tx.cursor(row_factory=class_row(ClipRow)) as cursor:
         return cursor.execute(LIST_CLIPS, {"user_id": user_id, "limit": limit}).fetchall()

@@ -1,6 +1,6 @@
 """Finds out how many migrations were applied to a schema by other means, such as `psql -f`.
 
-The migrations run in a schema of their own, in a transaction that is rolled back. The catalogue after each of them is
+The migrations run in a separate schema, in a transaction that is rolled back. The catalogue after each of them is
 compared with that of the schema `public`.
 """
 
@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 REHEARSAL = "snuggles_rehearsal"
-MAX_DIFFERENCES = 3  # that a message names
+MAX_DIFFERENCES = 3  # the most that a message names
 
 # One row for each fact about a table or function. The search path keeps the schema out of names. NOT NULL constraints
 # are left out, because PostgreSQL has them only since version 18.

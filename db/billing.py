@@ -14,7 +14,7 @@ from db.connection import Transaction
 
 
 class Subscription(Struct, frozen=True, kw_only=True):
-    """A user's subscription; `tier_in_force` is what it, or an operator's grant, amounts to now."""
+    """A user's subscription; `tier_in_force` is the tier that it, or an operator's grant, gives now."""
 
     id: UUID
     user_id: UUID
@@ -41,7 +41,7 @@ class Subscription(Struct, frozen=True, kw_only=True):
 
 
 class PaymentRow(Struct, frozen=True, kw_only=True):
-    """A payment that was made, or failed."""
+    """A successful or failed payment."""
 
     id: UUID
     status: str
@@ -65,7 +65,7 @@ UPDATE subscriptions SET stripe_customer_id = %(customer_id)s, updated_at = now(
 WHERE user_id = %(user_id)s AND stripe_customer_id IS NOT DISTINCT FROM %(previous)s::text
 RETURNING 1
 """
-# One holder for each user, who fetches from Stripe and writes while others wait.
+# One holder for each user fetches from Stripe and writes, while others wait.
 TAKE_LEASE = """
 UPDATE subscriptions SET sync_token = %(token)s, sync_expires_at = now() + make_interval(secs => %(lease_s)s)
 WHERE user_id = %(user_id)s AND (sync_token IS NULL OR sync_expires_at < now())
@@ -76,8 +76,8 @@ UPDATE subscriptions SET sync_token = NULL, sync_expires_at = NULL
 WHERE user_id = %(user_id)s AND sync_token = %(token)s
 RETURNING 1
 """
-# Fenced by the token: a holder whose lease ran out writes nothing. A grant without end is the tier that remains when
-# there is no live subscription.
+# Fenced by the token: a holder whose lease ran out writes nothing. A grant without end remains when there is no live
+# subscription.
 WRITE_STATE = """
 UPDATE subscriptions SET
     tier = CASE WHEN %(stripe_subscription_id)s::text IS NULL AND granted_until = 'infinity' THEN granted_tier
@@ -108,7 +108,7 @@ WHERE user_id = %(user_id)s
   AND (%(before_at)s::timestamptz IS NULL OR (payment_date, id) < (%(before_at)s, %(before_id)s::uuid))
 ORDER BY payment_date DESC, id DESC LIMIT %(limit)s
 """
-# The first user of a card keeps it; the answer says whose it is.
+# The first user of a card keeps it; the statement returns that user.
 CLAIM_CARD = """
 INSERT INTO trial_cards (fingerprint_hash, user_id) VALUES (%(fingerprint_hash)s, %(user_id)s)
 ON CONFLICT (fingerprint_hash) DO UPDATE SET fingerprint_hash = excluded.fingerprint_hash
@@ -156,37 +156,37 @@ INSERT INTO subscription_drift (user_id, before, after) VALUES (%(user_id)s, %(b
 
 
 def find_subscription(tx: Transaction, *, user_id: UUID) -> Subscription | None:
-    """Return a user's subscription, or None when there is no such user."""
+    """Return a user's subscription, or None if there is no such user."""
     with tx.cursor(row_factory=class_row(Subscription)) as cursor:
         return cursor.execute(GET_SUBSCRIPTION, {"user_id": user_id}).fetchone()
 
 
 def find_user_of_customer(tx: Transaction, *, customer_id: str) -> UUID | None:
-    """Return whose customer this is."""
+    """Return the user of a customer."""
     row = tx.execute(FIND_USER_OF_CUSTOMER, {"customer_id": customer_id}).fetchone()
     return row["user_id"] if row else None
 
 
 def find_user_of_payment(tx: Transaction, *, intent: str) -> UUID | None:
-    """Return who made a payment."""
+    """Return the user who made a payment."""
     row = tx.execute(FIND_USER_OF_PAYMENT, {"intent": intent}).fetchone()
     return row["user_id"] if row else None
 
 
 def set_customer(tx: Transaction, *, user_id: UUID, customer_id: str, previous: str | None) -> bool:
-    """Store a user's customer in place of the previous one; False when there is yet another by now."""
+    """Replace a user's previous customer; False if it has been replaced by another one already."""
     values = {"user_id": user_id, "customer_id": customer_id, "previous": previous}
     return tx.execute(SET_CUSTOMER, values).fetchone() is not None
 
 
 def take_lease(tx: Transaction, *, user_id: UUID, token: UUID, lease_s: float) -> datetime | None:
-    """Become the one who syncs a user and return the moment; None while somebody else is."""
+    """Take the lease for syncing a user and return its time; None while another process holds it."""
     row = tx.execute(TAKE_LEASE, {"user_id": user_id, "token": token, "lease_s": lease_s}).fetchone()
     return row["taken_at"] if row else None
 
 
 def drop_lease(tx: Transaction, *, user_id: UUID, token: UUID) -> bool:
-    """End a lease; False when it was another's by then."""
+    """End a lease; False if another process holds it now."""
     return tx.execute(DROP_LEASE, {"user_id": user_id, "token": token}).fetchone() is not None
 
 
@@ -199,7 +199,7 @@ def write_state(  # noqa: PLR0913 - keyword-only, one per column
     trial_used_at: datetime | None,
     trial_refused_at: datetime | None,
 ) -> bool:
-    """Write what Stripe says; False when the lease is no longer ours."""
+    """Write Stripe's state; False if the lease is no longer ours."""
     values = {
         **msgspec.structs.asdict(state),
         "user_id": user_id,
@@ -230,23 +230,23 @@ def list_payments(
 
 
 def claim_card(tx: Transaction, *, user_id: UUID, fingerprint_hash: bytes) -> bool:
-    """Note that a user's trial uses a card; False when another account's trial did before."""
+    """Record the card of a user's trial; False if another account's trial used it before."""
     row = tx.execute(CLAIM_CARD, {"user_id": user_id, "fingerprint_hash": fingerprint_hash}).fetchone()
     return row is not None and row["user_id"] == user_id
 
 
 def insert_checkout(tx: Transaction, *, session_id: str, user_id: UUID, tier: str) -> None:
-    """Note that a checkout was opened."""
+    """Record an opened checkout."""
     tx.execute(INSERT_CHECKOUT, {"session_id": session_id, "user_id": user_id, "tier": tier})
 
 
 def complete_checkouts(tx: Transaction, *, user_id: UUID) -> None:
-    """Note that a user's latest checkout led to a subscription."""
+    """Record that a user's latest checkout led to a subscription."""
     tx.execute(COMPLETE_CHECKOUTS, {"user_id": user_id})
 
 
 def find_checkout_owner(tx: Transaction, *, session_id: str) -> UUID | None:
-    """Return who opened a checkout."""
+    """Return the user who opened a checkout."""
     row = tx.execute(FIND_CHECKOUT_OWNER, {"session_id": session_id}).fetchone()
     return row["user_id"] if row else None
 
@@ -263,7 +263,7 @@ def find_withdrawal(tx: Transaction, *, user_id: UUID) -> dict[str, Any] | None:
 
 
 def finish_withdrawal(tx: Transaction, *, subscription_id: str, refunded_cents: int) -> None:
-    """Note that a withdrawal is carried out."""
+    """Mark a withdrawal as completed."""
     tx.execute(FINISH_WITHDRAWAL, {"subscription_id": subscription_id, "refunded_cents": refunded_cents})
 
 
@@ -277,17 +277,17 @@ def insert_withdrawal(tx: Transaction, *, user_id: UUID, subscription_id: str) -
 
 
 def grant_tier(tx: Transaction, *, user_id: UUID, tier: str | None, until: datetime | None, reason: str | None) -> bool:
-    """Give a user a tier until a moment (None: without end), or take it back; False when there is no such user."""
+    """Grant a user a tier until a given time (None: without end), or revoke it; False if there is no such user."""
     values = {"user_id": user_id, "tier": tier, "until": until, "reason": reason}
     return tx.execute(GRANT_TIER, values).fetchone() is not None
 
 
 def list_customers(tx: Transaction, *, after: UUID, limit: int) -> list[tuple[UUID, str, str | None]]:
-    """List users that are customers, by id: user, customer, subscription."""
+    """List users with a customer, by id: user, customer, subscription."""
     found = tx.execute(LIST_CUSTOMERS, {"after": after, "limit": limit})
     return [(row["user_id"], row["stripe_customer_id"], row["stripe_subscription_id"]) for row in found]
 
 
 def insert_drift(tx: Transaction, *, user_id: UUID, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Record a difference that a comparison with Stripe has found."""
+    """Record a difference found by a comparison with Stripe."""
     tx.execute(INSERT_DRIFT, {"user_id": user_id, "before": Jsonb(before), "after": Jsonb(after)})

@@ -1,4 +1,4 @@
-"""The states of clips: what workers write to a clip and to those that share its render."""
+"""Changes of the states of clips by workers, also for the clips that share a render."""
 
 from typing import Any
 from uuid import UUID
@@ -93,7 +93,7 @@ UPDATE clips SET status = 'queued', objects = '{{}}', is_preview = false, notes 
 WHERE {SHARING} AND status = 'failed'
 RETURNING {COLUMNS}
 """  # noqa: S608 - the columns are a constant
-# The objects of a render that were copied to other keys, unless it was made again meanwhile.
+# Store the new keys of copied objects, unless the clip was rendered again meanwhile.
 RELOCATE = f"""
 UPDATE clips SET objects = %(objects)s, updated_at = now()
 WHERE {SHARING} AND status = 'completed' AND objects = %(before)s
@@ -141,11 +141,11 @@ def requeue_failed(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
 
 
 def relocate(tx: Transaction, *, clip_id: UUID, before: dict[str, Any], objects: dict[str, Any]) -> list[Clip]:
-    """Change the objects of a completed clip; no change when they are no longer those of before."""
+    """Replace the objects of a completed clip; no change if they are no longer the expected ones."""
     return _all(tx, RELOCATE, {"clip_id": clip_id, "before": Jsonb(before), "objects": Jsonb(objects)})
 
 
-# These are about one clip.
+# Each of these is about one clip.
 
 
 def find_for_render(tx: Transaction, *, job_id: UUID) -> RenderSubject | None:
@@ -155,7 +155,7 @@ def find_for_render(tx: Transaction, *, job_id: UUID) -> RenderSubject | None:
 
 
 def mark_one_cancelled(tx: Transaction, *, clip_id: UUID) -> Clip | None:
-    """Change queued | processing → cancelled for this clip alone; None from another state."""
+    """Change queued | processing → cancelled for this clip only; None from another state."""
     return fetch_one(tx, MARK_ONE_CANCELLED, {"clip_id": clip_id})
 
 

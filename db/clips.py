@@ -245,7 +245,7 @@ def update_text(
 
 
 def keep_clip(tx: Transaction, *, clip_id: UUID, keep: bool, keep_days: int) -> Clip | None:
-    """Keep a clip for ever, or for `keep_days` from now; None when it does not exist."""
+    """Keep a clip forever, or for `keep_days` from now; None if it does not exist."""
     return fetch_one(tx, KEEP_CLIP, {"clip_id": clip_id, "keep": keep, "keep_days": keep_days})
 
 
@@ -276,7 +276,7 @@ def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> Clip | None
 
 
 def find_owner(tx: Transaction, *, clip_id: UUID) -> UUID | None:
-    """Return whose clip this is."""
+    """Return the owner of a clip."""
     row = tx.execute(FIND_OWNER, {"clip_id": clip_id}).fetchone()
     return row["user_id"] if row else None
 

@@ -16,7 +16,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 Transaction = psycopg.Connection[DictRow]
-"""A connection inside an open transaction; services and queries take it as their first argument."""
+"""A connection inside an open transaction; services and queries get it as their first argument."""
 
 CONNECT_TIMEOUT_S = 5
 # A request that waits longer for a connection answers 503, so that requests do not pile up.
@@ -54,8 +54,9 @@ BEGIN = f"BEGIN; {SET_IDENTITY}"
 ALLOW_LOSS = "SELECT set_config('synchronous_commit', 'off', true)"
 SET_ROLE = "SELECT set_config('role', %s, true)"
 DATABASE_ROLES = {"anon": "anon", "authenticated": "snuggles_user", "service_role": "service_role"}
-"""Claimed role → role in PostgreSQL. Both see what `authenticated` may see; `snuggles_user` may also write what the API
-checks first, which a client that speaks SQL as `authenticated` may not."""
+"""Claimed role → role in PostgreSQL. Both can read the same rows. Only `snuggles_user` may write rows that the API
+checks
+first; a client that connects to PostgreSQL directly as `authenticated` may not."""
 
 
 def user_identity(user_id: UUID, *, is_admin: bool = False) -> Identity:
@@ -72,7 +73,7 @@ class Database:
             url,
             connection_class=psycopg.Connection[DictRow],
             kwargs={
-                "autocommit": True,  # BEGIN is ours
+                "autocommit": True,  # we send BEGIN ourselves
                 "row_factory": dict_row,
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": name,
@@ -134,7 +135,7 @@ class Database:
         while True:
             connection = self._pool.getconn(max(deadline - time.monotonic(), 0))
             try:
-                # Parameters that the client fills in: PostgreSQL takes them only with a single statement.
+                # The client fills in the parameters, because PostgreSQL accepts them only with a single statement.
                 begin = psycopg.ClientCursor(connection)
                 begin.execute(BEGIN, (DATABASE_ROLES[identity.role], msgspec.json.encode(claims).decode()))
             except BaseException as error:
@@ -153,7 +154,7 @@ def forbid_in_transaction(what: str) -> None:
     if not _open_transactions.get():
         return
     if os.environ.get(STRICT):
-        raise CallInTransactionError(f"{what} was asked while a transaction is open; commit first")
+        raise CallInTransactionError(f"{what} was called while a transaction is open; commit first")
     log.error("call_in_transaction", what=what, stack_info=True)
 
 
@@ -161,7 +162,7 @@ def allow_loss(tx: Transaction) -> None:
     """Commit this transaction without waiting for the disk.
 
     If PostgreSQL crashes within the next second (three times wal_writer_delay), the whole transaction may be undone.
-    Use it only for changes that are then noticed and repeated, never for one that a client was told about.
+    Use it only for changes whose loss is noticed and repaired, never for one that a client was told about.
     """
     tx.execute(ALLOW_LOSS)
 

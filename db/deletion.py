@@ -1,4 +1,4 @@
-"""Deletes an account: what has to stop before, and rows in small steps where there are many."""
+"""Deletes an account, in small steps if it has many rows."""
 
 from typing import Final
 from uuid import UUID
@@ -22,14 +22,14 @@ STEPS: Final = (
     ("jobs", "user_id = %(user_id)s"),
     ("recordings", "user_id = %(user_id)s"),
 )
-"""The tables that hold thousands of rows of one account; the rest goes with the account's own row."""
+"""The tables with thousands of rows of one account; the others are deleted with the account's own row."""
 COUNT_SOME = sql.SQL(
     "SELECT count(*) AS rows FROM (SELECT 1 FROM {table} WHERE {condition} LIMIT %(limit)s) AS counted"
 )
 DELETE_SOME = sql.SQL(
     "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {condition} LIMIT %(limit)s))"
 )
-# The address is free for a new account at once; no token, link or password opens this one.
+# The address is free for a new account at once, and no token, link or password works for this one.
 CLOSE_USER = """
 UPDATE users SET deleted_at = now(), email = 'deleted-' || id || '@deleted.invalid', password_hash = NULL,
        display_name = '', updated_at = now()
@@ -44,7 +44,7 @@ def list_open_jobs(tx: Transaction, *, user_id: UUID) -> list[UUID]:
 
 
 def has_many_rows(tx: Transaction, *, user_id: UUID, limit: int) -> bool:
-    """Say whether an account has more rows than `limit` in the tables of STEPS."""
+    """Return whether an account has more rows than `limit` in the tables of STEPS."""
     left = limit
     for table, condition in STEPS:
         query = COUNT_SOME.format(table=sql.Identifier(table), condition=sql.SQL(condition))
@@ -56,7 +56,7 @@ def has_many_rows(tx: Transaction, *, user_id: UUID, limit: int) -> bool:
 
 
 def delete_some(tx: Transaction, *, user_id: UUID, limit: int) -> int:
-    """Delete up to `limit` rows of an account and return how many; 0 when the tables of STEPS hold none."""
+    """Delete up to `limit` rows of an account and return how many; 0 if the tables of STEPS have none."""
     for table, condition in STEPS:
         query = DELETE_SOME.format(table=sql.Identifier(table), condition=sql.SQL(condition))
         deleted = tx.execute(query, {"user_id": user_id, "limit": limit}).rowcount
@@ -66,6 +66,6 @@ def delete_some(tx: Transaction, *, user_id: UUID, limit: int) -> int:
 
 
 def close_user(tx: Transaction, *, user_id: UUID) -> bool:
-    """Close an account for good, with its public links; False when there is none."""
+    """Close an account permanently, with its public links; False if it does not exist."""
     tx.execute(CLOSE_SHARES, {"user_id": user_id})
     return tx.execute(CLOSE_USER, {"user_id": user_id}).fetchone() is not None

@@ -91,7 +91,7 @@ UPDATE webhook_deliveries SET attempts = attempts + 1, first_attempt_at = coales
     last_attempt_at = %(at)s
 WHERE id = %(delivery_id)s AND status = 'pending' RETURNING id
 """
-# A second run of the same attempt finds the delivery ended and changes nothing.
+# If the same attempt runs twice, the second finds the delivery ended and changes nothing.
 DELIVERED = """
 UPDATE webhook_deliveries SET status = 'delivered', finished_at = now(), duration_ms = %(duration_ms)s,
     response_status = %(response_status)s, response_excerpt = %(response_excerpt)s, error = NULL,
@@ -115,7 +115,7 @@ UPDATE webhook_deliveries SET status = 'failed', error = %(error)s, job_id = NUL
     finished_at = now()
 WHERE webhook_id = %(webhook_id)s AND status = 'pending' RETURNING id
 """
-# The first of its lane, without an open job: the job was discarded, or has killed too many workers.
+# First deliveries of a lane without an open job: it was discarded, or has killed too many workers.
 LIST_STRANDED = """
 SELECT d.id, d.webhook_id, d.lane FROM webhook_deliveries d
 WHERE d.status = 'pending'

@@ -13,7 +13,7 @@ URGENT_PRIORITY = 100
 
 
 class Flight(Struct, frozen=True, kw_only=True):
-    """How many jobs of one owner and kind in one queue are running, or sent and not yet claimed."""
+    """The number of one owner's jobs of a kind in a queue that are running, or sent and not yet claimed."""
 
     queue: str
     owner_key: UUID
@@ -57,8 +57,8 @@ class Unclaimed(Struct, frozen=True, kw_only=True):
     queue: str
 
 
-# Jobs arrive faster than statistics. A planner that expects no waiting rows takes any index and reads a hundred
-# thousand rows. So every statement here asks for rows in the order of its index, and sorting is disabled.
+# Jobs arrive faster than statistics are updated. A planner that expects no waiting rows may use any index and read a
+# hundred thousand rows. So every statement here orders rows like its index, and sorting is disabled.
 KEEP_TO_INDEXES = """
 SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
     set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
@@ -130,7 +130,7 @@ SELECT id FROM jobs
 WHERE queue = %(queue)s AND state = 'queued' AND dispatched_at IS NULL AND priority >= 100 AND run_at <= now()
 ORDER BY priority DESC, run_at LIMIT %(limit)s
 """
-# The state is checked outside of the subquery that locks: inside, a planner with old statistics would read all waiting
+# The state is checked outside the subquery that locks: inside, a planner with old statistics would read all waiting
 # rows.
 MARK_SENT = """
 WITH picked AS (
@@ -173,7 +173,7 @@ ORDER BY queue, dispatched_at
 
 
 def keep_to_indexes(tx: Transaction) -> None:
-    """Make the rest of this transaction read by index only, whatever the statistics say."""
+    """Make the rest of this transaction read only by index, whatever the statistics say."""
     tx.execute(KEEP_TO_INDEXES)
 
 
@@ -193,7 +193,7 @@ def list_flights(tx: Transaction) -> list[Flight]:
 
 
 def list_owners(tx: Transaction, queue: str, *, held_kinds: Sequence[str] = ()) -> list[WaitingOwner]:
-    """List the owners with a job in the queue that is due and not of a kind that is held back."""
+    """List the owners with a due job in the queue, except jobs of kinds that are held back."""
     return [WaitingOwner(**row) for row in tx.execute(LIST_OWNERS, {"queue": queue, "held_kinds": list(held_kinds)})]
 
 
@@ -205,7 +205,7 @@ def list_tier_limits(tx: Transaction) -> dict[str, dict[str, Any]]:
 def list_next(
     tx: Transaction, queue: str, counts: Mapping[UUID, int], *, held_kinds: Sequence[str] = ()
 ) -> dict[UUID, list[NextJob]]:
-    """Return owner → their next jobs in their order, as many as asked for where there are so many."""
+    """Return owner → their next jobs in order, up to the requested number."""
     parameters: dict[str, Any] = {
         "queue": queue,
         "owners": list(counts),
@@ -219,7 +219,7 @@ def list_next(
 
 
 def list_urgent(tx: Transaction, queue: str, *, limit: int) -> list[UUID]:
-    """List the waiting jobs that an operator put first."""
+    """List the waiting jobs that an operator moved to the front."""
     return [row["id"] for row in tx.execute(LIST_URGENT, {"queue": queue, "limit": limit})]
 
 
@@ -245,6 +245,6 @@ def recall(tx: Transaction, queue: str, owners: Sequence[UUID]) -> list[UUID]:
 
 
 def list_unclaimed(tx: Transaction, *, unclaimed_s: float, silent_s: float) -> list[Unclaimed]:
-    """List jobs that were sent that long ago and not claimed, though a worker of their queue has a free slot."""
+    """List jobs sent at least that long ago and not claimed, although a worker of their queue has a free slot."""
     rows = tx.execute(LIST_UNCLAIMED, {"unclaimed_s": unclaimed_s, "silent_s": silent_s})
     return [Unclaimed(**row) for row in rows]

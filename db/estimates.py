@@ -154,6 +154,6 @@ def count_backlogs(tx: Transaction, *, queue: str, owners: Sequence[UUID], most:
 
 
 def find_oldest_due_s(tx: Transaction, *, queue: str) -> float:
-    """Return for how many seconds the oldest queued job has been due; 0 without a queued job."""
+    """Return the seconds for which the oldest queued job has been due; 0 without a queued job."""
     row = tx.execute(OLDEST_DUE, {"queue": queue}).fetchone()
     return max(0.0, row["age_s"]) if row else 0.0

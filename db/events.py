@@ -64,7 +64,7 @@ def insert_event(  # noqa: PLR0913 - keyword-only, one per column
     clip_id: UUID | None = None,
     trace_id: str | None = None,
 ) -> EventRow:
-    """Insert an event; the commit notifies those who follow the owner's events."""
+    """Insert an event; the commit notifies followers of the owner's events."""
     parameters = {
         "user_id": user_id,
         "type": type,
@@ -105,5 +105,5 @@ def settled_seq(tx: Transaction, *, user_id: UUID, seq: int, settle_s: float) ->
 
 
 def delete_old(tx: Transaction, *, days: int, limit: int) -> int:
-    """Delete up to `limit` events that are older than so many days, with their deliveries; return how many."""
+    """Delete up to `limit` events older than so many days, with their deliveries; return how many."""
     return len(tx.execute(DELETE_OLD, {"days": days, "limit": limit}).fetchall())

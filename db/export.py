@@ -1,4 +1,4 @@
-"""Everything of one owner, and the archives that were made of it."""
+"""Exports: all rows of one owner, and the archives made from them."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -85,7 +85,7 @@ SECTIONS = {
 
 
 class Export(Struct, frozen=True, kw_only=True):
-    """A row of `exports`; one whose job has ended without it counts as failed."""
+    """A row of `exports`; it counts as failed if its job has ended without an archive."""
 
     id: UUID
     user_id: UUID
@@ -126,7 +126,7 @@ ORDER BY c.created_at, c.id, entry.key
 
 
 class ClipObject(Struct, frozen=True, kw_only=True):
-    """A file of a clip that goes into an archive."""
+    """A file of a clip for an archive."""
 
     id: UUID
     title: str
@@ -135,18 +135,18 @@ class ClipObject(Struct, frozen=True, kw_only=True):
 
 
 def fail_abandoned(tx: Transaction, *, user_id: UUID) -> None:
-    """Give up exports whose job has ended without them."""
+    """Mark exports as failed whose job has ended without an archive."""
     tx.execute(FAIL_ABANDONED, {"user_id": user_id})
 
 
 def insert_export(tx: Transaction, *, user_id: UUID) -> UUID | None:
-    """Add an export and return its id; None while one is at work."""
+    """Add an export and return its id; None while another one is running."""
     row = tx.execute(INSERT_EXPORT, {"user_id": user_id}).fetchone()
     return row["id"] if row else None
 
 
 def set_job(tx: Transaction, *, export_id: UUID, job_id: UUID) -> None:
-    """Note which job makes an export."""
+    """Set the job of an export."""
     tx.execute(SET_EXPORT_JOB, {"export_id": export_id, "job_id": job_id})
 
 
@@ -157,19 +157,19 @@ def find_latest(tx: Transaction, *, user_id: UUID) -> Export | None:
 
 
 def mark_ready(tx: Transaction, *, export_id: UUID, key: str, size_bytes: int, expires_at: datetime) -> UUID | None:
-    """Note where the archive is and return its owner; None when it was given up."""
+    """Store the archive's key and return its owner; None if the export was given up."""
     values = {"export_id": export_id, "key": key, "size_bytes": size_bytes, "expires_at": expires_at}
     row = tx.execute(MARK_READY, values).fetchone()
     return row["user_id"] if row else None
 
 
 def list_expired(tx: Transaction) -> dict[UUID, str]:
-    """Return the keys of archives whose time is over, by export."""
+    """Return the keys of expired archives, by export."""
     return {row["id"]: row["key"] for row in tx.execute(LIST_EXPIRED)}
 
 
 def mark_expired(tx: Transaction, *, ids: list[UUID]) -> None:
-    """Note that these archives are gone."""
+    """Record that these archives were deleted."""
     tx.execute(MARK_EXPIRED, {"ids": ids})
 
 

@@ -1,4 +1,4 @@
-"""Users as operators find them, and the figures of the business."""
+"""Operators' search for users, and the figures of the business."""
 
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,7 @@ class UserRow(Struct, frozen=True, kw_only=True):
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """How the business does. Shares are of the last 30 days; None where there is nothing to divide by."""
+    """The figures of the business. Shares are of the last 30 days; None if the divisor is zero."""
 
     paying_premium: int
     paying_pro: int

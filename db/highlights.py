@@ -55,7 +55,7 @@ FROM highlights WHERE id = %(highlight_id)s AND recording_id = %(recording_id)s 
 
 
 def replace_highlights(tx: Transaction, *, recording_id: UUID, user_id: UUID, items: list[dict[str, Any]]) -> None:
-    """Put new candidates in the place of the old ones."""
+    """Replace the candidates of a recording."""
     tx.execute(DELETE_HIGHLIGHTS, {"recording_id": recording_id})
     owner = {"recording_id": recording_id, "user_id": user_id}
     rows = [{**item, **owner, "reasons": Jsonb(item["reasons"])} for item in items]
@@ -91,7 +91,7 @@ def list_highlights(  # noqa: PLR0913 - keyword-only, one per column or filter
 
 
 def set_score(tx: Transaction, *, highlight_id: UUID, score: float, reasons: list[dict[str, Any]]) -> None:
-    """Write what a highlight scores, and why."""
+    """Write a highlight's score and its reasons."""
     tx.execute(SET_SCORE, {"highlight_id": highlight_id, "score": score, "reasons": Jsonb(reasons)})
 
 

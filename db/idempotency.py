@@ -1,4 +1,4 @@
-"""First answers to requests that carried an Idempotency-Key."""
+"""First answers to requests with an Idempotency-Key."""
 
 from typing import Any
 from uuid import UUID
@@ -11,14 +11,14 @@ from db.connection import Transaction
 
 
 class StoredAnswer(Struct, frozen=True, kw_only=True):
-    """What was answered to the first request with this key."""
+    """The answer to the first request with this key."""
 
     request_hash: bytes
     status: int
     response: Any
 
 
-# One waiter a key: a duplicate that arrives while the first is at work sees its answer once that has committed.
+# The lock of a key: a duplicate that arrives during the first request sees its answer once that has committed.
 LIMIT_WAIT = "SELECT set_config('lock_timeout', %(timeout)s, true)"
 LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended(%(user_id)s::text || ':' || %(key)s, 0))"
 FIND_ANSWER = """
@@ -48,7 +48,7 @@ def find_answer(tx: Transaction, *, user_id: UUID, key: str) -> StoredAnswer | N
 
 
 def insert_answer(tx: Transaction, *, user_id: UUID, key: str, answer: StoredAnswer) -> None:
-    """Remember an answer, and forget this user's old ones."""
+    """Store an answer, and delete this user's old ones."""
     tx.execute(FORGET_OLD, {"user_id": user_id})
     values = {
         "user_id": user_id,

@@ -137,7 +137,7 @@ WHERE id = ANY(%(job_ids)s) AND state = 'failed' RETURNING *
 """)
 DISCARD_FAILED = "DELETE FROM jobs WHERE id = ANY(%(job_ids)s) AND state = 'failed' RETURNING *"
 SET_PRIORITY = logged(
-    # A sent job waits again; otherwise it would keep the place of its message.
+    # A sent job waits again; otherwise its message would keep its place.
     "UPDATE jobs SET priority = %(priority)s, dispatched_at = NULL "
     "WHERE id = ANY(%(job_ids)s) AND state = 'queued' RETURNING *"
 )
@@ -195,7 +195,7 @@ def find_job(tx: Transaction, job_id: UUID, *, user_id: UUID | None = None) -> J
 
 
 def is_waiting(tx: Transaction, *, kind: str, recording_id: UUID) -> bool:
-    """Say whether a job of a kind is queued for a recording."""
+    """Return whether a job of this kind is queued for a recording."""
     return tx.execute(IS_WAITING, {"kind": kind, "recording_id": recording_id}).fetchone() is not None
 
 
@@ -227,12 +227,12 @@ def cancel_queued(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
 
 
 def request_cancel(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
-    """Ask the workers of the running ones to stop; return those that were not asked before."""
+    """Ask the workers of the running ones to stop; return the newly asked ones."""
     return change(tx, REQUEST_CANCEL, event="cancel_requested", job_ids=list(job_ids))
 
 
 def retry_failed(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
-    """Queue failed jobs again with a fresh allowance of attempts; return them."""
+    """Queue failed jobs again with a full number of attempts; return them."""
     return change(tx, RETRY_FAILED, event="retried", job_ids=list(job_ids))
 
 
@@ -269,7 +269,7 @@ def row_with_error(kind: Callable[..., Row], error: type[Struct] = JobError) -> 
 
 
 def error_json(error: Struct) -> Jsonb:
-    """Return an error as columns store it."""
+    """Return an error in its stored form."""
     return Jsonb(msgspec.to_builtins(error))
 
 

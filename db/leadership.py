@@ -1,10 +1,10 @@
-"""One leader among many processes: who holds an advisory lock on its connection."""
+"""Elects one leader among many processes: the holder of an advisory lock."""
 
 from db.connection import Transaction
 
 TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended(%(name)s, 0)) AS is_ours"
-# A process that is stopped, or swapped out, keeps its connection: the kernel goes on answering for it. An advisory lock
-# on a bigint shows as two halves (PostgreSQL's documentation of pg_locks).
+# A process that is stopped or swapped out keeps its connection, because the kernel still answers for it. pg_locks shows
+# an advisory lock on a bigint as two halves.
 UNSEAT = """
 SELECT pg_terminate_backend(pid) AS is_gone
 FROM pg_locks JOIN pg_stat_activity USING (pid), (SELECT hashtextextended(%(name)s, 0) AS key) AS wanted
@@ -22,8 +22,8 @@ def try_lock(tx: Transaction, name: str) -> bool:
 
 
 def unseat(tx: Transaction, name: str, *, silent_s: float) -> bool:
-    """End the connection that holds the lock if it has asked nothing for so long; whether there was such a one.
+    """End the connection that holds the lock if it has been idle for that long; return whether there was one.
 
-    Takes no rights but those over one's own sessions: all contenders log in by the same name.
+    Needs only rights over one's own sessions, because all contenders log in under the same name.
     """
     return bool(tx.execute(UNSEAT, {"name": name, "silent_s": silent_s}).fetchall())

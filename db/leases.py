@@ -1,4 +1,4 @@
-"""Claims, lease renewals and ends of jobs. Every write after the claim carries the lease's token."""
+"""Claims, lease renewals and ends of jobs. Every write after the claim needs the lease's token."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from db.jobs import Job, JobError, as_job, as_jobs, change, error_json, logged
 
 
 class Lease(Struct, frozen=True):
-    """The right to write about a job: valid while the row carries this token."""
+    """The right to write to a job, valid while its row has this token."""
 
     job_id: UUID
     token: UUID

@@ -1,4 +1,4 @@
-"""Live recordings: their tracks, parts and consents, saved moments, and what the audience did meanwhile."""
+"""Live recordings: tracks, parts, consents, saved moments, and the activity of the audience."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ ActivityKind = Literal["message", "reaction", "vote", "join", "memory"]
 
 
 class NewLive(Struct, frozen=True, kw_only=True):
-    """A recording that is about to begin."""
+    """A recording to begin."""
 
     recording_id: UUID
     room_id: UUID
@@ -29,7 +29,7 @@ class NewLive(Struct, frozen=True, kw_only=True):
 
 
 class LiveRow(Struct, frozen=True, kw_only=True):
-    """A recording that a room makes, or made."""
+    """A running or ended recording of a room."""
 
     id: UUID
     user_id: UUID
@@ -76,7 +76,7 @@ class MemoryRow(Struct, frozen=True, kw_only=True):
 
 
 class ActivityRow(Struct, frozen=True, kw_only=True):
-    """Something that people in the room did, in seconds from the recording's start."""
+    """An activity in the room, in seconds from the recording's start."""
 
     at_s: float
     kind: ActivityKind
@@ -118,7 +118,7 @@ CLOSE_LIVE = f"""
 UPDATE recordings SET live_closes_at = greatest(live_ended_at, least(live_closes_at, now()))
 WHERE id = %(recording_id)s AND live_closes_at IS NOT NULL RETURNING {LIVE_COLUMNS}
 """  # noqa: S608 - the columns are a constant
-# Silent: no part was announced or stored for a while. What nobody ever sent a part for is silent from its start on.
+# Silent: no part was announced or stored for a while, or since the start if there never was one.
 LIST_SILENT = """
 SELECT r.id FROM recordings r WHERE r.status = 'live' AND greatest(r.live_started_at, (
     SELECT max(greatest(p.created_at, p.stored_at)) FROM recording_parts p
@@ -176,7 +176,7 @@ LIST_PARTS = f"""
 SELECT {PART_COLUMNS} FROM recording_parts WHERE track_id = ANY(%(track_ids)s) AND stored_at IS NOT NULL
 ORDER BY track_id, number
 """  # noqa: S608 - the columns are a constant
-# Islands of consecutive numbers, told by the distance of a number from its rank.
+# Ranges of consecutive numbers: the difference between a number and its rank is constant in each.
 LIST_RANGES = """
 SELECT track_id, min(number) AS first, max(number) AS last FROM (
     SELECT track_id, number, number - row_number() OVER (PARTITION BY track_id ORDER BY number) AS island
@@ -214,7 +214,7 @@ FROM room_events WHERE room_id = %(room_id)s AND type = 'highlight:detected'
 
 
 def begin(tx: Transaction, new: NewLive, *, now: datetime) -> None:
-    """Insert a recording that runs in a room from now on; the caller has locked the room's row."""
+    """Insert a recording that begins now; the caller has locked the room's row."""
     values = {**msgspec.structs.asdict(new), "now": now}
     tx.execute(INSERT_LIVE, values)
     tx.execute(SET_RUNNING, values)
@@ -222,12 +222,12 @@ def begin(tx: Transaction, new: NewLive, *, now: datetime) -> None:
 
 
 def find_live(tx: Transaction, recording_id: UUID) -> LiveRow | None:
-    """Return a recording that a room makes, or made."""
+    """Return a recording of a room."""
     return _one(tx, LiveRow, FIND_LIVE, {"recording_id": recording_id})
 
 
 def lock_open(tx: Transaction, recording_id: UUID) -> LiveRow | None:
-    """Return a recording that takes parts, and does so until the transaction ends; None for others."""
+    """Return a recording that accepts parts, locked until the transaction ends; None for others."""
     return _one(tx, LiveRow, LOCK_OPEN, {"recording_id": recording_id})
 
 
@@ -237,39 +237,39 @@ def find_of_room(tx: Transaction, room_id: UUID) -> LiveRow | None:
 
 
 def end_live(tx: Transaction, recording_id: UUID, *, grace_s: float) -> LiveRow | None:
-    """Change live → processing, and take parts for a while yet; None when it was not live."""
+    """Change live → processing, and accept parts for a while; None if it was not live."""
     return _one(tx, LiveRow, END_LIVE, {"recording_id": recording_id, "grace_s": grace_s})
 
 
 def close_live(tx: Transaction, recording_id: UUID) -> LiveRow | None:
-    """Take no more parts from now on; None when it has not ended."""
+    """Close a recording to parts; None if it has not ended."""
     return _one(tx, LiveRow, CLOSE_LIVE, {"recording_id": recording_id})
 
 
 def clear_running(tx: Transaction, *, room_id: UUID, recording_id: UUID) -> bool:
-    """Say that a room records no more; False when it was not recording this."""
+    """Record that a room has stopped recording; False if this was not its recording."""
     found = tx.execute(CLEAR_RUNNING, {"room_id": room_id, "recording_id": recording_id}).fetchone()
     return found is not None
 
 
 def list_silent(tx: Transaction, *, silent_s: float, limit: int) -> list[UUID]:
-    """List running recordings that nothing has arrived for in a while."""
+    """List running recordings that got no parts for a while."""
     return [row["id"] for row in tx.execute(LIST_SILENT, {"silent_s": silent_s, "limit": limit})]
 
 
 def list_oldest(tx: Transaction, *, age_s: float, limit: int) -> list[LiveRow]:
-    """List recordings that have been running for so long, the oldest first."""
+    """List recordings that have been running for at least that long, oldest first."""
     with tx.cursor(row_factory=class_row(LiveRow)) as cursor:
         return cursor.execute(LIST_OLDEST, {"age_s": age_s, "limit": limit}).fetchall()
 
 
 def set_consent(tx: Transaction, *, recording_id: UUID, user_id: UUID, given: bool) -> None:
-    """Store somebody's answer; the newest counts."""
+    """Store a person's answer; the newest counts."""
     tx.execute(UPSERT_CONSENT, {"recording_id": recording_id, "user_id": user_id, "given": given})
 
 
 def has_consented(tx: Transaction, *, recording_id: UUID, user_id: UUID) -> bool:
-    """Say whether somebody has agreed to being recorded."""
+    """Return whether a person has agreed to being recorded."""
     row = tx.execute(FIND_CONSENT, {"recording_id": recording_id, "user_id": user_id}).fetchone()
     return bool(row and row["given"])
 
@@ -310,19 +310,19 @@ def list_tracks(tx: Transaction, recording_id: UUID) -> list[TrackRow]:
 
 
 def complete_tracks(tx: Transaction, *, recording_id: UUID, user_id: UUID) -> None:
-    """Say that somebody's tracks are complete."""
+    """Mark a person's tracks as complete."""
     tx.execute(COMPLETE_TRACKS, {"recording_id": recording_id, "user_id": user_id})
 
 
 def is_complete(tx: Transaction, recording_id: UUID) -> bool:
-    """Say whether every track of a recording is complete."""
+    """Return whether every track of a recording is complete."""
     return tx.execute(FIND_INCOMPLETE, {"recording_id": recording_id}).fetchone() is None
 
 
 def upsert_part(  # noqa: PLR0913 - keyword-only, one a column
     tx: Transaction, *, track_id: UUID, number: int, size_bytes: int, start_ms: int, duration_ms: int
 ) -> PartRow | None:
-    """Announce a part, again where it is not stored yet; None when it is stored."""
+    """Announce a part, possibly again; None if it is stored already."""
     values = {
         "track_id": track_id,
         "number": number,
@@ -334,12 +334,12 @@ def upsert_part(  # noqa: PLR0913 - keyword-only, one a column
 
 
 def find_part(tx: Transaction, *, track_id: UUID, number: int) -> PartRow | None:
-    """Return a part that was announced."""
+    """Return an announced part."""
     return _one(tx, PartRow, FIND_PART, {"track_id": track_id, "number": number})
 
 
 def set_stored(tx: Transaction, *, track_id: UUID, number: int, etag: str) -> PartRow | None:
-    """Say that storage has a part; None when it was never announced."""
+    """Mark a part as stored; None if it was never announced."""
     return _one(tx, PartRow, SET_STORED, {"track_id": track_id, "number": number, "etag": etag})
 
 
@@ -358,7 +358,7 @@ def list_ranges(tx: Transaction, track_ids: Sequence[UUID]) -> dict[UUID, list[t
 
 
 def sum_stored(tx: Transaction, recording_id: UUID) -> tuple[float, int]:
-    """Return how many seconds of one device are stored at most, in all its tracks, and the bytes of everything."""
+    """Return the most seconds stored for one device, over all its tracks, and the bytes of the whole recording."""
     row = tx.execute(SUM_STORED, {"recording_id": recording_id}).fetchone()
     return (row["seconds"], row["bytes"]) if row else (0.0, 0)
 
@@ -372,18 +372,18 @@ def insert_memory(tx: Transaction, *, user_id: UUID, recording_id: UUID, at_s: f
 
 
 def add_activity(tx: Transaction, *, room_id: UUID, kind: ActivityKind, number: int = 1) -> None:
-    """Note what people do in a room for the recording that runs in it; nothing where none does."""
+    """Store people's activity for the running recording of a room, if any."""
     tx.execute(INSERT_ACTIVITY, {"room_id": room_id, "kind": kind, "number": number})
 
 
 def list_activity(tx: Transaction, recording_id: UUID) -> list[ActivityRow]:
-    """List what people did while a recording ran, in order."""
+    """List people's activity during a recording, in order."""
     with tx.cursor(row_factory=class_row(ActivityRow)) as cursor:
         return cursor.execute(LIST_ACTIVITY, {"recording_id": recording_id}).fetchall()
 
 
 def list_told(tx: Transaction, *, room_id: UUID, recording_id: UUID) -> list[tuple[float, float]]:
-    """List the cores of the highlights that a room was told of while it was recorded, in seconds."""
+    """List the cores of the provisional highlights of a recording, in seconds."""
     found = tx.execute(LIST_TOLD, {"room_id": room_id, "recording_id": str(recording_id)})
     return [(row["start_s"], row["end_s"]) for row in found]
 

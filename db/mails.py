@@ -1,4 +1,4 @@
-"""Mail that waits to be sent, and what became of it."""
+"""Queued mails and their outcomes."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -29,7 +29,7 @@ class MailRow(Struct, frozen=True, kw_only=True):
 
 
 class ReadyClips(Struct, frozen=True, kw_only=True):
-    """Clips of a recording whose owner is to be told that they are ready."""
+    """Finished clips of a recording, for a mail to its owner."""
 
     user_id: UUID
     email: str
@@ -49,7 +49,7 @@ SELECT id, user_id, kind, recipient, payload, status, attempts, created_at,
                 (SELECT users.language FROM users WHERE users.email = mails.recipient), language) AS language
 FROM mails WHERE id = %(mail_id)s FOR UPDATE
 """
-# Counts what was completed since the last such mail, and only once nothing of the recording is on its way any more.
+# Counts the clips completed since the last such mail, once no clip of the recording is unfinished.
 FIND_READY_CLIPS = """
 SELECT u.id AS user_id, u.email, r.title AS recording_title, (
     SELECT count(*) FROM clips c
@@ -97,7 +97,7 @@ def insert_mail(  # noqa: PLR0913 - keyword-only, one per column
     unique_key: str,
     language: Language,
 ) -> UUID | None:
-    """Add a mail and return its id; None when one with this key was asked for before."""
+    """Add a mail and return its id; None if one with this key exists."""
     values = {
         "user_id": user_id,
         "kind": kind,
@@ -111,9 +111,9 @@ def insert_mail(  # noqa: PLR0913 - keyword-only, one per column
 
 
 def find_ready_clips(tx: Transaction, *, recording_id: UUID) -> ReadyClips | None:
-    """Return whom to tell of a recording's clips; None while some are made, or when its owner wants no such mail.
+    """Return the mail's data about a recording's clips; None while some are unfinished or if its owner wants no mail.
 
-    Transactions that ask for one recording take turns: of two that each end a clip, the second sees both.
+    Transactions that call this for one recording take turns: of two that each end a clip, the second sees both.
     """
     if tx.execute(LOCK_READY_CLIPS, {"recording_id": recording_id}).fetchone() is None:
         return None
@@ -122,26 +122,26 @@ def find_ready_clips(tx: Transaction, *, recording_id: UUID) -> ReadyClips | Non
 
 
 def lock_mail(tx: Transaction, *, mail_id: UUID) -> MailRow | None:
-    """Return a mail, locked until the transaction ends; None when it is gone."""
+    """Return a mail, locked until the transaction ends; None if it was deleted."""
     with tx.cursor(row_factory=class_row(MailRow)) as cursor:
         return cursor.execute(LOCK_MAIL, {"mail_id": mail_id}).fetchone()
 
 
 def mark_sending(tx: Transaction, *, mail_id: UUID) -> bool:
-    """Note that a mail is about to be handed over; False when it was handed over or given up before."""
+    """Mark a mail as `sending`; False if it was sent or given up before."""
     return tx.execute(MARK_SENDING, {"mail_id": mail_id}).fetchone() is not None
 
 
 def postpone(tx: Transaction, *, mail_id: UUID, attempts: int, error: str) -> None:
-    """Let a mail that was certainly not taken wait for its next attempt."""
+    """Queue a mail again that was certainly not accepted."""
     tx.execute(POSTPONE, {"mail_id": mail_id, "attempts": attempts, "error": error})
 
 
 def finish(tx: Transaction, *, mail_id: UUID, status: MailStatus, error: str | None = None) -> None:
-    """Note what became of a mail in the end."""
+    """Store the final outcome of a mail."""
     tx.execute(FINISH, {"mail_id": mail_id, "status": status, "error": error})
 
 
 def prune_mails(tx: Transaction, *, days: int, limit: int) -> int:
-    """Forget old mails; return how many."""
+    """Delete old mails; return how many."""
     return len(tx.execute(PRUNE_MAILS, {"days": days, "limit": limit}).fetchall())

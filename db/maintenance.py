@@ -1,4 +1,4 @@
-"""Statements that keep the tables small and true: retention, abandoned uploads, old keys. Each works in batches."""
+"""Statements of maintenance: retention, abandoned uploads, old keys. Each works in batches."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from db.quotas import Holder
 
 
 class PublishedClip(Struct, frozen=True, kw_only=True):
-    """A clip's render, and the keys of the objects that any of its clips shows."""
+    """A clip's render, and the keys of the objects that its clips use."""
 
     render_id: UUID
     user_id: UUID
@@ -54,7 +54,7 @@ DELETE FROM jobs WHERE id IN (
 RETURNING id
 """
 
-# Stuck: nothing is going to end it, because its job is gone or has ended without telling.
+# Stuck: the clip's job is gone, or has ended without ending the clip.
 LIST_STUCK_CLIPS = """
 SELECT id FROM clips
 WHERE status IN ('queued', 'processing') AND updated_at < now() - make_interval(hours => %(hours)s)
@@ -107,7 +107,7 @@ PRUNE_SERIES = "DELETE FROM job_series WHERE bucket < now() - make_interval(days
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """A thing that is there, and the keys that its row names."""
+    """An existing clip or recording, and the keys in its row."""
 
     id: UUID
     is_open: bool
@@ -123,12 +123,12 @@ def find_published(tx: Transaction, clip_id: UUID) -> PublishedClip | None:
 
 
 def expire_clips(tx: Transaction, *, limit: int) -> list[tuple[UUID, UUID]]:
-    """Expire completed clips whose time is over; return (clip id, user id) of each."""
+    """Expire completed clips whose retention is over; return (clip id, user id) of each."""
     return [(row["id"], row["user_id"]) for row in tx.execute(EXPIRE_CLIPS, {"limit": limit})]
 
 
 def fail_abandoned_uploads(tx: Transaction, *, hours: int, error: JobError, limit: int) -> list[UUID]:
-    """Fail recordings whose upload nobody has finished; return their ids."""
+    """Fail recordings with abandoned uploads; return their ids."""
     rows = tx.execute(FAIL_ABANDONED_UPLOADS, {"hours": hours, "error": error_json(error), "limit": limit})
     return [row["id"] for row in rows]
 
@@ -139,34 +139,34 @@ def purge_idempotency_keys(tx: Transaction, *, hours: int, limit: int) -> int:
 
 
 def prune_jobs(tx: Transaction, *, days: int, failed_days: int, limit: int) -> int:
-    """Delete jobs that ended so long ago; return how many."""
+    """Delete jobs that ended at least that long ago; return how many."""
     return len(tx.execute(PRUNE_JOBS, {"days": days, "failed_days": failed_days, "limit": limit}).fetchall())
 
 
 def list_stuck_clips(tx: Transaction, *, hours: int, limit: int) -> list[UUID]:
-    """Lock and list clips that wait for a job that does not exist any more."""
+    """Lock and list clips whose job no longer exists."""
     return [row["id"] for row in tx.execute(LIST_STUCK_CLIPS, {"hours": hours, "limit": limit})]
 
 
 def list_stale_holds(tx: Transaction, *, days: int, limit: int) -> list[Holder]:
-    """List ended jobs that still hold a part of an allowance, and other holders that have held for so many days."""
+    """List ended jobs with open reservations, and other holders whose reservations are that many days old."""
     rows = tx.execute(LIST_STALE_HOLDS, {"days": days, "limit": limit})
     return [Holder(job_id=row["job_id"], subject_id=row["subject_id"]) for row in rows]
 
 
 def delete_old_periods(tx: Transaction, *, months: int, limit: int) -> int:
-    """Delete counts of periods that long ago; return how many."""
+    """Delete counts of periods at least that long ago; return how many."""
     return len(tx.execute(DELETE_OLD_PERIODS, {"months": months, "limit": limit}).fetchall())
 
 
 def list_kept(tx: Transaction, bucket: str, ids: list[UUID]) -> list[Kept]:
-    """List which of these clips or recordings exist, with the keys they name."""
+    """List those of these clips or recordings that exist, with the keys in their rows."""
     statement = LIST_KEPT_OF_CLIPS if bucket == "clips" else LIST_KEPT_OF_RECORDINGS
     return [Kept(**row) for row in tx.execute(statement, {"ids": ids})]
 
 
 def roll_up(tx: Transaction, *, bucket_s: int, back_s: int) -> int:
-    """Count the jobs that ended in the last `back_s` seconds into buckets, again where they were; return how many."""
+    """Count the jobs that ended in the last `back_s` seconds into buckets, replacing old counts; return how many."""
     return len(tx.execute(ROLL_UP, {"bucket_s": bucket_s, "back_s": back_s}).fetchall())
 
 

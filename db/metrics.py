@@ -11,7 +11,7 @@ from db.connection import Transaction
 
 
 class QueueDepth(Struct, frozen=True, kw_only=True):
-    """How many jobs a queue holds. `due` and `scheduled` wait in PostgreSQL, `sent` are on their way to a worker."""
+    """The jobs of a queue. `due` and `scheduled` wait in PostgreSQL, `sent` are on their way to a worker."""
 
     queue: str
     due: int
@@ -19,27 +19,27 @@ class QueueDepth(Struct, frozen=True, kw_only=True):
     sent: int
     running: int
     oldest_s: float
-    """For how long the oldest due job has been waiting; 0 when none is."""
+    """Waiting time of the oldest due job; 0 without one."""
 
 
 class QueueDemand(Struct, frozen=True, kw_only=True):
-    """What a queue could use. Both leave out what an owner may not have under way."""
+    """The demand of a queue, without jobs beyond the caps of their owners."""
 
     queue: str
     slots_needed: int
     sendable_s: float
-    """For how long the next job that could be sent has been due; 0 without such a job."""
+    """Waiting time of the next job that could be sent; 0 without one."""
 
 
 class OwnerLoad(Struct, frozen=True, kw_only=True):
-    """How many open jobs an owner has."""
+    """The number of an owner's open jobs."""
 
     owner_key: UUID
     jobs: int
 
 
 class Workers(Struct, frozen=True, kw_only=True):
-    """Worker processes by state, and what they hold in memory."""
+    """Worker processes by state, and their memory."""
 
     active: int
     draining: int
@@ -48,7 +48,7 @@ class Workers(Struct, frozen=True, kw_only=True):
 
 
 class WebhookLoad(Struct, frozen=True, kw_only=True):
-    """How webhooks are doing."""
+    """Webhooks by state, and their pending deliveries."""
 
     enabled: int
     disabled: int
@@ -58,7 +58,7 @@ class WebhookLoad(Struct, frozen=True, kw_only=True):
 
 
 class RoomLoad(Struct, frozen=True, kw_only=True):
-    """The open rooms, and how many were opened lately."""
+    """The open rooms, and the number of recently opened ones."""
 
     open: int
     recording: int
@@ -67,7 +67,7 @@ class RoomLoad(Struct, frozen=True, kw_only=True):
     opened_day: int
 
 
-# Each part as an index of `jobs` has it, or a million finished rows would be read.
+# Each part matches an index of `jobs`; otherwise a million finished rows would be read.
 DEPTHS = """
 SELECT queue, sum(due)::integer AS due, sum(scheduled)::integer AS scheduled, sum(sent)::integer AS sent,
     sum(running)::integer AS running,
@@ -83,7 +83,7 @@ FROM (
     SELECT queue, 0, 0, 0, count(*), NULL FROM jobs WHERE state = 'running' GROUP BY queue
 ) AS parts GROUP BY queue
 """
-# A loose index scan: one step for each owner who has something waiting, and at most `cap` rows of each are counted.
+# A loose index scan: one step for each owner with waiting jobs, and at most `cap` rows of each are counted.
 DEMANDS = """
 WITH RECURSIVE heads AS (
     (SELECT queue, owner_key FROM jobs WHERE state = 'queued' AND dispatched_at IS NULL
@@ -146,7 +146,7 @@ FROM (
     FROM workers
 ) AS processes
 """
-# An advisory lock on a bigint shows as two halves (PostgreSQL's documentation of pg_locks).
+# pg_locks shows an advisory lock on a bigint as two halves.
 HOLDS_LOCK = """
 SELECT EXISTS (
     SELECT 1 FROM pg_locks, (SELECT hashtextextended(%(name)s, 0) AS key) AS wanted
@@ -186,9 +186,9 @@ def list_depths(tx: Transaction) -> list[QueueDepth]:
 def list_demands(
     tx: Transaction, *, caps: Mapping[str, int], default_cap: int, system: UUID, system_cap: int
 ) -> list[QueueDemand]:
-    """Say what each queue with open jobs could use.
+    """Return the demand of each queue with open jobs.
 
-    `caps` is what an owner may have under way in one queue, by tier; `system` owns the system's own jobs.
+    `caps` has an owner's most jobs in flight in one queue, by tier; `system` is the owner of the system's own jobs.
     """
     parameters: dict[str, Any] = {
         "tiers": list(caps),
@@ -222,7 +222,7 @@ def count_workers(tx: Transaction, *, silent_s: float) -> Workers:
 
 
 def is_lock_held(tx: Transaction, name: str) -> bool:
-    """Say whether some process holds the advisory lock of this name."""
+    """Return whether a process holds the advisory lock of this name."""
     row = tx.execute(HOLDS_LOCK, {"name": name}).fetchone()
     return bool(row and row["is_held"])
 

@@ -15,7 +15,7 @@ from yoyo.migrations import Migration, MigrationList
 from db.baseline import SchemaDiffersError, count_applied
 
 FOLDER = Path(__file__).parent / "migrations"
-# An arbitrary number that is ours: the first eight bytes of SHA-256("big-snuggles/migrate") as bigint.
+# An arbitrary unique number: the first eight bytes of SHA-256("big-snuggles/migrate") as bigint.
 LOCK_ID = int.from_bytes(hashlib.sha256(b"big-snuggles/migrate").digest()[:8], "big", signed=True)
 
 CREATE_CHECKSUMS = """
@@ -38,7 +38,7 @@ ALREADY_APPLIED = (
 
 
 class MigrationError(Exception):
-    """The schema cannot be brought up to date; the message names the migration and says why."""
+    """The schema cannot be migrated; the message names the migration and says why."""
 
 
 def migrate(url: str, *, folder: Path = FOLDER) -> list[str]:
@@ -103,7 +103,7 @@ def pending(url: str, *, folder: Path = FOLDER) -> list[str]:
 def _session(url: str, folder: Path) -> Iterator[tuple[psycopg.Connection[TupleRow], DatabaseBackend, MigrationList]]:
     """Hold the lock for as long as the block runs.
 
-    The lock is one of PostgreSQL: it ends with the process, where the lock table of yoyo would remain.
+    PostgreSQL's lock ends with the process, whereas yoyo's lock table would remain.
     """
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)

@@ -1,4 +1,4 @@
-"""What operators ask of the queue: search at a million rows, workers, tenants, series, and the audit log."""
+"""Operators' queries about the queue: search at a million rows, workers, tenants, series, and the audit log."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from db.jobs import FIRST_PAGE, Cursor, Job, as_jobs
 
 
 class JobFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which jobs are meant; what is not given does not matter."""
+    """Conditions on jobs; None means any."""
 
     ids: list[UUID] | None = None
     user_id: UUID | None = None
@@ -36,7 +36,7 @@ class JobFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RunningJob(Struct, frozen=True, kw_only=True):
-    """What a slot of a worker is doing."""
+    """The job in a slot of a worker."""
 
     id: UUID
     kind: str
@@ -50,7 +50,7 @@ class RunningJob(Struct, frozen=True, kw_only=True):
 
 
 class WorkerState(Struct, frozen=True, kw_only=True):
-    """A worker process and what it is doing."""
+    """A worker process and its running jobs."""
 
     id: UUID
     host: str
@@ -66,7 +66,7 @@ class WorkerState(Struct, frozen=True, kw_only=True):
 
 
 class Tenant(Struct, frozen=True, kw_only=True):
-    """How much of the queue is one owner's. `user_id` is None for the system's own jobs."""
+    """One owner's part of the queue. `user_id` is None for the system's own jobs."""
 
     user_id: UUID | None
     email: str | None
@@ -77,7 +77,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
 
 
 class SeriesPoint(Struct, frozen=True, kw_only=True):
-    """How many jobs of a queue ended how from `at` on, and how long they had waited and run on average."""
+    """Results of a queue's jobs in the step from `at`, with their mean waiting and run times."""
 
     at: datetime
     queue: str
@@ -104,7 +104,7 @@ class ErrorGroup(Struct, frozen=True, kw_only=True):
 
 
 class QueueTimes(Struct, frozen=True, kw_only=True):
-    """Percentiles of how long a queue's jobs waited and ran, in seconds."""
+    """Percentiles of the waiting and run times of a queue's jobs, in seconds."""
 
     queue: str
     jobs: int
@@ -115,7 +115,7 @@ class QueueTimes(Struct, frozen=True, kw_only=True):
 
 
 class Receiver(Struct, frozen=True, kw_only=True):
-    """Where a webhook sends to, and whose it is."""
+    """The address and owner of a webhook."""
 
     id: UUID
     url: str
@@ -123,7 +123,7 @@ class Receiver(Struct, frozen=True, kw_only=True):
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
-    """Something that an operator did."""
+    """An action of an operator."""
 
     id: int
     at: datetime
@@ -135,8 +135,8 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     details: dict[str, Any]
 
 
-# A fragment for each field of a filter, so that each statement names only what it filters by: the planner then takes
-# the index of that field, where `(%(x)s IS NULL OR …)` would make it read everything.
+# A fragment for each field of a filter, so that each statement has only the given conditions. The planner then uses the
+# index of that field; with `(%(x)s IS NULL OR …)` it would read everything.
 CONDITIONS: Mapping[str, str] = {
     "ids": "jobs.id = ANY(%(ids)s)",
     "user_id": "jobs.user_id = %(user_id)s",
@@ -164,7 +164,7 @@ TEMPLATES: Mapping[str, str] = {
     "lock": ("SELECT jobs.id FROM jobs WHERE {conditions} ORDER BY jobs.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED"),
 }
 ERROR_JOBS = TIMED_JOBS = 10_000
-"""Most rows that one look at failures or times reads, however many there are."""
+"""Most rows that one query about failures or times reads, however many there are."""
 LIST_ERRORS = """
 SELECT code, count(*)::integer AS jobs, array_agg(DISTINCT kind ORDER BY kind) AS kinds,
     count(DISTINCT user_id)::integer AS owners,
@@ -277,7 +277,7 @@ def lock_ids(tx: Transaction, wanted: JobFilter, *, limit: int) -> list[UUID]:
 
 
 def list_workers(tx: Transaction) -> list[WorkerState]:
-    """List the worker processes with what each is doing."""
+    """List the worker processes with their running jobs."""
     return [
         WorkerState(**{**row, "jobs": msgspec.convert(row["jobs"], list[RunningJob])})
         for row in tx.execute(LIST_WORKERS)
@@ -285,7 +285,7 @@ def list_workers(tx: Transaction) -> list[WorkerState]:
 
 
 def list_tenants(tx: Transaction, *, system: UUID, limit: int) -> list[Tenant]:
-    """List who has most in the queue."""
+    """List the owners with most jobs in the queue."""
     return [Tenant(**row) for row in tx.execute(LIST_TENANTS, {"system": system, "limit": limit})]
 
 
@@ -295,13 +295,13 @@ def list_emails(tx: Transaction, user_ids: Sequence[UUID]) -> dict[UUID, str]:
 
 
 def list_receivers(tx: Transaction, webhook_ids: Sequence[UUID]) -> dict[UUID, Receiver]:
-    """Return where webhooks send to, by id."""
+    """Return the addresses and owners of webhooks, by id."""
     rows = tx.execute(LIST_RECEIVERS, {"webhook_ids": list(webhook_ids)})
     return {row["id"]: Receiver(**row) for row in rows}
 
 
 def list_series(tx: Transaction, *, back_s: int, step_s: int) -> list[SeriesPoint]:
-    """List how jobs ended, in steps of `step_s`, oldest first; steps without jobs are left out."""
+    """List the results of jobs in steps of `step_s`, oldest first; steps without jobs are left out."""
     return [SeriesPoint(**row) for row in tx.execute(LIST_SERIES, {"back_s": back_s, "step_s": step_s})]
 
 
@@ -312,7 +312,7 @@ def list_errors(tx: Transaction, *, back_s: int, limit: int) -> list[ErrorGroup]
 
 
 def list_times(tx: Transaction, *, back_s: int) -> list[QueueTimes]:
-    """List how long the jobs of each queue waited and ran, over the last `back_s` seconds."""
+    """List the waiting and run times of each queue's jobs, over the last `back_s` seconds."""
     return [QueueTimes(**row) for row in tx.execute(LIST_TIMES, {"back_s": back_s, "most": TIMED_JOBS})]
 
 
@@ -331,7 +331,7 @@ def insert_audit(  # noqa: PLR0913 - keyword-only, one per column
     subject_id: str | None,
     details: dict[str, Any],
 ) -> None:
-    """Write down what somebody did."""
+    """Add an entry to the audit log."""
     tx.execute(
         INSERT_AUDIT,
         {
@@ -346,7 +346,7 @@ def insert_audit(  # noqa: PLR0913 - keyword-only, one per column
 
 
 def list_audit(tx: Transaction, *, limit: int, before: int | None) -> list[AuditEntry]:
-    """List what was done, newest first, from before an id."""
+    """List the audit log, newest first, from before an id."""
     rows = tx.execute(LIST_AUDIT, {"before": LAST_AUDIT_ID if before is None else before, "limit": limit})
     return [AuditEntry(**row) for row in rows]
 
@@ -359,7 +359,7 @@ def list_deliveries(tx: Transaction, *, limit: int, cursor: Cursor | None, statu
 
 
 def filtered(template: str, wanted: JobFilter) -> tuple[str, dict[str, Any]]:
-    """Return a statement with the conditions of a filter, and their values; only constants of this module are text."""
+    """Return a statement with a filter's conditions, and their values. Only constants of this module become SQL."""
     given = {name: getattr(wanted, name) for name in CONDITIONS if getattr(wanted, name) is not None}
     conditions: Sequence[str] = [CONDITIONS[name] for name in given] or ["true"]
     return TEMPLATES[template].format(conditions=" AND ".join(conditions)), given

@@ -41,23 +41,23 @@ SELECT poll_id, recording_id, makes_clips, moments FROM poll_highlights WHERE re
 
 
 def insert_highlight_poll(tx: Transaction, poll: HighlightPoll) -> None:
-    """Say which highlights a poll is about."""
+    """Store the highlights of a poll."""
     tx.execute(INSERT, {**msgspec.structs.asdict(poll), "moments": _json(poll.moments)})
 
 
 def find_highlight_poll(tx: Transaction, poll_id: UUID) -> HighlightPoll | None:
-    """Return which highlights a poll is about; None for one about something else."""
+    """Return the highlights of a poll; None for other polls."""
     row = tx.execute(FIND, {"poll_id": poll_id}).fetchone()
     return None if row is None else msgspec.convert(row, HighlightPoll)
 
 
 def set_moments(tx: Transaction, *, poll_id: UUID, moments: Sequence[Moment]) -> None:
-    """Write what a poll's highlights got."""
+    """Write the results of a poll's highlights."""
     tx.execute(SET_MOMENTS, {"poll_id": poll_id, "moments": _json(moments)})
 
 
 def list_moments(tx: Transaction, recording_id: UUID) -> list[Moment]:
-    """List the moments of a recording that polls have decided about."""
+    """List the highlights of a recording that polls have decided about."""
     found = tx.execute(LIST_OF_RECORDING, {"recording_id": recording_id}).fetchall()
     polls = [msgspec.convert(row, HighlightPoll) for row in found]
     return [moment for poll in polls for moment in poll.moments if moment.share is not None]

@@ -1,4 +1,4 @@
-"""Polls: what a room was asked, the ballots, and when that is over."""
+"""Polls: questions to a room, ballots, and their end."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -46,7 +46,7 @@ class PollRow(Struct, frozen=True, kw_only=True):
 
 
 class VoterKey(Struct, frozen=True, kw_only=True):
-    """Under what a person's ballot is found: their id, or in an anonymous poll its keyed hash."""
+    """The key of a person's ballot: their id, or in an anonymous poll its keyed hash."""
 
     user_id: UUID | None = None
     voter_hash: bytes | None = None
@@ -76,12 +76,12 @@ INSERT_KEY = "INSERT INTO poll_keys (poll_id, key) VALUES (%(poll_id)s, %(key)s)
 FIND_KEY = "SELECT key FROM poll_keys WHERE poll_id = %(poll_id)s"
 DELETE_KEY = "DELETE FROM poll_keys WHERE poll_id = %(poll_id)s"
 
-# Takes the row's lock: of a vote and a close, or of two votes, one comes first.
+# Locks the row, so that votes and the end of a poll happen one after the other.
 OPEN_FOR_VOTE = """
 UPDATE polls SET version = version + 1 WHERE id = %(poll_id)s AND status = 'active' AND ends_at > clock_timestamp()
 RETURNING version
 """
-# In an anonymous poll the times are the poll's own: when somebody voted would say who it was.
+# In an anonymous poll, ballots get the poll's own times: the time of a vote would reveal the voter.
 UPSERT_VOTE = """
 INSERT INTO poll_votes (poll_id, room_id, user_id, voter_hash, option_id, created_at, updated_at)
 VALUES (%(poll_id)s, %(room_id)s, %(user_id)s, %(voter_hash)s, %(option_id)s, coalesce(%(at)s, now()),
@@ -169,7 +169,7 @@ def insert_poll(  # noqa: PLR0913 - keyword-only, one per column
     is_anonymous: bool,
     results_visibility: Visibility,
 ) -> PollRow:
-    """Insert a poll that runs from now on."""
+    """Insert an active poll."""
     parameters = {
         "room_id": room_id,
         "created_by": created_by,
@@ -191,19 +191,19 @@ def find_poll(tx: Transaction, poll_id: UUID) -> PollRow | None:
 
 
 def list_active(tx: Transaction, room_id: UUID) -> list[PollRow]:
-    """List the polls of a room that can be voted in, newest first."""
+    """List the active polls of a room, newest first."""
     with tx.cursor(row_factory=class_row(PollRow)) as cursor:
         return cursor.execute(LIST_ACTIVE, {"room_id": room_id}).fetchall()
 
 
 def count_active(tx: Transaction, room_id: UUID) -> int:
-    """Count the polls of a room that can be voted in."""
+    """Count the active polls of a room."""
     row = tx.execute(COUNT_ACTIVE, {"room_id": room_id}).fetchone()
     return int(row["polls"]) if row else 0
 
 
 def list_ended(tx: Transaction, *, room_id: UUID, before: tuple[datetime, UUID] | None, limit: int) -> list[PollRow]:
-    """List the polls of a room that are over, newest first."""
+    """List the ended polls of a room, newest first."""
     before_at, before_id = before or (None, None)
     parameters = {"room_id": room_id, "before_at": before_at, "before_id": before_id, "limit": limit}
     with tx.cursor(row_factory=class_row(PollRow)) as cursor:
@@ -211,7 +211,7 @@ def list_ended(tx: Transaction, *, room_id: UUID, before: tuple[datetime, UUID] 
 
 
 def insert_key(tx: Transaction, *, poll_id: UUID, key: bytes) -> None:
-    """Keep the key of an anonymous poll's voters until it closes."""
+    """Store the key of an anonymous poll's voters, until it closes."""
     tx.execute(INSERT_KEY, {"poll_id": poll_id, "key": key})
 
 
@@ -222,18 +222,18 @@ def find_key(tx: Transaction, poll_id: UUID) -> bytes | None:
 
 
 def delete_key(tx: Transaction, poll_id: UUID) -> None:
-    """Forget the key: from now on nobody can tell whose a ballot is."""
+    """Delete the key, so that nobody can tell who cast a ballot."""
     tx.execute(DELETE_KEY, {"poll_id": poll_id})
 
 
 def open_for_vote(tx: Transaction, poll_id: UUID) -> int | None:
-    """Lock a poll that can be voted in and return its new version; None when it is over."""
+    """Lock an active poll and return its new version; None if it has ended."""
     row = tx.execute(OPEN_FOR_VOTE, {"poll_id": poll_id}).fetchone()
     return int(row["version"]) if row else None
 
 
 def upsert_vote(tx: Transaction, *, poll: PollRow, voter: VoterKey, option_id: str) -> None:
-    """Write somebody's ballot, or change it; the caller holds the poll's lock."""
+    """Insert or change a person's ballot; the caller holds the poll's lock."""
     parameters = {
         "poll_id": poll.id,
         "room_id": poll.room_id,
@@ -246,14 +246,14 @@ def upsert_vote(tx: Transaction, *, poll: PollRow, voter: VoterKey, option_id: s
 
 
 def find_vote(tx: Transaction, *, poll_id: UUID, voter: VoterKey) -> str | None:
-    """Return what somebody chose."""
+    """Return the option that a person chose."""
     parameters = {"poll_id": poll_id, "user_id": voter.user_id, "voter_hash": voter.voter_hash}
     row = tx.execute(FIND_VOTE, parameters).fetchone()
     return row["option_id"] if row else None
 
 
 def list_voters(tx: Transaction, poll_id: UUID) -> list[VoterKey]:
-    """List who has voted."""
+    """List the voters."""
     with tx.cursor(row_factory=class_row(VoterKey)) as cursor:
         return cursor.execute(LIST_VOTERS, {"poll_id": poll_id}).fetchall()
 
@@ -264,7 +264,7 @@ def count_votes(tx: Transaction, poll_id: UUID) -> dict[str, int]:
 
 
 def insert_upvote(tx: Transaction, *, poll: PollRow, voter: VoterKey, option_id: str) -> bool:
-    """Write that somebody likes an option; False when they have said so before."""
+    """Insert a person's upvote of an option; False if it exists."""
     parameters = {
         "poll_id": poll.id,
         "room_id": poll.room_id,
@@ -286,22 +286,22 @@ def set_options(tx: Transaction, *, poll_id: UUID, options: Sequence[OptionRow])
 
 
 def close(tx: Transaction, poll_id: UUID) -> PollRow | None:
-    """Change active → closed; None when it is over already."""
+    """Change active → closed; None if it has ended already."""
     return _one(tx, CLOSE, {"poll_id": poll_id})
 
 
 def expire(tx: Transaction, poll_id: UUID) -> PollRow | None:
-    """Change active → expired when its time is over; None otherwise."""
+    """Change active → expired if its time is over; None otherwise."""
     return _one(tx, EXPIRE, {"poll_id": poll_id})
 
 
 def reopen(tx: Transaction, poll_id: UUID) -> PollRow | None:
-    """Change closed → active, with its whole time again; None when it is not closed, or archived."""
+    """Change closed → active, for its whole duration; None if it is not closed, or archived."""
     return _one(tx, REOPEN, {"poll_id": poll_id})
 
 
 def reset(tx: Transaction, poll_id: UUID) -> PollRow | None:
-    """Empty the ballots and hide the results again; None when the poll is archived."""
+    """Delete the ballots and hide the results again; None if the poll is archived."""
     found = _one(tx, RESET, {"poll_id": poll_id})
     if found is not None:
         tx.execute(DELETE_VOTES, {"poll_id": poll_id})
@@ -310,27 +310,27 @@ def reset(tx: Transaction, poll_id: UUID) -> PollRow | None:
 
 
 def reveal(tx: Transaction, poll_id: UUID) -> PollRow | None:
-    """Let everybody see the results; None when they can already."""
+    """Reveal the results; None if they are visible already."""
     return _one(tx, REVEAL, {"poll_id": poll_id})
 
 
 def list_due(tx: Transaction, *, limit: int) -> list[tuple[UUID, UUID]]:
-    """List polls whose time is over and that are still active, with their rooms."""
+    """List active polls whose time is over, with their rooms."""
     return [(row["id"], row["room_id"]) for row in tx.execute(LIST_DUE, {"limit": limit})]
 
 
 def notify_votes(tx: Transaction, *, room_id: UUID, poll_id: UUID) -> None:
-    """Wake, with the commit, every process that serves somebody in the room."""
+    """Notify every process with members of the room, on commit."""
     tx.execute(NOTIFY_VOTES, {"payload": f"{room_id} {poll_id}"})
 
 
 def close_of_rooms(tx: Transaction, room_ids: Sequence[UUID]) -> int:
-    """Close the polls that these rooms still have open; return how many."""
+    """Close the active polls of these rooms; return how many."""
     return len(tx.execute(CLOSE_OF_ROOMS, {"room_ids": list(room_ids)}).fetchall())
 
 
 def archive(tx: Transaction, *, days: int, limit: int) -> int:
-    """Keep of polls that ended so long ago the counts alone, and forget who chose what; return how many."""
+    """Delete the ballots of polls that ended at least that long ago, and keep the counts; return how many."""
     archived = [row["id"] for row in tx.execute(ARCHIVE, {"days": days, "limit": limit})]
     if archived:
         tx.execute(FORGET_BALLOTS, {"poll_ids": archived})

@@ -1,4 +1,4 @@
-"""Queries for accounts that an operator makes."""
+"""Queries for accounts made by an operator."""
 
 from uuid import UUID
 
@@ -23,10 +23,10 @@ def list_tiers(tx: Transaction) -> list[str]:
 
 
 def grant_tier(tx: Transaction, *, user_id: UUID, tier: str) -> None:
-    """Give a user a tier without a payment."""
+    """Set a user's tier without a payment."""
     tx.execute(GRANT_TIER, {"user_id": user_id, "tier": tier})
 
 
 def update_admin(tx: Transaction, *, user_id: UUID, is_admin: bool) -> None:
-    """Make a user an operator, or no longer one."""
+    """Grant or revoke a user's operator rights."""
     tx.execute(UPDATE_ADMIN, {"user_id": user_id, "is_admin": is_admin})

@@ -1,4 +1,4 @@
-"""Counts of what users have used and reserved of their tiers' allowances, and the holds behind the reservations."""
+"""The used and reserved parts of users' allowances, and the holds behind the reservations."""
 
 from datetime import datetime
 from typing import Any
@@ -32,7 +32,7 @@ class UsageRow(Struct, frozen=True, kw_only=True):
 
 
 class Holder(Struct, frozen=True, kw_only=True):
-    """What holds a reservation: a job (for one of its clips), or another thing, such as a live recording."""
+    """The holder of a reservation: a job (for one of its clips), or another subject, such as a live recording."""
 
     job_id: UUID | None = None
     clip_id: UUID | None = None
@@ -51,7 +51,7 @@ WHERE u.id = %(user_id)s
 LIST_TIERS = """
 SELECT tier AS name, display_name, price_monthly, features, limits FROM tier_features ORDER BY price_monthly, tier
 """
-# A holder that holds already keeps what it has; one that has ended may begin again.
+# An active holder keeps its reservation; an ended one may begin again.
 INSERT_HOLD = """
 INSERT INTO quota_holds AS h (job_id, clip_id, subject_id, user_id, feature, period_start, amount)
 VALUES (%(job_id)s, %(clip_id)s, %(subject_id)s, %(user_id)s, %(feature)s, %(period_start)s, %(amount)s)
@@ -116,7 +116,7 @@ GET_USAGE = """
 SELECT feature, period_start, used, reserved FROM usage_quotas
 WHERE user_id = %(user_id)s AND feature = %(feature)s AND period_start = %(period_start)s
 """
-# Locked until the end of the transaction: another one that counts the same things waits, and then sees the new rows.
+# Locked until the end of the transaction: a concurrent one that counts the same rows waits, and then sees the new ones.
 LOCK_STOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%(feature)s || %(user_id)s::uuid::text, 0))"
 SUM_STORAGE = """
 SELECT coalesce((SELECT sum(size_bytes) FROM recordings WHERE user_id = %(user_id)s AND status <> 'deleted'), 0)

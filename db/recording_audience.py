@@ -1,4 +1,4 @@
-"""What the audience of a live recording did, for its timeline: counts by stretch of time, and saved moments."""
+"""The audience's activity during a live recording: counts by stretch of time, and saved moments."""
 
 from typing import Literal
 from uuid import UUID
@@ -18,7 +18,7 @@ SELECT floor(at_s / %(bin_s)s::double precision)::integer AS bin, kind, sum(numb
     WHERE a.recording_id = %(recording_id)s AND r.user_id = %(user_id)s AND a.kind <> 'memory'
 ) AS timed WHERE at_s >= 0 AND at_s < %(end_s)s::double precision GROUP BY bin, kind ORDER BY bin, kind
 """
-# Labels are what people wrote: the owner of the recording sees their own alone.
+# People wrote the labels themselves, so the owner of the recording sees only their own.
 LIST_MOMENTS = """
 SELECT least(m.at_s, %(end_s)s::double precision) AS at_s,
     CASE WHEN m.user_id = %(user_id)s THEN m.label END AS label
@@ -28,7 +28,7 @@ WHERE m.recording_id = %(recording_id)s AND r.user_id = %(user_id)s ORDER BY m.a
 
 
 class CountRow(Struct, frozen=True, kw_only=True):
-    """How often people did something in one stretch; stretches are numbered from 0."""
+    """Counts of activity in one stretch; stretches are numbered from 0."""
 
     bin: int
     kind: CountedKind
@@ -36,14 +36,14 @@ class CountRow(Struct, frozen=True, kw_only=True):
 
 
 class MomentRow(Struct, frozen=True, kw_only=True):
-    """A saved moment, in seconds from the recording's start; its label only for whoever saved it."""
+    """A saved moment, in seconds from the recording's start; only the person who saved it sees the label."""
 
     at_s: float
     label: str | None
 
 
 def count_activity(tx: Transaction, *, recording_id: UUID, user_id: UUID, bin_s: float, end_s: float) -> list[CountRow]:
-    """Count what people did in stretches of `bin_s` up to `end_s`, in order; only for the recording's owner."""
+    """Count people's activity in stretches of `bin_s` up to `end_s`, in order; only for the recording's owner."""
     values = {"recording_id": recording_id, "user_id": user_id, "bin_s": bin_s, "end_s": end_s}
     with tx.cursor(row_factory=class_row(CountRow)) as cursor:
         return cursor.execute(COUNT_ACTIVITY, values).fetchall()

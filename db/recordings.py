@@ -99,7 +99,7 @@ WHERE user_id = %(user_id)s AND status <> 'deleted'
   AND (%(before_at)s::timestamptz IS NULL OR (created_at, id) < (%(before_at)s, %(before_id)s::uuid))
 ORDER BY created_at DESC, id DESC LIMIT %(limit)s
 """  # noqa: S608 - the columns are a constant
-# Counts the highlights of a list without a sensitivity: those at the default, or else the best few.
+# Counts the highlights of a list without a sensitivity: those above the default, or else the best few.
 LIST_ACTIVITY = """
 SELECT r.id AS recording_id, j.id AS job_id, j.kind, j.state, j.stage, j.progress, j.eta_s,
        CASE WHEN h.at_default > 0 THEN h.at_default ELSE least(h.above_floor, %(few)s) END AS highlight_count

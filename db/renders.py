@@ -15,7 +15,7 @@ class Render(Struct, frozen=True, kw_only=True):
     job_id: UUID | None
 
 
-# Inserts the row or locks the existing one, after any transaction that is inserting or closing it.
+# Inserts the row or locks the existing one, after waiting for a transaction that inserts or closes it.
 TAKE = """
 INSERT INTO renders AS r (id, user_id, recording_id, fingerprint, title)
 VALUES (CASE WHEN EXISTS (SELECT 1 FROM renders WHERE id = %(clip_id)s) THEN gen_random_uuid() ELSE %(clip_id)s END,
@@ -84,7 +84,7 @@ def close(tx: Transaction, *, render_id: UUID) -> None:
 
 
 def lock(tx: Transaction, *, render_id: UUID | None, job_id: UUID | None = None) -> None:
-    """Lock the job and then the render, as workers do: until the commit nobody joins and the job cannot end."""
+    """Lock the job and then the render, as workers do: until the commit no clip joins and the job cannot end."""
     if job_id is not None:
         tx.execute(LOCK_JOB, {"job_id": job_id})
     if render_id is not None:
@@ -102,12 +102,12 @@ def is_awaited(tx: Transaction, *, render_id: UUID | None, besides: UUID) -> boo
 
 
 def is_used(tx: Transaction, *, render_id: UUID) -> bool:
-    """Return whether any clip uses its objects or waits for them."""
+    """Return whether any clip uses the render's objects or waits for them."""
     return _found(tx, IS_USED, {"render_id": render_id})
 
 
 def drop_unused(tx: Transaction, *, render_id: UUID) -> None:
-    """Delete it when no clip refers to it."""
+    """Delete the render if no clip refers to it."""
     tx.execute(DROP_UNUSED, {"render_id": render_id})
 
 

@@ -1,4 +1,4 @@
-"""What everybody in a room is told: one row an event, numbered in the order of the commits."""
+"""Events of rooms, numbered in the order of their commits."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from db.connection import Transaction
 
 
 class RoomEventRow(Struct, frozen=True, kw_only=True):
-    """An event as it is sent; `payload` is JSON text."""
+    """An event of a room; `payload` is JSON text."""
 
     seq: int
     type: str
@@ -47,7 +47,7 @@ def next_seq(tx: Transaction, room_id: UUID) -> int:
 
 
 def insert_event(tx: Transaction, *, room_id: UUID, seq: int, type: str, payload: bytes) -> RoomEventRow:  # noqa: A002 - the column's name
-    """Write an event; the commit wakes every process that serves somebody in the room."""
+    """Insert an event; the commit notifies every process with members of the room."""
     parameters = {"room_id": room_id, "seq": seq, "type": type, "payload": payload.decode()}
     with tx.cursor(row_factory=class_row(RoomEventRow)) as cursor:
         row = cursor.execute(INSERT_EVENT, parameters).fetchone()
@@ -56,11 +56,11 @@ def insert_event(tx: Transaction, *, room_id: UUID, seq: int, type: str, payload
 
 
 def list_after(tx: Transaction, *, room_id: UUID, after: int, limit: int) -> list[RoomEventRow]:
-    """List a room's events behind a number, in order."""
+    """List a room's events after a number, in order."""
     with tx.cursor(row_factory=class_row(RoomEventRow)) as cursor:
         return cursor.execute(LIST_AFTER, {"room_id": room_id, "after": after, "limit": limit}).fetchall()
 
 
 def delete_old(tx: Transaction, *, hours: int, limit: int) -> int:
-    """Delete events that every process has sent long ago; return how many."""
+    """Delete old events, which every process has sent; return how many."""
     return len(tx.execute(DELETE_OLD, {"hours": hours, "limit": limit}).fetchall())

@@ -73,7 +73,7 @@ ORDER BY seq LIMIT %(limit)s
 def send_message(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction, *, room_id: UUID, user_id: UUID, display_name: str, content: str, client_msg_id: str | None
 ) -> tuple[MessageRow, bool]:
-    """Insert a message under the room's next number; True with it, or False with the one sent under this id before."""
+    """Insert a message with the room's next number and return it with True, or an earlier one of this id with False."""
     parameters = {
         "room_id": room_id,
         "user_id": user_id,
@@ -100,7 +100,7 @@ def edit(tx: Transaction, *, message_id: UUID, content: str, seq: int) -> Messag
 
 
 def delete(tx: Transaction, *, message_id: UUID, seq: int) -> MessageRow | None:
-    """Forget the content; None when that was done before."""
+    """Delete the content; None if that was done before."""
     with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
         return cursor.execute(DELETE, {"message_id": message_id, "seq": seq}).fetchone()
 
@@ -113,12 +113,12 @@ def list_latest(tx: Transaction, *, room_id: UUID, before: int | None, limit: in
 
 
 def list_after(tx: Transaction, *, room_id: UUID, after: int, limit: int) -> list[MessageRow]:
-    """List the messages behind a number, oldest first."""
+    """List the messages after a number, oldest first."""
     with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
         return cursor.execute(LIST_AFTER, {"room_id": room_id, "after": after, "limit": limit}).fetchall()
 
 
 def list_changed(tx: Transaction, *, room_id: UUID, after: int, limit: int) -> list[MessageRow]:
-    """List the messages that were sent, edited or deleted behind a number, oldest first."""
+    """List the messages sent, edited or deleted after a number, oldest first."""
     with tx.cursor(row_factory=class_row(MessageRow)) as cursor:
         return cursor.execute(LIST_CHANGED, {"room_id": room_id, "after": after, "limit": limit}).fetchall()

@@ -1,4 +1,4 @@
-"""People in rooms: accounts and guests, those who left and those who may not come back."""
+"""People in rooms: accounts and guests, including those who left or were banned."""
 
 from datetime import datetime
 from typing import Literal
@@ -30,7 +30,7 @@ class ParticipantRow(Struct, frozen=True, kw_only=True):
 
 
 class EngagementRow(Struct, frozen=True, kw_only=True):
-    """How much one person has taken part."""
+    """One person's activity in a room."""
 
     user_id: UUID
     display_name: str
@@ -53,7 +53,7 @@ SELECT {COLUMNS} FROM room_participants WHERE room_id = %(room_id)s AND left_at 
 ORDER BY joined_at, user_id
 """  # noqa: S608 - the columns are a constant
 COUNT_EVER = "SELECT count(*) AS people FROM room_participants WHERE room_id = %(room_id)s"
-# People who return start a new term of service, and keep their mute and consent.
+# People who return start a new term of service, but keep their mute and consent.
 UPSERT_PARTICIPANT = f"""
 INSERT INTO room_participants (room_id, user_id, display_name, role, is_guest)
 VALUES (%(room_id)s, %(user_id)s, %(display_name)s, %(role)s, %(is_guest)s)
@@ -92,7 +92,7 @@ SET_CONSENT = """
 UPDATE room_participants SET has_consented = %(given)s
 WHERE room_id = %(room_id)s AND user_id = %(user_id)s AND has_consented <> %(given)s RETURNING user_id
 """
-# `online` narrows the choice to those who are connected, where that is known.
+# `online` limits the choice to connected people, if that is known.
 FIND_SUCCESSOR = """
 SELECT user_id FROM room_participants
 WHERE room_id = %(room_id)s AND role = 'co_host' AND left_at IS NULL AND NOT is_guest
@@ -115,19 +115,19 @@ FROM room_participants AS p WHERE p.room_id = %(room_id)s AND NOT p.is_banned
 
 
 def find_participant(tx: Transaction, *, room_id: UUID, user_id: UUID) -> ParticipantRow | None:
-    """Return somebody who is, or was, in a room."""
+    """Return a present or former member of a room."""
     with tx.cursor(row_factory=class_row(ParticipantRow)) as cursor:
         return cursor.execute(FIND_PARTICIPANT, {"room_id": room_id, "user_id": user_id}).fetchone()
 
 
 def list_present(tx: Transaction, room_id: UUID) -> list[ParticipantRow]:
-    """List who is in a room, in the order in which they came."""
+    """List the members of a room, in order of arrival."""
     with tx.cursor(row_factory=class_row(ParticipantRow)) as cursor:
         return cursor.execute(LIST_PRESENT, {"room_id": room_id}).fetchall()
 
 
 def count_ever(tx: Transaction, room_id: UUID) -> int:
-    """Count who is or was in a room."""
+    """Count the present and former members of a room."""
     row = tx.execute(COUNT_EVER, {"room_id": room_id}).fetchone()
     return int(row["people"]) if row else 0
 
@@ -135,7 +135,7 @@ def count_ever(tx: Transaction, room_id: UUID) -> int:
 def upsert_participant(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction, *, room_id: UUID, user_id: UUID, display_name: str, role: Role, is_guest: bool
 ) -> ParticipantRow:
-    """Let somebody in, for the first time or again."""
+    """Add a person to a room, for the first time or again."""
     parameters = {
         "room_id": room_id,
         "user_id": user_id,
@@ -150,18 +150,18 @@ def upsert_participant(  # noqa: PLR0913 - keyword-only, one per column
 
 
 def rename(tx: Transaction, *, room_id: UUID, user_id: UUID, display_name: str) -> None:
-    """Change under which name somebody is seen."""
+    """Change a person's displayed name."""
     tx.execute(RENAME, {"room_id": room_id, "user_id": user_id, "display_name": display_name})
 
 
 def leave(tx: Transaction, *, room_id: UUID, user_id: UUID, reason: LeftReason) -> bool:
-    """Note that somebody left; False when they were not there."""
+    """Record that a person left; False if they were not in the room."""
     parameters = {"room_id": room_id, "user_id": user_id, "reason": reason}
     return tx.execute(LEAVE, parameters).fetchone() is not None
 
 
 def leave_all(tx: Transaction, room_id: UUID) -> None:
-    """Note that everybody left because the room ended."""
+    """Record that everybody left because the room ended."""
     tx.execute(LEAVE_ALL, {"room_id": room_id})
 
 
@@ -172,18 +172,18 @@ def set_muted(tx: Transaction, *, room_id: UUID, user_id: UUID, is_muted: bool) 
 
 
 def set_banned(tx: Transaction, *, room_id: UUID, user_id: UUID, is_banned: bool) -> bool:
-    """Ban or let in again; False when that changes nothing."""
+    """Ban or unban; False if that changes nothing."""
     parameters = {"room_id": room_id, "user_id": user_id, "is_banned": is_banned}
     return tx.execute(SET_BANNED, parameters).fetchone() is not None
 
 
 def set_role(tx: Transaction, *, room_id: UUID, user_id: UUID, role: Role) -> bool:
-    """Give somebody a role; False when they have it already."""
+    """Change a person's role; False if they have it already."""
     return tx.execute(SET_ROLE, {"room_id": room_id, "user_id": user_id, "role": role}).fetchone() is not None
 
 
 def set_consent(tx: Transaction, *, room_id: UUID, user_id: UUID, given: bool) -> bool:
-    """Note an answer to being recorded; False when it was the same before."""
+    """Store an answer to being recorded; False if it was the same before."""
     return tx.execute(SET_CONSENT, {"room_id": room_id, "user_id": user_id, "given": given}).fetchone() is not None
 
 
@@ -194,17 +194,17 @@ def find_successor(tx: Transaction, room_id: UUID, *, online: list[UUID] | None)
 
 
 def find_display_name(tx: Transaction, user_id: UUID) -> str | None:
-    """Return the name that an account goes by; None when there is no such account, or no name."""
+    """Return the displayed name of an account; None without an account or a name."""
     row = tx.execute(FIND_DISPLAY_NAME, {"user_id": user_id}).fetchone()
     return (row["display_name"] or None) if row else None
 
 
 def add_activity(tx: Transaction, *, room_id: UUID, user_id: UUID, reactions: int, voice_s: float) -> None:
-    """Add to what somebody has done in a room."""
+    """Add to a person's activity in a room."""
     tx.execute(ADD_ACTIVITY, {"room_id": room_id, "user_id": user_id, "reactions": reactions, "voice_s": voice_s})
 
 
 def list_engagement(tx: Transaction, room_id: UUID) -> list[EngagementRow]:
-    """List how much everybody has taken part; ballots of anonymous polls count for nobody."""
+    """List everybody's activity; ballots of anonymous polls do not count."""
     with tx.cursor(row_factory=class_row(EngagementRow)) as cursor:
         return cursor.execute(LIST_ENGAGEMENT, {"room_id": room_id}).fetchall()

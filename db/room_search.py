@@ -1,4 +1,4 @@
-"""Rooms of all hosts, as operators search them, and the people in one."""
+"""Operators' search for rooms, and the people in a room."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from db.room_participants import LeftReason, Role
 
 
 class RoomSummary(rooms.RoomRow, frozen=True, kw_only=True):
-    """A room with its host's address, and how much has happened in it."""
+    """A room with its host's address and its activity."""
 
     email: str | None
     last_activity_at: datetime
@@ -23,7 +23,7 @@ class RoomSummary(rooms.RoomRow, frozen=True, kw_only=True):
 
 
 class RoomPerson(Struct, frozen=True, kw_only=True):
-    """Somebody who is or was in a room. `email` is None for guests."""
+    """A present or former member of a room. `email` is None for guests."""
 
     user_id: UUID
     display_name: str
@@ -66,7 +66,7 @@ ORDER BY p.left_at IS NOT NULL, p.joined_at, p.user_id LIMIT %(limit)s
 
 
 class RoomFilter(Struct, frozen=True, kw_only=True):
-    """Which rooms are meant; None does not matter."""
+    """Conditions on rooms; None means any."""
 
     room_id: UUID | None = None
     is_active: bool | None = None
@@ -92,6 +92,6 @@ def search_rooms(
 
 
 def list_people(tx: Transaction, room_id: UUID, *, limit: int) -> list[RoomPerson]:
-    """List who is and was in a room: those present first, in the order in which they came."""
+    """List the present and former members of a room: those present first, in order of arrival."""
     with tx.cursor(row_factory=class_row(RoomPerson)) as cursor:
         return cursor.execute(LIST_PEOPLE, {"room_id": room_id, "limit": limit}).fetchall()

@@ -1,4 +1,4 @@
-"""Rooms: their rows, and the lock that puts what happens in one of them in order."""
+"""Rooms: their rows, and the lock that orders the changes of a room."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from db.connection import Transaction
 
 
 class RoomRow(Struct, frozen=True, kw_only=True):
-    """A row of `rooms`, with how many are in it."""
+    """A row of `rooms`, with its number of members."""
 
     id: UUID
     room_code: str
@@ -97,7 +97,7 @@ def insert_room(  # noqa: PLR0913 - keyword-only, one per column
 
 
 def find_room(tx: Transaction, room_id: UUID) -> RoomRow | None:
-    """Return a room, if it exists and may be seen."""
+    """Return a room, if it exists and is visible to the caller."""
     with tx.cursor(row_factory=class_row(RoomRow)) as cursor:
         return cursor.execute(FIND_ROOM, {"room_id": room_id}).fetchone()
 
@@ -109,9 +109,9 @@ def find_by_code(tx: Transaction, room_code: str) -> UUID | None:
 
 
 def lock_room(tx: Transaction, room_id: UUID) -> RoomRow | None:
-    """Lock a room's row until the transaction ends and return it: whatever changes a room begins with this.
+    """Lock a room's row until the transaction ends and return it; every change of a room begins with this.
 
-    Two statements: the row as it is once the lock is held, and the count of those who are in it by then.
+    Uses two statements, so that the row and the count of members are those after the lock was acquired.
     """
     if tx.execute(LOCK_ROOM, {"room_id": room_id}).fetchone() is None:
         return None
@@ -135,7 +135,7 @@ def list_rooms(
 
 
 def update_room(tx: Transaction, *, room_id: UUID, changes: dict[str, Any]) -> None:
-    """Change those columns that are named in `changes`."""
+    """Change the columns named in `changes`."""
     names = ("name", "mode", "max_participants", "is_locked", "is_private", "allow_guests")
     tx.execute(UPDATE_ROOM, {"room_id": room_id, **{name: changes.get(name) for name in names}})
 
@@ -151,5 +151,5 @@ def end_room(tx: Transaction, room_id: UUID) -> bool:
 
 
 def list_inactive(tx: Transaction, *, hours: int, limit: int) -> Sequence[UUID]:
-    """Lock and list rooms in which nothing has happened for so long."""
+    """Lock and list rooms without activity for at least that long."""
     return [row["id"] for row in tx.execute(LIST_INACTIVE, {"hours": hours, "limit": limit})]

@@ -41,7 +41,7 @@ SELECT * FROM unnest(%(names)s::text[], %(seconds)s::integer[], %(kinds)s::text[
 ON CONFLICT (name) DO UPDATE SET every_s = excluded.every_s, kind = excluded.kind
 """
 DELETE_OTHERS = "DELETE FROM schedules WHERE name <> ALL(%(names)s)"
-# Missed ticks are made up for once, by the current slot.
+# Several missed ticks count as one, in the current slot.
 INSERT_TICKS = """
 INSERT INTO schedule_ticks (name, slot)
 SELECT name, to_timestamp(floor(extract(epoch FROM now()) / every_s) * every_s) FROM schedules WHERE NOT is_paused
@@ -87,7 +87,7 @@ RETURNING name
 
 
 def save_schedules(tx: Transaction, schedules: Sequence[Schedule]) -> None:
-    """Make the table hold exactly these schedules; paused ones stay paused."""
+    """Store exactly these schedules in the table; paused ones stay paused."""
     names = [schedule.name for schedule in schedules]
     tx.execute(
         UPSERT_SCHEDULES,
@@ -101,7 +101,7 @@ def save_schedules(tx: Transaction, schedules: Sequence[Schedule]) -> None:
 
 
 def insert_ticks(tx: Transaction) -> list[str]:
-    """Insert the ticks that are due; return the names of those that were not inserted before."""
+    """Insert the due ticks; return the names of the newly inserted ones."""
     return [row["name"] for row in tx.execute(INSERT_TICKS)]
 
 

@@ -32,7 +32,7 @@ class Passkey(Struct, frozen=True, kw_only=True):
     last_used_at: datetime | None
 
 
-# A secret that was confirmed stays until it is deleted.
+# A confirmed secret stays until it is deleted.
 UPSERT_TOTP = """
 INSERT INTO totp_secrets (user_id, totp_secret) VALUES (%(user_id)s, %(totp_secret)s)
 ON CONFLICT (user_id) DO UPDATE SET totp_secret = excluded.totp_secret, last_step = 0, created_at = now()
@@ -65,7 +65,7 @@ RETURNING {PASSKEY_COLUMNS}
 """  # noqa: S608 - a constant
 LIST_PASSKEYS = f"SELECT {PASSKEY_COLUMNS} FROM passkeys WHERE user_id = %(user_id)s ORDER BY created_at, id"  # noqa: S608 - the same
 FIND_PASSKEY = f"SELECT {PASSKEY_COLUMNS} FROM passkeys WHERE credential_id = %(credential_id)s"  # noqa: S608 - the same
-# A count that does not grow is that of a copy; authenticators that count nothing always say 0 (WebAuthn, 6.1.1).
+# A count that does not grow means a cloned authenticator; those without a counter always send 0 (WebAuthn, 6.1.1).
 USE_PASSKEY = """
 UPDATE passkeys SET sign_count = %(sign_count)s, last_used_at = now()
 WHERE id = %(passkey_id)s AND (sign_count < %(sign_count)s OR (sign_count = 0 AND %(sign_count)s = 0)) RETURNING id
@@ -74,7 +74,7 @@ DELETE_PASSKEY = "DELETE FROM passkeys WHERE id = %(passkey_id)s AND user_id = %
 
 
 def upsert_totp(tx: Transaction, *, user_id: UUID, totp_secret: bytes) -> bool:
-    """Store a secret that waits for its first code; False when a confirmed one is there."""
+    """Store an unconfirmed secret; False if a confirmed one exists."""
     values = {"user_id": user_id, "totp_secret": totp_secret}
     return tx.execute(UPSERT_TOTP, values).fetchone() is not None
 
@@ -86,17 +86,17 @@ def find_totp(tx: Transaction, *, user_id: UUID) -> TotpSecret | None:
 
 
 def use_step(tx: Transaction, *, user_id: UUID, step: int) -> bool:
-    """Note that the code of a time step was used; False when it, or a later one, was used before."""
+    """Record the use of a time step's code; False if it or a later one was used before."""
     return tx.execute(USE_STEP, {"user_id": user_id, "step": step}).fetchone() is not None
 
 
 def confirm_totp(tx: Transaction, *, user_id: UUID) -> bool:
-    """Note that the secret is in use; False when it was already, or there is none."""
+    """Confirm the secret; False if it was confirmed before, or there is none."""
     return tx.execute(CONFIRM_TOTP, {"user_id": user_id}).fetchone() is not None
 
 
 def delete_totp(tx: Transaction, *, user_id: UUID) -> bool:
-    """Forget the secret and the recovery codes; False when there was no secret."""
+    """Delete the secret and the recovery codes; False if there was no secret."""
     tx.execute(DELETE_RECOVERY_CODES, {"user_id": user_id})
     return tx.execute(DELETE_TOTP, {"user_id": user_id}).fetchone() is not None
 
@@ -108,7 +108,7 @@ def replace_recovery_codes(tx: Transaction, *, user_id: UUID, hashes: Sequence[b
 
 
 def use_recovery_code(tx: Transaction, *, user_id: UUID, code_hash: bytes) -> bool:
-    """Use up a recovery code; False when it is not one of the user's, or was used."""
+    """Use up a recovery code; False if it is not one of the user's, or was used."""
     return tx.execute(USE_RECOVERY_CODE, {"user_id": user_id, "code_hash": code_hash}).fetchone() is not None
 
 
@@ -140,17 +140,17 @@ def list_passkeys(tx: Transaction, *, user_id: UUID) -> list[Passkey]:
 
 
 def find_passkey(tx: Transaction, *, credential_id: bytes) -> Passkey | None:
-    """Return a passkey by what its authenticator calls it."""
+    """Return a passkey by its credential id."""
     with tx.cursor(row_factory=class_row(Passkey)) as cursor:
         return cursor.execute(FIND_PASSKEY, {"credential_id": credential_id}).fetchone()
 
 
 def use_passkey(tx: Transaction, *, passkey_id: UUID, sign_count: int) -> bool:
-    """Note a use; False when the authenticator's count did not grow."""
+    """Record a use; False if the authenticator's count did not grow."""
     return tx.execute(USE_PASSKEY, {"passkey_id": passkey_id, "sign_count": sign_count}).fetchone() is not None
 
 
 def delete_passkey(tx: Transaction, *, user_id: UUID, passkey_id: UUID) -> str | None:
-    """Delete a passkey and return its name; None when the user has no such."""
+    """Delete a passkey and return its name; None if the user has no such passkey."""
     row = tx.execute(DELETE_PASSKEY, {"user_id": user_id, "passkey_id": passkey_id}).fetchone()
     return row["name"] if row else None

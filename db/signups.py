@@ -1,4 +1,4 @@
-"""Sign-ups that wait for the link in their mail to be opened."""
+"""Sign-ups whose mailed link was not opened yet."""
 
 from datetime import datetime
 from uuid import UUID
@@ -28,7 +28,7 @@ VALUES (%(email)s, %(password_hash)s, %(display_name)s, %(language)s, %(expires_
 SET_TOKEN = """
 UPDATE pending_signups SET token_hash = %(token_hash)s WHERE id = %(signup_id)s AND expires_at > now() RETURNING id
 """  # noqa: S105 - a query, no secret
-# The others of this address go too: its owner has chosen one.
+# Other sign-ups of this address are deleted too: its owner has chosen one.
 TAKE_SIGNUP = """
 WITH chosen AS (
     SELECT id, email, password_hash, display_name, language FROM pending_signups
@@ -53,7 +53,7 @@ def insert_signup(  # noqa: PLR0913 - keyword-only, one per column
     language: Language,
     expires_at: datetime,
 ) -> UUID:
-    """Add a sign-up and return its id; expired ones are forgotten."""
+    """Add a sign-up and return its id; expired ones are deleted."""
     tx.execute(FORGET_EXPIRED)
     values = {
         "email": email,
@@ -69,7 +69,7 @@ def insert_signup(  # noqa: PLR0913 - keyword-only, one per column
 
 
 def set_token(tx: Transaction, *, signup_id: UUID, token_hash: bytes) -> bool:
-    """Note the token that was mailed last; False when the sign-up has expired or was confirmed."""
+    """Store the last mailed token; False if the sign-up has expired or was confirmed."""
     return tx.execute(SET_TOKEN, {"signup_id": signup_id, "token_hash": token_hash}).fetchone() is not None
 
 
@@ -80,7 +80,7 @@ def take_signup(tx: Transaction, *, token_hash: bytes) -> Signup | None:
 
 
 def insert_verified_user(tx: Transaction, signup: Signup) -> UUID | None:
-    """Make a user of a sign-up and return the id; None when the address is taken by now."""
+    """Turn a sign-up into a user and return the id; None if the address was taken meanwhile."""
     values = {
         "email": signup.email,
         "password_hash": signup.password_hash,

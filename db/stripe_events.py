@@ -1,4 +1,4 @@
-"""Stripe's signed events: stored once each, and the syncs that they ask for."""
+"""Stripe's signed events, stored once each, and their syncs."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -39,7 +39,7 @@ FINISH_EVENTS = """
 UPDATE stripe_events SET processed_at = now()
 WHERE customer_id = %(customer_id)s AND processed_at IS NULL AND received_at <= %(before)s
 """
-# A sync that no worker has begun fetches later than this event arrived, so it covers it.
+# A sync that has not begun fetches after the arrival of this event, so it covers the event.
 IS_SYNC_QUEUED = """
 SELECT EXISTS (
     SELECT 1 FROM jobs WHERE kind = 'sync_subscription' AND state = 'queued' AND payload ->> 'user_id' = %(user_id)s
@@ -98,18 +98,18 @@ def insert_event(  # noqa: PLR0913 - keyword-only, one per column
 
 
 def finish_events(tx: Transaction, *, customer_id: str, before: datetime) -> None:
-    """Note that what arrived before a fetch has been dealt with."""
+    """Mark the events that arrived before a fetch as processed."""
     tx.execute(FINISH_EVENTS, {"customer_id": customer_id, "before": before})
 
 
 def is_sync_queued(tx: Transaction, *, user_id: UUID) -> bool:
-    """Say whether a sync of this user waits to be begun."""
+    """Return whether a sync of this user is waiting."""
     row = tx.execute(IS_SYNC_QUEUED, {"user_id": str(user_id)}).fetchone()
     return bool(row and row["is_queued"])
 
 
 def find_position(tx: Transaction, *, event_id: str) -> tuple[datetime, str] | None:
-    """Return where an event stands in the list."""
+    """Return the position of an event in the list."""
     row = tx.execute(FIND_POSITION, {"event_id": event_id}).fetchone()
     return (row["received_at"], row["id"]) if row else None
 
@@ -142,5 +142,5 @@ def list_events(  # noqa: PLR0913 - keyword-only, one a filter
 
 
 def prune_events(tx: Transaction, *, days: int, limit: int) -> int:
-    """Delete events that were dealt with long ago; return how many."""
+    """Delete old processed events; return how many."""
     return len(tx.execute(PRUNE_EVENTS, {"days": days, "limit": limit}).fetchall())

@@ -10,7 +10,7 @@ from db.connection import Transaction
 
 
 class EndedJob(Struct, frozen=True, kw_only=True):
-    """A transition that has not been counted yet; seconds are known for an end that is still the job's last."""
+    """A transition that is not counted yet; seconds are None unless it is the job's final end."""
 
     event_id: int
     event: str

@@ -1,4 +1,4 @@
-"""Webhooks and their deliveries: who is told, what was sent, and what came back."""
+"""Webhooks: receivers of an owner's events, their secrets and their failures."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from db.connection import Transaction
 from db.mails import Language
 
 Cursor = tuple[datetime, UUID]
-"""Where a page ended: created_at and id of its last row."""
+"""The end of a page: created_at and id of its last row."""
 
 
 class Webhook(Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class Webhook(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Where a webhook's deliveries go, and what signs them. The service alone may ask for it."""
+    """The address and secret of a webhook, which only the service may read."""
 
     url: str
     secret: str
@@ -41,7 +41,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class Rest(Struct, frozen=True, kw_only=True):
-    """From `patience` failures in a row on, a webhook rests: `first_s` seconds, then twice as long each time."""
+    """After `patience` failures in a row, a webhook rests: `first_s` seconds, then twice as long each time."""
 
     patience: int
     first_s: float
@@ -49,7 +49,7 @@ class Rest(Struct, frozen=True, kw_only=True):
 
 
 class Notice(Struct, frozen=True, kw_only=True):
-    """Whom to tell that a webhook is disabled."""
+    """The data of the mail about a disabled webhook."""
 
     email: str
     language: Language
@@ -86,7 +86,7 @@ SELECT id FROM webhooks
 WHERE user_id = %(user_id)s AND status = 'enabled' AND events @> ARRAY[%(type)s::text] ORDER BY id
 """
 FIND_TARGET = "SELECT url, secret, status, failures, resting_until FROM webhooks WHERE id = %(webhook_id)s"
-# Only one of those who find a rest over gets the row; the others see that it rests again.
+# After a rest, only one transaction gets the row; the others see that the webhook rests again.
 BEGIN_TRY = """
 UPDATE webhooks SET resting_until = %(until)s
 WHERE id = %(webhook_id)s AND (resting_until IS NULL OR resting_until <= %(at)s) RETURNING id
@@ -103,7 +103,7 @@ UPDATE webhooks SET failing_since = coalesce(failing_since, %(at)s), failures = 
         secs => least(%(longest_s)s, %(first_s)s * power(2, least(30, failures + 1 - %(patience)s)))) END
 WHERE id = %(webhook_id)s
 """
-# Conditional on all that decides it, so that a success meanwhile, or a second giver-up, changes nothing.
+# Conditional on everything that decides it, so that a concurrent success or disabling changes nothing.
 DISABLE_FAILING = f"""
 UPDATE webhooks SET status = 'disabled', disabled_at = now(), disabled_reason = %(reason)s, updated_at = now()
 WHERE id = %(webhook_id)s AND status = 'enabled' AND failing_since < %(since)s RETURNING {WEBHOOK_COLUMNS}
@@ -120,12 +120,12 @@ WHERE webhooks.id = %(webhook_id)s AND webhooks.status = 'disabled'
 
 
 def lock_owner(tx: Transaction, *, user_id: UUID) -> None:
-    """Let one request at a time count and add an owner's webhooks."""
+    """Lock an owner's webhooks, so that one request at a time counts and adds them."""
     tx.execute(LOCK_OWNER, {"user_id": str(user_id)})
 
 
 def count_webhooks(tx: Transaction, *, user_id: UUID) -> int:
-    """Return how many webhooks an owner has."""
+    """Return the number of an owner's webhooks."""
     row = tx.execute(COUNT_WEBHOOKS, {"user_id": user_id}).fetchone()
     return int(row["count"]) if row else 0
 
@@ -156,38 +156,38 @@ def delete_webhook(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> bool:
 
 
 def enable(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Webhook | None:
-    """Let a disabled webhook be told again, with its failures forgotten; None when it is not disabled."""
+    """Enable a disabled webhook and clear its failures; None if it is not disabled."""
     return _webhook(tx, ENABLE, {"user_id": user_id, "webhook_id": webhook_id})
 
 
 def list_subscribed(tx: Transaction, *, user_id: UUID, event_type: str) -> list[UUID]:
-    """List an owner's webhooks that want to be told of this, in the order in which their lanes are locked."""
+    """List an owner's webhooks that subscribe to this event, in the order in which their lanes are locked."""
     return [row["id"] for row in tx.execute(LIST_SUBSCRIBED, {"user_id": user_id, "type": event_type})]
 
 
 def find_target(tx: Transaction, webhook_id: UUID) -> Target | None:
-    """Return where a webhook's deliveries go and what signs them."""
+    """Return the address and secret of a webhook."""
     with tx.cursor(row_factory=class_row(Target)) as cursor:
         return cursor.execute(FIND_TARGET, {"webhook_id": webhook_id}).fetchone()
 
 
 def note_success(tx: Transaction, webhook_id: UUID) -> None:
-    """Write that something has got through; at most once a minute, for every delivery would wait for this row."""
+    """Record a success; at most once a minute, since every delivery would wait for this row."""
     tx.execute(NOTE_SUCCESS, {"webhook_id": webhook_id})
 
 
 def note_failure(tx: Transaction, webhook_id: UUID, *, at: datetime, rest: Rest) -> None:
-    """Write that something did not get through; from some number on the webhook rests."""
+    """Record a failure; after some number the webhook rests."""
     tx.execute(NOTE_FAILURE, {"webhook_id": webhook_id, "at": at, **structs.asdict(rest)})
 
 
 def begin_try(tx: Transaction, webhook_id: UUID, *, at: datetime, until: datetime) -> bool:
-    """Become the one who tries a failing webhook, which rests for everybody else until then; False when another is."""
+    """Claim the next try of a failing webhook, which rests for others until then; False if it is claimed already."""
     return tx.execute(BEGIN_TRY, {"webhook_id": webhook_id, "at": at, "until": until}).fetchone() is not None
 
 
 def disable_failing(tx: Transaction, webhook_id: UUID, *, since: datetime, reason: str) -> Webhook | None:
-    """Disable a webhook to which nothing has got through since before then; None when that is not so."""
+    """Disable a webhook without success since that time; None if it had one."""
     return _webhook(tx, DISABLE_FAILING, {"webhook_id": webhook_id, "since": since, "reason": reason})
 
 
@@ -197,7 +197,7 @@ def disable(tx: Transaction, webhook_id: UUID, *, reason: str) -> Webhook | None
 
 
 def find_notice(tx: Transaction, webhook_id: UUID) -> Notice | None:
-    """Return what to tell about a webhook, while it is disabled."""
+    """Return the data of the mail about a webhook, while it is disabled."""
     with tx.cursor(row_factory=class_row(Notice)) as cursor:
         return cursor.execute(FIND_NOTICE, {"webhook_id": webhook_id}).fetchone()
 

@@ -34,7 +34,7 @@ def beat(  # noqa: PLR0913 - keyword-only, one per column
     memory_bytes: int | None,
     is_draining: bool,
 ) -> bool:
-    """Say that this process is alive, registering it when needed; return whether an operator wants it drained."""
+    """Write the heartbeat of this process, registering it if needed; return whether an operator wants it drained."""
     row = tx.execute(
         INSERT_WORKER,
         {
@@ -52,12 +52,12 @@ def beat(  # noqa: PLR0913 - keyword-only, one per column
 
 
 def remove_worker(tx: Transaction, worker_id: UUID) -> None:
-    """Forget a process that ends."""
+    """Delete the row of an ending process."""
     tx.execute(DELETE_WORKER, {"id": worker_id})
 
 
 def remove_dead(tx: Transaction, *, silent_s: float) -> list[UUID]:
-    """Forget processes that have been silent for so long; return their ids."""
+    """Delete processes without a heartbeat for at least that long; return their ids."""
     return [row["id"] for row in tx.execute(DELETE_DEAD, {"silent_s": silent_s})]
 
 
@@ -67,10 +67,10 @@ def request_drain(tx: Transaction, worker_id: UUID) -> bool:
 
 
 def cancel_drain(tx: Transaction, worker_id: UUID) -> bool:
-    """Let a process take jobs again; False when it does not exist."""
+    """Undo the draining of a process; False if it does not exist."""
     return tx.execute(CANCEL_DRAIN, {"id": worker_id}).fetchone() is not None
 
 
 def wake_dispatcher(tx: Transaction) -> None:
-    """Wake the dispatcher when this transaction commits: there may be a job to send, or a free slot for one."""
+    """Notify the dispatcher when this transaction commits: there may be a job to send or a free slot."""
     tx.execute(NOTIFY_DISPATCHER)

@@ -1,4 +1,4 @@
-"""Every way media work can fail, each with a code, what it means, what to do, and whether trying again can help."""
+"""The causes of failed media work, each with a code, a meaning, a remedy, and whether trying again can help."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ class Cause:
 class MediaError(Exception):
     """Media work failed. `str()` is one sentence for a person; the fields are for programs.
 
-    `stream` is the container index of the stream at fault and `time_s` where it happened, when known. `remedy` takes
-    the place of the cause's own advice where more is known.
+    `stream` is the container index of the stream at fault and `time_s` the place, if known. `remedy` replaces the
+    cause's own advice if more is known.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ NO_AUDIO = Cause(
     "no_audio", "There is no sound to listen to", "Clips can still be cut by hand from start and end times."
 )
 OUT_OF_RANGE = Cause(
-    "out_of_range", "The times asked for lie outside the recording", "Choose a start and an end inside it."
+    "out_of_range", "The requested times lie outside the recording", "Choose a start and an end inside it."
 )
 DECODE_FAILED = Cause(
     "decode_failed", "The stream could not be decoded", "The file is damaged here; send a better copy."
@@ -101,17 +101,17 @@ UNSUPPORTED_OUTPUT = Cause(
 )
 TOO_LARGE = Cause("output_too_large", "The clip is larger than the limit", "Choose a shorter clip or a smaller preset.")
 TOO_SHORT = Cause(
-    "clip_too_short", "The times asked for are too close together for a clip", "Choose times that lie further apart."
+    "clip_too_short", "The requested times are too close together for a clip", "Choose times that are further apart."
 )
-# A copy that fails its check is encoded without being asked to, so encoding is no advice.
+# A copy that fails its check is encoded automatically, so the advice is not to encode.
 VERIFY_FAILED = Cause(
     "verify_failed",
     "The finished clip did not pass its check",
-    "Choose other times, further apart where the clip is short; if that fails too, convert the recording first.",
+    "Choose other times, further apart if the clip is short; if that fails too, convert the recording first.",
 )
 LOUDNESS_MISSED = Cause(
     "loudness_missed",
-    "The finished clip is not as loud as was asked",
+    "The finished clip does not have the requested loudness",
     "Ask for another loudness, or leave the level alone.",
 )
 READ_FAILED = Cause("read_failed", "The recording could not be read", "Try again in a moment.", retryable=True)

@@ -12,11 +12,11 @@ from pipeline.rendering.eligibility import NOTES, OTHER_NOTES
 
 _HEAD = """# Errors of media work
 
-Generated from `pipeline/errors.py` by `python -m pipeline.errors_table docs/errors.md`; a test holds the two together.
+Generated from `pipeline/errors.py` by `python -m pipeline.errors_table docs/errors.md`; a test compares the two.
 
-Every failure is a `MediaError` with one of these codes, a detail, and, where they are known, the stream (its number in
-the file) and the time in seconds. The message a person reads is made of them: what it means, where, the detail, what to
-do. *Again* says whether the same work on the same file may succeed later: jobs are retried only then.
+Every failure is a `MediaError` with one of these codes, a detail and, if known, the stream (its number in the file) and
+the time in seconds. The message for people consists of them: meaning, place, detail, remedy. *Again* says whether the
+same work on the same file may succeed later: jobs are retried only then.
 
 | code | what it means | what to do | again |
 | --- | --- | --- | --- |
@@ -24,7 +24,7 @@ do. *Again* says whether the same work on the same file may succeed later: jobs 
 _NOTES = """
 ## Notes of a cut
 
-A cut that was asked to be `exact` or `fast` and cannot copy encodes instead, and says why in `notes`.
+If an `exact` or `fast` cut cannot copy, it encodes instead, and says why in `notes`.
 
 | code | why |
 | --- | --- |
@@ -40,8 +40,8 @@ Other notes of a cut:
 _PROBLEMS = """
 ## Notes of a recording
 
-What is odd about a recording that is used all the same stands in `problems` of what `snuggles probe` and the API tell
-of it: a code, a message with the figures, and the stream and the time where they are known.
+Problems of a recording that can still be used are listed under `problems` by `snuggles probe` and the API: a code, a
+message with the figures and, if known, the stream and the time.
 
 | code | what it means |
 | --- | --- |
@@ -67,7 +67,7 @@ def table() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page into the file named."""
+    """Write the page to the named file."""
     Path(arguments[0]).write_text(table(), encoding="utf-8")
     return 0
 

@@ -1,4 +1,4 @@
-"""Looks at a recording once (probe, timeline, waveform, packet index, poster), and scores a stored timeline."""
+"""Analyses a recording once (probe, timeline, waveform, packet index, poster), and scores a stored timeline."""
 
 import dataclasses
 from collections.abc import Callable
@@ -36,11 +36,11 @@ TAGS = "tags.json"
 
 
 def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
-    """Look at a recording once and leave what later work reads instead of it.
+    """Analyse a recording once and write the files that later work reads instead of it.
 
-    MediaError for files that cannot be used. No sound is no error: the timeline is silent and the probe says so.
+    MediaError for unusable files. A missing sound is not an error: the timeline is silent, and the probe says so.
     """
-    tagger = load_tagger(task.tagger)  # at once: a model that cannot be used shall not cost a decode pass
+    tagger = load_tagger(task.tagger)  # first, so that an unusable model does not cost a decode pass
     index = _index(task.source, meter.stage("index", 0.0, 0.1))
     source = task.source
     if index is not None:
@@ -77,7 +77,7 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
 
 
 def listen_again(task: ListenTask, scratch: Path, meter: Meter) -> ListenResult:
-    """Leave the timeline that another tagger makes of a recording; MediaError as `ingest`."""
+    """Write a recording's timeline by another tagger; MediaError as `ingest`."""
     report = meter.stage("listen", 0.0, 1.0)
     tagger = load_tagger(task.tagger)
     timeline = build_timeline(task.source, stream_index=task.stream, on_progress=report, tagger=tagger)
@@ -108,7 +108,7 @@ def _listen(
 
 
 def _within(timeline: Timeline, duration_s: float) -> Timeline:
-    """Drop sound whose times run beyond the recording: no highlight may begin there."""
+    """Drop sound after the end of the recording, so that no highlight begins there."""
     rows = ceil(duration_s * timeline.rate)
     if timeline.rows <= rows + timeline.rate:
         return timeline
@@ -122,7 +122,7 @@ def _within(timeline: Timeline, duration_s: float) -> Timeline:
 
 
 def _index(source: Source, report: Callable[[float], None]) -> PacketIndex | None:
-    """List the packets; a recording that cannot be listed is read as a whole when it is cut, so this is no failure."""
+    """List the packets; if that fails, cuts read the whole recording, so this is not an error."""
     try:
         return build_index(source, on_progress=report)
     except MediaError:

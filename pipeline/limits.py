@@ -1,9 +1,9 @@
-"""Limits a media child sets on itself before it touches a file: memory, CPU, file size, open files, no core dump.
+"""Limits that a media child sets on itself before it opens a file: memory, CPU, file size, open files, no core dump.
 
-The parent hands them over in the environment, because they belong to the process and not to its task:
+The parent passes them in the environment, because they belong to the process and not to its task:
 `SNUGGLES_CHILD_MEMORY_BYTES` (private writable memory), `SNUGGLES_CHILD_CPU_S`, `SNUGGLES_CHILD_FILE_BYTES` (the
-largest single file), `SNUGGLES_CHILD_FILES` (open descriptors). What is not set is not limited. FFmpeg inherits all.
-`SNUGGLES_CHILD_THREADS` is no limit but a share: how many cores the work may keep busy.
+largest single file), `SNUGGLES_CHILD_FILES` (open descriptors). A missing variable means no limit. FFmpeg inherits all.
+`SNUGGLES_CHILD_THREADS` is the number of cores that the work may keep busy.
 """
 
 import os
@@ -20,11 +20,11 @@ FILE = "SNUGGLES_CHILD_FILE_BYTES"
 FILES = "SNUGGLES_CHILD_FILES"
 THREADS = "SNUGGLES_CHILD_THREADS"
 CPU_GRACE_S = 5
-"""Between the signal that ends the work with a cause (SIGXCPU) and the one that ends it for sure (SIGKILL)."""
+"""Seconds between SIGXCPU, which ends the work with a cause, and SIGKILL."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What one media process may use; None is no limit."""
+    """The limits of one media process; None means no limit."""
 
     memory_bytes: int | None = None
     cpu_s: int | None = None
@@ -32,13 +32,13 @@ class Limits(Struct, frozen=True, kw_only=True):
     files: int | None = None
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that hand these limits to a child."""
+        """Return the environment variables that pass these limits to a child."""
         values = {MEMORY: self.memory_bytes, CPU: self.cpu_s, FILE: self.file_bytes, FILES: self.files}
         return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Limits:
-    """Read the limits a parent has set; ValueError names a variable that is not a positive whole number."""
+    """Read the limits from the environment; ValueError names a variable that is not a positive whole number."""
     return Limits(
         memory_bytes=_positive(environment, MEMORY),
         cpu_s=_positive(environment, CPU),
@@ -48,10 +48,10 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Limits:
 
 
 def apply(limits: Limits) -> None:
-    """Set the limits on this process and all it starts; a limit already lower stays. No core dumps in any case.
+    """Set the limits on this process and its descendants; a lower existing limit stays. Core dumps are always off.
 
-    Memory is RLIMIT_DATA, not RLIMIT_AS: thread stacks and allocator arenas reserve gigabytes of address space that are
-    never touched, so a limit on addresses either never bites or kills work that uses little.
+    Memory is RLIMIT_DATA, not RLIMIT_AS: thread stacks and allocator arenas reserve gigabytes of unused address space,
+    so a limit on addresses would have no effect or kill work that uses little.
     """
     _lower(resource.RLIMIT_CORE, 0)
     if limits.memory_bytes is not None:
@@ -65,9 +65,9 @@ def apply(limits: Limits) -> None:
 
 
 def is_own_file_limit(environment: Mapping[str, str] = os.environ) -> bool:
-    """Say whether the limit on file sizes in force is the one that the parent set, or nobody has set one.
+    """Return whether the current limit on file sizes is the parent's, or there is none.
 
-    A lower one belongs to the machine: like a full disk it says nothing about the media.
+    A lower limit was set by the system; like a full disk, it says nothing about the media.
     """
     own = from_environment(environment).file_bytes
     in_force = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
@@ -83,7 +83,7 @@ def _lower(kind: int, soft: int, hard: int | None = None) -> None:
 
 
 def thread_count() -> int:
-    """Return how many cores this work may keep busy: as the parent says, else those this process may run on."""
+    """Return how many cores this work may keep busy: the parent's number, else those that this process may run on."""
     given = os.environ.get(THREADS, "")
     if given.isdigit() and int(given) > 0:
         return int(given)
@@ -105,13 +105,13 @@ def _positive(environment: Mapping[str, str], name: str) -> int | None:
 
 
 def leave_realtime() -> None:
-    """Give every thread of this process ordinary scheduling again.
+    """Reset every thread of this process to ordinary scheduling.
 
-    A library that takes real-time priority where it may, as SVT-AV1 does for root, would leave no processor to anybody
-    else, and what this thread starts would inherit it.
+    SVT-AV1 takes real-time priority as root. It would leave no CPU time to other processes, and children of this thread
+    would inherit it.
     """
     if not hasattr(os, "sched_setscheduler"):
-        return  # no Linux
+        return  # not Linux
     for thread in Path("/proc/self/task").iterdir():
-        with suppress(OSError):  # it has ended, or was ordinary all along and may not be touched
+        with suppress(OSError):  # it has ended, or is ordinary and cannot be changed
             os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))

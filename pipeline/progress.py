@@ -1,4 +1,4 @@
-"""Progress of a task: the shares of its parts become one fraction that never falls, sent four times a second."""
+"""Progress of a task: combines the shares of its parts to one fraction that never falls, sent four times a second."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pipeline.types import Event, Progress
 
 INTERVAL_S = 0.25
-"""Between two Progress events: as often as a person can follow, seldom enough to cost nothing."""
+"""Seconds between two Progress events: as often as people can follow, and rarely enough to cost nothing."""
 ETA_FROM = 0.02
 """Below this share an estimate of the time left is noise."""
 
@@ -14,9 +14,9 @@ Emit = Callable[[Event], None]
 
 
 class Meter:
-    """Sends Progress events for one task. `stage` returns the function that a part of it calls with its own share.
+    """Sends Progress events for one task. `stage` returns a function with which a part of it reports its own share.
 
-    A change of stage is sent at once, so that a person sees what goes on even when nothing is counted.
+    A change of stage is sent at once, so that people see the current work even without a count.
     """
 
     def __init__(self, emit: Emit, *, clock: Callable[[], float] = time.monotonic) -> None:

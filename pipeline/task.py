@@ -1,4 +1,4 @@
-"""The media child: one task in on standard input, events out on standard output, all files in the current folder.
+"""The media child: reads a task from standard input and writes events to standard output; files are in its folder.
 
 `python -m pipeline.task` reads one JSON `Task`, writes one JSON `Event` a line and ends with exactly one `Done` or
 `Failed`, with exit status 0 for both: a status other than 0 means that the process itself died. Limits come from the
@@ -97,7 +97,7 @@ def _as_media_error(exc: BaseException) -> MediaError:
 
 
 def main() -> int:
-    """Run the task that stands on standard input in the current folder; see the module's text for the protocol."""
+    """Run the task on standard input in the current folder; the module's docstring has the protocol."""
     out = _claim_stdout()
     encoder = msgspec.json.Encoder()
 
@@ -111,7 +111,7 @@ def main() -> int:
         last: Event = Done(result=run_task(task, Path.cwd(), emit))
     except BrokenPipeError:
         return 1  # the parent is gone: nobody to tell
-    except BaseException as exc:  # noqa: BLE001 - the process's edge: whatever happens becomes one last line
+    except BaseException as exc:  # noqa: BLE001 - the edge of the process: any error becomes the last event
         traceback.print_exc(file=sys.stderr)
         last = failure(exc)
     emit(last)
@@ -119,7 +119,7 @@ def main() -> int:
 
 
 def _claim_stdout() -> BinaryIO:
-    """Take standard output for events alone: what libraries print there from now on goes to standard error."""
+    """Reserve standard output for events: later output of libraries goes to standard error."""
     sys.stdout.flush()
     events = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)

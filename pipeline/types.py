@@ -1,4 +1,4 @@
-"""What crosses the pipeline's border: the requests a media child reads and the results it writes, all JSON by msgspec.
+"""The pipeline's interface: the requests that a media child reads and the results that it writes, as JSON by msgspec.
 
 Times are seconds (float) at this border only; inside, plans use `Fraction` or integer ticks with a time base.
 """
@@ -17,33 +17,33 @@ StreamKind = Literal["video", "audio", "subtitle", "data", "attachment"]
 
 
 BUILTIN_TAGGER: Final = "built-in-2"
-"""The name of the audio tagger that every installation has; counts up with each new set of weights."""
+"""The name of the built-in audio tagger; its number rises with each new set of weights."""
 
 
 def name_tagger(model: bytes | None) -> str:
-    """Return the name of the tagger that a model file's content makes; None is the built-in one.
+    """Return the name of the tagger with this model file; None means the built-in one.
 
-    Named by content: timelines that were tagged by different models do not compare. YAMNet listens together with the
-    built-in tagger.
+    The name contains a digest of the model, because timelines of different models are not comparable. YAMNet is used
+    together with the built-in tagger.
     """
     return BUILTIN_TAGGER if model is None else f"yamnet-{hashlib.sha256(model).hexdigest()[:12]}+{BUILTIN_TAGGER}"
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """Where the bytes of a recording are: a local path or an http(s) URL that answers byte ranges."""
+    """The location of a recording's bytes: a local path, or an http(s) URL that supports byte ranges."""
 
     location: str
     size_bytes: int | None = None
     index: str | None = None
-    """Path of the packet index that ingest stored, when there is one: cuts then read only the ranges they need."""
+    """Path of the packet index that ingest stored, if any: with it, cuts read only the ranges they need."""
     cache_dir: str | None = None
     """Cache folder for this recording's blocks and encoded parts, shared by all its clips; its creator removes it."""
     relay: str | None = None
-    """Path of a Unix socket that leads to the server of `location`, where no other connection may be opened."""
+    """Path of a Unix socket that leads to the server of `location`, for processes that may open no other connection."""
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """Something about a file that a person may want to know; the file is still usable."""
+    """A problem of a file that is still usable."""
 
     code: str
     message: str
@@ -83,7 +83,7 @@ class StreamInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Probe(Struct, frozen=True, kw_only=True):
-    """What a file holds. `video` and `audio` are the streams that clips are made from."""
+    """The contents of a file. `video` and `audio` are the streams that clips are made from."""
 
     container: str
     duration_s: float
@@ -126,7 +126,7 @@ class Highlight(Struct, frozen=True, kw_only=True):
 
 
 class ActivityEvent(Struct, frozen=True, kw_only=True):
-    """Something the audience did, at a time of the recording."""
+    """An action of the audience at a time of the recording."""
 
     time_s: float
     signal: Literal["message", "reaction", "vote", "join", "mark", "replay"]
@@ -147,14 +147,15 @@ SIGNALS: Final = (
     "contrast",
     "audience",
 )
-"""The parts of a score; a weight may be given to each. `steadiness` and `pauses` count where no audio tagger has
-listened, the first five and `novelty` where one has."""
+"""The parts of a score, each of which can be weighted. `steadiness` and `pauses` count without an audio tagger, the
+first
+five and `novelty` with one."""
 DEFAULT_MIN_S = 5.0
 DEFAULT_MAX_S = 60.0
 
 
 class DetectOptions(Struct, frozen=True, kw_only=True):
-    """How to pick highlights. `sensitivity` is the least score that counts (0.5 most moments, 0.9 only peaks)."""
+    """Options for picking highlights. `sensitivity` is the least score (0.5 most moments, 0.9 only peaks)."""
 
     sensitivity: Annotated[float, Meta(ge=0, le=1)] = 0.7
     top: Annotated[int, Meta(ge=1, le=500)] | None = None
@@ -202,7 +203,7 @@ class VerticalOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=
     """`vertical`: 9:16 for phones."""
 
     blurred_sides: bool = False
-    """Show the whole picture over a blurred copy of itself, instead of a part that fills the frame."""
+    """Show the whole picture over a blurred copy of itself, instead of cropping it to the frame."""
     follow: Follow = "motion"
     height: VerticalHeight | None = None
 
@@ -237,7 +238,7 @@ PRESET_OPTIONS: dict[Preset, type[Options]] = {
 
 
 class Output(Struct, frozen=True, kw_only=True):
-    """A file that was made and has passed `verify`."""
+    """A finished file that has passed `verify`."""
 
     path: str
     format: Literal["mp4", "webm", "mp3", "jpeg", "webp"]
@@ -247,22 +248,22 @@ class Output(Struct, frozen=True, kw_only=True):
     width: int | None = None
     height: int | None = None
     copied_s: float = 0.0
-    """Seconds of the main stream taken over without encoding."""
+    """Seconds of the main stream copied without encoding."""
     encoded_s: float = 0.0
 
 
 class IngestTask(Struct, frozen=True, kw_only=True, tag="ingest", tag_field="task"):
-    """Look at a new recording once: probe, timeline, packet index, waveform, tags, poster."""
+    """Analyse a new recording once: probe, timeline, packet index, waveform, tags, poster."""
 
     source: Source
     tagger: str | None = None
     """Path of a YAMNet export; None is the built-in tagger."""
     longest_s: float | None = None
-    """A longer recording is refused; None is no limit."""
+    """A longer recording is refused; None means no limit."""
 
 
 class IngestResult(Struct, frozen=True, kw_only=True, tag="ingest", tag_field="task"):
-    """File names are relative to the scratch folder; `index`, `tags`, `poster` are None where the source has none."""
+    """The results of ingest. File names are relative to the scratch folder; `index`, `tags`, `poster` may be None."""
 
     probe: Probe
     timeline: str
@@ -270,9 +271,9 @@ class IngestResult(Struct, frozen=True, kw_only=True, tag="ingest", tag_field="t
     index: str | None
     poster: str | None
     tagger: str = ""
-    """The name of the tagger that has listened."""
+    """The name of the tagger used."""
     tags: str | None = None
-    """Its rows for drawing."""
+    """The tagger's rows, for drawing."""
 
 
 class ListenTask(Struct, frozen=True, kw_only=True, tag="listen", tag_field="task"):
@@ -286,7 +287,7 @@ class ListenTask(Struct, frozen=True, kw_only=True, tag="listen", tag_field="tas
 
 
 class ListenResult(Struct, frozen=True, kw_only=True, tag="listen", tag_field="task"):
-    """What `IngestResult` says of listening."""
+    """The part of `IngestResult` that comes from listening."""
 
     timeline: str
     tagger: str
@@ -311,7 +312,7 @@ class DetectResult(Struct, frozen=True, kw_only=True, tag="detect", tag_field="t
 
 
 class RenderTask(Struct, frozen=True, kw_only=True, tag="render", tag_field="task"):
-    """Cut one clip and make the formats asked for, a thumbnail, and an animated preview where there is video."""
+    """Cut one clip and make the requested formats, a thumbnail and, if there is video, an animated preview."""
 
     source: Source
     start_s: float
@@ -328,17 +329,17 @@ class RenderTask(Struct, frozen=True, kw_only=True, tag="render", tag_field="tas
 
 
 class RenderResult(Struct, frozen=True, kw_only=True, tag="render", tag_field="task"):
-    """What was made. `preview` and `thumbnail` are among `outputs` (formats webp and jpeg)."""
+    """The results of a render. `preview` and `thumbnail` are among `outputs` (formats webp and jpeg)."""
 
     outputs: list[Output]
     bytes_read: int
     accuracy: Accuracy
-    """What was done; differs from what was asked when the source does not allow an exact copy (see `notes`)."""
+    """The accuracy reached; it differs from the requested one if no exact copy is possible (see `notes`)."""
     notes: list[Problem]
 
 
 class JoinTrack(Struct, frozen=True, kw_only=True):
-    """A track of a live recording: one file in the scratch folder, and when it began by the clocks, in seconds."""
+    """A track of a live recording: a file in the scratch folder, and its start by the clocks, in seconds."""
 
     path: str
     start_s: float
@@ -351,7 +352,7 @@ class JoinTask(Struct, frozen=True, kw_only=True, tag="join", tag_field="task"):
 
 
 class JoinResult(Struct, frozen=True, kw_only=True, tag="join", tag_field="task"):
-    """The file, relative to the scratch folder, and how long after its start each track begins (pictures first)."""
+    """The file, relative to the scratch folder, and the start of each track in it, in seconds (pictures first)."""
 
     path: str
     content_type: str
@@ -363,7 +364,7 @@ TaskResult = IngestResult | ListenResult | DetectResult | RenderResult | JoinRes
 
 
 class Progress(Struct, frozen=True, kw_only=True, tag="progress", tag_field="event"):
-    """How far the child is: 0 to 1 over the whole task."""
+    """The progress of the whole task, 0 to 1."""
 
     stage: str
     fraction: float
@@ -371,19 +372,19 @@ class Progress(Struct, frozen=True, kw_only=True, tag="progress", tag_field="eve
 
 
 class Partial(Struct, frozen=True, kw_only=True, tag="partial", tag_field="event"):
-    """An early version that can be shown while the task goes on: a `fast` clip before the exact one."""
+    """An early version to publish while the task continues: a `fast` clip before the exact one."""
 
     outputs: list[Output]
 
 
 class Done(Struct, frozen=True, kw_only=True, tag="done", tag_field="event"):
-    """The last line of a child that succeeded."""
+    """The last event of a child that succeeded."""
 
     result: TaskResult
 
 
 class Failed(Struct, frozen=True, kw_only=True, tag="failed", tag_field="event"):
-    """The last line of a child that did not: the fields of a `MediaError`."""
+    """The last event of a child that failed: the fields of a `MediaError`."""
 
     code: str
     message: str

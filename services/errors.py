@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 
 class DomainError(Exception):
-    """A rule was broken or a thing is missing. The message says what happened and what to do."""
+    """A rule was broken, or something is missing. The message says what happened and what to do."""
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
@@ -22,7 +22,7 @@ class UnauthenticatedError(DomainError):
 
 
 class ForbiddenError(DomainError):
-    """Known, but not allowed."""
+    """The caller is known, but may not do this."""
 
     code = "forbidden"
 
@@ -34,7 +34,7 @@ class TierRequiredError(ForbiddenError):
 
 
 class NotFoundError(DomainError):
-    """It does not exist, or belongs to somebody else: the two are not told apart."""
+    """It does not exist, or belongs to another user; a client cannot tell which."""
 
     code = "not_found"
 
@@ -46,7 +46,7 @@ class ConflictError(DomainError):
 
 
 class NotReadyError(ConflictError):
-    """It will be in a state that allows this, but not yet."""
+    """It is not yet in a state that allows this, but will be."""
 
     code = "not_ready"
     retryable = True
@@ -74,7 +74,7 @@ class PayloadTooLargeError(DomainError):
 
 
 class UnsupportedMediaTypeError(DomainError):
-    """Not a kind of content we take."""
+    """The type of the content is not accepted."""
 
     code = "unsupported_media_type"
 
@@ -86,7 +86,7 @@ class QuotaExceededError(DomainError):
 
 
 class RateLimitedError(DomainError):
-    """Too many requests; `details.retry_after_s` says when to come back."""
+    """Too many requests; `details.retry_after_s` says when to try again."""
 
     code = "rate_limited"
     retryable = True

@@ -1,4 +1,4 @@
-"""The same request sent twice does its work once: the first answer is kept for a day, in the same transaction."""
+"""Idempotency keys: a repeated request gets the first answer, stored for a day in the transaction of the work."""
 
 import hmac
 from contextlib import suppress
@@ -17,12 +17,12 @@ from services.errors import ConflictError, IdempotencyKeyReusedError, InvalidFie
 __all__ = ["RequestInProgressError", "StoredAnswer", "begin", "fingerprint", "remember"]
 
 MAX_KEY_LENGTH = 255
-# The first request with the key is at work: nearly all end sooner, and a client's own timeout is rarely shorter.
+# How long to wait for the first request with the key: nearly all end sooner, and few clients time out earlier.
 WAIT_S = 10
 
 
 class RequestInProgressError(ConflictError):
-    """The first request with this key is still at work."""
+    """The first request with this key has not ended yet."""
 
     code = "request_in_progress"
     retryable = True
@@ -33,7 +33,7 @@ def fingerprint(secret: str, *, method: str, path: str, body: bytes) -> bytes:
 
     Keyed, because a body may hold a password, and a plain hash of one can be guessed.
     """
-    with suppress(msgspec.DecodeError):  # of what is not JSON, the bytes count
+    with suppress(msgspec.DecodeError):  # of other bodies than JSON, the bytes
         body = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
     return hmac.digest(secret.encode(), b"\n".join((method.encode(), path.encode(), body)), sha256)
 
@@ -42,7 +42,7 @@ def begin(tx: Transaction, *, user_id: UUID, key: str, request_hash: bytes) -> S
     """Hold the key until the transaction ends and return the first answer, or None when this request is the first.
 
     IdempotencyKeyReusedError when the key came with another request, RequestInProgressError when the first one takes
-    too long to wait for, InvalidFieldError when it cannot be a key.
+    too long to wait for, InvalidFieldError if the key is invalid.
     """
     if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
         raise InvalidFieldError(
@@ -63,7 +63,7 @@ def begin(tx: Transaction, *, user_id: UUID, key: str, request_hash: bytes) -> S
 
 
 def remember(tx: Transaction, *, user_id: UUID, key: str, request_hash: bytes, status: int, response: Any) -> None:  # noqa: PLR0913 - keyword-only, as every use case
-    """Keep the answer; it commits with the work or not at all. `response` is plain JSON data."""
+    """Store the answer in the transaction of the work. `response` is plain JSON data."""
     rows.insert_answer(
         tx,
         user_id=user_id,

@@ -19,7 +19,7 @@ GERMAN_MONTHS = (
 
 
 def preferred(accept_language: str) -> Language:
-    """Return the language that an Accept-Language header (RFC 9110, 12.5.4) likes best; English if none is known."""
+    """Return the preferred known language of an Accept-Language header (RFC 9110, 12.5.4), else English."""
     liked: dict[Language, float] = {}
     for part in accept_language[:MAX_HEADER].split(","):
         found = ACCEPTED.fullmatch(part)
@@ -33,7 +33,7 @@ def preferred(accept_language: str) -> Language:
 
 
 def day(at: datetime, language: Language) -> str:
-    """Return a date as the language writes it."""
+    """Return a date in the format of the language."""
     if language == "de":
         return f"{at.day}. {GERMAN_MONTHS[at.month - 1]} {at.year}"
     return f"{at.day} {at:%B %Y}"

@@ -1,4 +1,4 @@
-"""Pages of a list: an opaque cursor names the last row of a page, so rows that come or go move nothing."""
+"""Pages of a list. An opaque cursor names the last row of a page, so added or deleted rows do not shift pages."""
 
 import base64
 import binascii
@@ -19,33 +19,33 @@ MAX_CURSOR_LENGTH = 200  # ours have about 90 characters
 
 
 class Page(Struct, Generic[T], frozen=True, kw_only=True):
-    """Some rows, and the cursor of the next ones; None when these were the last."""
+    """A page of rows, and the cursor of the next page; None on the last one."""
 
     items: list[T]
     next_cursor: str | None
 
 
 def encode_cursor(position: TimeCursor | ScoreCursor) -> str:
-    """Write a position as text that a client hands back unread."""
+    """Encode a position as a cursor, which is opaque to clients."""
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()
 
 
 def decode_time_cursor(text: str | None) -> TimeCursor | None:
-    """Read a cursor of a list by time; InvalidFieldError when it is invalid."""
+    """Decode a cursor of a list by time; InvalidFieldError if it is invalid."""
     if text is None:
         return None
     at, row_id = _decode(text, tuple[datetime, UUID])
-    # A moment without its zone would be read as the server's own.
+    # A time without its zone would be read in the server's zone.
     return (at if at.tzinfo else at.replace(tzinfo=UTC), row_id)
 
 
 def decode_score_cursor(text: str | None) -> ScoreCursor | None:
-    """Read a cursor of a list by score; InvalidFieldError when it is invalid."""
+    """Decode a cursor of a list by score; InvalidFieldError if it is invalid."""
     return None if text is None else _decode(text, tuple[float, UUID])
 
 
 def page_of(rows: Sequence[T], limit: int, positions: Sequence[TimeCursor] | Sequence[ScoreCursor]) -> Page[T]:
-    """Make a page of up to `limit` rows out of `limit + 1` that were asked for; `positions` are the rows' own."""
+    """Make a page of up to `limit` rows from a query for `limit + 1`; `positions` are the cursors of the rows."""
     if len(rows) <= limit:
         return Page(items=list(rows), next_cursor=None)
     return Page(items=list(rows[:limit]), next_cursor=encode_cursor(positions[limit - 1]))

@@ -9,12 +9,12 @@ from storage.keys import download_name
 MAX_FILENAME_LENGTH = 255
 MAX_TITLE_LENGTH = 300
 MEDIA_TYPES = re.compile(r"(?:video|audio)/[a-z0-9][a-z0-9.+-]{0,80}", re.IGNORECASE)
-# How browsers and phones name containers that hold sound or moving images.
+# The names that browsers and phones give to containers of sound or video.
 OTHER_TYPES = frozenset({"application/octet-stream", "application/mp4", "application/ogg", "application/mxf"})
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 JOINERS = frozenset("\u200c\u200d")
-"""Invisible too, but emoji and several scripts need them."""
+"""Invisible characters that emoji and several scripts need."""
 SPACING = frozenset({"Cc", "Zl", "Zp"})
 DECEPTIVE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories of characters that show nothing, or that change how the text around them is shown."""
@@ -33,13 +33,13 @@ def clean_name(name: str) -> str:
 
 
 def clean_filename(name: str) -> str:
-    """Return the last segment of a name, without anything that leads elsewhere; never empty."""
+    """Return the last segment of a name, safe as a file name; never empty."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return download_name(last, fallback="recording")[:MAX_FILENAME_LENGTH]
 
 
 def clean_title(title: str) -> str:
-    """Return a title as `clean_name` does; InvalidFieldError when nothing is left."""
+    """Return a title as `clean_name` does; InvalidFieldError if nothing is left."""
     text = clean_name(title)
     if not text:
         raise InvalidFieldError("title", "A title has at least one visible character.")
@@ -47,13 +47,13 @@ def clean_title(title: str) -> str:
 
 
 def is_media_type(content_type: str) -> bool:
-    """Say whether a content type may be that of a recording."""
+    """Return whether a content type may be that of a recording."""
     bare = content_type.partition(";")[0].strip().lower()
     return bool(MEDIA_TYPES.fullmatch(bare)) or bare in OTHER_TYPES
 
 
 def clean_content_type(content_type: str) -> str:
-    """Return a content type without its parameters; UnsupportedMediaTypeError when it is not one of media."""
+    """Return a content type without its parameters; UnsupportedMediaTypeError unless it is one of media."""
     if not is_media_type(content_type):
         raise UnsupportedMediaTypeError(
             "Recordings are video or audio; send one with a content type such as video/mp4 or audio/mpeg.",

@@ -46,7 +46,7 @@ from storage.store import (
 from storage.uploads import Upload, UploadFolder
 
 MAX_BYTES: Final = "maxBytes"
-"""The parameter of a signed URL that limits what is sent there."""
+"""The parameter of a signed URL that limits the size of an upload."""
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 _CONTENT_TYPE = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}(?:[;,= \w.+\"'-]{0,120})?", re.ASCII)
 _SETTLE_TRIES: Final = 20  # an overwrite takes two renames; a reader between them looks again
@@ -97,7 +97,7 @@ class LocalStore:
     # Objects
 
     def put_bytes(self, key: str, data: bytes, *, content_type: str) -> ObjectStat:
-        """Store a small object, if need be in the reserve: what a process keeps in memory is no flood."""
+        """Store a small object, even in the reserve, since it is small enough for memory."""
         with Draft(self._drafts) as draft:
             draft.write(data)
             return self.publish(draft, key, content_type=content_type)
@@ -251,11 +251,11 @@ class LocalStore:
                 yield OpenUpload(key=upload.key, upload_id=upload_id, initiated_at=upload.initiated_at)
 
     def require_space(self, size_bytes: int) -> None:
-        """Raise StorageFullError when so many bytes have no place beside what open uploads may still bring."""
+        """Raise StorageFullError unless these bytes fit beside those that open uploads may still bring."""
         self._reserve.require(size_bytes + self._uploads.pending_bytes())
 
     def ping(self) -> None:
-        """Raise StorageError unless the folder is there and can be written to, if only into the reserve."""
+        """Raise StorageError unless the folder exists and can be written to, even if only into the reserve."""
         with Draft(self._drafts) as draft:
             draft.write(b"ping")
 
@@ -345,7 +345,7 @@ def _md5_of(file: BinaryIO) -> str:
 
 
 def _clean(content_type: str) -> str:
-    """Return the type if it is valid in a header, else the default: a client chose it."""
+    """Return a client's content type if it is valid in a header, else the default."""
     return content_type if _CONTENT_TYPE.fullmatch(content_type) else DEFAULT_CONTENT_TYPE
 
 

@@ -1,4 +1,4 @@
-"""The rules of S3 for multipart uploads, which both adapters check with the same messages."""
+"""S3's rules for multipart uploads, which both adapters check with the same messages."""
 
 import hashlib
 import itertools

@@ -290,7 +290,7 @@ class S3Store:
         """Return at once: S3 has room for any size."""
 
     def discard_leftovers(self, older_than: datetime) -> int:  # noqa: ARG002 - the protocol's signature
-        """Return 0: S3 itself removes what dead writers leave."""
+        """Return 0: S3 itself removes leftovers of dead writers."""
         return 0
 
     def ping(self) -> None:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from storage.store import InvalidPartError, ObjectNotFoundError, StorageError
 
 CONNECT_TIMEOUT_S: Final = 5.0
-READ_TIMEOUT_S: Final = 60.0  # of silence; a service may join a large upload before it begins its answer
+READ_TIMEOUT_S: Final = 60.0  # without a byte; a service may join a large upload before it begins its answer
 POOL_TIMEOUT_S: Final = 30.0  # for a free connection, so that leaked streams cause an error and not a deadlock
 NOT_FOUND: Final = frozenset({"NoSuchKey", "NoSuchUpload", "NoSuchBucket", "ResourceNotFound"})
 _PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)+", re.ASCII)
@@ -45,7 +45,7 @@ class S3Access(Struct, frozen=True, kw_only=True):
 
 
 class _TimedPool(urllib3.PoolManager):
-    """Waits for a free connection for a limited time; urllib3 alone would wait for ever."""
+    """Waits for a free connection for a limited time; urllib3 alone would wait forever."""
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kwargs: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override] # noqa: FBT001, FBT002 - urllib3's own signature
         kwargs.setdefault("pool_timeout", POOL_TIMEOUT_S)
@@ -133,5 +133,5 @@ def _storage_error(what: str, error: S3Error) -> StorageError:
     if error.code in _INVALID_PART:
         return InvalidPartError(f"{what}: {error.message}")
     if error.code == "InvalidRange":
-        return RangeError(f"{what} ends before the range that was asked for.")
+        return RangeError(f"{what} ends before the requested range.")
     return StorageError(f"{what}: the storage service refused with {error.code}: {error.message}")

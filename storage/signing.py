@@ -32,7 +32,7 @@ class UrlSigner:
         if len(secret) < MIN_SECRET_BYTES:
             raise ValueError(f"The secret that signs storage URLs needs at least {MIN_SECRET_BYTES} bytes.")
         self._base_url = base_url.rstrip("/")
-        # A derived key, so that no signature of ours is valid for tokens, which use the same secret.
+        # A derived key, so that these signatures are not valid for tokens, which use the same secret.
         self._secret = hmac.digest(secret, b"snuggles storage urls v1", sha256)
 
     def sign(self, method: str, bucket: str, key: str, query: Mapping[str, str], *, expires_at: int) -> str:
@@ -49,7 +49,7 @@ class UrlSigner:
         given = query.get("signature", "")
         if not hmac.compare_digest(expected.encode(), given.encode(errors="replace")):
             raise SignatureError("The signature of the URL does not match the request; ask for a new URL.")
-        # The signature covers `expires`, so it is the number that we wrote.
+        # The signature covers `expires`, so it is our own number.
         if now_s >= int(signed["expires"]):
             raise SignatureError("The URL has expired; ask for a new one.")
 

@@ -62,7 +62,7 @@ class PartTag(Struct, frozen=True, kw_only=True):
 
 
 class PartLayout(Struct, frozen=True, kw_only=True):
-    """How an object of known size is divided: all parts but the last have `part_bytes`."""
+    """The division of an object of known size: all parts except the last have `part_bytes`."""
 
     size_bytes: int
     part_bytes: int

@@ -34,7 +34,7 @@ _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _PART_NAME = re.compile(r"part-(\d{5})-([0-9a-f]{32})")
 _DESCRIPTION: Final = "upload.json"
 _WRITERS: Final = 2
-"""Requests that may write one part at once, so that a resend need not wait for a connection that died unnoticed."""
+"""Requests that may write one part at once, so that a resend need not wait for a connection that died silently."""
 
 
 class Upload(Struct, frozen=True, kw_only=True):
@@ -166,7 +166,7 @@ class UploadFolder:
     def drop(self, upload_id: str) -> None:
         """Remove an upload that `get` has returned, with its parts."""
         folder = self._folder / upload_id
-        # The description goes first: a folder without it is no open upload, even if the removal is interrupted.
+        # Delete the description first: a folder without it is not an open upload, even if the removal is interrupted.
         (folder / _DESCRIPTION).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 

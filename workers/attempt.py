@@ -11,7 +11,7 @@ from services.jobs.service import Job, lease_of
 from storage.store import Store
 
 STOP_TICK_S = 0.2
-"""How late a call that cannot be interrupted notices that its attempt was stopped."""
+"""How long an uninterruptible call takes to notice that its attempt was stopped."""
 
 Result = TypeVar("Result")
 
@@ -87,7 +87,7 @@ class Attempt:
     def wait_for(self, call: Callable[[], Result]) -> Result:
         """Return the result of a call that cannot be interrupted, such as a request to a slow storage.
 
-        StoppedError as soon as the attempt is stopped; the call then ends by itself, and nobody takes its result.
+        StoppedError as soon as the attempt is stopped; the call then ends by itself, and its result is dropped.
         """
         self.check()
         results: list[Result] = []

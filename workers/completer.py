@@ -1,4 +1,4 @@
-"""Begins and ends the jobs of one worker process; claims and completions that arrive together share a transaction."""
+"""Begins and ends the jobs of one worker process; concurrent claims and completions share a transaction."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ from workers.attempt import Attempt, Stop
 from workers.failure import Failure
 
 Publish = Callable[[Transaction], dict[str, Any] | None]
-"""Writes what an attempt produced, in the transaction that ends its job, and returns the job's result."""
+"""Writes the results of an attempt in the transaction that ends its job, and returns the job's result."""
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class Result:
-    """The publication of a job that produced nothing but a result: it writes no rows of its own."""
+    """The publication of a job that has only a result: it writes no other rows."""
 
     def __init__(self, result: dict[str, Any] | None) -> None:
         self.result = result
@@ -67,7 +67,7 @@ class Batcher(Generic[Item, Answer]):
         self._is_busy = False
 
     def submit(self, item: Item) -> Answer:
-        """Return the answer to one item; BatchError when its batch failed."""
+        """Return the answer to one item; BatchError if its batch failed."""
         mine = _Waiting[Item, Answer](item)
         with self._lock:
             self._queue.append(mine)
@@ -104,8 +104,8 @@ class Batcher(Generic[Item, Answer]):
 class Completer:
     """Shared by the threads of one process.
 
-    Each statement keeps the condition that it would have for one job alone, so a batch changes exactly the rows that
-    its members would change one by one. Threads get their answers after the commit.
+    Each statement has the same conditions as for a single job, so a batch changes exactly the rows that its members
+    would change one by one. Threads get their answers after the commit.
     """
 
     def __init__(self, database: Database, worker_id: UUID) -> None:
@@ -131,11 +131,11 @@ class Completer:
         message = (job_id, dispatch_no)
         try:
             return self._claims.submit(message)
-        except BatchError:  # another member may have caused it
+        except BatchError:  # another member of the batch may have caused it
             return self._claim([message])[0]
 
     def complete(self, attempt: Attempt, publish: Publish) -> Job:
-        """End the job as succeeded and publish what it produced, all or nothing.
+        """End the job as succeeded and publish its results, all or nothing.
 
         LeaseLostError when the job is no longer ours; any error of `publish`.
         """
@@ -165,7 +165,7 @@ class Completer:
         )
 
     def stop(self, attempt: Attempt, reason: Stop) -> Job:
-        """End a cancelled job, or hand back one whose worker leaves; LeaseLostError when it is no longer ours."""
+        """End a cancelled job, or return one whose worker is stopping; LeaseLostError if it is no longer ours."""
         if reason is Stop.LEASE_LOST:
             raise LeaseLostError
         end = outcome.end_cancelled if reason is Stop.CANCELLED else outcome.hand_back
@@ -180,7 +180,7 @@ class Completer:
             allow_loss(tx)
             claimed = outcome.claim(tx, messages, worker_id=self._worker_id)
         found = {(job.id, job.dispatch_no): job for job in claimed}
-        # A message that came twice begins one attempt.
+        # A message that arrived twice begins one attempt.
         return [found.pop(message, None) for message in messages]
 
     def _complete(self, completions: Sequence[Completion]) -> list[Job | None]:
@@ -188,7 +188,7 @@ class Completer:
             return outcome.complete(tx, completions)
 
     def _write(self, attempt: Attempt, end: Callable[[Transaction], Job], *, is_ambiguous: bool = False) -> Job:
-        """Write the end of an attempt; while the database is away, keep trying for as long as the job is ours.
+        """Write the end of an attempt; while the database is down, keep trying for as long as the job is ours.
 
         `is_ambiguous` means that an earlier transaction may have written it already.
         """

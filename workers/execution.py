@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 def execute(runtime: Runtime, job_id: UUID, dispatch_no: int, works: Mapping[str, Work]) -> None:
     """Process one message with the work of its job's kind.
 
-    Never raises, so the message is always acknowledged: the row alone says what happens next.
+    Never raises, so the message is always acknowledged; only the row decides what happens next.
     """
     try:
         job = runtime.completer.claim(job_id, dispatch_no)
@@ -50,7 +50,7 @@ def execute(runtime: Runtime, job_id: UUID, dispatch_no: int, works: Mapping[str
 
 
 def _attempt(runtime: Runtime, attempt: Attempt, work: Work) -> Job | None:
-    """Do the work and write how it ended; None when the job is no longer ours."""
+    """Do the work and write its outcome; None if the job is no longer ours."""
     started_s = time.monotonic()
     log.info("job_started")
     try:
@@ -106,7 +106,7 @@ def _owns_its_number(tx: Transaction, attempt: Attempt) -> bool:
 
 @contextmanager
 def _traced(job: Job) -> Iterator[spans.Span | None]:
-    """Put the attempt into the trace of the request that asked for it, with what it waited for."""
+    """Record the attempt and its waits in the trace of the request that caused it."""
     due_at = max(job.created_at, job.run_at)
     fields = {name: value for name, value in log_fields(job).items() if name != "trace_id"}
     with spans.span(

@@ -16,7 +16,7 @@ from storage.store import ObjectNotFoundError, StorageError, StorageFullError
 from workers.children.child import ChildFailedError
 
 SETBACKS = frozenset({errors.READ_FAILED.code, errors.NO_SPACE.code})
-"""Failures of a job's surroundings, for which it is not charged."""
+"""Failures outside the job, for which it is not charged."""
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # A row shows its error both while another attempt waits and after the last one, so a remedy promises neither.
 AGAIN_REMEDY = "If trying again does not help, the operator finds the cause in the log."
@@ -31,7 +31,7 @@ UNAVAILABLE = JobError(
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """How an attempt failed. `error` goes into the row; a setback is not charged as an attempt."""
+    """The failure of an attempt. `error` goes into the row; a setback is not charged as an attempt."""
 
     error: JobError
     is_setback: bool = False

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """A worker process as its row describes it."""
+    """A worker process, as described by its row."""
 
     worker_id: UUID
     version: str
@@ -34,7 +34,7 @@ class Identity(Struct, frozen=True, kw_only=True):
 
 
 class LeaseRenewer:
-    """One thread for the whole process. It stops attempts that were cancelled or have lost their lease."""
+    """Renews all leases of a process in one thread, and stops attempts that are cancelled or have lost their lease."""
 
     def __init__(self, database: Database, identity: Identity) -> None:
         self.identity = identity

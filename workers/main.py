@@ -32,7 +32,7 @@ from workers.queue.slots import SlotLimit
 from workers.runtime import Runtime
 
 DRAIN_GRACE_S = 25.0
-"""Kubernetes kills 30 s after SIGTERM: jobs that still run after the grace are handed back in the last five seconds."""
+"""Kubernetes kills 30 s after SIGTERM; jobs still running after the grace period are returned in the last 5 s."""
 HAND_BACK_S = 4.0
 DATABASE_WAIT_S = 30.0
 TICK_S = 0.2
@@ -48,11 +48,11 @@ def run(
     works: Mapping[str, Work] = actors.WORKS,
     exit_when_drained_s: float | None = None,
 ) -> None:
-    """Work until SIGTERM or SIGINT, then finish or hand back the running jobs; a second signal ends the grace at once.
+    """Work until SIGTERM or SIGINT, then finish or return the running jobs; a second signal ends the grace at once.
 
-    With `exit_when_drained_s`, a drained worker ends once it has been idle for so long, so that its supervisor starts a
-    fresh one; until then the drain can be undone.
-    SettingsError for an unknown queue; DatabaseUnavailableError when the database does not answer in time.
+    With `exit_when_drained_s`, a drained worker ends after being idle for that long, so that its supervisor starts a
+    new one; until then the drain can be undone. SettingsError for an unknown queue; DatabaseUnavailableError when the
+    database does not answer in time.
     """
     unknown = set(queues) - set(QUEUES)
     if unknown:
@@ -132,7 +132,7 @@ class _Shutdown:
                 return
 
     def _idle_s(self, runtime: Runtime) -> float:
-        """Return for how long the process has been drained and without a job."""
+        """Return the seconds for which the process has been drained and idle."""
         if not runtime.slots.is_closed or runtime.lease_renewer.held:
             self._idle_since_s = None
         elif self._idle_since_s is None:
@@ -144,7 +144,7 @@ class _Shutdown:
 
 
 def _stop_claiming(runtime: Runtime) -> None:
-    """Fetch no more messages, hand back those already fetched, and tell the dispatcher."""
+    """Fetch no more messages, return those already fetched, and tell the dispatcher."""
     runtime.slots.close()
     runtime.completer.close()
     runtime.lease_renewer.drain()
@@ -157,7 +157,7 @@ def _resume_claiming(runtime: Runtime) -> None:
 
 
 def _shut_down(runtime: Runtime, worker: dramatiq.Worker, shutdown: _Shutdown) -> None:
-    """Claim no more jobs, let the running ones finish within the grace, and hand back the rest uncharged."""
+    """Claim no more jobs, let the running ones finish within the grace, and return the rest uncharged."""
     _stop_claiming(runtime)
     log.info("worker_draining", jobs=len(runtime.lease_renewer.held))
     _wait_until_idle(runtime, DRAIN_GRACE_S, shutdown.hurried)

@@ -19,7 +19,7 @@ REMOVE_PAUSE_S = 0.1
 """A killed encoder may still write while its folder is removed."""
 CACHE = "cache"
 IDLE_CACHES = 2
-"""Caches without a running attempt. Each may hold half a gigabyte; clips of one recording mostly come in a row."""
+"""Number of idle caches. Each may take half a gigabyte; clips of one recording mostly come in a row."""
 CACHE_IDLE_S = 60.0
 """How long a cache outlives the last attempt that used it."""
 CACHE_FREE_BYTES = 2**30
@@ -35,9 +35,7 @@ class Scratch:
         root.mkdir(parents=True, exist_ok=True)
         self.root = root
         self._folder = root / name
-        self._folder.mkdir(
-            mode=0o711
-        )  # children with a user of their own reach what is handed to them, and list nothing
+        self._folder.mkdir(mode=0o711)  # children with another user can open their own folders, but not list this one
         self._lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._cache_idle_s = cache_idle_s

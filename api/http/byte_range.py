@@ -11,7 +11,7 @@ _SINGLE_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
 class UnsatisfiableRangeError(Exception):
-    """The range begins behind the end of the object."""
+    """The range begins after the end of the object."""
 
 
 def choose_range(headers: Mapping[str, str], described: ObjectStat) -> range | None:

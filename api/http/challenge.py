@@ -21,7 +21,7 @@ def issue(deps: Deps, purpose: str) -> bytes:
 
 
 def take(deps: Deps, purpose: str, credential: dict[str, Any]) -> bytes:
-    """Use up the challenge that a credential says it answers; InvalidFieldError when it was not issued for this."""
+    """Use up the challenge that a credential answers; InvalidFieldError if it was not issued for this purpose."""
     try:
         written = credential["response"]["clientDataJSON"]
         challenge = _decoded(json.loads(_decoded(written))["challenge"])

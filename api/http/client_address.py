@@ -1,4 +1,4 @@
-"""Whom limits per address count: one address of IPv4, or one network of IPv6."""
+"""The client address that rate limits count: one IPv4 address, or one IPv6 network."""
 
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 
 IPV6_NETWORK_BITS = 64
-"""What one customer of a provider gets: counting single addresses would count nothing (RFC 6177)."""
+"""A provider gives each customer at least this network, so counting single addresses limits nobody (RFC 6177)."""
 
 
 def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:

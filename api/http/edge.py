@@ -13,20 +13,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class EdgeLimits(Struct, frozen=True, kw_only=True):
-    """What one process takes from clients that it knows nothing of yet."""
+    """Limits of one process for clients that are not authenticated yet."""
 
     head_bytes: int = 64 * 1024
-    """Of a request line with its headers: browsers send a few KiB, and some proxies add as much."""
+    """Size of a request line with its headers: browsers send a few KiB, and some proxies add as much."""
     head_s: float = 10.0
     """From the connection, or the first byte of another request, to the end of its head."""
     body_s: float = 60.0
-    """For the body of a request, but for uploads, which have a limit by rate (`api.routes.storage`)."""
+    """For the body of a request. Uploads have a minimum rate instead (`api.routes.storage`)."""
     stalled_s: float = 120.0
     """How long a client may read nothing of an answer. A player that is paused asks for the rest again."""
     connections: int = 2000
     """Without WebSockets."""
     half_open: int = 500
-    """Connections that have not sent a head. Beyond these, the oldest goes: who is honest sends it at once."""
+    """Connections that have not sent a head. Beyond these, the oldest is closed: honest clients send it at once."""
     unlimited_body_prefix: str = "/storage/"
 
 
@@ -77,7 +77,7 @@ class EdgeProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; a head that is too large ends the connection."""
+        """Parse received data; a head that is too large ends the connection."""
         if self.transport.is_closing():
             return
         was_in_head = self._is_in_head
@@ -92,7 +92,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self._await_head()  # empty lines, which belong to no request, must not keep the connection
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over to Socket.IO, which has limits of its own."""
+        """Hand the connection to Socket.IO, which has its own limits."""
         self._is_handed_over = True
         self._forget()
         super().handle_websocket_upgrade()
@@ -105,7 +105,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self._await_head()
 
     def on_headers_complete(self) -> None:
-        """Begin its body."""
+        """Begin the body of the request."""
         self._is_in_head = False
         self._head_arrived()
         super().on_headers_complete()
@@ -114,20 +114,20 @@ class EdgeProtocol(HttpToolsProtocol):
             self._body_timer = self._later(self.shared.limits.body_s, self.transport.abort)
 
     def on_message_complete(self) -> None:
-        """End it."""
+        """End the request."""
         if self._body_timer is not None:
             self._body_timer.cancel()
             self._body_timer = None
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """Wait for a client that does not read, for a while."""
+        """Start the timeout of a client that does not read."""
         super().pause_writing()
         if self._stall_timer is None:
             self._stall_timer = self._later(self.shared.limits.stalled_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Stop the timeout: the client reads again."""
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
@@ -150,12 +150,12 @@ class EdgeProtocol(HttpToolsProtocol):
         return self.timeout_keep_alive_task is None and (self.cycle is None or self.cycle.response_complete)
 
     def drop(self) -> None:
-        """Close the connection without a word."""
+        """Close the connection without an answer."""
         self._forget()
         self.transport.abort()
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Answer with a status alone, and close; one that is silent gets no answer."""
+        """Answer with a status only, and close; a silent client gets no answer."""
         self._forget()
         if self._is_in_head or status != HTTPStatus.REQUEST_TIMEOUT:
             line = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

@@ -21,9 +21,9 @@ from storage.store import InvalidKeyError, InvalidPartError, ObjectNotFoundError
 
 logger = structlog.get_logger(__name__)
 
-# Litestar's words; it tells the name in no other way.
+# Litestar gives the parameter's name only in this message.
 MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
-RETRY_AFTER_S = 5  # how soon a part that does not answer may be back: a restart of PostgreSQL takes about this long
+RETRY_AFTER_S = 5  # a restart of PostgreSQL takes about this long
 
 
 class MalformedBodyError(DomainError):
@@ -33,7 +33,7 @@ class MalformedBodyError(DomainError):
 
 
 class InternalError(DomainError):
-    """A fault of ours."""
+    """An error in the service itself."""
 
     code: ClassVar[str] = "internal_error"
 
@@ -72,7 +72,7 @@ HTTP_CODES: Mapping[int, tuple[str, str]] = {
 
 
 def status_of(error: DomainError) -> int:
-    """Return the HTTP status of an error: that of its class, or of the nearest one above."""
+    """Return the HTTP status of an error: that of its class or its nearest base class."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
@@ -133,7 +133,7 @@ def _bad_key(_request: Request[Any, Any, Any], _error: Exception) -> Response[An
 
 
 def _bad_data(_request: Request[Any, Any, Any], _error: Exception) -> Response[Any]:
-    # PostgreSQL refuses what JSON allows, such as U+0000 in text; schemas catch what we know of.
+    # PostgreSQL refuses values that JSON allows, such as U+0000 in text. Schemas catch the known ones.
     return domain_response(InvalidFieldError("body", "A value holds characters or numbers that cannot be stored."))
 
 
@@ -150,7 +150,7 @@ def _parameter(request: Request[Any, Any, Any], error: ValidationException) -> R
 
 
 CLIENT_LEFT = 499
-"""nginx's number for a client that left before there was an answer; nobody reads this one."""
+"""nginx's status for a client that disconnected before the answer. It appears in logs and metrics only."""
 
 
 def _http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -163,7 +163,7 @@ def _http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[An
 
 
 def status_response(status: int, headers: Mapping[str, str] | None = None) -> Response[Any]:
-    """Return the answer for a failure of which no more is known than its status."""
+    """Return the answer for a failure that has only a status."""
     code, message = HTTP_CODES.get(status, HTTP_CODES[400])
     body = failure(code, message, retryable=status in (429, 503), details={})
     return Response(body, status_code=status, headers=dict(headers or {}), media_type=MediaType.JSON)
@@ -180,7 +180,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[A
 
 
 def exception_handlers() -> ExceptionHandlersMap:
-    """Return what turns every exception into an answer."""
+    """Return the handlers that turn every exception into an answer."""
     return {
         DomainError: _domain,
         DatabaseUnavailableError: _unavailable("database"),

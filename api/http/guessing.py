@@ -1,4 +1,4 @@
-"""Checks of passwords: each guess is counted before it is looked at, so that those at the same time count too."""
+"""Password checks. Each guess is counted before it is checked, so that concurrent guesses count too."""
 
 from api.deps import Deps
 from api.http.client_address import address_of, limit_key
@@ -16,9 +16,9 @@ from services.errors import ForbiddenError, UnauthenticatedError
 
 
 def check_login(deps: Deps, request: ApiRequest, *, email: str, password: str) -> Account:
-    """Return the account that an address and a password belong to.
+    """Return the account with this address and password.
 
-    UnauthenticatedError otherwise, after the same time and with the same words whatever was wrong; RateLimitedError.
+    Otherwise UnauthenticatedError, with the same message and after the same time whatever was wrong; RateLimitedError.
     """
     email = email.strip().lower()[:MAX_LENGTH]
     _count(deps, request, email)
@@ -44,7 +44,7 @@ def check_current_password(deps: Deps, request: ApiRequest, *, account: Account,
 
 
 def check_second_factor(deps: Deps, account: Account, *, code: str | None) -> Method:
-    """Return how a user whose password is right has logged in, with a code where the account asks for one.
+    """Return the login method of a user whose password is right, after checking the code if the account needs one.
 
     SecondFactorRequiredError without a code, UnauthenticatedError for a wrong one, RateLimitedError.
     """

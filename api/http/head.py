@@ -1,4 +1,4 @@
-"""HEAD for whatever answers GET (RFC 9110 §9.3.2): the same status and headers, without the body."""
+"""HEAD forevery route that answers GET (RFC 9110 §9.3.2): the same status and headers, without the body."""
 
 from litestar.types import HTTPScope, Message, Send
 
@@ -7,7 +7,7 @@ STORAGE_PREFIX = "/storage/"
 
 
 def as_get(scope: HTTPScope, send: Send) -> tuple[HTTPScope, Send]:
-    """Return a HEAD request as the GET that it stands for, and a `send` that leaves the body out."""
+    """Return the GET request that a HEAD request stands for, and a `send` that drops the body."""
     if scope["method"] != "HEAD" or scope["path"].startswith(STORAGE_PREFIX):
         return scope, send
 
@@ -18,7 +18,7 @@ def as_get(scope: HTTPScope, send: Send) -> tuple[HTTPScope, Send]:
         if message["type"] != "http.response.body":
             await send(message)
         elif not is_ended:
-            is_ended = True  # with the first piece, so that a stream is not waited for
+            is_ended = True  # with the first chunk, so that HEAD does not wait for a stream
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     return {**scope, "method": "GET"}, send_head

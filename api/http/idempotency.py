@@ -25,10 +25,10 @@ def answer_once(
     status: int | Callable[[T], int] = 201,
     replayed: Callable[[Transaction, dict[str, Any]], T] | None = None,
 ) -> Response[Answer[T]]:
-    """Do the work in one transaction and answer; a repeat with the same key and body does nothing and answers the same.
+    """Do the work in one transaction and answer. A repeat with the same key and body only gets the same answer.
 
-    Fields marked as CREDENTIAL (secrets, signed addresses) are never stored. A route whose answer has any passes
-    `replayed`, which makes the answer to a repeat from the stored data and from how things are by then.
+    Fields marked as CREDENTIAL (secrets, signed addresses) are never stored. A route whose answer has some passes
+    `replayed`, which makes the answer to a repeat from the stored data and the current state.
     """
     key = request.headers.get(HEADER)
     with deps.database.transaction(request.user.identity) as tx:
@@ -60,7 +60,7 @@ def find_answer(
 ) -> Response[Any] | None:
     """Return the answer to a repeated request, for handlers that ask storage or network before `answer_once`.
 
-    `replayed` as there. IdempotencyKeyReusedError and its like when the key cannot be used.
+    `replayed` as in `answer_once`. IdempotencyKeyReusedError and its like when the key cannot be used.
     """
     key = request.headers.get(HEADER)
     if key is None:
@@ -72,7 +72,7 @@ def find_answer(
 
 
 def fingerprint(deps: Deps, request: ApiRequest) -> bytes:
-    """Return what tells this request from another one."""
+    """Return a fingerprint of the request."""
     path = request.scope["path"]
     return idempotency.fingerprint(deps.settings.jwt_secret, method=request.method, path=path, body=request.raw_body)
 

@@ -14,14 +14,14 @@ from services.mail.transport import Envelope
 
 
 def may_mail(deps: Deps, recipient: str) -> bool:
-    """Count a mail to an address; False, which no answer may show, after too many within the hour."""
+    """Count a mail to an address; False after too many within the hour, which no answer may reveal."""
     return deps.limits.allows(rate_limit.MAIL, recipient)
 
 
 def queue(
     tx: Transaction, mail: Mail, *, recipient: str, user_id: UUID | None = None, language: Language = DEFAULT
 ) -> None:
-    """Have a mail sent once the transaction commits."""
+    """Send a mail once the transaction commits."""
     outbox.enqueue(
         tx,
         mail,
@@ -33,7 +33,7 @@ def queue(
 
 
 def send_link(deps: Deps, mail: Mail, *, recipient: str, user_id: UUID | None = None, language: Language) -> None:
-    """Have a mail with a link sent.
+    """Send a mail with a link.
 
     Takes the same time whether the address is known: with a mail server that is looked at when the mail is sent.
     """

@@ -24,8 +24,8 @@ def known_of(app: Litestar) -> dict[tuple[str, str], set[str]]:
 def refuse_unknown(request: Request[Any, Any, Any]) -> None:
     """Raise InvalidFieldError for a query parameter that the operation does not take.
 
-    A misspelt filter that is ignored would show, or change, more than was asked for. Pages take any parameter:
-    links to them collect those of mail programs and advertisers.
+    If a misspelt filter were ignored, more would be shown or changed than the client wants. Pages take any parameter:
+    mail programs and advertisers add some to links.
     """
     if not request.scope["query_string"] or not request.scope["path"].startswith(API_PREFIX):
         return

@@ -1,4 +1,4 @@
-"""Requests whose bodies are decoded strictly: a number is a number, and what is wrong is said in words."""
+"""Requests whose bodies are decoded strictly, with errors that say in words what is wrong."""
 
 import json
 from typing import Any
@@ -16,14 +16,14 @@ from services.language import Language, preferred
 NUL_ESCAPE = b"\\u0000"
 TRUNCATED = "input data was truncated"
 LONE_SURROGATE = "unexpected end of escaped utf-16 surrogate pair"
-"""What msgspec says of half a pair, but for one that fewer bytes follow than the other half would need."""
+"""msgspec's message for half a surrogate pair, unless too few bytes for the other half follow it."""
 
 
 class ApiRequest(Request[Principal, Any, State]):
     """A request to the API."""
 
     async def json(self) -> Any:
-        """Decode the body into what the handler asks for.
+        """Decode the body into the type that the handler declares.
 
         UnsupportedMediaTypeError, MalformedBodyError, InvalidFieldError.
         """
@@ -59,7 +59,7 @@ class ApiRequest(Request[Principal, Any, State]):
 
 
 def _why(error: Exception, body: bytes) -> str:
-    """Return what is wrong with a body, in msgspec's words; not where it takes half a pair for a missing end."""
+    """Return msgspec's message about a body, corrected where it mistakes half a pair for a missing end."""
     said = str(error).removeprefix("JSON is malformed: ").lower()
     if said != TRUNCATED:
         return said
@@ -79,5 +79,5 @@ def _holds_nul(value: Any) -> bool:
 
 
 def language_of(request: ApiRequest) -> Language:
-    """Return the language that the reader of an answer likes best."""
+    """Return the language that the reader prefers."""
     return preferred(request.headers.get("accept-language", ""))

@@ -1,4 +1,4 @@
-"""What is wrong with a request's body or parameters, as a sentence that names the field."""
+"""Turns msgspec's errors about a body or a parameter into sentences that name the field."""
 
 import re
 import types
@@ -41,7 +41,7 @@ FORMS = {
 
 
 def invalid_body(error: msgspec.ValidationError, schema: Any) -> InvalidFieldError:
-    """Return the error for a body that is JSON but not what `schema` asks for."""
+    """Return the error for a body that is JSON but does not match `schema`."""
     text = str(error)
     found = PATH.search(text)
     path = found["path"].lstrip(".") if found else ""
@@ -60,7 +60,7 @@ def invalid_body(error: msgspec.ValidationError, schema: Any) -> InvalidFieldErr
 
 
 def invalid_parameter(name: str, message: str, kind: Any) -> InvalidFieldError:
-    """Return the error for a parameter of the address that is not of its kind."""
+    """Return the error for a parameter of the address that has the wrong type."""
     if message.startswith("Invalid enum value") and (allowed := _allowed(kind, "")):
         return InvalidFieldError(name, f"{name} must be one of {', '.join(map(str, allowed))}.", allowed=allowed)
     return InvalidFieldError(name, sentence(name, message))
@@ -86,7 +86,7 @@ def sentence(field: str, message: str) -> str:
 
 
 def _invalid(where: str, message: str, **details: Any) -> InvalidFieldError:
-    """Return the error with the field that a form would mark; where inside a list, `details.path` says."""
+    """Return the error with the field that a form would mark; inside a list, `details.path` has the position."""
     field, bracket, _ = where.partition("[")
     if bracket and field:
         return InvalidFieldError(field, message, path=where, **details)

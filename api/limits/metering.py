@@ -1,4 +1,4 @@
-"""The headers that tell a client how much of an allowance is left."""
+"""Response headers about the rest of an allowance."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,9 +7,9 @@ from typing import Any
 from services.billing.quota import Usage
 
 UNMETERED = "unmetered"
-"""`opt` key of routes whose calls are not counted: asking how far work is, logging out, and the operators' own."""
+"""`opt` key of routes whose calls are not counted: progress, logout, and operators' routes."""
 METERED = "metered"
-"""Key of a request's state under which the headers of its answer stand, when it was counted."""
+"""Key of the request state that holds the answer's headers if the call was counted."""
 METERED_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 
@@ -21,7 +21,7 @@ def metered_headers(usage: Usage, now: datetime) -> dict[str, str]:
 
 
 def refused_headers(details: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers of an answer that refuses for want of allowance."""
+    """Return the headers of a refusal because of a used-up allowance."""
     if "limit" not in details or "retry_after_s" not in details:
         return {}
     return _headers(details["limit"], max(0, details["limit"] - details["used"]), details["retry_after_s"])

@@ -9,10 +9,10 @@ from redis import Redis
 
 from services.errors import RateLimitedError
 
-# Per address, high enough for an office behind one: what they stop is a machine.
+# Per address, high enough for an office behind one address: these stop machines.
 SIGNUP = RateLimitItemPerMinute(120, namespace="signup")
 LINKS = RateLimitItemPerMinute(60, namespace="links")
-# Per account, from wherever they come, and counted before the check: guesses that run at the same time count too. A
+# Per account, from any address, and counted before the check, so that concurrent guesses count too. A
 # check that succeeds clears the count, so logging in often locks nobody out.
 PASSWORD_GUESSES = RateLimitItemPerMinute(10, 5, namespace="password_guesses")
 CODE_GUESSES = RateLimitItemPerMinute(5, 5, namespace="code_guesses")
@@ -20,7 +20,7 @@ CODE_GUESSES = RateLimitItemPerMinute(5, 5, namespace="code_guesses")
 GUESSES_OF_ADDRESS = RateLimitItemPerMinute(300, 5, namespace="guesses_of_address")
 # Per mailbox: nobody may fill another's.
 MAIL = RateLimitItemPerHour(5, namespace="mail")
-# Only wrong codes count: there are 10^9, so guessing is hopeless long before these bounds, and typing is not.
+# Only wrong codes count. There are 10^9, so these bounds make guessing hopeless and leave room for mistyping.
 ROOM_CODE = RateLimitItemPerMinute(10, namespace="room_code")
 ROOM_CODE_ADDRESS = RateLimitItemPerMinute(100, namespace="room_code_address")
 # A class may come in behind one address at once; a machine that fills rooms is stopped.
@@ -35,7 +35,7 @@ class RateLimits:
         self._limiter = SlidingWindowCounterRateLimiter(storage)
 
     def hit(self, limit: RateLimitItem, *who: str) -> None:
-        """Count one; RateLimitedError when that is one too many."""
+        """Count one; RateLimitedError if it is over the limit."""
         if not self._limiter.hit(limit, *who):
             self._refuse(limit, who)
 
@@ -45,11 +45,11 @@ class RateLimits:
             self._refuse(limit, who)
 
     def clear(self, limit: RateLimitItem, *who: str) -> None:
-        """Forget what was counted."""
+        """Reset a count."""
         self._limiter.clear(limit, *who)
 
     def allows(self, limit: RateLimitItem, *who: str) -> bool:
-        """Count one and say whether it was within the limit."""
+        """Count one and return whether it was within the limit."""
         return self._limiter.hit(limit, *who)
 
     def _refuse(self, limit: RateLimitItem, who: tuple[str, ...]) -> None:

@@ -1,1 +1,1 @@
-"""The API's description: an OpenAPI document and a page of it."""
+"""The API's description: an OpenAPI document, and a page made from it."""

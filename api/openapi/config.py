@@ -1,4 +1,4 @@
-"""How the API serves its description: the document, the page, and the page's own style sheet and script."""
+"""Serves the API's description: the document, the page, and the page's style sheet and script."""
 
 from importlib.metadata import version
 from typing import Any
@@ -63,7 +63,7 @@ def script() -> bytes:
 
 
 def openapi_config() -> OpenAPIConfig:
-    """Return how the API describes itself, and where."""
+    """Return Litestar's configuration of the description."""
     return OpenAPIConfig(
         title="Big Snuggles",
         version=version(DISTRIBUTION),

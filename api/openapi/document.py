@@ -1,4 +1,4 @@
-"""The OpenAPI document: Litestar's, completed so that generated clients compile and say who may call what."""
+"""The OpenAPI document: Litestar's, completed so that generated clients compile and name who may call an operation."""
 
 import re
 from typing import Any
@@ -47,7 +47,7 @@ KEY_PARAMETER = {
 
 
 def operation_id(handler: HTTPRouteHandler, _method: Method, path: list[Any]) -> str:
-    """Return a name such as `createClip`: the handler's, with the subject of its path where one word is too few."""
+    """Return a name such as `createClip`: the handler's name, with the subject of its path if that is one word."""
     steps = [part for part in path if isinstance(part, str)]
     words = handler.handler_name.split("_")
     if steps[:1] != ["api"]:
@@ -66,7 +66,7 @@ def _camel(words: list[str]) -> str:
 
 
 def complete(app: Litestar, document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with what the framework cannot know: our failures, who may call, headers, examples."""
+    """Return the document with what the framework cannot know: failures, access, headers and examples."""
     document = _constants(msgspec.json.decode(_short_names(msgspec.json.encode(document).decode())))
     components = document["components"]["schemas"]
     failure, failures = _failure_schema()
@@ -106,7 +106,7 @@ def _add_key_parameter(operation: dict[str, Any]) -> None:
 
 
 def _close_request_bodies(document: dict[str, Any]) -> None:
-    """Say of every object in a request that it takes no other fields: the structs behind them forbid unknown ones."""
+    """Mark every object in a request as closed, since its struct forbids unknown fields."""
     components = document["components"]["schemas"]
     pending = [
         content.get("schema", {})
@@ -129,12 +129,12 @@ def _close_request_bodies(document: dict[str, Any]) -> None:
 
 
 def _short_names(text: str) -> str:
-    """Leave the modules out of the names of generic schemas: Answer_ClipView says it all."""
+    """Remove modules from the names of generic schemas, as in Answer_ClipView."""
     return GENERIC_NAME.sub(lambda found: MODULE.sub("", found[0]).rstrip("_"), text)
 
 
 def example(schema: dict[str, Any], components: dict[str, Any], depth: int = 0) -> Any:
-    """Return an example of a schema, put together from those of its fields."""
+    """Return an example of a schema, built from the examples of its fields."""
     if "$ref" in schema:
         return example(components[schema["$ref"].removeprefix(REFERENCE)], components, depth)
     if found := _given_examples(schema):

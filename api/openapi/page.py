@@ -31,7 +31,7 @@ BEAR = (
 
 
 def page(document: dict[str, Any], *, site: Path = SITE) -> str:
-    """Return the document as HTML; it wears the style sheets of the web app that was built into `site`, if any."""
+    """Return the document as HTML, with the style sheets of the web app built into `site`, if any."""
     groups: dict[str, list[str]] = {}
     for path, item in document["paths"].items():
         for method in METHODS:
@@ -150,7 +150,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Return text as HTML; of Markdown it takes backquotes around code."""
+    """Return text as HTML; backquotes become code, as in Markdown."""
     return BACKQUOTED.sub(r"<code>\1</code>", escape(text))
 
 

@@ -1,4 +1,4 @@
-"""One Socket.IO connection, and whose it is."""
+"""One Socket.IO connection and its owner."""
 
 from typing import Any
 from uuid import UUID
@@ -24,12 +24,12 @@ class Connection:
         self.bucket = Bucket(EVERYTHING)
         self.room_id: UUID | None = None
         self.seen = 0
-        """Number of the last event of the room that this client has."""
+        """Number of the last room event that this client has."""
         self.voice_since: float | None = None
         self.patience = Bucket(PATIENCE)
         self.is_flooding = False
 
     @property
     def user_id(self) -> UUID:
-        """Whose connection this is."""
+        """The owner of this connection."""
         return self.person.user_id

@@ -1,4 +1,4 @@
-"""Every event by its name, with the shape of its data: what the web app's types are generated from."""
+"""Every event by name, with the shape of its data. The web app's types are generated from this."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,7 +15,7 @@ from services.rooms.shape import Message, Participant, Room
 
 
 class Authenticated(Struct, frozen=True, kw_only=True):
-    """Who one is: after connecting, and with the room after each join."""
+    """The client's own identity: after connecting, and with the room after each join."""
 
     user_id: UUID
     room_id: UUID | None = None
@@ -23,7 +23,7 @@ class Authenticated(Struct, frozen=True, kw_only=True):
 
 
 class RoomJoined(Struct, frozen=True, kw_only=True):
-    """The room that one has joined."""
+    """The room that the client has joined."""
 
     room: Room
     you: Participant
@@ -31,7 +31,7 @@ class RoomJoined(Struct, frozen=True, kw_only=True):
 
 
 class MessagesHistory(Struct, frozen=True, kw_only=True):
-    """The last messages, or all that changed behind `lastSeq`; oldest first."""
+    """The last messages, or all changes after `lastSeq`; oldest first."""
 
     room_id: UUID
     messages: list[Message]
@@ -39,7 +39,7 @@ class MessagesHistory(Struct, frozen=True, kw_only=True):
 
 
 class Kicked(Struct, frozen=True, kw_only=True):
-    """One was put out of the room."""
+    """The client was removed from the room."""
 
     room_id: UUID
     reason: str
@@ -97,7 +97,7 @@ class Voice(Struct, frozen=True, kw_only=True):
 
 
 class JoinAnswer(Struct, frozen=True, kw_only=True):
-    """What a join is acknowledged with."""
+    """The acknowledgement of a join."""
 
     room: Room
     you: Participant
@@ -106,25 +106,25 @@ class JoinAnswer(Struct, frozen=True, kw_only=True):
 
 
 class MessageAnswer(Struct, frozen=True, kw_only=True):
-    """What a message is acknowledged with."""
+    """The acknowledgement of a message."""
 
     message: Message
 
 
 class StateAnswer(Struct, frozen=True, kw_only=True):
-    """What a change of the room is acknowledged with."""
+    """The acknowledgement of a change of the room."""
 
     room: Room
 
 
 class PollAnswer(Struct, frozen=True, kw_only=True):
-    """What a new poll is acknowledged with."""
+    """The acknowledgement of a new poll."""
 
     poll: Poll
 
 
 class VoteAnswer(Struct, frozen=True, kw_only=True):
-    """What a ballot is acknowledged with."""
+    """The acknowledgement of a ballot."""
 
     poll_id: UUID
     option_id: str
@@ -133,14 +133,14 @@ class VoteAnswer(Struct, frozen=True, kw_only=True):
 
 
 class CloseAnswer(Struct, frozen=True, kw_only=True):
-    """What the end of a poll is acknowledged with."""
+    """The acknowledgement of the end of a poll."""
 
     poll: Poll
     results: Results
 
 
 class Empty(Struct, frozen=True, kw_only=True):
-    """Nothing to say."""
+    """An event without data."""
 
 
 SERVER_EVENTS: Mapping[str, type[Any]] = {

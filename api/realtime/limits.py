@@ -1,4 +1,4 @@
-"""How much one connection, one person and one address may do."""
+"""Limits of one connection, one person and one address."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from services.errors import RateLimitedError
 
 
 class Rate(Struct, frozen=True):
-    """So many a second on average, and so many at once."""
+    """A token bucket's rate: `per_s` on average, and up to `burst` at once."""
 
     per_s: float
     burst: int
@@ -20,19 +20,19 @@ class Limits(Struct, frozen=True, kw_only=True):
     """The bounds of a realtime process. Tests shorten the times."""
 
     connect_within_s: float = 10.0
-    """A transport that never says who it is holds a socket for nothing."""
+    """Time for a new transport to authenticate."""
     session_check_s: float = 60.0
-    """How long a session that was logged out elsewhere can go on listening."""
+    """How long a connection may outlive a session that was logged out elsewhere."""
     max_queued: int = 256
-    """Packets; a client that reads more slowly than that is cut off, comes back, and reads on where it was."""
+    """Packets; a slower client is cut off, reconnects, and resumes where it was."""
     max_connections: int = 32
-    """Of one account in one process: tabs and devices of a person, not a fleet."""
+    """Of one account in one process: enough for a person's tabs and devices."""
     max_connections_per_address: int = 500
-    """A school behind one address; more than that is a machine."""
+    """Enough for a school behind one address."""
     presence_grace_s: float = 5.0
-    """A page that is loaded again is back before anybody sees it gone."""
+    """A page that is reloaded is back before the room notices."""
     leave_grace_s: float = 20.0
-    """How long the place of somebody who is gone is kept."""
+    """How long a person who is away keeps their place."""
     host_grace_s: float = 60.0
     """How long a room waits for its host before the longest-serving co-host takes over."""
     results_every_s: float = 0.1
@@ -43,7 +43,7 @@ MAX_MESSAGE_BYTES: Final = 100_000
 EVERYTHING: Final = Rate(50, 200)
 """Of one connection."""
 PATIENCE: Final = Rate(10, 400)
-"""Refusals; a client that goes on beyond them does not listen to what it is told, and is cut off."""
+"""Refusals; a client that ignores more of them is cut off."""
 RATES: Final[Mapping[str, Rate]] = {
     "room:message": Rate(10, 50),
     "room:message-edit": Rate(5, 20),
@@ -82,5 +82,5 @@ class Bucket:
 
 
 def refuse(wait_s: float) -> RateLimitedError:
-    """Return the error for somebody who does too much at once."""
+    """Return the error for too many actions at once."""
     return RateLimitedError("That is too much at once; wait a moment.", retry_after_s=max(1, round(wait_s)))

@@ -1,4 +1,4 @@
-"""Who is connected to which room, over all realtime processes; and what follows when somebody is gone for good."""
+"""Presence in rooms, over all realtime processes, and the cleanup after processes that died."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from api.realtime.connection import Connection
 from services.rooms.presence import MAX_SPEAKERS, RENEW_S, TTL_S, key_of, member_of, users_of, voice_key_of
 
 ROOMS = "snuggles:rooms:online"
-"""The set of rooms with connections, for the cleanup after a process that died."""
+"""The set of rooms with connections, for that cleanup."""
 SWEEP = "snuggles:rooms:sweep"
 SWEEP_S = 5.0
 
@@ -23,14 +23,14 @@ logger = structlog.get_logger(__name__)
 
 
 class Presence:
-    """Connections by room in Redis. While Redis is away only this process's own are known."""
+    """Connections by room in Redis. While Redis is down, only this process's own are known."""
 
     def __init__(self, redis: Redis, *, local: Callable[[UUID], set[UUID]]) -> None:
         self._redis = redis
         self._local = local
 
     async def add(self, connection: Connection, room_id: UUID) -> bool:
-        """Note a connection; True when its person had no other one in this room."""
+        """Add a connection; True if its person had no other one in this room."""
         was_online = connection.user_id in await self.online(room_id)
         try:
             await self._redis.zadd(key_of(room_id), {_member(connection): time.time() + TTL_S})
@@ -40,14 +40,14 @@ class Presence:
         return not was_online
 
     async def remove(self, connection: Connection, room_id: UUID) -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         try:
             await self._redis.zrem(key_of(room_id), _member(connection))
         except RedisError as error:
             logger.warning("presence_lost", error=str(error))
 
     async def speak(self, connection: Connection, room_id: UUID) -> bool:
-        """Note that a connection speaks; False when so many do already. While Redis is away everybody may."""
+        """Add a speaker; False if there are too many already. While Redis is down, everybody may speak."""
         key, now = voice_key_of(room_id), time.time()
         try:
             await self._redis.zremrangebyscore(key, "-inf", now)
@@ -60,7 +60,7 @@ class Presence:
         return True
 
     async def hush(self, connection: Connection, room_id: UUID) -> None:
-        """Forget that a connection speaks."""
+        """Remove a speaker."""
         try:
             await self._redis.zrem(voice_key_of(room_id), _member(connection))
         except RedisError as error:
@@ -75,7 +75,7 @@ class Presence:
         return users_of(cast("list[bytes]", members)) | self._local(room_id)
 
     async def renew(self, connections: Callable[[], Iterable[Connection]]) -> None:
-        """Keep this process's connections from being forgotten, until cancelled."""
+        """Renew this process's connections in Redis, until cancelled."""
         while True:
             await asyncio.sleep(RENEW_S)
             ends_at = time.time() + TTL_S

@@ -1,4 +1,4 @@
-"""The Socket.IO server: who may connect and for how long; what they do and are told is in the modules beside it."""
+"""The Socket.IO server: admits connections and ends them. The modules beside it handle commands and delivery."""
 
 import asyncio
 import logging
@@ -106,7 +106,7 @@ class Realtime:
 
     @property
     def commands(self) -> Mapping[str, Command]:
-        """What clients can ask for."""
+        """The commands of clients."""
         return {**self._rooms.table(), **PollCommands(self._deps).table()}
 
     def mount(self, app: Any) -> Any:
@@ -119,7 +119,7 @@ class Realtime:
             except (ValueError, LookupError):
                 if scope["type"] != "websocket":
                     raise
-                # The library reads a frame's type without a look at it.
+                # The library reads a frame's type without checking the frame.
                 logger.info("frame_refused")
                 with suppress(OSError, RuntimeError):  # it may be closed already
                     await send({"type": "websocket.close", "code": UNSUPPORTED})
@@ -128,7 +128,7 @@ class Realtime:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Tell people what happens for as long as the block runs, and part from everybody at its end."""
+        """Deliver events for as long as the block runs, and disconnect everybody at its end."""
         progress = ProgressFeed(self._deps, people=lambda: self._feeds.people, tell=self._feeds.tell)
         self._deps.changes.at_close(self._part)
         self._deps.changes.on("room_events", self._room_changed, missed=self._hub.wake_all)
@@ -179,7 +179,7 @@ class Realtime:
     # --- coming and going
 
     def _opened(self, eio_sid: str, environ: Mapping[str, Any]) -> bool:
-        """Count a transport by its address and let it wait for its token for a while; False when there are too many."""
+        """Count a transport by its address and start its timeout for a token; False if there are too many."""
         address = _address(environ)
         is_exempt = address in self._deps.settings.socket_exempt_addresses
         if not is_exempt and self._addresses[address] >= self._limits.max_connections_per_address:
@@ -195,7 +195,7 @@ class Realtime:
         address = self._address_of.pop(eio_sid, None)
         if address is not None:
             self._addresses[address] -= 1
-            self._addresses += Counter()  # drops what is zero
+            self._addresses += Counter()  # drops zero counts
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         given = auth if isinstance(auth, dict) else {}
@@ -215,7 +215,7 @@ class Realtime:
             raise Refusal("unavailable", UNAVAILABLE) from None
         transport = self._server.transport_of(sid)
         if is_closed(transport):
-            raise Refusal("gone")  # it left meanwhile, and nobody will say so again
+            raise Refusal("gone")  # it left meanwhile, and no other event will tell us
         connection = Connection(sid, transport, principal)
         if self._feeds.count(connection.user_id) >= self._limits.max_connections:
             message = f"{self._limits.max_connections} connections of this account are open; close one."
@@ -231,7 +231,7 @@ class Realtime:
         return principal, self._feeds.begin(principal.person.user_id, last_event_id=last)
 
     def _authenticate(self, environ: Mapping[str, Any], token: object) -> Principal:
-        """Return who connects: by the token, or without one by the session cookie of a page of ours."""
+        """Return the owner of a connection: by its token or, without one, by the session cookie of our own page."""
         if isinstance(token, str) and token:
             return authenticate_token(self._deps, token)
         cookies = _cookies(environ, self._deps.settings) if token is None else {}
@@ -257,10 +257,10 @@ class Realtime:
                 self._commands.forget(connection.user_id)
             await self._rooms.disconnected(connection)
         if not is_closed(transport):
-            await close(transport)  # a client that only signs off keeps no transport
+            await close(transport)  # a client that only leaves the namespace keeps no transport
 
     async def _expire(self, eio_sid: str) -> None:
-        """Close a transport that has not been let in."""
+        """Close a transport that has not been admitted."""
         transport = self._server.eio.sockets.get(eio_sid)
         sid = self._server.manager.sid_from_eio_sid(eio_sid, NAMESPACE)
         if transport is not None and sid not in self._connections:
@@ -269,7 +269,7 @@ class Realtime:
     # --- sessions
 
     def _watch_session(self, connection: Connection) -> None:
-        """Look again after a while, or when the token expires, whether the session still holds."""
+        """Check again, after a while or when the token expires, whether the session is still valid."""
         left_s = self._seconds_left(connection)
         self._later(max(0.0, min(left_s, self._limits.session_check_s)), lambda: self._check_session(connection))
 
@@ -277,13 +277,13 @@ class Realtime:
         if self._connections.get(connection.sid) is not connection:
             return
         is_over = self._seconds_left(connection) <= 0
-        with suppress(DatabaseUnavailableError):  # the session holds until it can be checked again
+        with suppress(DatabaseUnavailableError):  # the session counts as valid until it can be checked again
             try:
                 await sync_to_thread(check_again, self._deps, connection.principal)
             except UnauthenticatedError:
                 is_over = True
         if is_over:
-            with suppress(KeyError):  # it left by itself
+            with suppress(KeyError):  # the client left by itself
                 await self._server.disconnect(connection.sid)
         elif again:
             self._feeds.wake(connection.user_id)  # a notification may have been lost
@@ -324,7 +324,7 @@ class Realtime:
         self._hub.wake_poll(UUID(room_id), UUID(poll_id))
 
     def _session_ended(self, payload: str) -> None:
-        """Check the connections of somebody one of whose sessions ended."""
+        """Check the connections of a person after one of their sessions ended."""
         for connection in self._feeds.connections(UUID(payload)):
             self._later(0, lambda connection=connection: self._check_session(connection, again=False))  # type: ignore[misc]  # a default is no argument
 
@@ -346,7 +346,7 @@ def _address(environ: Mapping[str, Any]) -> str:
 
 
 def _cookies(environ: Mapping[str, Any], settings: Settings) -> dict[str, str]:
-    """Return the cookies, where a page of our own or of CORS_ORIGINS sends them; else none."""
+    """Return the cookies if our own page or one of CORS_ORIGINS sends them, else nothing."""
     origin = environ.get("HTTP_ORIGIN")
     # Browsers send no Origin with a GET to the page's own.
     if origin is None and environ.get("HTTP_SEC_FETCH_SITE") != "same-origin":
@@ -362,12 +362,12 @@ def _cookies(environ: Mapping[str, Any], settings: Settings) -> dict[str, str]:
 def _is_own(origin: str, environ: Mapping[str, Any], settings: Settings) -> bool:
     public = urlsplit(settings.public_url)
     named = {f"{public.scheme}://{public.netloc}", *settings.cors_origins} - {"*"}
-    # As text: an origin that cannot be parsed is no reason for a traceback.
+    # Compared as text: an origin that cannot be parsed must not cause a traceback.
     return origin in named or origin.partition("://")[2] == environ.get("HTTP_HOST")
 
 
 def _origin_check(settings: Settings) -> Callable[[str | None, Mapping[str, Any]], bool]:
-    """Return what says whether a page of this origin may connect: our own, and those of CORS_ORIGINS."""
+    """Return a function that says whether pages of an origin may connect: our own, and those of CORS_ORIGINS."""
 
     def is_allowed(origin: str | None, environ: Mapping[str, Any]) -> bool:
         return "*" in settings.cors_origins or (origin is not None and _is_own(origin, environ, settings))
@@ -376,7 +376,7 @@ def _origin_check(settings: Settings) -> Callable[[str | None, Mapping[str, Any]
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Turn what the library logs of a payload that it cannot take, with a traceback, into one line."""
+    """Shorten the library's traceback for a malformed payload to one line."""
     if record.exc_info is None or not isinstance(record.exc_info[1], ValueError | LookupError):
         return True
     logger.info("payload_refused", error=str(record.exc_info[1])[:200])

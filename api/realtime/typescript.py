@@ -36,7 +36,7 @@ def typescript(commands: Mapping[str, Command]) -> str:
 def _interface(name: str, schema: Mapping[str, Any]) -> str:
     properties = schema.get("properties", {})
     required = schema.get("required", [])
-    # A server's answers name every field; what a client sends may leave out those with a default.
+    # Answers of the server have every field; clients may omit fields with a default.
     lines = [
         f"  {camel(field)}{'' if field in required else '?'}: {_type(kind)};" for field, kind in properties.items()
     ]

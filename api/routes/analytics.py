@@ -1,4 +1,4 @@
-"""`/api/analytics`: how one's rooms and clips did, for tiers that include it."""
+"""`/api/analytics`: figures about one's rooms and clips, for tiers that include them."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ Days = Annotated[int, QueryParameter(ge=1, le=365, description="How many days ba
 
 @get("", sync_to_thread=True)
 def get_analytics(request: ApiRequest, deps: NamedDependency[Deps], days: Days = DEFAULT_DAYS) -> Answer[AnalyticsView]:
-    """Show sessions by day, busy hours of the week, and the clips that were seen most."""
+    """Show sessions by day, busy hours of the week, and the most viewed clips."""
     return Answer(data=_look(request, deps, days))
 
 

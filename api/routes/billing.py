@@ -50,7 +50,7 @@ from services.paging import decode_time_cursor, page_of
 
 @get("/tiers", opt={PUBLIC: True}, sync_to_thread=True)
 def list_tiers(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Items[TierView]]:
-    """List the tiers, cheapest first; anybody may ask. With credentials it says which one is the asker's."""
+    """List the tiers, cheapest first; needs no login. With credentials, the caller's tier is marked."""
     user_id = _optional_user(request, deps)
     with deps.database.transaction(Identity(role="anon")) as tx:
         found = tiers.list_tiers(tx)
@@ -65,7 +65,7 @@ def list_tiers(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Items
 
 @get("/usage", opt={UNMETERED: True}, sync_to_thread=True)
 def get_usage(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[UsageView]:
-    """Show what is used and left of everything that the tier includes. Asking is not counted as an API call."""
+    """Show the used and remaining part of each allowance. This is not counted as an API call."""
     with deps.database.transaction(request.user.identity) as tx:
         tier, found = quotas.usage(tx, user_id=request.user.user_id, now=deps.clock())
     return Answer(
@@ -83,7 +83,7 @@ def get_usage(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[UsageV
 def check_quota(
     data: JSONBody[CheckQuotaRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[CheckQuotaView]:
-    """Say whether an amount of a feature would be allowed now, without reserving it."""
+    """Return whether an amount of a feature would be allowed now, without reserving it."""
     with deps.database.transaction(request.user.identity) as tx:
         check = quotas.check(
             tx, user_id=request.user.user_id, feature=data.feature, amount=data.amount, now=deps.clock()
@@ -93,7 +93,7 @@ def check_quota(
 
 @get("/current", opt={UNMETERED: True}, sync_to_thread=True)
 def get_current(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[CurrentView]:
-    """Show the user's own subscription, and what every page should tell about it."""
+    """Show the user's own subscription, and the notice about it that every page should show."""
     return _current(deps, request.user.user_id)
 
 
@@ -137,25 +137,25 @@ def open_portal(data: JSONBody[PortalRequest], request: ApiRequest, deps: NamedD
 
 @post("/change", guards=[people_only], sync_to_thread=True, status_code=200)
 def change(data: JSONBody[ChangeRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[CurrentView]:
-    """Go up at once, paying the difference, or down when the period ends."""
+    """Change to a higher tier at once, paying the difference, or to a lower one when the period ends."""
     return _do(deps, request, lambda billing, user_id: subscriptions.change(billing, user_id=user_id, tier=data.tier))
 
 
 @post("/cancel", guards=[people_only], sync_to_thread=True, status_code=200)
 def cancel(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[CurrentView]:
-    """End the subscription with its period; everything that it includes works until then."""
+    """Cancel the subscription at the end of its period; everything that it includes works until then."""
     return _do(deps, request, lambda billing, user_id: subscriptions.cancel(billing, user_id=user_id))
 
 
 @post("/resume", guards=[people_only], sync_to_thread=True, status_code=200)
 def resume(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[CurrentView]:
-    """Take back a cancellation or a planned change."""
+    """Undo a cancellation or a planned change."""
     return _do(deps, request, lambda billing, user_id: subscriptions.resume(billing, user_id=user_id))
 
 
 @post("/sync", guards=[people_only], sync_to_thread=True, status_code=200)
 def sync(data: JSONBody[SyncRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[CurrentView]:
-    """Ask Stripe how a checkout ended, without waiting for its webhook."""
+    """Ask Stripe for the result of a checkout, without waiting for its webhook."""
     session_id = data.sessionId
     return _do(
         deps,
@@ -172,7 +172,7 @@ def withdraw(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Current
 
 @post("/webhook", opt={PUBLIC: True}, status_code=200, request_max_body_size=MAX_BODY_BYTES)
 async def receive(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ReceivedView]:
-    """Take a signed event of Stripe."""
+    """Accept a signed event of Stripe."""
     billing = _billing(deps)
     body = await request.body()
     await sync_to_thread(_store, deps, billing, body, request.headers.get("stripe-signature"))

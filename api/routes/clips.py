@@ -1,4 +1,4 @@
-"""`/api/clips`: asking for clips, following them, getting them, sharing them."""
+"""`/api/clips`: making, following, downloading and sharing clips."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -181,7 +181,7 @@ def delete_clip(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDepende
 
 @get("/{clip_id:uuid}/status", sync_to_thread=True, opt={UNMETERED: True})
 def get_status(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ClipStatusView]:
-    """Say how far a clip is."""
+    """Show the progress of a clip."""
     with deps.database.transaction(request.user.identity) as tx:
         progress = clips.progress(tx, user_id=request.user.user_id, clip_id=clip_id)
     clip = clip_view(progress.clip)
@@ -206,7 +206,7 @@ def download(
     deps: NamedDependency[Deps],
     format: DownloadFormat = None,  # noqa: A002 - the name of the query parameter
 ) -> Response[None]:
-    """Send the browser to the file. While only the fast version exists, that is the MP4."""
+    """Redirect to the file. While only the fast version exists, that is the MP4."""
     with deps.database.transaction(request.user.identity) as tx:
         clip = clips.get(tx, user_id=request.user.user_id, clip_id=clip_id)
     url = downloads.signed_url(clip, deps.buckets.clips, wanted=format)
@@ -223,7 +223,7 @@ def cancel(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[D
 
 @post("/{clip_id:uuid}/retry", sync_to_thread=True, status_code=202)
 def retry(clip_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[Answer[ClipJobView]]:
-    """Make a clip that failed, was cancelled or has expired again."""
+    """Make a clip again that failed, was cancelled or has expired."""
 
     def work(tx: Transaction) -> ClipJobView:
         admission.require_disk(deps.settings)

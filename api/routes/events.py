@@ -1,4 +1,4 @@
-"""`/api/events`: a user's own events as they happen, the same that their webhooks are told of."""
+"""`/api/events`: a user's own events as they happen, the same ones that their webhooks get."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,10 +25,10 @@ LAST_EVENT_ID = "Last-Event-ID"
 
 @get("", media_type="text/event-stream")
 async def follow_events(request: ApiRequest, deps: NamedDependency[Deps]) -> ServerSentEvent:
-    """Follow what happens to one's recordings and clips, by server-sent events.
+    """Follow one's recordings and clips by server-sent events.
 
-    Each message's event is the type, such as `clip.completed`, and its data is what a webhook gets. A client that comes
-    back with the `Last-Event-ID` it has seen gets what it missed in the last 30 days, and now and then one event twice.
+    A message's `event` is the type, such as `clip.completed`, and its data is what a webhook gets. A client that
+    reconnects with its `Last-Event-ID` gets what it missed in the last 30 days, sometimes an event twice.
     """
     principal = request.user
     last_event_id = request.headers.get(LAST_EVENT_ID)

@@ -1,4 +1,4 @@
-"""`/api/jobs`: what was accepted, how far it is, and how it ended."""
+"""`/api/jobs`: accepted work, its progress and its result."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -78,11 +78,11 @@ async def follow_job(
 ) -> ServerSentEvent | Response[None]:
     """Follow a job by server-sent events: `progress` whenever it changes, `end` once it has ended.
 
-    Each event's data is the job. The first comes at once, so a client that reconnects misses nothing. One that comes
-    back after `end` is answered 204, which tells a browser not to come again.
+    Each event's data is the job. The first comes at once, so a client that reconnects misses nothing. After `end` the
+    answer to a reconnection is 204, which stops a browser from reconnecting.
     """
     principal = request.user
-    # Before the stream begins, so that a job that is not there is a plain 404.
+    # Before the stream begins, so that the answer for a missing job is a plain 404.
     await sync_to_thread(_read, deps, principal, job_id)
     if request.headers.get("last-event-id") == END_ID:
         return Response(None, status_code=204)

@@ -40,7 +40,7 @@ from storage.multipart import plain_etag
 from storage.store import ObjectNotFoundError
 
 PART_URL_S = 3600
-"""A client that was offline asks for a new address."""
+"""A client that was offline requests a new address."""
 
 
 @post("/start", sync_to_thread=True, status_code=201)
@@ -61,7 +61,7 @@ def start(
 def consent(
     room_id: FromPath[UUID], data: JSONBody[ConsentRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[ConsentView]:
-    """Answer whether one agrees to being recorded; nothing of one's own is recorded before."""
+    """Answer whether one agrees to being recorded; nobody is recorded before they agree."""
     with deps.database.transaction(SERVICE) as tx:
         recordings.consent(tx, request.user.person, room_id=room_id, given=data.given)
     return Answer(data=ConsentView(given=data.given))
@@ -71,7 +71,7 @@ def consent(
 def add_track(
     room_id: FromPath[UUID], data: JSONBody[TrackRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[NewTrackView]:
-    """Begin a track. Its parts carry times of the clock that `client_now_ms` was read from."""
+    """Begin a track. The times of its parts are on the clock that `client_now_ms` was read from."""
     with deps.database.transaction(SERVICE) as tx:
         track = recordings.add_track(
             tx,
@@ -121,7 +121,7 @@ def part_stored(  # noqa: PLR0913, PLR0917 - one a parameter of the request
     request: ApiRequest,
     deps: NamedDependency[Deps],
 ) -> Answer[StoredTrackPartView]:
-    """Say that a part is stored. Once this is answered, it is part of the recording whatever fails."""
+    """Confirm that a part is stored. After the answer it belongs to the recording, whatever fails."""
     person = request.user.person
     with deps.database.transaction(SERVICE) as tx:
         found = recordings.find_announced(tx, person, room_id=room_id, track_id=track_id, number=number)
@@ -133,14 +133,14 @@ def part_stored(  # noqa: PLR0913, PLR0917 - one a parameter of the request
 
 @get("", sync_to_thread=True, opt={UNMETERED: True})
 def get_capture(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[CaptureView]:
-    """Say which parts of the newest recording are stored, so that a client knows what to send again."""
+    """List the stored parts of the newest recording, so that a client knows what to send again."""
     with deps.database.transaction(SERVICE) as tx:
         return Answer(data=capture_view(recordings.capture(tx, request.user.person, room_id=room_id)))
 
 
 @post("/complete", sync_to_thread=True, status_code=200, opt={UNMETERED: True})
 def complete(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[RoomRecordingView]:
-    """Say that every part of one's own tracks is stored, so that an ended recording need not wait for more."""
+    """Declare one's own tracks complete, so that an ended recording need not wait for more parts."""
     with deps.database.transaction(SERVICE) as tx:
         found = recordings.complete(tx, request.user.person, room_id=room_id)
     return Answer(data=RoomRecordingView(recording=recording_view(found)))
@@ -150,7 +150,8 @@ def complete(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency
 def stop(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[StoppedView]:
     """Stop recording; host and co-hosts. A second call answers the same.
 
-    Parts are taken for 30 more seconds, or until everybody with a track has said `complete`; the job waits for that.
+    Parts are accepted for 30 more seconds, or until everybody with a track has called `complete`; the job waits for
+    that.
     """
     with deps.database.transaction(SERVICE) as tx:
         ended, job = recordings.stop(tx, request.user.person, room_id=room_id)
@@ -174,7 +175,7 @@ def mark(
 
 
 def _check_stored(deps: Deps, found: recordings.AnnouncedPart, etag: str) -> None:
-    """Compare what storage has with what was announced; InvalidFieldError."""
+    """Compare the stored part with its announcement; InvalidFieldError if they differ."""
     number = found.part.number
     try:
         there = deps.buckets.recordings.stat(found.key)

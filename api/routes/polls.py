@@ -1,4 +1,4 @@
-"""Polls over HTTP: asking, voting, ending, and what came of it."""
+"""Polls over HTTP: creating, voting, closing, and results."""
 
 import csv
 import io
@@ -23,14 +23,14 @@ from services.polls.view import PollView
 from services.rooms.person import Person
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet would run what begins so."""
+"""Spreadsheets treat cells that begin with these as formulas."""
 
 
 @post("/rooms/{room_id:uuid}/polls/create", sync_to_thread=True, status_code=201)
 def create(
     room_id: FromPath[UUID], data: JSONBody[CreatePollRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[Poll]:
-    """Ask a room something."""
+    """Create a poll in a room."""
     with deps.database.transaction(SERVICE) as tx:
         made = polls.create(
             tx,
@@ -50,7 +50,7 @@ def create(
 
 @get("/rooms/{room_id:uuid}/polls/active", sync_to_thread=True)
 def list_active(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Items[Poll]]:
-    """List the polls that run in a room, newest first."""
+    """List the active polls of a room, newest first."""
     with deps.database.transaction(SERVICE) as tx:
         found = polls.list_active(tx, request.user.person, room_id)
     return Answer(data=Items(items=[view.poll for view in found]))
@@ -64,7 +64,7 @@ def list_history(
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorParameter = None,
 ) -> Answer[Items[Poll]]:
-    """List the polls of a room that are over, newest first."""
+    """List the ended polls of a room, newest first."""
     position = decode_time_cursor(cursor)
     with deps.database.transaction(SERVICE) as tx:
         page = polls.history(tx, request.user.person, room_id=room_id, limit=limit, cursor=position)
@@ -100,7 +100,7 @@ def add_option(
 def upvote(
     poll_id: FromPath[UUID], option_id: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[Poll]:
-    """Like a suggestion; once a person."""
+    """Like a suggestion; each person counts once."""
     return Answer(
         data=_act(deps, request, lambda tx, person: polls.upvote(tx, person, poll_id=poll_id, option_id=option_id)).poll
     )
@@ -114,13 +114,13 @@ def close(poll_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[De
 
 @post("/polls/{poll_id:uuid}/reopen", sync_to_thread=True, status_code=200)
 def reopen(poll_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Poll]:
-    """Let people vote again in a closed poll, for its whole time."""
+    """Reopen a closed poll for its whole duration."""
     return Answer(data=_act(deps, request, lambda tx, person: polls.reopen(tx, person, poll_id=poll_id)).poll)
 
 
 @post("/polls/{poll_id:uuid}/reset", sync_to_thread=True, status_code=200)
 def reset(poll_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Poll]:
-    """Empty the ballots."""
+    """Delete the ballots of a poll."""
     return Answer(data=_act(deps, request, lambda tx, person: polls.reset(tx, person, poll_id=poll_id)).poll)
 
 
@@ -132,7 +132,7 @@ def reveal(poll_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[D
 
 @get("/polls/{poll_id:uuid}/results", sync_to_thread=True)
 def get_results(poll_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Results]:
-    """Show how a poll stands, as far as one may see it."""
+    """Show the current counts of a poll, as far as the caller may see them."""
     return Answer(data=_act(deps, request, lambda tx, person: polls.get(tx, person, poll_id)).results)
 
 
@@ -161,7 +161,7 @@ def _act(deps: Deps, request: ApiRequest, work: Callable[[Transaction, Person], 
 
 
 def _plain(text: str) -> str:
-    """Return a text that a spreadsheet shows and does not run."""
+    """Return a text that a spreadsheet shows as text, not as a formula."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 

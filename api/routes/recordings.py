@@ -1,4 +1,4 @@
-"""`/api/recordings`: bringing recordings in, looking at them, and what is worth sharing in them."""
+"""`/api/recordings`: uploading, importing and viewing recordings, and their highlights."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -60,7 +60,7 @@ from storage.store import PartTag
 def create(
     data: JSONBody[RecordingRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[NewRecordingView]]:
-    """Announce a recording. PUT each part to its address, keep the ETag of each answer, then complete.
+    """Announce an upload. PUT each part to its address, keep the ETag of each answer, then complete.
 
     A repeat with the same Idempotency-Key gets fresh addresses, and none once the upload is closed.
     """
@@ -73,7 +73,7 @@ def create(
 
     if (first := find_answer(deps, request, replayed=replay)) is not None:
         return first
-    # A recording that is larger than allowed is refused for that reason.
+    # A recording above the size limit gets that error.
     counted_bytes = data.size_bytes if data.size_bytes <= deps.settings.recording_max_bytes else 0
     admission.require_disk(deps.settings, size_bytes=counted_bytes)
     opened = uploads.open_upload(
@@ -95,7 +95,7 @@ def create(
     except DomainError:
         uploads.drop_upload(store, opened)
         raise
-    if REPLAYED.keys() <= answer.headers.keys():  # a repeat that arrived at the same time was first
+    if REPLAYED.keys() <= answer.headers.keys():  # a concurrent repeat was first
         uploads.drop_upload(store, opened)
     return answer
 
@@ -105,7 +105,7 @@ def create(
 def import_url(
     data: JSONBody[ImportRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[RecordingJobView]]:
-    """Let the service fetch a recording. Only addresses on the public Internet are reached."""
+    """Import a recording from an address. Only addresses on the public Internet work."""
     if (first := find_answer(deps, request)) is not None:
         return first
     admission.require_disk(deps.settings)
@@ -168,7 +168,7 @@ def get_recording(
 def get_playback(
     recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[PlaybackView]:
-    """Give an address that plays the recording as it was uploaded."""
+    """Return an address that plays the recording as it was uploaded."""
     row = _recording(deps, request, recording_id)
     store = deps.buckets.recordings
     return Answer(
@@ -214,7 +214,7 @@ def delete_recording(
 @get("/{recording_id:uuid}/parts")
 @calls_outside
 def list_parts(recording_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[PartsView]:
-    """Say which parts of an upload are stored, with fresh addresses for the others."""
+    """Show which parts of an upload are stored, with new addresses for the others."""
     recording = _uploading(deps, request, recording_id)
     return Answer(data=parts_view(uploads.list_parts(deps.buckets.recordings, recording, now=deps.clock())))
 
@@ -226,7 +226,7 @@ def sign_part(
     request: ApiRequest,
     deps: NamedDependency[Deps],
 ) -> Answer[UploadPartView]:
-    """Give a fresh address for one part."""
+    """Return a new address for one part."""
     recording = _uploading(deps, request, recording_id)
     part = uploads.sign_part(deps.buckets.recordings, recording, number=number, now=deps.clock())
     return Answer(data=upload_part_view(part))
@@ -240,7 +240,7 @@ def complete(
     request: ApiRequest,
     deps: NamedDependency[Deps],
 ) -> Response[Answer[RecordingJobView]]:
-    """Close the upload; the recording is then listened to. Doing it again changes nothing."""
+    """Complete the upload, which starts the analysis. A second call changes nothing."""
     if (first := find_answer(deps, request)) is not None:
         return first
     recording = _recording(deps, request, recording_id)
@@ -268,7 +268,7 @@ def get_timeline(
         QueryParameter(ge=10, le=100_000, description="At most so many points a curve, each the greatest of its part."),
     ] = None,
 ) -> Answer[TimelineView]:
-    """Give what a page needs to draw the recording: waveform, score curve, tagger rows, keyframes, the audience."""
+    """Return what a page draws of a recording: waveform, score curve, sound classes, keyframes, the audience."""
     with deps.database.transaction(request.user.identity) as tx:
         recording = recordings.get(tx, user_id=request.user.user_id, recording_id=recording_id)
         heard = audience.read(tx, recording, points=points)
@@ -315,7 +315,7 @@ def score(
     deps: NamedDependency[Deps],
     data: Annotated[ScoreRequest | None, Body()] = None,
 ) -> Response[Answer[ScoredView]]:
-    """Pick highlights: 200 with items where the stored scores answer, 202 with a job where they do not."""
+    """Pick highlights: 200 with items if the stored scores suffice, else 202 with a job."""
     options = msgspec.convert(msgspec.to_builtins(data or ScoreRequest()), ScoreOptions)
 
     def work(tx: Transaction) -> ScoredView:

@@ -1,4 +1,4 @@
-"""`/api/rooms`: opening, finding and joining rooms, the people in them, and what was said."""
+"""`/api/rooms`: opening, finding and joining rooms, their members and their messages."""
 
 from collections.abc import Collection
 from typing import Annotated
@@ -101,7 +101,7 @@ def get_by_code(code: FromPath[str], request: ApiRequest, deps: NamedDependency[
 def join_as_guest(
     code: FromPath[str], data: JSONBody[GuestRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[GuestView]:
-    """Join without an account, where the room takes guests. The token opens this room alone."""
+    """Join without an account, if the room admits guests. The token is valid for this room only."""
     deps.limits.hit(rate_limit.GUEST, limit_key(address_of(request)))
     with deps.database.transaction(SERVICE) as tx:
         row = _find_by_code(tx, deps, request, code, who=limit_key(address_of(request)))
@@ -126,7 +126,7 @@ def get_room(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency
 
 @delete("/{room_id:uuid}", sync_to_thread=True, status_code=200)
 def end(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Room]:
-    """End a room, with its polls; its host alone. What was said stays readable for those who were in it."""
+    """End a room with its polls; only for the host. Its messages stay readable foreverybody who was in it."""
     with deps.database.transaction(SERVICE) as tx:
         return Answer(data=_room(rooms.end(tx, request.user.person, room_id=room_id)))
 
@@ -145,7 +145,7 @@ def update_state(
 def join(
     room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps], data: JSONBody[JoinRequest | None] = None
 ) -> Answer[JoinedView]:
-    """Join a room by its id; a private one takes its code too."""
+    """Join a room by its id; a private room needs its code too."""
     person, asked = request.user.person, data or JoinRequest()
     online = presence.online(deps.redis, room_id)
     with deps.database.transaction(SERVICE) as tx:
@@ -163,7 +163,7 @@ def join(
 
 @delete("/{room_id:uuid}/leave", sync_to_thread=True, status_code=200)
 def leave(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[LeftView]:
-    """Leave a room. The longest-serving co-host takes over from a host who leaves."""
+    """Leave a room. If the host leaves, the longest-serving co-host becomes host."""
     online = presence.online(deps.redis, room_id)
     with deps.database.transaction(SERVICE) as tx:
         found = rooms.membership(tx, request.user.person, room_id)
@@ -175,7 +175,7 @@ def leave(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[De
 def list_participants(
     room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[Items[Participant]]:
-    """List who is in a room, in the order in which they came."""
+    """List the members of a room, in order of arrival."""
     online = presence.online(deps.redis, room_id)
     with deps.database.transaction(SERVICE) as tx:
         rooms.membership(tx, request.user.person, room_id)
@@ -191,7 +191,7 @@ def list_messages(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     before: Seq = None,
     after: Seq = None,
 ) -> Answer[MessagesView]:
-    """List messages, oldest first: the newest page, the one before a message, or the one behind it."""
+    """List messages, oldest first: the newest page, or the one before or after a message."""
     bounds = [None if bound is None else min(bound, MAX_SEQ) for bound in (before, after)]
     with deps.database.transaction(SERVICE) as tx:
         rooms.membership(tx, request.user.person, room_id)
@@ -230,7 +230,7 @@ def moderate(
 def leaderboard(
     room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[Items[StandingView]]:
-    """List who has taken part, most first."""
+    """List the participants, most active first."""
     with deps.database.transaction(SERVICE) as tx:
         rooms.membership(tx, request.user.person, room_id)
         found = engagement.leaderboard(tx, room_id)
@@ -240,7 +240,7 @@ def leaderboard(
 
 @get("/{room_id:uuid}/voice", sync_to_thread=True, opt={UNMETERED: True})
 def get_voice(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[VoiceView]:
-    """Say through which servers the people of a room reach each other, and how many can speak at once."""
+    """Return the servers that connect the people of a room, and how many of them can speak at once."""
     with deps.database.transaction(SERVICE) as tx:
         rooms.membership(tx, request.user.person, room_id)
     return Answer(data=VoiceView(ice_servers=list(deps.settings.ice_servers), max_speakers=MAX_SPEAKERS))

@@ -1,7 +1,7 @@
 """Serves the signed URLs of the local folder: reads with byte ranges, and writes of objects and parts, streamed.
 
-These routes use statuses of an object store (206, 304, 411, 416) and choose them here; failures have the envelope of
-the API. With S3 they are not mounted, because bytes do not pass through the API.
+These routes answer with statuses of an object store (206, 304, 411, 416); failures have the API's envelope. With S3
+they are not mounted, because bytes do not pass through the API.
 """
 
 import re
@@ -44,7 +44,7 @@ SEND_BYTES: Final = 512 * 1024  # one call in a thread for each half megabyte se
 WRITE_BYTES: Final = 1024 * 1024  # one call in a thread for each megabyte received
 IDLE_TIMEOUT_S: Final = 60.0  # a client that sends nothing for this long is gone
 LEAST_RATE_BYTES_S: Final = 4 * 1024
-"""Within each IDLE_TIMEOUT_S. The slowest mobile connections are faster; a slower client would block a draft."""
+"""Least bytes in each IDLE_TIMEOUT_S. Even slow mobile connections are faster; a slower client would block a draft."""
 
 TURN_TIMEOUT_S: Final = 30.0
 TURN_POLL_S: Final = 0.2
@@ -52,12 +52,12 @@ BUSY_RETRY_S: Final = 5
 RETRY_S: Final = 5
 FULL_RETRY_S: Final = 900
 _CLOSE: Final = {"Connection": "close"}  # the rest of the body is not read
-# A browser that opens it at the API's origin could run scripts from anything but plain media.
+# At the API's origin, a browser could run scripts from anything but plain media.
 _INLINE_TYPE = re.compile(r"(?:video|audio)/[\w.+-]+|image/(?:jpeg|png|webp|gif|avif)", re.ASCII)
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, not an error of the program
-    """The request ends with this status and failure."""
+    """Ends the request with this status and failure."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -102,7 +102,7 @@ def _signed_target(
     store = buckets.get(bucket)
     if store is None:
         raise _Refused(404, "not_found", "There is no such bucket.")
-    # From the raw path: the router normalises its parameter, but the signature covers the raw key.
+    # From the raw path: the signature covers the raw key, and the router normalises its parameter.
     _, _, key = request.scope["path"].partition(f"/storage/{bucket}/")
     pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     query = dict(pairs)
@@ -188,7 +188,7 @@ class _HeadResponse(ASGIResponse):
 
 
 class _FileResponse(ASGIStreamingResponse):
-    """Sends a range of a file in constant memory, and closes the file in any case."""
+    """Sends a range of a file in constant memory, and always closes the file."""
 
     def __init__(self, file: BinaryIO, positions: range, *, status_code: int, headers: dict[str, str]) -> None:
         media_type = headers["Content-Type"]
@@ -237,7 +237,7 @@ async def _store_body(request: Request[Any, Any, Any], store: LocalStore, key: s
 
 
 async def _new_part(begin: Callable[[], Draft]) -> Draft:
-    """Begin to write a part; if other requests write it, wait for them before reading the body."""
+    """Begin to write a part; if another request is writing it, wait before reading the body."""
     gives_up_at = anyio.current_time() + TURN_TIMEOUT_S
     while True:
         try:

@@ -1,4 +1,4 @@
-"""`/api/webhooks`: addresses that are told of events, and the log of what they were told."""
+"""`/api/webhooks`: addresses that get events, and the log of deliveries."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -33,7 +33,7 @@ from services.webhooks import service as webhooks
 def create_webhook(
     data: JSONBody[WebhookRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[NewWebhookView]]:
-    """Have an address told of events. The secret that signs them is shown in this answer only, and never repeated."""
+    """Send events to an address. The secret that signs them is shown in this answer only."""
     deps.fetcher.check(data.url)
 
     def work(tx: Transaction) -> NewWebhookView:
@@ -60,14 +60,14 @@ def list_webhooks(
 
 @get("/{webhook_id:uuid}", sync_to_thread=True)
 def get_webhook(webhook_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[WebhookView]:
-    """Show a webhook, and how it is doing."""
+    """Show a webhook and its state."""
     with deps.database.transaction(request.user.identity) as tx:
         return Answer(data=webhook_view(webhooks.get(tx, user_id=request.user.user_id, webhook_id=webhook_id)))
 
 
 @delete("/{webhook_id:uuid}", sync_to_thread=True, status_code=200)
 def delete_webhook(webhook_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
-    """Delete a webhook with its log; what is pending for it is not sent any more."""
+    """Delete a webhook with its log; pending deliveries are dropped."""
     with deps.database.transaction(request.user.identity) as tx:
         webhooks.delete(tx, user_id=request.user.user_id, webhook_id=webhook_id)
     return Answer(data=Done(status="deleted"))
@@ -75,7 +75,7 @@ def delete_webhook(webhook_id: FromPath[UUID], request: ApiRequest, deps: NamedD
 
 @post("/{webhook_id:uuid}/enable", sync_to_thread=True, status_code=200)
 def enable_webhook(webhook_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[WebhookView]:
-    """Let a webhook that was disabled be told again."""
+    """Enable a disabled webhook again."""
     with deps.database.transaction(request.user.identity) as tx:
         return Answer(data=webhook_view(webhooks.enable(tx, user_id=request.user.user_id, webhook_id=webhook_id)))
 
@@ -84,7 +84,7 @@ def enable_webhook(webhook_id: FromPath[UUID], request: ApiRequest, deps: NamedD
 def test_webhook(
     webhook_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[DeliveryView]]:
-    """Send a `webhook.test` event to this webhook."""
+    """Send a `webhook.test` event to a webhook."""
 
     def work(tx: Transaction) -> DeliveryView:
         return delivery_view(webhooks.send_test(tx, user_id=request.user.user_id, webhook_id=webhook_id))
@@ -101,7 +101,7 @@ def list_deliveries(  # noqa: PLR0913, PLR0917 - one per parameter of the query
     cursor: CursorParameter = None,
     status: Annotated[DeliveryStatus | None, QueryParameter(description="Only those in this state.")] = None,
 ) -> Answer[Items[DeliveryView]]:
-    """List what a webhook was told in the last 30 days, newest first."""
+    """List the deliveries of a webhook in the last 30 days, newest first."""
     position = decode_time_cursor(cursor)
     with deps.database.transaction(request.user.identity) as tx:
         page = webhooks.list_deliveries(

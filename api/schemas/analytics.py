@@ -1,4 +1,4 @@
-"""How rooms and clips did over time."""
+"""Figures about rooms and clips over time."""
 
 from datetime import date
 from typing import Annotated
@@ -20,7 +20,7 @@ class DayView(Struct, kw_only=True):
 
 
 class HourView(Struct, kw_only=True):
-    """What was said in one hour of the week (UTC); Monday is 1."""
+    """Messages in one hour of the week (UTC); Monday is 1."""
 
     weekday: int
     hour: int
@@ -28,7 +28,7 @@ class HourView(Struct, kw_only=True):
 
 
 class ClipFigures(Struct, kw_only=True):
-    """How often a clip was seen and shared."""
+    """Views and shares of a clip."""
 
     id: UUID
     title: str
@@ -37,7 +37,7 @@ class ClipFigures(Struct, kw_only=True):
 
 
 class AnalyticsView(Struct, kw_only=True):
-    """Sessions by day, busy hours, and the clips that were seen most."""
+    """Sessions by day, busy hours, and the most viewed clips."""
 
     days: list[DayView]
     busy_hours: list[HourView]

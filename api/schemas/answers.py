@@ -13,7 +13,7 @@ NextCursor = Annotated[
 
 
 class Answer(Struct, Generic[T], kw_only=True):
-    """What every request that worked is answered with."""
+    """The answer to a request that succeeded."""
 
     success: Literal[True] = True
     data: T
@@ -27,24 +27,24 @@ class Items(Struct, Generic[T], kw_only=True):
 
 
 class Done(Struct, kw_only=True):
-    """It is done, and there is nothing to show for it."""
+    """Success, without data."""
 
     status: Annotated[str, Meta(examples=["done"])] = "done"
 
 
 class FailureBody(Struct, kw_only=True):
-    """What went wrong."""
+    """An error."""
 
     code: Annotated[str, Meta(description="Stable; for programs.", examples=["invalid_field"])]
     message: Annotated[
         str, Meta(description="What happened and what to do.", examples=["end_s must be after start_s."])
     ]
-    retryable: Annotated[bool, Meta(description="Whether the same request can work later.", examples=[False])]
+    retryable: Annotated[bool, Meta(description="Whether the same request may succeed later.", examples=[False])]
     details: Annotated[dict[str, Any], Meta(examples=[{"field": "end_s"}])]
 
 
 class Failure(Struct, kw_only=True):
-    """What every request that failed is answered with."""
+    """The answer to a request that failed."""
 
     error: FailureBody
     success: Literal[False] = False

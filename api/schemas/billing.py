@@ -21,14 +21,14 @@ UNLIMITED_NOTE = "-1 means no limit."
 
 
 class CheckQuotaRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What somebody wants to do."""
+    """A use of a feature that may be limited."""
 
     feature: Feature
     amount: Annotated[int, Meta(ge=1, le=2**53, examples=[1])] = 1
 
 
 class CheckQuotaView(Struct, kw_only=True):
-    """Whether an amount would be allowed now; nothing is reserved by asking."""
+    """The answer whether an amount is allowed now. Nothing is reserved."""
 
     allowed: bool
     feature: Feature
@@ -40,19 +40,19 @@ class CheckQuotaView(Struct, kw_only=True):
 
 
 class UsageItemView(Struct, kw_only=True):
-    """How much of one allowance is gone."""
+    """The use of one allowance."""
 
     feature: Feature
     used: int
     reserved: Annotated[int, Meta(description="Held by work that has not ended.", examples=[0])]
     limit: Annotated[int, Meta(description=UNLIMITED_NOTE, examples=[5])]
     remaining: Annotated[int, Meta(description=UNLIMITED_NOTE, examples=[2])]
-    period_start: Annotated[datetime | None, Meta(description="Null for what is not counted by time.")]
+    period_start: Annotated[datetime | None, Meta(description="Null for features without a period.")]
     resets_at: datetime | None
 
 
 class UsageView(Struct, kw_only=True):
-    """What is used and left of everything that the tier includes."""
+    """The used and remaining part of each allowance."""
 
     tier: TierName
     items: list[UsageItemView]
@@ -62,7 +62,7 @@ class UsageView(Struct, kw_only=True):
 
 
 class CheckoutRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Which tier to buy, and where Stripe sends the browser afterwards."""
+    """The tier to buy, and the address to which Stripe sends the browser afterwards."""
 
     tier: TierName
     successUrl: Url  # noqa: N815 - the name that clients send
@@ -77,7 +77,7 @@ class CheckoutView(Struct, kw_only=True):
 
 
 class PortalRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Where Stripe's portal sends the browser back to."""
+    """The address to which Stripe's portal sends the browser back."""
 
     returnUrl: Url  # noqa: N815 - the name that clients send
 
@@ -101,16 +101,16 @@ class SyncRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class BannerView(Struct, kw_only=True):
-    """What every page should tell."""
+    """A notice that every page should show."""
 
     kind: Literal["payment_failed", "trial_ending", "trial_refused", "ending", "limit"]
     message: str
     ends_at: datetime | None
-    action: Annotated[str | None, Meta(description="What helps: portal, pricing, resume or cancel.")]
+    action: Annotated[str | None, Meta(description="The remedy: portal, pricing, resume or cancel.")]
 
 
 class CurrentView(Struct, kw_only=True):
-    """The user's subscription. `tier` is the one in force; everybody has a free one at least."""
+    """The user's subscription. `tier` is the one in force, at least the free one."""
 
     id: Id
     status: Annotated[str, Meta(description="Stripe's own; `active` for free ones.", examples=["trialing"])]
@@ -169,7 +169,7 @@ class TierView(Struct, kw_only=True):
 
 
 def check_view(check: Check) -> CheckQuotaView:
-    """Show whether something is allowed."""
+    """Show whether a use is allowed."""
     return CheckQuotaView(
         allowed=check.allowed,
         feature=check.feature,
@@ -211,7 +211,7 @@ def tier_view(tier: Tier, *, trial_days: int, current: str | None) -> TierView:
 def current_view(
     found: Subscription, tier: Tier, *, banner: Banner | None, is_test: bool | None, now: datetime
 ) -> CurrentView:
-    """Show a subscription; `tier` is the one in force, `is_test` None where nothing is paid for."""
+    """Show a subscription; `tier` is the one in force, `is_test` is None if nothing is paid."""
     return CurrentView(
         id=found.id,
         status=found.status,

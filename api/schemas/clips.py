@@ -93,7 +93,7 @@ class StyleRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     )
 
     def style(self) -> ClipStyle:
-        """Return it as the service takes it."""
+        """Return the specification in the service's form."""
         return ClipStyle(
             preset=self.preset,
             formats=None if self.formats is None else list(self.formats),
@@ -134,7 +134,7 @@ class DescribeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ShareRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Where to share a clip, and until when."""
+    """The platform of a link, and its end."""
 
     platform: Platform = "direct_link"
     expires_at: TimeText | None = None
@@ -148,7 +148,7 @@ class OutputView(Struct, kw_only=True):
     duration_s: Annotated[float | None, Meta(examples=[21.48])] = None
     width: Annotated[int | None, Meta(examples=[1280])] = None
     height: Annotated[int | None, Meta(examples=[720])] = None
-    copied_s: Annotated[float, Meta(description="Seconds taken over without encoding.", examples=[18.0])] = 0.0
+    copied_s: Annotated[float, Meta(description="Seconds copied without encoding.", examples=[18.0])] = 0.0
     encoded_s: Annotated[float, Meta(examples=[3.48])] = 0.0
 
 
@@ -172,14 +172,14 @@ class ClipView(Struct, kw_only=True):
     loudness: Loudness | None
     options: Options
     outputs: Annotated[dict[str, OutputView], Meta(description="What can be downloaded, by format.")]
-    is_preview: Annotated[bool, Meta(description="Only the fast version is there so far.", examples=[False])]
-    notes: Annotated[list[Any], Meta(description="What the render had to say.", examples=[[]])]
+    is_preview: Annotated[bool, Meta(description="Only the fast version exists so far.", examples=[False])]
+    notes: Annotated[list[Any], Meta(description="Notes of the render.", examples=[[]])]
     error: ErrorDetails | None
     updated_at: Time
     completed_at: Time | None
     expires_at: Annotated[Time | None, Meta(description="When its files go; null while it is kept.")]
     view_count: Annotated[int, Meta(description="How often its public page was opened.", examples=[1204])]
-    share_count: Annotated[int, Meta(description="How many links were made.", examples=[38])]
+    share_count: Annotated[int, Meta(description="Number of links made.", examples=[38])]
     is_kept: Annotated[bool, Meta(examples=[False])]
     thumbnail_url: PictureUrl = None
     preview_url: Annotated[
@@ -193,7 +193,7 @@ class ClipView(Struct, kw_only=True):
 
 
 class ClipTotalsView(Struct, kw_only=True):
-    """How many clips there are, by status."""
+    """Number of clips by status."""
 
     all: Annotated[int, Meta(examples=[87])]
     queued: Annotated[int, Meta(examples=[1])] = 0
@@ -219,13 +219,11 @@ class GeneratedView(Struct, kw_only=True):
         JobView | None, Meta(description="The first clip's job, or the detection; null when nothing stood out.")
     ]
     jobs: list[JobView]
-    skipped: Annotated[
-        int, Meta(description="Highlights that the month's allowance had no room for.", examples=[0])
-    ] = 0
+    skipped: Annotated[int, Meta(description="Highlights beyond the month's allowance.", examples=[0])] = 0
 
 
 class ClipStatusView(Struct, kw_only=True):
-    """How far a clip is."""
+    """The progress of a clip."""
 
     id: Id
     status: ClipStatus
@@ -251,20 +249,21 @@ class ShareView(Struct, kw_only=True):
     ]
     embed_url: Annotated[str, Meta(examples=["https://clips.example.com/embed/Zk3vXo2yBqT0mN8aLr4w"])]
     share_url: Annotated[
-        str, Meta(description="What to open for the platform.", examples=["https://twitter.com/intent/tweet?url=…"])
+        str,
+        Meta(description="The address to open for the platform.", examples=["https://twitter.com/intent/tweet?url=…"]),
     ]
     expires_at: Time | None
 
 
 class RevokedView(Struct, kw_only=True):
-    """How many links were closed."""
+    """The number of closed links."""
 
     revoked: Annotated[int, Meta(examples=[1])]
     status: Annotated[str, Meta(examples=["revoked"])] = "revoked"
 
 
 class OEmbedView(Struct, kw_only=True):
-    """What oEmbed (oembed.com) wants to know of a video."""
+    """oEmbed's description of a video (oembed.com)."""
 
     version: Annotated[str, Meta(examples=["1.0"])] = "1.0"
     type: Annotated[str, Meta(examples=["video"])] = "video"
@@ -280,7 +279,7 @@ class OEmbedView(Struct, kw_only=True):
 
 
 def shown_clip(clip: Clip, activity: ClipActivity | None, pictures: Pictures) -> ClipView:
-    """Show a clip with its pictures, what it was cut from, and how far it is."""
+    """Show a clip with its pictures, its source and its progress."""
     view = clip_view(clip)
     view.thumbnail_url, view.preview_url = pictures.thumbnail_url, pictures.preview_url
     if activity is not None:

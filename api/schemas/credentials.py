@@ -1,4 +1,4 @@
-"""Marks the fields of answers that give access: signed addresses, tokens, keys. They are shown and never stored."""
+"""Marks the fields of answers that give access (signed addresses, tokens, keys), which are never stored."""
 
 from functools import cache
 from typing import Any, Final, get_type_hints

@@ -1,4 +1,4 @@
-"""Fields that many schemas share, each with its bounds, its meaning and an example."""
+"""Fields that many schemas share, with bounds, meaning and an example."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
@@ -12,7 +12,7 @@ from api.schemas.credentials import CREDENTIAL
 from services.errors import InvalidFieldError
 from services.jobs.service import JobError
 
-Id = Annotated[UUID, Meta(description="Stays the same for good.", examples=["0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e"])]
+Id = Annotated[UUID, Meta(description="Never changes.", examples=["0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e"])]
 Time = Annotated[datetime, Meta(description="UTC.", examples=["2026-01-31T12:00:00Z"])]
 TimeText = Annotated[
     str,
@@ -48,7 +48,7 @@ Password = Annotated[
 
 
 class ErrorDetails(Struct, kw_only=True):
-    """What happened, in plain words, and what to do."""
+    """An error in plain words, with a remedy."""
 
     code: Annotated[str, Meta(examples=["not_media"])]
     message: Annotated[str, Meta(examples=["This is not a media file that can be read."])]

@@ -12,10 +12,10 @@ from services.jobs.estimate import Estimate
 from services.jobs.service import Job, JobEvent, JobState
 
 Percent = Annotated[float, Meta(ge=0, le=100, description="Percent.", examples=[42.0])]
-Stage = Annotated[str | None, Meta(description="What is being done now.", examples=["encoding"])]
+Stage = Annotated[str | None, Meta(description="The current step.", examples=["encoding"])]
 Eta = Annotated[float | None, Meta(description="Seconds until it ends, as far as can be said.", examples=[3.5])]
 
-STOPPING = "The attempt under way stops within two seconds, and no other follows, even if this one fails first."
+STOPPING = "The current attempt stops within two seconds, and no other follows, even if it fails first."
 CANCELLATION: Mapping[JobState, str] = {
     "queued": STOPPING,
     "running": STOPPING,
@@ -23,11 +23,11 @@ CANCELLATION: Mapping[JobState, str] = {
     "succeeded": "The job had finished before the cancellation reached it; its result stays.",
     "failed": "The job had failed before the cancellation reached it. No further attempt follows.",
 }
-"""State of a job → what becomes of a cancellation that was asked for."""
+"""State of a job → effect of a requested cancellation."""
 
 
 class JobView(Struct, kw_only=True):
-    """Work that was accepted: it will reach an end."""
+    """Accepted work: it always reaches an end."""
 
     id: Id
     kind: Annotated[str, Meta(description="import, ingest, detect or render.", examples=["render"])]
@@ -39,12 +39,12 @@ class JobView(Struct, kw_only=True):
     progress: Percent
     stage: Stage
     eta_s: Eta
-    attempt: Annotated[int, Meta(description="How often it was begun.", examples=[1])]
+    attempt: Annotated[int, Meta(description="Number of attempts begun.", examples=[1])]
     max_attempts: Annotated[int, Meta(examples=[3])]
     cancel_requested: Annotated[bool, Meta(examples=[False])]
     cancellation: Annotated[
         str | None,
-        Meta(description="What a requested cancellation does to this job; null without one.", examples=[None]),
+        Meta(description="The effect of a requested cancellation; null without one.", examples=[None]),
     ]
     result: Annotated[dict[str, Any] | None, Meta(examples=[None])]
     error: ErrorDetails | None
@@ -60,7 +60,7 @@ class JobView(Struct, kw_only=True):
 
 
 class JobEventView(Struct, kw_only=True):
-    """Something that happened to a job."""
+    """An event in the life of a job."""
 
     at: Time
     status: JobStatus
@@ -70,13 +70,13 @@ class JobEventView(Struct, kw_only=True):
 
 
 class JobDetailView(JobView, kw_only=True):
-    """A job with everything that happened to it, oldest first."""
+    """A job with its events, oldest first."""
 
     timeline: list[JobEventView]
 
 
 def job_view(job: Job, estimate: Estimate | None = None) -> JobView:
-    """Show a job, without what only workers need."""
+    """Show a job, without fields for workers."""
     return JobView(
         id=job.id,
         kind=job.kind,

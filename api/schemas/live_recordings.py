@@ -30,7 +30,7 @@ class StartRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ConsentRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """An answer to being recorded."""
+    """A person's answer to being recorded."""
 
     given: bool
 
@@ -44,18 +44,18 @@ class TrackRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class PartRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A part that is about to be stored."""
+    """The announcement of a part."""
 
     number: Number
     size_bytes: Annotated[int, Meta(ge=0, description="Recorders emit empty parts too.", examples=[48213])]
     start_ms: Annotated[
-        ClockMs, Meta(description="When it begins: on the clock of client_now_ms, or since the track began.")
+        ClockMs, Meta(description="Start of the part, on the clock of client_now_ms, or since the track began.")
     ]
     duration_ms: Annotated[int, Meta(ge=0, le=MAX_PART_MS, examples=[2000])]
 
 
 class StoredRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What storage answered to the PUT of a part."""
+    """Storage's answer to the PUT of a part."""
 
     etag: Annotated[str, Meta(min_length=1, max_length=200, examples=['"9b2cf535f27731c974343645"'])]
 
@@ -107,18 +107,18 @@ class CapturedTrackView(TrackView, kw_only=True):
     """A track, and which of its parts are stored."""
 
     stored: Annotated[list[list[int]], Meta(description="Ranges of numbers.", examples=[[[1, 40]]])]
-    next_number: Annotated[int, Meta(description="The first number behind all that are stored.", examples=[41])]
+    next_number: Annotated[int, Meta(description="The number after the last stored part.", examples=[41])]
 
 
 class CaptureView(Struct, kw_only=True):
-    """How far a recording is, so that a client knows what to send again."""
+    """The stored parts of a recording, so that a client knows what to send again."""
 
     recording: RecordingView
     tracks: list[CapturedTrackView]
 
 
 class PartUrlView(Struct, kw_only=True):
-    """Where the bytes of a part go: PUT them there."""
+    """The address for the PUT of a part's bytes."""
 
     number: Number
     url: Annotated[str, CREDENTIAL, Meta(examples=["https://storage.example.com/recordings/…"])]
@@ -157,7 +157,7 @@ def track_view(row: TrackRow) -> TrackView:
 
 
 def capture_view(found: Capture) -> CaptureView:
-    """Show how far a recording is."""
+    """Show the stored parts of a recording."""
     tracks = []
     for row in found.tracks:
         ranges = found.stored.get(row.id, [])

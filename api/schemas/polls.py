@@ -13,7 +13,11 @@ Question = Annotated[str, Meta(min_length=1, max_length=500, examples=["What sha
 OptionText = Annotated[str, Meta(min_length=1, max_length=200, examples=["Trains"])]
 Options = Annotated[
     list[OptionText],
-    Meta(max_length=6, description="2 to 6; a question may begin with none and collects them.", examples=[["Yes"]]),
+    Meta(
+        max_length=6,
+        description="2 to 6; an open question may begin without options and collect them.",
+        examples=[["Yes"]],
+    ),
 ]
 Duration = Annotated[int, Meta(ge=30, le=1800, description="Seconds.", examples=[60])]
 GivenOptionId = Annotated[str, Meta(min_length=1, max_length=64, examples=["1"])]
@@ -30,7 +34,10 @@ class CreatePollRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     results_visibility: Annotated[Visibility, Meta(description="When people see the results.")] = "live"
     highlight_ids: Annotated[
         list[UUID],
-        Meta(max_length=6, description="Instead of options: highlights of the room's recording, which votes move up."),
+        Meta(
+            max_length=6,
+            description="Instead of options: highlights of the room's recording, whose scores votes raise.",
+        ),
     ] = []
     makes_clips: Annotated[bool, Meta(description="Make a clip of the highlight that wins.")] = False
 
@@ -48,7 +55,7 @@ class OptionRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class BallotView(Poll, frozen=True, kw_only=True):
-    """A poll that somebody has just voted in."""
+    """A poll after a vote."""
 
     poll_id: UUID
     option_id: OptionId

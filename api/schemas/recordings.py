@@ -33,7 +33,9 @@ from services.recordings.upload import StoredParts, Upload, UploadPart
 Filename = Annotated[str, Meta(min_length=1, max_length=1000, examples=["talk.mp4"])]
 Etag = Annotated[
     str,
-    Meta(min_length=1, max_length=200, description="As the PUT answered it.", examples=['"9b2cf535f27731c974343645"']),
+    Meta(
+        min_length=1, max_length=200, description="From the answer to the PUT.", examples=['"9b2cf535f27731c974343645"']
+    ),
 ]
 PartNumber = Annotated[int, Meta(ge=1, le=10_000, examples=[1])]
 ClipLength = Annotated[float, Meta(ge=1, le=300, examples=[8.0])]
@@ -75,7 +77,7 @@ class CompleteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ScoreRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How to pick highlights; lengths or weights need a new scoring."""
+    """Options for picking highlights; lengths or weights need a new scoring."""
 
     sensitivity: Sensitivity | None = None
     top: Top | None = None
@@ -95,7 +97,7 @@ class ScoreRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class WorkView(Struct, kw_only=True):
-    """What is being done with a recording now."""
+    """The current work on a recording."""
 
     job_id: UUID
     kind: Annotated[str, Meta(description="import, ingest or detect.", examples=["ingest"])]
@@ -118,7 +120,7 @@ class RecordingView(Struct, kw_only=True):
     duration_s: Annotated[float | None, Meta(examples=[183.4])]
     has_audio: Annotated[bool | None, Meta(examples=[True])]
     has_video: Annotated[bool | None, Meta(examples=[True])]
-    source_url: Annotated[str | None, Meta(description="Where an import came from.", examples=[None])]
+    source_url: Annotated[str | None, Meta(description="The source of an import.", examples=[None])]
     probe: Annotated[
         dict[str, Any] | None, Meta(description="Container and streams; null until it was read.", examples=[None])
     ]
@@ -127,13 +129,13 @@ class RecordingView(Struct, kw_only=True):
     ready_at: Time | None
     poster_url: PictureUrl = None
     highlight_count: Annotated[
-        int | None, Meta(description="How many highlights a list without a sensitivity has.", examples=[6])
+        int | None, Meta(description="Number of highlights in a list without a sensitivity.", examples=[6])
     ] = None
     work: WorkView | None = None
 
 
 class RecordingTotalsView(Struct, kw_only=True):
-    """How many recordings there are, by status."""
+    """Number of recordings by status."""
 
     all: Annotated[int, Meta(examples=[24])]
     uploading: Annotated[int, Meta(examples=[0])] = 0
@@ -144,7 +146,7 @@ class RecordingTotalsView(Struct, kw_only=True):
 
 
 class PlaybackView(Struct, kw_only=True):
-    """Where a recording can be played; byte ranges work there."""
+    """The address that plays a recording; it supports byte ranges."""
 
     url: Annotated[str, CREDENTIAL, Meta(examples=["https://storage.example.com/recordings/…"])]
     poster_url: Annotated[str | None, CREDENTIAL, Meta(examples=[None])]
@@ -153,7 +155,7 @@ class PlaybackView(Struct, kw_only=True):
 
 
 class UploadPartView(Struct, kw_only=True):
-    """Where one part goes: PUT its bytes there, without any other header."""
+    """The address for one part: PUT its bytes there, without other headers."""
 
     number: PartNumber
     url: Annotated[str, CREDENTIAL, Meta(examples=["https://storage.example.com/recordings/…?partNumber=1&…"])]
@@ -161,7 +163,7 @@ class UploadPartView(Struct, kw_only=True):
 
 
 class UploadView(Struct, kw_only=True):
-    """Where a recording's bytes go."""
+    """The addresses for a recording's bytes."""
 
     part_size_bytes: Annotated[int, Meta(description="Of every part but the last.", examples=[16777216])]
     parts: list[UploadPartView]
@@ -176,15 +178,15 @@ class StoredPartView(Struct, kw_only=True):
 
 
 class PartsView(Struct, kw_only=True):
-    """How far an upload is."""
+    """The stored and missing parts of an upload."""
 
     part_size_bytes: Annotated[int, Meta(examples=[16777216])]
     parts: Annotated[list[StoredPartView], Meta(description="Stored already.")]
-    missing: Annotated[list[UploadPartView], Meta(description="Still to be sent, with fresh addresses.")]
+    missing: Annotated[list[UploadPartView], Meta(description="Missing parts, with new addresses.")]
 
 
 class NewRecordingView(Struct, kw_only=True):
-    """A recording and where its bytes go."""
+    """A recording and the addresses for its bytes."""
 
     recording: RecordingView
     upload: UploadView
@@ -221,7 +223,7 @@ class HighlightView(Struct, kw_only=True):
 
 
 class HighlightsView(Struct, kw_only=True):
-    """Highlights, best first, and the least score that counted."""
+    """Highlights, best first, and the sensitivity used."""
 
     items: list[HighlightView]
     next_cursor: Annotated[str | None, Meta(examples=[None])] = None
@@ -256,7 +258,7 @@ class CurveView(Struct, kw_only=True):
 
 
 class TaggerView(Struct, kw_only=True):
-    """The kinds of sound that were heard, as the audio tagger named in `name` told them."""
+    """The classes of sound that the audio tagger `name` found."""
 
     name: Annotated[str, Meta(description="The tagger and its version.", examples=["built-in-2"])]
     rate: Annotated[float, Meta(description="Values a second.", examples=[2.083])]
@@ -264,16 +266,16 @@ class TaggerView(Struct, kw_only=True):
         dict[str, list[Annotated[int, Meta(ge=0, le=100)]]],
         Meta(
             description="By class group (laughter, applause, cheering, shouting, screaming, speech, music, alarm …): "
-            "how sure the tagger is, 0 to 100.",
+            "the tagger's confidence, 0 to 100.",
             examples=[{"laughter": [2, 88, 91], "speech": [97, 40, 12]}],
         ),
     ]
 
 
 class ActivityView(Struct, kw_only=True):
-    """How often people in the room did something in one stretch of the recording."""
+    """Counts of activity in the room during one stretch of the recording."""
 
-    time_s: Annotated[float, Meta(description="Where the stretch begins.", examples=[96.0])]
+    time_s: Annotated[float, Meta(description="Start of the stretch.", examples=[96.0])]
     signal: Annotated[Literal["message", "reaction", "vote", "join"], Meta(examples=["reaction"])]
     count: Annotated[int, Meta(ge=1, examples=[18])]
 
@@ -286,17 +288,19 @@ class MomentView(Struct, kw_only=True):
 
 
 class TimelineView(Struct, kw_only=True):
-    """What a page needs to draw a recording."""
+    """The data from which a page draws a recording."""
 
     recording_id: UUID
     duration_s: Annotated[float, Meta(examples=[183.4])]
     waveform: WaveformView
     curve: CurveView | None
     tagger: Annotated[TaggerView | None, Meta(description="Null until an audio tagger has listened.")]
-    keyframes_s: Annotated[list[float], Meta(description="Where a cut costs nothing.", examples=[[0.0, 2.0, 4.0]])]
+    keyframes_s: Annotated[
+        list[float], Meta(description="Times at which a cut needs no encoding.", examples=[[0.0, 2.0, 4.0]])
+    ]
     activity: Annotated[
         list[ActivityView],
-        Meta(description="What the audience of a room's recording did, in order, without names or texts."),
+        Meta(description="Actions of the audience of a room's recording, in order, without names or texts."),
     ]
     activity_bin_s: Annotated[float, Meta(description="How long each stretch of `activity` is.", examples=[6.0])]
     moments: Annotated[list[MomentView], Meta(description="Saved moments in order of time, the first 500.")]
@@ -340,7 +344,7 @@ def _work_view(activity: RecordingActivity) -> WorkView:
 
 
 def timeline_view(recording: Recording, drawn: Drawing, audience: Audience) -> TimelineView:
-    """Show what there is to draw."""
+    """Show the data to draw."""
     curve, tags = drawn.curve, drawn.tagger
     return TimelineView(
         recording_id=recording.id,
@@ -358,17 +362,17 @@ def timeline_view(recording: Recording, drawn: Drawing, audience: Audience) -> T
 
 
 def upload_part_view(part: UploadPart) -> UploadPartView:
-    """Show where one part goes."""
+    """Show the address for one part."""
     return UploadPartView(number=part.number, url=part.url, expires_at=part.expires_at)
 
 
 def upload_view(upload: Upload) -> UploadView:
-    """Show where the bytes go."""
+    """Show the addresses for the bytes."""
     return UploadView(part_size_bytes=upload.part_size_bytes, parts=[upload_part_view(part) for part in upload.parts])
 
 
 def parts_view(stored: StoredParts) -> PartsView:
-    """Show how far an upload is."""
+    """Show the stored and missing parts of an upload."""
     return PartsView(
         part_size_bytes=stored.part_size_bytes,
         parts=[

@@ -23,17 +23,17 @@ class CreateRoomRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
     name: RoomName
     max_participants: Places = 10
-    is_private: Annotated[bool, Meta(description="Joining takes the code, not only the id.")] = False
+    is_private: Annotated[bool, Meta(description="Joining needs the code, not only the id.")] = False
     allow_guests: Annotated[bool, Meta(description="Whether people without an account may come in.")] = False
 
 
 class StateRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What to change about a room."""
+    """Changes to a room."""
 
     name: RoomName | UnsetType = UNSET
     mode: Mode | UnsetType = UNSET
     max_participants: Places | UnsetType = UNSET
-    is_locked: Annotated[bool, Meta(description="A locked room takes nobody new in.")] | UnsetType = UNSET
+    is_locked: Annotated[bool, Meta(description="A locked room admits nobody new.")] | UnsetType = UNSET
     is_private: bool | UnsetType = UNSET
     allow_guests: bool | UnsetType = UNSET
 
@@ -43,14 +43,14 @@ class StateRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class JoinRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Under which name to join, and the code of a private room."""
+    """The name to join under, and the code of a private room."""
 
     display_name: DisplayName | None = None
     room_code: Code | None = None
 
 
 class GuestRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """How a guest wants to be called."""
+    """The name of a guest."""
 
     display_name: DisplayName
 
@@ -71,7 +71,7 @@ class GuestView(Struct, kw_only=True):
     """A guest's token, and their place in the room."""
 
     token: Annotated[
-        str, CREDENTIAL, Meta(description="Opens this room alone, for 24 hours.", examples=["eyJhbGciOi…"])
+        str, CREDENTIAL, Meta(description="Valid for this room only, for 24 hours.", examples=["eyJhbGciOi…"])
     ]
     participant: Participant
     room: Room
@@ -110,14 +110,14 @@ class StandingView(Struct, kw_only=True):
 
 
 class VoiceView(Struct, kw_only=True):
-    """What a client needs to speak and to hear the others in a room."""
+    """Servers and limits for voice in a room."""
 
     ice_servers: Annotated[list[IceServer], Meta(description="For `new RTCPeerConnection({iceServers})`.")]
     max_speakers: Annotated[int, Meta(examples=[6])]
 
 
 def joined_view(room: Room, you: Participant, participants: list[Participant]) -> JoinedView:
-    """Return what somebody sees of a room that they are in."""
+    """Return a member's view of a room."""
     return JoinedView(
         id=room.id,
         status=room.status,

@@ -68,7 +68,7 @@ class DeliveryErrorView(Struct, kw_only=True):
 
 
 class DeliveryView(Struct, kw_only=True):
-    """The delivery of an event to a webhook, with the answer."""
+    """A delivery of an event to a webhook, with the receiver's answer."""
 
     id: Annotated[UUID, Meta(description="Sent as Idempotency-Key; the same at every attempt.")]
     status: DeliveryStatus

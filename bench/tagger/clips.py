@@ -61,7 +61,7 @@ class Known:
     spectra: list[NDArray[np.float64]] = field(default_factory=list)
 
     def add(self, clip: Clip) -> bool:
-        """Say whether a clip is new, whatever its copies were coded with; from now on it is known."""
+        """Return whether a clip is new, whatever its copies were coded with; from now on it is known."""
         length = float(np.log(len(clip.samples)))
         near = np.flatnonzero(np.abs(np.array(self.lengths) - length) < SAME_LENGTH)
         if any(np.sqrt(np.mean(np.square(clip.spectrum_db - self.spectra[i]))) < SAME_SPECTRUM_DB for i in near):

@@ -15,7 +15,7 @@ CHUNK_BYTES = 1 << 20
 
 
 class Client:
-    """A client of one service; requests are those of a user once `token` is set."""
+    """A client of one service; with `token` set, it acts as a user."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")

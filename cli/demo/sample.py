@@ -32,7 +32,7 @@ PEAK = 0.9
 
 
 class Event(Struct, frozen=True):
-    """A sound beside the speech."""
+    """A sound in addition to the speech."""
 
     what: Literal["laughter", "applause", "slam", "cough", "chime", "shout"]
     start_s: float
@@ -126,7 +126,7 @@ def _sound_packets(voice: AudioStream, listening: Samples, second: int) -> Itera
 
 
 def _picture(number: int, listening: Samples) -> av.VideoFrame:
-    """Draw a stage, a speaker who sways, a meter of the sound, and how far we are."""
+    """Draw a stage, a swaying speaker, a sound meter, and the progress."""
     at = number / FRAMES_PER_S
     now = listening[int(at * RATE) : int((at + 1 / FRAMES_PER_S) * RATE)]
     planes = np.full((HEIGHT * 3 // 2, WIDTH), 128, dtype=np.uint8)

@@ -17,7 +17,7 @@ SECOND_COUGH_S = 0.35
 
 
 def speech(random: np.random.Generator, duration_s: float) -> Samples:
-    """Return speech: phrases of syllables at four or five a second, with pauses."""
+    """Return speech: phrases of four or five syllables a second, with pauses."""
     talk = np.zeros(int(duration_s * RATE), dtype=np.float32)
     at_s = 0.4
     while at_s < duration_s:

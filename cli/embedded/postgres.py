@@ -68,7 +68,7 @@ class PostgresServer:
         building.rename(self.folder)
 
     def _locale(self) -> tuple[str, ...]:
-        """Sort by bytes, which no library upgrade changes, with upper and lower case of all letters."""
+        """Return a locale that sorts by bytes, which no library upgrade changes, and knows the case of all letters."""
         if release_of(self._binaries.parent) < FIRST_WITH_BUILTIN_LOCALES:
             return ("--locale=C",)
         return ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")

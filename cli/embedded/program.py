@@ -27,7 +27,7 @@ class Program(Struct, frozen=True, kw_only=True):
 
     argv: tuple[str, ...]
     environment: dict[str, str] = {}
-    """Added to the few variables that every program gets (PATH, HOME, locale, time zone, temporary folder)."""
+    """Variables in addition to those of every program (PATH, HOME, locale, time zone, temporary folder)."""
     account: Account | None = None
     """Run as this user, which only root can."""
     pass_fds: tuple[int, ...] = ()

@@ -38,7 +38,7 @@ from pipeline.types import (
 MEDIA_SUFFIX = {"mp4": "mp4", "webm": "webm", "mp3": "mp3", "jpeg": "jpg"}
 CACHE = "cache"
 INDEX = "index"
-# Long enough to distinguish recordings, short enough for any file system with the suffix.
+# Long enough to distinguish recordings, short enough forevery file system with the suffix.
 MAX_STEM = 80
 
 
@@ -51,7 +51,7 @@ class Analysis(Struct, frozen=True, kw_only=True):
 
 
 class Inspection(Struct, frozen=True, kw_only=True):
-    """A recording that was opened before one clip is cut out of it."""
+    """A recording that is open for the cut of one clip."""
 
     source: Source
     losses: list[Problem]
@@ -59,7 +59,7 @@ class Inspection(Struct, frozen=True, kw_only=True):
 
 
 class Style(Struct, frozen=True, kw_only=True):
-    """How clips are made."""
+    """The options of clips."""
 
     formats: list[Format]
     preset: Preset = "original"
@@ -80,11 +80,11 @@ class Clip(Struct, frozen=True, kw_only=True):
 
 
 def check_target(out: Path, source: str) -> None:
-    """Raise CommandError where writing `out` would destroy the recording itself, or cannot be done."""
+    """Raise CommandError if writing `out` would overwrite the recording, or is impossible."""
     if out.is_dir():
         raise CommandError(f"--out {out} is a folder; name the file to write")
     if out.exists() and Path(source).exists() and out.samefile(source):
-        raise CommandError(f"--out {out} is the recording itself, which would be lost; choose another name")
+        raise CommandError(f"--out {out} is the recording itself, which would be overwritten; choose another name")
 
 
 def analyse(
@@ -164,7 +164,7 @@ def parse_formats(text: str) -> list[Format]:
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in known:
-            raise UsageError(f"{name!r} is no format; --formats takes {', '.join(known)}, separated by commas")
+            raise UsageError(f"{name!r} is not a format; --formats takes {', '.join(known)}, separated by commas")
     if not names:
         raise UsageError(f"--formats is empty; it takes {', '.join(known)}, separated by commas")
     return [known[name] for name in dict.fromkeys(names)]

@@ -14,7 +14,7 @@ from cli.output import answers, interruptible, parse_clock, print_json
 from pipeline.types import Accuracy, DetectOptions, Preset, Probe, RenderTask
 
 Input = Annotated[str, typer.Argument(metavar="INPUT", help="A recording: a file, or an http(s) address.")]
-Top = Annotated[int | None, typer.Option(min=1, max=500, help="At most so many moments, the best ones.")]
+Top = Annotated[int | None, typer.Option(min=1, max=500, help="Number of moments, best first.")]
 Sensitivity = Annotated[
     float, typer.Option(min=0, max=1, help="The least score that counts: 0.5 most moments, 0.7 balanced, 0.9 peaks.")
 ]
@@ -180,7 +180,7 @@ def probe(
     *,
     json: AsJson = False,
 ) -> None:
-    """Say what a recording holds: streams, durations, problems."""
+    """Show the streams, durations and problems of a recording."""
     from cli.media.source import open_source
     from cli.media.table import probe_lines
     from pipeline.reading.probe import probe as look_into
@@ -212,5 +212,5 @@ def _number(name: str, value: float) -> float:
 
 
 def _path_of(tagger: Path | None) -> str | None:
-    """Return the tagger's path as any folder understands it."""
+    """Return the tagger's path, made absolute."""
     return None if tagger is None else str(tagger.expanduser().absolute())

@@ -17,8 +17,8 @@ def open_source(location: str) -> Source:
     try:
         if not path.is_file():
             if "://" in location and not path.exists():
-                raise CommandError(f"{location} is neither a file nor an http(s) address; these are what can be read")
-            raise CommandError(f"{location} is no file" if path.exists() else f"There is no file {location}")
+                raise CommandError(f"{location} is neither a file nor an http(s) address")
+            raise CommandError(f"{location} is not a file" if path.exists() else f"There is no file {location}")
         return Source(location=str(path.absolute()), size_bytes=path.stat().st_size)
     except (OSError, ValueError) as error:
         raise CommandError(f"{location!r} cannot be read: {error}") from error

@@ -61,7 +61,7 @@ def show_clips(console: "Console", clips: "Sequence[Clip]") -> None:
 
 
 def probe_lines(found: Probe) -> Iterator[str]:
-    """Yield lines on a file and its streams."""
+    """Yield lines about a file and its streams."""
     size = "" if found.size_bytes is None else f", {found.size_bytes / 1e6:.1f} MB"
     yield f"{found.container}, {clock(found.duration_s)}{size}"
     for stream in found.streams:

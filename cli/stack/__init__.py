@@ -1,1 +1,1 @@
-"""The whole service on one machine: embedded servers, our own processes, and the supervisor that keeps them."""
+"""The whole service on one machine: embedded servers, our own processes, and their supervisor."""

@@ -1,4 +1,4 @@
-"""Opens the database of a stack from another command, whether the stack runs or not."""
+"""Opens the database of a stack for other commands, whether the stack runs or not."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

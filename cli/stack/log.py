@@ -13,7 +13,7 @@ NAME_WIDTH = 10
 
 
 def _open_private(path: Path) -> BinaryIO:
-    """Open a file to append to, readable by its owner alone even if it was there before."""
+    """Open a file to append to, readable only by its owner, even if it existed before."""
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     os.fchmod(fd, 0o600)
     return os.fdopen(fd, "ab", buffering=0)
@@ -36,7 +36,7 @@ class LogFile:
             self._size += self._file.write(data) or 0
 
     def _rotate(self) -> None:
-        """Begin a new file, and only then let go of the old one: a disk that refuses it leaves the old one open."""
+        """Begin a new file before closing the old one: if the disk refuses, the old one stays open."""
         self._path.replace(self._path.with_name(f"{self._path.name}.1"))
         fresh = _open_private(self._path)
         self._file.close()
@@ -101,5 +101,5 @@ class Terminal:
             print(text, file=self._stream, flush=True)
         except BrokenPipeError:
             self.quiet = True
-        except OSError:  # a screen that is kept in a file, on a full disk
+        except OSError:  # standard output is a file on a full disk
             return

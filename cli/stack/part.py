@@ -16,7 +16,7 @@ READ_BYTES = 65536
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """A program, the check whether it is ready, and the way to stop it."""
+    """A program, its readiness check, and the way to stop it."""
 
     name: str
     program: Callable[[], AbstractContextManager[Program]]
@@ -60,7 +60,7 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def read(self) -> bool:
-        """Read output of the process; False when there is none at the moment."""
+        """Read output of the process; False if there is none now."""
         if self.output is None:
             return False
         try:

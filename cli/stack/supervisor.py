@@ -108,7 +108,9 @@ class Supervisor:
         now = time.monotonic()
         try:
             child.spawn(now)
-        except OSError as error:  # no memory, descriptors or disk: the other parts go on, and this one tries again
+        except (
+            OSError
+        ) as error:  # no memory, descriptors or disk: the other parts continue, and this one is tried again
             child.started_at = now
             self._plan_again(child, now, f"cannot be started ({error.strerror})")
             return
@@ -125,7 +127,7 @@ class Supervisor:
             child.log.say(f"[supervisor] {child.part.name} {what}; starting again in {pause_s:.1f} s")
 
     def _changed(self) -> None:
-        """Report the processes; when that cannot be written, as on a full disk, again with the next ticks."""
+        """Report the processes; if that fails, as on a full disk, try again with the next ticks."""
         try:
             self._on_change({one.part.name: one.process.pid for one in self._children if one.process is not None})
         except OSError:
@@ -137,7 +139,7 @@ class Supervisor:
         name = child.part.name
         said = [line for line in child.log.last_lines if not line.startswith("[supervisor]")]
         last = f": {said[-1].strip()}" if said else ""
-        return f"The part {name} does not come up{last} (see {self._logs / name}.log)"
+        return f"The part {name} does not start{last} (see {self._logs / name}.log)"
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._signals += 1

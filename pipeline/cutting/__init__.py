@@ -1,1 +1,1 @@
-"""Cutting: which packets are copied, how encoded pictures join them, and how the result is written."""
+"""Cutting: decides which packets to copy, joins encoded pictures to them, and writes the result."""

@@ -22,7 +22,7 @@ from pipeline.reading.media import AV_ERRORS, as_media_error
 from pipeline.types import Problem
 
 LONGEST_COPIED_SOUND_S = Fraction(1, 25)
-"""A packet of sound is kept or dropped whole; one longer than a picture would start or end the sound too far off."""
+"""Packets of sound are copied or dropped whole; a longer one would start or end the sound too far from the picture."""
 ROUNDING_S = Fraction(1, 1000)
 """Matroska keeps times in whole milliseconds."""
 PACKETS_A_REPORT = 32
@@ -44,7 +44,7 @@ def assemble(draft: Draft, out: Path, on_progress: Callable[[float], None]) -> i
 
 
 def why_encode_sound(draft: Draft, out: Path) -> Problem | None:
-    """Return why the sound cannot be copied into `out`, None where it can or where there is none."""
+    """Return why the sound cannot be copied into `out`; None if it can, or if there is none."""
     audio = draft.demuxer.selection.audio
     if audio is None or not draft.survey.sounds:
         return None
@@ -109,7 +109,7 @@ class _Assembly:
             )
 
     def _take(self, piece: Piece) -> None:
-        """Copy a packet, hand it to the sound encoder, or leave it out."""
+        """Copy a packet, pass it to the sound encoder, or drop it."""
         if self._video is not None and piece.stream == self._video.index:
             self._take_picture(piece)
         elif self._sound is not None and self._audio is not None:
@@ -141,19 +141,19 @@ class _Assembly:
         start, end = ticks(self._draft.start, piece.base), ticks(self._draft.end, piece.base)
         if self._container.format.name in ISOBMFF:
             is_heard = piece.pts + max(1, piece.duration) > start - self._settling(audio)  # an edit list hides the rest
-        else:  # its decoder drops the delay that the header tells, here as in the recording
+        else:  # its decoder drops the delay stated in the header, here as in the recording
             is_heard = piece.pts >= start - ticks(_delay_s(audio) + ROUNDING_S, piece.base)
         if is_heard and piece.pts < end:
             self._writer.write(self._sound_stream, piece)
 
     def _settling(self, audio: AudioStream) -> int:
-        """Return how much sound before the start a decoder needs, in ticks."""
+        """Return the length of sound before the start that a decoder needs, in ticks."""
         if audio.codec_context.codec.canonical_name == "opus":
             return ticks(OPUS_SETTLING_S, _base(audio))
         return SETTLING_PACKETS * self._draft.survey.sound_step
 
     def _write_part(self, segment: Encode, part: Part) -> None:
-        """Write encoded pictures, their decoding times in line with those of the copied packets."""
+        """Write encoded pictures, with decoding times that match those of the copied packets."""
         stream, video = self._picture_stream, self._video
         if stream is None or video is None:
             return
@@ -165,7 +165,7 @@ class _Assembly:
 
 
 def _delay_s(audio: AudioStream) -> Fraction:
-    """Return how much sound a decoder of this stream drops at the start of a file; MP4 says it in another way."""
+    """Return the length of sound that a decoder of this stream drops at the start; MP4 uses edit lists instead."""
     return Fraction(audio.codec_context.delay, audio.codec_context.sample_rate)
 
 
@@ -177,7 +177,7 @@ def _piece(coded: Coded, duration: int, lead: int, base: Fraction) -> Piece:
 
 
 def _lead(plan: CutPlan, units: list[Unit]) -> int:
-    """Return how long before it is shown the first copied picture is decoded."""
+    """Return the time between the decoding and the display of the first copied picture."""
     copy = next((s for s in plan.segments if isinstance(s, Copy)), None)
     return units[copy.first].pts - units[copy.first].dts if copy is not None else 0
 

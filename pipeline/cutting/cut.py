@@ -25,14 +25,14 @@ from pipeline.reading.times import check_range, is_counted, known_duration
 from pipeline.types import Accuracy, Problem, Source
 
 ROUNDING_S = Fraction(1, 1000)
-"""People and JSON round to milliseconds; a picture this little after the start is the one meant."""
+"""People and JSON round to milliseconds, so a picture this little after the start counts as the one at the start."""
 CLIP_FORMATS = frozenset({"mp4", "ipod", "mov", "matroska", "webm", "mp3"})
 
 
 class CutReport(Struct, frozen=True, kw_only=True):
-    """What `cut` did. `start_s` and `end_s` are where the clip really lies in the recording.
+    """The result of `cut`. `start_s` and `end_s` are the clip's actual place in the recording.
 
-    `accuracy` is what was done; where it differs from what was asked, `notes` says why.
+    `accuracy` is the accuracy reached; if it differs from the requested one, `notes` says why.
     """
 
     accuracy: Accuracy
@@ -43,18 +43,18 @@ class CutReport(Struct, frozen=True, kw_only=True):
     bytes_read: int
     notes: list[Problem]
     decoded: int = 0
-    """Pictures that were decoded to encode those at a copy's edges; none where another clip's could be used."""
+    """Pictures decoded in order to encode those at a copy's edges; none if another clip's could be reused."""
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """Why a stretch cannot be copied, what reading it cost so far, and where to read it again."""
+    """The reason why a stretch cannot be copied, the bytes read so far, and the place to read it again."""
 
     problem: Problem
     bytes_read: int
     source: Source | str | Path
 
 
-def cut_by_copy(  # noqa: PLR0913 - one parameter for each thing a person may ask of a cut
+def cut_by_copy(  # noqa: PLR0913 - one parameter for each option of a cut
     source: Source | str | Path | Media,
     *,
     start_s: float,
@@ -82,7 +82,7 @@ def cut_by_copy(  # noqa: PLR0913 - one parameter for each thing a person may as
 
 @dataclass
 class _Cut:
-    """One cut in the making."""
+    """The state of one cut."""
 
     media: Media
     selection: Selection
@@ -97,7 +97,7 @@ class _Cut:
         self.splicer = Splicer(video) if video is not None else None
 
     def prepare(self) -> "Draft | Problem":
-        """Survey and plan; return what the clip is made of, or why everything must be encoded."""
+        """Survey and plan; return the clip's draft, or why everything must be encoded."""
         refusal = self._refusal()
         if refusal is not None:
             return refusal
@@ -144,7 +144,7 @@ class _Cut:
         return plan_cut(found.pictures, start, stop, self.accuracy, standstill=standstill)
 
     def _draft(self, found: Survey, plan: CutPlan) -> "Draft":
-        """Fix the times of the clip: those of its pictures, where it has any."""
+        """Set the times of the clip: those of its pictures, if it has any."""
         start, end = self.begin, self.end
         if plan.segments and self.selection.video is not None:
             base = self.selection.video.time_base or Fraction(1)
@@ -189,5 +189,5 @@ def _selection(media: Media, out: Path) -> Selection:
     if format_of(out) not in SOUND_ONLY:
         return selection
     if selection.audio is None:
-        raise MediaError(NO_STREAMS, "a sound file was asked for, and this recording has no sound")
+        raise MediaError(NO_STREAMS, "a sound file was requested, and this recording has no sound")
     return Selection(video=None, audio=selection.audio)

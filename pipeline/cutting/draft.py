@@ -1,4 +1,4 @@
-"""What a clip will be made of, once its plan stands."""
+"""The draft of a clip: its plan and its packets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipeline.reading.demux import Demuxer, Piece
 
 @dataclass(frozen=True)
 class Draft:
-    """What a clip is made of. `asked` is the stretch that was surveyed; `start` and `end` are the clip's own, exact."""
+    """The material of a clip. `asked` is the surveyed stretch; `start` and `end` are the clip's own exact times."""
 
     demuxer: Demuxer
     splicer: Splicer | None
@@ -26,7 +26,7 @@ class Draft:
 
     @property
     def pieces(self) -> Iterator[Piece]:
-        """The packets that were surveyed, in the same order."""
+        """The surveyed packets, in the same order."""
         return self.demuxer.stretch(*self.asked)
 
     @property

@@ -31,22 +31,22 @@ _OPTIONS: dict[str, dict[str, str]] = {
     "mov": {"movflags": "+faststart"},
 }
 MUX_OPTIONS = {"max_interleave_delta": "0"}
-"""Wait for every stream however far apart they are, so that pictures and sound always stand side by side."""
+"""Wait for all streams, however far apart they are, so that pictures and sound are always interleaved."""
 WEB_CODECS: dict[str, frozenset[str]] = {
     "mp4": frozenset({"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac"}),
     "webm": frozenset({"vp8", "vp9", "av1", "opus", "vorbis"}),
     "ipod": frozenset({"aac", "alac"}),
     "mp3": frozenset({"mp3"}),
 }
-"""What browsers play in each container; other codecs are re-encoded. Matroska and MOV take any codec."""
+"""Codecs that browsers play in each container; others are re-encoded. Matroska and MOV accept any codec."""
 
 SOUND_ONLY = frozenset({"mp3", "ipod"})
 """Outputs without pictures."""
 ISOBMFF = frozenset({"mp4", "mov", "ipod"})
 EQUAL_TIMES = frozenset({"matroska", "webm"})
-"""Muxers that take several packets of a stream at one time: they count milliseconds, and packets may be shorter."""
+"""Muxers that accept packets with equal times: they count milliseconds, and packets may be shorter."""
 HEVC_TAG = "hvc1"
-"""Apple's players refuse the muxer's default, hev1."""
+"""Apple's players reject the muxer's default, hev1."""
 
 
 def format_of(path: Path) -> str:
@@ -58,7 +58,7 @@ def format_of(path: Path) -> str:
 
 
 def takes(path: Path, codec: str) -> bool:
-    """Whether a codec may be copied into this kind of output."""
+    """Return whether a codec may be copied into this kind of output."""
     allowed = WEB_CODECS.get(format_of(path))
     return allowed is None or codec in allowed
 
@@ -84,10 +84,10 @@ def open_output(path: Path) -> Iterator[OutputContainer]:
 
 
 def _finish(container: OutputContainer) -> None:
-    """Write what comes last; damaged parameters that were copied come to light here."""
+    """Write the trailer; damaged parameters that were copied cause an error only here."""
     try:
         container.close()
-    except ValueError as exc:  # invalid data, as PyAV has it; a full disk is a cause of its own
+    except ValueError as exc:  # PyAV's error for invalid data; a full disk is another cause
         raise as_media_error(exc, ENCODE_FAILED) from exc
 
 
@@ -103,7 +103,7 @@ def copy_stream(container: OutputContainer, template: VideoStream | AudioStream)
 
 
 class PacketWriter:
-    """Writes packets into an output, their times moved to the clip's own."""
+    """Writes packets into an output, with their times moved to the clip's clock."""
 
     def __init__(self, container: OutputContainer, shift_s: Fraction) -> None:
         self._container = container
@@ -111,7 +111,7 @@ class PacketWriter:
         self._last: dict[int, int] = {}
 
     def write(self, stream: VideoStream | AudioStream, piece: Piece) -> None:
-        """Write a packet; sound that is due before its predecessor (a bad join in the source) goes just behind it."""
+        """Write a packet; sound due before its predecessor (a bad join in the source) is moved just after it."""
         ticks = round(self._shift_s / piece.base)
         dts = piece.dts - ticks
         step = 0 if stream.type == "audio" and self._container.format.name in EQUAL_TIMES else 1
@@ -128,7 +128,7 @@ class PacketWriter:
 
 
 def remux(made: Path, out: Path) -> None:
-    """Put the streams of a file of ours into another container."""
+    """Copy the streams of one of our files into another container."""
     with open_media(made) as media, open_output(out) as container:
         streams = {s.index: copy_stream(container, s) for s in select_streams(media.container).all}
         for packet in media.container.demux():

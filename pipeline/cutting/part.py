@@ -1,4 +1,4 @@
-"""Re-encodes the few pictures of a clip that cannot be copied, or reuses those that another clip has made."""
+"""Re-encodes the few pictures of a clip that cannot be copied, or reuses those of another clip."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,20 +21,20 @@ PARTS = "parts"
 
 @dataclass
 class Made:
-    """The encoded parts of a clip in order, and how many pictures had to be decoded for them."""
+    """The encoded parts of a clip in order, and the number of pictures decoded for them."""
 
     parts: list[tuple[Encode, Part]] = field(default_factory=list)
     decoded: int = 0
 
 
 def make_parts(draft: Draft) -> Made:
-    """Make the parts that a plan wants encoded; MediaError DECODE_FAILED, ENCODE_FAILED."""
+    """Encode the parts that a plan names; MediaError DECODE_FAILED, ENCODE_FAILED."""
     segments = [s for s in draft.plan.segments if isinstance(s, Encode)]
     cache = PartCache(Path(draft.cache_dir, PARTS)) if draft.cache_dir is not None else None
     made = Made()
     for segment in segments:
         made.parts.append((segment, _make(draft, segment, made, cache)))
-    if len({part.header for _, part in made.parts}) > 1:  # a stream has one header: all from one encoder, then
+    if len({part.header for _, part in made.parts}) > 1:  # a stream has one header, so one encoder makes all parts
         made.parts = [(segment, _encode(draft, segment, made)) for segment in segments]
     return made
 
@@ -56,7 +56,7 @@ def _encode(draft: Draft, segment: Encode, made: Made) -> Part:
 
 
 def _pictures(draft: Draft, segment: Encode, made: Made) -> Iterator[VideoFrame]:
-    """Yield the decoded pictures of a segment; the one that is held from before it, or awaited, at its start."""
+    """Yield the decoded pictures of a segment; a held or awaited picture gets the time of its start."""
     held: VideoFrame | None = None
     awaits = segment.awaits
     for frame in _decoded(draft, segment):

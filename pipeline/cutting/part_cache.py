@@ -1,7 +1,7 @@
 """Caches encoded parts of clips: the next clip that begins or ends at the same picture need not encode them again.
 
-A part is found by what it was made of: the packets that were decoded for it, the stream's parameters, and where it
-begins and ends among them. So it does not matter whether the packets come from the recording or from a copy of a part.
+The key of a part is a fingerprint of the packets decoded for it, the stream's parameters, and the part's bounds among
+them. So it does not matter whether the packets come from the recording or from a copy of a stretch.
 """
 
 import contextlib
@@ -19,20 +19,20 @@ from pipeline.cutting.splice.splicer import Coded, Part
 from pipeline.reading.demux import Piece
 
 CACHE_BYTES = 64 * 1024 * 1024
-"""Some fifty parts of 720p; beyond it those used longest ago are dropped."""
+"""Some fifty parts of 720p; beyond this, the least recently used ones are dropped."""
 DIGEST_BYTES = 20
 SUFFIX = ".part"
 
 
 class _Stored(Struct, frozen=True):
-    """A part whose times count from its start."""
+    """A part, with times that count from its start."""
 
     pictures: list[tuple[bytes, int, bool]]
     header: bytes | None
 
 
 class PartCache:
-    """Parts in a folder that several processes share: a file appears there whole or not at all."""
+    """Parts in a folder that several processes share; a file appears there completely or not at all."""
 
     def __init__(self, folder: Path, *, limit_bytes: int = CACHE_BYTES) -> None:
         self._folder = folder
@@ -50,7 +50,7 @@ class PartCache:
         return Part(tuple(Coded(data, start + pts, is_key) for data, pts, is_key in stored.pictures), stored.header)
 
     def put(self, key: str, start: int, part: Part) -> None:
-        """Store a part that begins at `start` (ticks); one that finds no room is left out: it only saves work."""
+        """Store a part that begins at `start` (ticks); on a full disk it is skipped, as the cache only saves work."""
         content = msgspec.msgpack.encode(
             _Stored([(c.data, c.pts - start, c.is_key) for c in part.pictures], part.header)
         )
@@ -81,9 +81,9 @@ class PartCache:
 
 
 def fingerprint(video: VideoStream, segment: Encode, packets: Iterable[Piece]) -> str:
-    """Return what names a part: equal only for the same pictures of the same stream, at the same times to each other.
+    """Return the fingerprint of a part: equal only for the same pictures of a stream, at the same relative times.
 
-    The frame rate is not among it: it only guides the encoder, and is estimated again for every copy of a stretch.
+    The frame rate is not part of it: it only guides the encoder, and is estimated again forevery copy of a stretch.
     """
     context = video.codec_context
     colours = (context.color_primaries, context.color_trc, context.colorspace, context.color_range)

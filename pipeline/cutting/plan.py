@@ -1,7 +1,7 @@
 """Decides, on numbers alone, which packets of a clip are copied and which pictures are re-encoded.
 
 Nothing here opens a file. Times are integer ticks of the stream's time base; a unit is a packet without its payload,
-and units stand in decoding order, as they do in the file.
+and units are in decoding order, as in the file.
 """
 
 from bisect import bisect_right
@@ -13,11 +13,11 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 MIN_COPIED_SHARE = 0.1
-"""Below this share of pictures to copy, encoding all of them costs hardly more and leaves no seam."""
+"""With a smaller share of pictures to copy, encoding all of them costs hardly more and leaves no seam."""
 STANDSTILL_STEPS = 1.5
-"""A picture that was already standing for this many usual steps is not gone back to: it is held from the cut on."""
+"""A picture shown for this many usual steps before the cut is held from the cut on; it does not move the start."""
 STANDSTILL_S = Fraction(1, 8)
-"""Nor is one that was standing for longer than this, however slow the pictures are (slides, screen recordings)."""
+"""The same holds for a picture shown for longer than this, however slow the pictures are (slides, screens)."""
 
 Reason = Literal[
     "inside_one_gop", "open_gop", "little_to_copy", "no_keyframe", "broken_order", "changes_midway", "packed"
@@ -31,16 +31,16 @@ REASONS: dict[Reason, str] = {
     "packed": "Packets hold several pictures (packed bitstream): a copy would show them at wrong times.",
     "broken_order": "The decoding times of the recording are out of order.",
 }
-"""Why a clip is encoded as a whole, in words for a person."""
+"""Reasons why a whole clip is encoded, in words for a person."""
 NO_TIMES = "The recording keeps no times; its pictures were counted and encoded."
 TRANSPARENT = "The pictures may be transparent, which clips cannot be."
 CROPPED = "The recording shows a part of its pictures only; a copy would show all of them."
 
 
 class Unit(NamedTuple):
-    """One coded picture: when it is shown and decoded, and whether decoding, or a copy, may begin with it.
+    """One coded picture: its times of display and decoding, and whether decoding or a copy may begin with it.
 
-    `is_key`: decoding may begin here. `is_seam`: nothing from here on needs anything before, so that a copy may follow
+    `is_key`: decoding may begin here. `is_seam`: no later picture needs an earlier one, so a copy may begin here after
     pictures of another encoder.
     """
 
@@ -55,8 +55,8 @@ class Unit(NamedTuple):
 class Encode:
     """Encode the pictures shown in [start, end), decoding from unit `decode_from`.
 
-    With `holds`, the picture shown before `start` is still there then and becomes the first one, at `start`. With
-    `awaits`, there is none yet: the first that comes, be it at `end` only, is shown from `start` on.
+    With `holds`, the picture shown before `start` is still on the screen and becomes the first one, at `start`. With
+    `awaits`, there is none yet, and the next one, even if it comes only at `end`, is shown from `start` on.
     """
 
     start: int
@@ -68,7 +68,7 @@ class Encode:
 
 @dataclass(frozen=True)
 class Copy:
-    """Copy units `first` to `last` (both included, in decoding order) but for `skip`; they show [start, end)."""
+    """Copy units `first` to `last` (inclusive, in decoding order) except `skip`; they show [start, end)."""
 
     start: int
     end: int
@@ -85,9 +85,9 @@ Segment = Encode | Copy
 
 @dataclass(frozen=True)
 class CutPlan:
-    """Segments in order of time, together exactly [start, end), without gap or overlap; none when nothing is shown.
+    """Segments in order of time, which cover [start, end) exactly, without gap or overlap; none if nothing is shown.
 
-    `reason` says why nothing is copied, when copying was wanted.
+    `reason` says why nothing is copied, if a copy was requested.
     """
 
     start: int
@@ -97,12 +97,12 @@ class CutPlan:
 
     @property
     def copied_ticks(self) -> int:
-        """How much is copied."""
+        """The copied length."""
         return sum(s.end - s.start for s in self.segments if isinstance(s, Copy))
 
     @property
     def encoded_ticks(self) -> int:
-        """How much is encoded."""
+        """The encoded length."""
         return sum(s.end - s.start for s in self.segments if isinstance(s, Encode))
 
 
@@ -116,10 +116,10 @@ def plan_cut(
 ) -> CutPlan:
     """Plan the pictures of [start, end).
 
-    `exact` begins with the picture on the screen at `start`. Where pictures follow each other steadily it is moved
-    back to that picture's own time, by less than a step, and `end` with it; one that has stood for longer, or for
-    `standstill` ticks, is shown from `start` on, as is the first picture where it comes more than a step later. `fast`
-    starts at the keyframe at or before `start`. `units` must reach back to that keyframe and on to the last needed.
+    `exact` begins with the picture on the screen at `start`. If pictures follow each other steadily, `start` moves back
+    to that picture's own time, by less than a step, and `end` moves with it. A picture that was shown for longer, or
+    for `standstill` ticks, is shown from `start` on, and so is the first picture if it comes more than a step later.
+    `fast` starts at the keyframe at or before `start`. `units` must include that keyframe and the last unit needed.
     """
     begin, stop, holds = (start, end, False) if accuracy == "fast" else _snap(units, start, end, standstill)
     if not any(u.pts < stop and u.pts + max(1, u.duration) > begin for u in units):
@@ -133,11 +133,11 @@ def plan_cut(
 
 
 def _snap(units: Sequence[Unit], start: int, end: int, standstill: int | None) -> tuple[int, int, bool]:
-    """Return the first and last time of the clip, and whether its first picture has been standing since before."""
+    """Return the first and last time of the clip, and whether its first picture appeared before the start."""
     times = sorted(u.pts for u in units)
     steps = [b - a for a, b in pairwise(times) if b > a]
     shown = bisect_right(times, start) - 1
-    if shown < 0:  # sound begins a little earlier in many files: not worth a picture of its own
+    if shown < 0:  # sound begins a little earlier in many files, which needs no extra picture
         is_near = bool(times and steps) and times[0] - start <= median(steps)
         return (times[0] if is_near and times[0] < end else start), end, False
     early = start - times[shown]
@@ -203,8 +203,8 @@ def _leading(units: Sequence[Unit], key: int) -> frozenset[int]:
 def _closures(units: Sequence[Unit], first: int, skip: frozenset[int]) -> Iterator[tuple[int, int, int | None]]:
     """Yield the units where a copy from `first` may end: (unit, time of its last picture, time of the next left out).
 
-    What is copied must be a beginning in decoding order (later pictures may need any earlier one) and, in order of
-    display, must end before everything that is left out.
+    A copy must be a prefix in decoding order, since later pictures may need any earlier one, and must end before all
+    other pictures in order of display.
     """
     body = [i for i in range(first, len(units)) if i not in skip]
     rest: list[int | None] = [None] * (len(body) + 1)

@@ -1,4 +1,4 @@
-"""Lists the packets of a clip before anything is written: what the plan is made from."""
+"""Lists the packets of a clip, from which the plan is made, before anything is written."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -52,10 +52,10 @@ def survey(demuxer: Demuxer, begin: Fraction, end: Fraction, splicer: Splicer | 
 
 
 def in_order(units: list[Unit]) -> list[Unit]:
-    """Return units whose decoding times rise and come no later than they are shown.
+    """Return units whose decoding times rise and are no later than those of display.
 
-    Containers that keep no decoding times (Matroska) leave the first ones after a seek unknown: all are then computed,
-    as late as the order of display allows.
+    In containers without decoding times (Matroska), the first ones after a seek are unknown. All are then computed, as
+    late as the order of display allows.
     """
     rises = all(a.dts < b.dts for a, b in pairwise(units))
     if rises and all(u.dts <= u.pts for u in units):
@@ -71,7 +71,7 @@ def _unit(piece: Piece, splicer: Splicer | None) -> Unit:
 
 
 def _fill_durations(units: list[Unit]) -> None:
-    """Give every picture the time until the next one is shown: what containers say of it is often wrong or missing."""
+    """Give every picture the time until the next one as its duration: containers' own are often wrong or missing."""
     order = sorted(range(len(units)), key=lambda i: units[i].pts)
     for n, i in enumerate(order[:-1]):
         step = units[order[n + 1]].pts - units[i].pts

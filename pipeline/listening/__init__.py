@@ -1,1 +1,1 @@
-"""Hearing: features of the sound, the timeline they make, and the scoring of its moments."""
+"""Listening: features of the sound, the timeline they form, and highlight detection on it."""

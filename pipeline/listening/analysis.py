@@ -1,4 +1,4 @@
-"""Analysis beside the decoder: a thread that empties a queue of decoded sound into a timeline."""
+"""Analyses decoded sound in a thread of its own: moves it from a queue into a timeline."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,13 +17,13 @@ from pipeline.types import Problem
 MAX_WAITING_BYTES: Final = 48 * 1024 * 1024
 """Sound decoded ahead of analysis: two minutes of stereo at 48 kHz."""
 PLANES_UNSAFE_FROM: Final = 8
-"""PyAV 18 looks for a null pointer behind the planes; behind eight of them FFmpeg has none, and memory is overrun."""
+"""PyAV 18 expects a null pointer after the planes; after eight, FFmpeg has none, and PyAV reads beyond the memory."""
 _SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
 """Full scale of the integer sample formats, by numpy's name."""
 
 
 class Analysis:
-    """Sound on its way from the decoder into a timeline."""
+    """The queue of sound from the decoder to the timeline."""
 
     def __init__(self, builder: TimelineBuilder, thread: ThreadPoolExecutor) -> None:
         self._builder = builder
@@ -32,7 +32,7 @@ class Analysis:
         self._waiting_bytes = 0
 
     def add(self, frame: AudioFrame, time_s: float) -> None:
-        """Have sound analysed that begins at `time_s`; waits when analysis has fallen behind, raises what it raised."""
+        """Queue sound that begins at `time_s`; waits if analysis is behind, and raises its errors."""
         size = frame.samples * frame.layout.nb_channels * frame.format.bytes
         self._waiting.append((self._thread.submit(self._push, frame, time_s), size))
         self._waiting_bytes += size
@@ -40,7 +40,7 @@ class Analysis:
             self._settle_one()
 
     def finish(self, problems: Iterable[Problem]) -> Timeline:
-        """Return the timeline of all that was added, with these problems."""
+        """Return the timeline of all added sound, with these problems."""
         while self._waiting:
             self._settle_one()
         for problem in problems:
@@ -58,7 +58,7 @@ class Analysis:
 
 @contextmanager
 def analysing(builder: TimelineBuilder) -> Iterator[Analysis]:
-    """Yield what analyses decoded sound into a builder; leaving it early drops what still waits."""
+    """Yield a queue that analyses sound into a builder; leaving the block early drops waiting sound."""
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="listen")
     try:
         yield Analysis(builder, thread)
@@ -67,7 +67,7 @@ def analysing(builder: TimelineBuilder) -> Iterator[Analysis]:
 
 
 def _channels(frame: AudioFrame) -> ChannelSamples:
-    """Return a frame's samples as float32, n for each channel, with full scale at 1; those of the frame if they are."""
+    """Return a frame's samples as float32, n for each channel, with full scale at 1; without a copy if possible."""
     if frame.format.is_planar and frame.layout.nb_channels >= PLANES_UNSAFE_FROM:
         frame = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate).resample(frame)[0]
     if frame.format.name == "fltp":

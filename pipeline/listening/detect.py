@@ -15,21 +15,21 @@ from pipeline.types import ActivityEvent, DetectOptions, Highlight
 __all__ = ["OptionsError", "detect", "score_curve", "signal_names"]
 
 LEAST_SCORE: Final = 0.01
-"""What scores less than this is not even a candidate."""
+"""The least score of a candidate."""
 
 
 def detect(timeline: Timeline, options: DetectOptions, activity: Sequence[ActivityEvent] = ()) -> list[Highlight]:
-    """Return highlights best first, without overlaps: the same for the same input.
+    """Return highlights best first, without overlaps; deterministic.
 
-    Scores say how likely a moment is worth sharing; those under `options.sensitivity` are left out, which changes
-    nothing for the others. The contributions of `reasons` sum to the score. Raises OptionsError when
-    `options.weights` names a signal that is not among `signal_names()`, or limits that no length fits.
+    A score is the probability that a moment is worth sharing. Highlights below `options.sensitivity` are left out,
+    which does not change the others. The contributions of `reasons` sum to the score. Raises OptionsError if
+    `options.weights` names a signal that is not in `signal_names()`, or if no length fits the limits.
     """
     if options.min_s > options.max_s:
         raise OptionsError(f"min_s ({options.min_s:g}) must not be greater than max_s ({options.max_s:g}).")
     hearing = Hearing(timeline, options, activity)
     if not activity and float(hearing.level_db.max(initial=SILENCE_DB)) < UNHEARD_DB:
-        return []  # nothing was heard and nobody did anything: only the base rate would remain
+        return []  # without sound and activity, only the base rate would remain
     cores = hearing.cores(LEAST_SCORE)
     placer = Placer(
         hearing.level_db,
@@ -53,7 +53,7 @@ def score_curve(
     options: DetectOptions | None = None,
     activity: Sequence[ActivityEvent] = (),
 ) -> NDArray[np.float32]:
-    """Return how likely each row [rows] is part of a highlight, 0..1, for drawing; OptionsError as `detect`."""
+    """Return the probability of each row [rows] to be part of a highlight, for drawing; OptionsError as `detect`."""
     return Hearing(timeline, options or DetectOptions(), activity).curve().astype(np.float32)
 
 

@@ -1,7 +1,7 @@
-"""Audio features, ten rows a second, from mono sound at 16 kHz: what highlight detection knows about a recording.
+"""Audio features for highlight detection, ten rows a second, from mono sound at 16 kHz.
 
-Every feature is a number with a reason (see FEATURES below); rows depend only on the samples around them, so that sound
-may arrive in any portions. Nothing here is fitted.
+FEATURES lists them with their reasons. A row depends only on the samples around it, so that sound may arrive in any
+portions. No constant here was fitted to data.
 """
 
 import itertools
@@ -16,31 +16,31 @@ Samples = NDArray[np.float32]
 Rows = NDArray[np.float32]
 
 SAMPLE_RATE: Final = 16_000
-"""Hz. Audiences, speech and screams are told apart below 8 kHz, and phone or codec recordings hold nothing above."""
+"""Hz. Audiences, speech and screams differ below 8 kHz, and recordings by phones or codecs have nothing above."""
 ROWS_PER_S: Final = 10
 ROW_SAMPLES: Final = SAMPLE_RATE // ROWS_PER_S
 TILE_ROWS: Final = 80
-"""Rows whose spectra are taken at once: larger arrays are given back to the system and fetched again, page by page, at
-each step, which can double the time."""
+"""Rows whose spectra are computed at once: larger arrays would be freed and allocated again at each step, which can
+double the time."""
 
 WINDOW: Final = 1024
 """Samples (64 ms) of a spectrum: resolves the harmonics of a 70 Hz voice."""
 HOP: Final = ROW_SAMPLES // 2
-"""Two spectra a row: enough for steadiness over seconds at half the cost of the usual 20 ms."""
+"""Two spectra a row: enough for steadiness over seconds, at half the cost of the usual 20 ms."""
 ENVELOPE_HOP: Final = 80
 """Samples (5 ms) of an envelope step: modulation up to 100 Hz, where screams and single claps are rough."""
 ENVELOPES_PER_ROW: Final = ROW_SAMPLES // ENVELOPE_HOP
 MODULATION_WINDOW: Final = 256
 """Envelope steps (1.28 s) of a modulation spectrum: two periods of 2 Hz."""
 CONTEXT_SAMPLES: Final = 120 * ENVELOPE_HOP
-"""Samples on each side of a block that its rows look at: half a modulation window."""
+"""Samples on each side of a block that its rows use: half a modulation window."""
 
 BANDS: Final = 20
 BAND_LOW_HZ: Final = 100.0
 BAND_HIGH_HZ: Final = 7600.0
 """Below 100 Hz there is hum, rumble and DC; above 7600 Hz the resampler's slope."""
 SILENCE_DB: Final = -100.0
-"""Digital silence reads as this level (dBFS), under the noise of any converter."""
+"""The level of digital silence (dBFS), below the noise of any converter."""
 PRE_EMPHASIS: Final = 0.97
 """The usual first-order filter: removes DC and rumble; consonants and claps then stand out."""
 ENVELOPE_FLOOR: Final = 1e-10
@@ -52,7 +52,7 @@ WHITENING_ROOTS: Final = 2
 PITCH_LAGS: Final = (10, 228)
 """Autocorrelation lags for 1600 to 70 Hz: from a scream down to a low voice."""
 SUBHARMONIC_SLOPE: Final = 0.2
-"""How much the longest lag is discounted, so that a period wins over its multiples."""
+"""The discount of the longest lag, so that a period wins over its multiples."""
 MODULATION_EDGES_HZ: Final = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0, 100.0)
 """Octaves of modulation: phrases, syllables and laughs (3-6), fast laughs, 12-24 claps of few, above that roughness."""
 TONALITY_EDGES_HZ: Final = (200.0, 1000.0, 3000.0, 7000.0)
@@ -94,7 +94,7 @@ FEATURES: Final[tuple[str, ...]] = (
 
 
 def extract_rows(samples: Samples) -> Rows:
-    """Return features [rows, len(FEATURES)] of `samples`, float32 mono 16 kHz in -1..1 (more is clipping, and welcome).
+    """Return features [rows, len(FEATURES)] of `samples`, float32 mono 16 kHz in -1..1 (higher values are allowed).
 
     `samples` holds CONTEXT_SAMPLES before and after the rows themselves, which are ROW_SAMPLES each.
     """
@@ -122,7 +122,7 @@ def _power_spectra(samples: Samples, rows: int) -> NDArray[np.float32]:
 
 
 def _pairs_mean(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Average the two windows of each row."""
+    """Return the mean of the two windows of each row."""
     return np.asarray((values[0::2] + values[1::2]) * np.float32(0.5))
 
 
@@ -134,7 +134,7 @@ def _levels_db(power: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _tonality(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return ln(mean) - mean(ln) inside each band, less what noise shows, averaged over three regions."""
+    """Return ln(mean) - mean(ln) inside each band, minus its value for noise, averaged over three regions."""
     lines = power[:, : _BINS[-1]] + np.float32(1e-14)
     mean = np.asarray(np.add.reduceat(lines, _BINS[:-1], axis=1) / _WIDTHS, dtype=np.float32)
     mean_log = np.add.reduceat(np.log(lines), _BINS[:-1], axis=1) / _WIDTHS
@@ -170,7 +170,7 @@ def _modulation(samples: Samples, rows: int) -> NDArray[np.float32]:
     """Return the envelope's modulation by octave and the share of gaps, both relative to the mean of 1.28 s."""
     emphasised = samples[1:] - np.float32(PRE_EMPHASIS) * samples[:-1]
     usable = len(emphasised) // ENVELOPE_HOP * ENVELOPE_HOP
-    # The first sample has no predecessor in the block: blocks carry a little more context than the windows need.
+    # The first sample has no predecessor in the block, so blocks have a little more context than the windows need.
     steps = np.square(emphasised[-usable:]).reshape(-1, ENVELOPE_HOP).mean(axis=1) + np.float32(ENVELOPE_FLOOR)
     first = CONTEXT_SAMPLES // ENVELOPE_HOP - 1 + ENVELOPES_PER_ROW // 2 - MODULATION_WINDOW // 2
     windows = sliding_window_view(steps, MODULATION_WINDOW)[first::ENVELOPES_PER_ROW][:rows]

@@ -30,11 +30,11 @@ from pipeline.types import Problem, Source
 __all__ = ["Timeline", "TimelineBuilder", "TimelineFormatError", "build_timeline", "listen"]
 
 CHUNK_S: Final = 4
-"""Seconds handed to analysis at once: long calls that run beside the decoder, short enough to keep memory small."""
+"""Seconds of sound in one call of the analysis, which runs beside the decoder: few calls, and little memory."""
 MAX_GAP_S: Final = 3600.0
-"""A timestamp further ahead than this is a broken clock, not a gap: sound goes on where it was."""
+"""A timestamp further ahead than this is a broken clock, not a gap, and sound continues where it was."""
 OVERRUN_S: Final = 10.0
-"""How far sound may run past the container's own duration before its timestamps are disbelieved."""
+"""How far sound may exceed the container's duration before its timestamps count as wrong."""
 
 
 def build_timeline(
@@ -47,13 +47,13 @@ def build_timeline(
 ) -> Timeline:
     """Decode one audio stream of a recording (a path, a URL, or a binary file object) once; return its timeline.
 
-    `stream_index` is the container's index of the stream; None takes the one that players take. `on_progress` is called
-    with 0..1. With `tagger`, the timeline has its rows. Memory stays constant but for the timeline itself (6 MB an
-    hour). Damaged places become silence and are named in `problems`. Raises MediaError: NO_AUDIO, UNSUPPORTED,
-    NOT_MEDIA, READ_FAILED and what else `open_media` knows, DECODE_FAILED when nothing at all could be decoded, or
-    TOO_LONG as soon as there is sound after `longest_s`, whatever the container says.
+    `stream_index` is the container's index of the stream; None selects the one that players use. `on_progress` is
+    called with 0..1. With `tagger`, the timeline has its rows. Memory is constant except for the timeline itself (6 MB
+    an hour). Damaged places become silence and are listed in `problems`. Raises MediaError: NO_AUDIO, UNSUPPORTED,
+    those of `open_media`, DECODE_FAILED if nothing could be decoded, or TOO_LONG as soon as there is sound after
+    `longest_s`, whatever the container says.
 
-    Where a recording's clock starts again, its packet index says how it goes on (see `open_indexed`).
+    If a recording's clock restarts, its packet index has the offsets (see `open_indexed`).
     """
     with _open(location) as (container, index):
         jumps = index.jumps if index is not None else ()
@@ -79,9 +79,9 @@ def listen(  # noqa: PLR0913 - keyword-only
     tagger: Tagger | None = None,
     longest_s: float | None = None,
 ) -> Timeline:
-    """Do as `build_timeline` on a container that is already open, from its start. The other streams are discarded.
+    """Do the same as `build_timeline` on a container that is already open, from its start. Other streams are discarded.
 
-    `jumps` say where its clock starts again, `length_s` how long it is where that is known better than by its header.
+    `jumps` are the restarts of its clock, `length_s` its length, if known better than from its header.
     """
     stream = _choose_stream(container, stream_index)
     for other in container.streams:
@@ -127,7 +127,7 @@ def _choose_stream(container: InputContainer, index: int | None) -> AudioStream:
 
 
 class _Listener:
-    """One decode pass. Frames are gathered for seconds at a time, then analysed beside the decoder."""
+    """One decode pass. Frames are collected for seconds at a time and analysed in another thread."""
 
     def __init__(  # noqa: PLR0913 - keyword-only
         self,
@@ -168,7 +168,7 @@ class _Listener:
             return analysis.finish(self._problems.all())
 
     def _frames_of_stream(self) -> Iterator[AudioFrame]:
-        """Yield what can be decoded; damage is noted, and later timestamps show how long it lasted."""
+        """Yield decodable frames; damage is recorded, and later timestamps show its length."""
         index = self._stream.index
         try:
             for packet in self._container.demux(self._stream):
@@ -191,7 +191,7 @@ class _Listener:
             self._problems.note("audio_ends_early", "What follows could not be read", self._position_s())
 
     def _straighten(self, packet: "Packet[AudioStream]") -> None:
-        """Move a packet's times by what the clock has jumped before its place in the file."""
+        """Shift a packet's times by the clock's jumps before its place in the file."""
         self._place = packet.pos if packet.pos is not None else self._place
         ticks = round(offset_at(self._jumps, self._place) / Fraction(packet.time_base))
         if packet.pts is not None:
@@ -200,7 +200,7 @@ class _Listener:
             packet.dts += ticks
 
     def _gather(self, frame: AudioFrame, analysis: Analysis) -> None:
-        """Put a frame behind what is gathered, unless its format or its time begins something new."""
+        """Append a frame to the collected ones, unless its format or time begins a new run."""
         rate = frame.sample_rate
         layout = (frame.format.name, frame.layout.nb_channels, rate)
         if layout != self._layout:
@@ -212,8 +212,8 @@ class _Listener:
             expected_s = self._chunk_start_s + self._chunk_samples / rate
             if not -TOLERANCE_S <= time_s - expected_s <= TOLERANCE_S:
                 self._hand_over(analysis)
-                self._chunk_start_s = self._believe(time_s, expected_s)
-            frame.pts = None  # the FIFO would insist on sample-exact timestamps
+                self._chunk_start_s = self._continued_at(time_s, expected_s)
+            frame.pts = None  # the FIFO would require sample-exact timestamps
         self._frames += 1
         self._fifo.write(frame)
         self._chunk_samples += frame.samples
@@ -221,11 +221,11 @@ class _Listener:
             self._hand_over(analysis)
 
     def _position_s(self) -> float:
-        """Where the next sample belongs if nothing is missing."""
+        """Return the time of the next sample if nothing is missing."""
         return self._chunk_start_s + (self._chunk_samples / self._layout[2] if self._layout else 0.0)
 
-    def _believe(self, time_s: float, expected_s: float) -> float:
-        """Return where sound goes on when its timestamp is not the expected one."""
+    def _continued_at(self, time_s: float, expected_s: float) -> float:
+        """Return the time at which sound continues if its timestamp is not the expected one."""
         end_s = expected_s + MAX_GAP_S if self._length_s is None else self._length_s + OVERRUN_S
         if expected_s - OVERRUN_S <= time_s <= min(end_s, expected_s + MAX_GAP_S):
             if time_s > expected_s and self._frames:
@@ -236,7 +236,7 @@ class _Listener:
         return expected_s
 
     def _hand_over(self, analysis: Analysis) -> None:
-        """Have what is gathered analysed, and wait when analysis has fallen behind."""
+        """Queue the collected sound for analysis, and wait if analysis is behind."""
         frame = self._fifo.read()
         if frame is None:
             return
@@ -250,7 +250,7 @@ class _Listener:
 
 
 class _ProblemLog:
-    """Problems by code: the first of each with its time, and how often it came again."""
+    """Problems by code: the first of each with its time, and the number of repeats."""
 
     def __init__(self, stream: int) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Building a timeline from sound as it arrives: the same rows whatever the portions, so that live equals whole."""
+"""Builds a timeline from sound as it arrives; the rows do not depend on the portions, so live equals offline."""
 
 import functools
 from collections.abc import Sequence
@@ -27,26 +27,26 @@ ChannelSamples = NDArray[np.float32] | Sequence[NDArray[np.float32]]
 """Float32 samples in -1..1: [channels, n], or [n] for each channel."""
 HalfRows = NDArray[np.float16]
 BLOCK_ROWS: Final = 320
-"""Rows analysed at once (32 s): the arrays of a block (2.6 MB) stay in the processor's cache."""
+"""Rows analysed at once (32 s): the arrays of a block (2.6 MB) fit the processor's cache."""
 BLOCK_SAMPLES: Final = BLOCK_ROWS * ROW_SAMPLES
 TOLERANCE_S: Final = 0.1
-"""Timestamps may wander by one row before sound is padded or dropped: containers round them."""
+"""Timestamps may be off by one row before sound is padded or dropped, because containers round them."""
 MAX_SAMPLE: Final = 1000.0
-"""Float files may hold anything; above +60 dBFS it is no sound any more."""
+"""Float files may contain anything; values above +60 dBFS are not sound."""
 RESAMPLER_TAPS: Final = "16"
 """Half of FFmpeg's default: flat to 6.5 kHz, and a third faster."""
 BATCH_S: Final = 8
-"""Seconds mixed and resampled at once at most: their arrays stay near the processor."""
+"""Most seconds mixed and resampled at once: their arrays fit the processor's cache."""
 CANCELLED_SHARE: Final = 0.02
-"""When mixing channels leaves under 2 % of their power (-17 dB) they are out of phase: the loudest is used alone."""
+"""If the mix has less than 2 % of the channels' power (-17 dB), they are out of phase; only the loudest is used."""
 _NO_ROWS: Final[HalfRows] = np.empty((0, len(FEATURES)), dtype=np.float16)
 
 
 class TimelineBuilder:
-    """Turn sound into a `Timeline`, piece by piece.
+    """Turns sound into a `Timeline`, piece by piece.
 
     Push float32 samples, mono [n] or [channels, n], in -1..1, in order. Sound is resampled in whole seconds and
-    analysed in blocks, both counted from time 0: every way of portioning a sound gives the same timeline, to the bit.
+    analysed in blocks, both counted from time 0, so the timeline is identical for any portions.
     With a tagger, the timeline has its rows too.
     """
 
@@ -69,11 +69,11 @@ class TimelineBuilder:
 
     @property
     def position_s(self) -> float:
-        """Where the next sample belongs."""
+        """The time of the next sample."""
         return float(self._received_s)
 
     def report(self, problem: Problem) -> None:
-        """Note something about the source that a person may want to know; the first hundred are kept."""
+        """Record a problem of the source; the first hundred are kept."""
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(problem)
 
@@ -87,11 +87,11 @@ class TimelineBuilder:
         self._feed(channels)
 
     def snapshot(self) -> Timeline:
-        """Return the timeline of what has been heard so far, up to the last whole second; its end may still change."""
+        """Return the timeline so far, up to the last whole second; its end may still change."""
         return self._timeline(Fraction(self._resampled, SAMPLE_RATE))
 
     def finish(self) -> Timeline:
-        """Return the timeline of all that was pushed."""
+        """Return the timeline of all pushed sound."""
         self._flush()
         return self._timeline(self._received_s)
 
@@ -103,7 +103,7 @@ class TimelineBuilder:
             self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE, options=options)
 
     def _align(self, channels: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:
-        """Fill up to `time_s` with silence, or cut off what lies before the present position."""
+        """Fill up to `time_s` with silence, or drop samples before the current position."""
         ahead_s = time_s - float(self._received_s)
         if ahead_s < -TOLERANCE_S:
             return channels[:, min(channels.shape[1], round(-ahead_s * self._rate)) :]
@@ -116,7 +116,7 @@ class TimelineBuilder:
         return channels
 
     def _feed(self, channels: NDArray[np.float32]) -> None:
-        """Hold sound until a second is whole, and pass whole seconds on."""
+        """Collect sound to whole seconds, and pass them on."""
         self._received_s += Fraction(channels.shape[1], self._rate)
         self._held.append(channels)
         self._held_samples += channels.shape[1]
@@ -136,8 +136,8 @@ class TimelineBuilder:
     def _pass_on(self, channels: NDArray[np.float32]) -> None:
         """Mix, resample and queue whole seconds (or the remainder at the end); analyse when a block is full.
 
-        Each second is mixed by itself, and the resampler's output does not depend on its portions: many seconds at once
-        cost fewer calls, and so fewer waits for the decoder's thread.
+        Each second is mixed by itself, and the resampler's output does not depend on its portions. Many seconds at once
+        need fewer calls, and so fewer waits for the decoder's thread.
         """
         mono = _mix(channels, self._rate)
         self._queue(mono if self._resampler is None else _resample(self._resampler, mono, self._rate))
@@ -157,7 +157,7 @@ class TimelineBuilder:
             self._pending_samples -= BLOCK_SAMPLES
 
     def _flush(self) -> None:
-        """Empty the resampler and make up for its rounding, so that rows stay at their time."""
+        """Flush the resampler and compensate its rounding, so that rows keep their time."""
         if self._held_samples:
             self._pass_on(self._take_held())
         self._held = []
@@ -170,7 +170,7 @@ class TimelineBuilder:
             self._queue(np.zeros(missing, dtype=np.float32))
 
     def _timeline(self, duration_s: Fraction) -> Timeline:
-        """Analyse what is pending, with silence behind it, beside the finished blocks."""
+        """Analyse the pending sound with silence after it, and append it to the finished blocks."""
         rows = min(MAX_ROWS, -int(-duration_s * ROWS_PER_S // 1))
         done = sum(map(len, self._features))
         features, peaks = list(self._features), list(self._peaks)
@@ -196,7 +196,7 @@ class TimelineBuilder:
 
 
 def _mix(channels: NDArray[np.float32], rate: int) -> Samples:
-    """Mix [channels, n] to mono [n], finite and within reason; the loudest channel in seconds where they cancel out."""
+    """Mix [channels, n] to mono [n], finite and limited; in seconds where the channels cancel out, the loudest one."""
     with np.errstate(over="ignore", invalid="ignore"):
         mono = _mean_of(channels)
         is_sane = _powers(mono, rate) <= MAX_SAMPLE**2
@@ -225,7 +225,7 @@ def _mean_of(channels: NDArray[np.float32]) -> Samples:
     """Return the mean of the channels; of two, at half the cost of numpy's own."""
     if len(channels) == 1:
         return np.asarray(channels[0])
-    if len(channels) > 2:  # noqa: PLR2004 - stereo is what nearly everything is
+    if len(channels) > 2:  # noqa: PLR2004 - stereo, the most common layout
         return np.asarray(channels.mean(axis=0, dtype=np.float32))
     mono = np.add(channels[0], channels[1])
     mono *= np.float32(0.5)
@@ -245,9 +245,9 @@ def _flatten(frames: list[av.AudioFrame]) -> Samples:
 
 
 def _analyse(samples: Samples) -> tuple[HalfRows, NDArray[np.float32]]:
-    """Return features, in the half precision that a stored timeline has, and peaks of one block.
+    """Return features (in half precision, as in a stored timeline) and peaks of one block.
 
-    Silence is analysed once: days of it, in a file of some kilobytes, cost little more than their decoding.
+    Silence is analysed once: days of it, in a file of some kilobytes, cost little more than the decoding.
     """
     return _measure(samples) if samples.any() else _measure_silence(len(samples))
 

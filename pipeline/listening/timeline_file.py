@@ -16,20 +16,21 @@ from pipeline.types import Problem
 
 MAGIC: Final = b"SNUGTL"
 VERSION: Final = 2
-"""2 added the tagger's rows; files of version 1 are read as timelines without them."""
+"""Version 2 added the tagger's rows; files of version 1 are read as timelines without them."""
 VERSIONS: Final = (1, 2)
 MAX_ROWS: Final = 72 * 3600 * ROWS_PER_S
-"""Three days: longer than any recording accepted, small enough (180 MB) that a forged header cannot exhaust memory."""
+"""Three days: longer than any accepted recording, and so small (180 MB) that a forged header cannot fill memory."""
 MAX_HEADER_BYTES: Final = 256 * 1024
 MAX_GROUPS: Final = 64
-"""More kinds of sound than any tagger here told or will tell."""
+"""More classes than any tagger here has."""
 MAX_PROBLEMS: Final = 100
-"""A file damaged everywhere does not need every place named."""
+"""Most problems in a file; a file damaged everywhere need not list every place."""
 PEAK_STEPS: Final = 255
-"""Waveform peaks are kept in eight bits: enough for any screen."""
+"""Waveform peaks are stored in eight bits, enough for any screen."""
 ZLIB_LEVEL: Final = 0
-"""Stored with a checksum only: compression saves a seventh of 2.3 MB an hour, and undoing it took a sixth of the time
-of scoring again."""
+"""Stored with a checksum but uncompressed: compression saves a seventh of 2.3 MB an hour, and decompression took a
+sixth
+of the time of a new scoring."""
 
 
 class TimelineFormatError(ValueError):
@@ -48,12 +49,12 @@ class _Header(Struct, frozen=True):
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """What was heard of a recording: `features` [rows, names] float32, ten rows a second from time 0.
+    """The timeline of a recording: `features` [rows, names] float32, ten rows a second from time 0.
 
-    Time 0 is the recording's own start (the container's start time), at which a player shows 0:00; `start_s` is that
-    start on the container's clock. `peaks` [rows] float32 0..1 is the greatest magnitude in each row, for drawing.
-    `problems` tells where sound was damaged or missing; silence stands there. `tags` [tag rows, GROUPS] float32 are the
-    logits of `tagger`, one row for each 0.48 s; there are none where no tagger has listened.
+    Time 0 is the recording's start (the container's start time), at which a player shows 0:00; `start_s` is that start
+    on the container's clock. `peaks` [rows] float32 0..1 is the greatest magnitude in each row, for drawing. `problems`
+    lists places of damaged or missing sound, which are silent here. `tags` [tag rows, GROUPS] float32 are the logits of
+    `tagger`, one row for each 0.48 s; without a tagger there are none.
     """
 
     features: NDArray[np.float32]
@@ -68,11 +69,11 @@ class Timeline:
 
     @property
     def rows(self) -> int:
-        """How many rows there are: one for each begun tenth of a second."""
+        """Number of rows: one for each started tenth of a second."""
         return len(self.features)
 
     def column(self, name: str) -> NDArray[np.float32]:
-        """Return one feature [rows]; ValueError when there is none of this name."""
+        """Return one feature [rows]; ValueError for an unknown name."""
         return self.features[:, self.names.index(name)]
 
     @classmethod
@@ -116,7 +117,9 @@ class Timeline:
         features = _columns(raw, 0, rows, len(names))
         tags = _in_order(_columns(raw, 2 * values + rows, tag_rows, len(header.groups)), header.groups)
         if not (np.isfinite(features).all() and np.isfinite(tags).all()):
-            raise TimelineFormatError("The timeline file holds values that are no numbers; analyse the recording again")
+            raise TimelineFormatError(
+                "The timeline file contains values that are not numbers; analyse the recording again"
+            )
         return cls(
             features=features,
             peaks=(np.frombuffer(raw, dtype=np.uint8, offset=2 * values, count=rows) / PEAK_STEPS).astype(np.float32),
@@ -148,7 +151,7 @@ def _columns(raw: bytes, offset: int, rows: int, names: int) -> NDArray[np.float
 
 
 def _in_order(tags: NDArray[np.float32], groups: list[str]) -> NDArray[np.float32]:
-    """Return a tagger's columns as GROUPS names them; a group that it did not tell is one that was not heard."""
+    """Return a tagger's columns in the order of GROUPS; a missing group counts as not heard."""
     if tuple(groups) == GROUPS:
         return tags
     ordered = np.full((len(tags), len(GROUPS)), -LOGIT_LIMIT, dtype=np.float32)

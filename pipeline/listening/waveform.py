@@ -1,4 +1,4 @@
-"""Curves for a page to draw: a recording's waveform, its tagger's rows and its score, as small JSON files."""
+"""Curves that a page draws: a recording's waveform, its tagger's rows and its score, as small JSON files."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ PEAK_STEPS = 255
 
 
 class Waveform(msgspec.Struct, frozen=True, kw_only=True):
-    """Greatest magnitudes, `rate` a second, 0 (silence) to 255 (full scale); and where cuts cost nothing."""
+    """Greatest magnitudes, `rate` a second, 0 (silence) to 255 (full scale), and the times of keyframes."""
 
     rate: float
     duration_s: float
@@ -30,7 +30,7 @@ class Waveform(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tags(msgspec.Struct, frozen=True, kw_only=True):
-    """How sure a tagger is of each class group, 0 to 100 in every hundred, `rate` values a second."""
+    """A tagger's confidence in each class group in percent, `rate` values a second."""
 
     name: str
     rate: float
@@ -45,7 +45,7 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reduce(values: "NDArray[np.float32]", rate: float, most: int = MAX_POINTS) -> tuple["NDArray[np.float32]", float]:
-    """Return at most `most` values, each the greatest of the same number of neighbours, and their new rate."""
+    """Return at most `most` values, each the maximum of an equal number of neighbours, and their rate."""
     step = max(1, math.ceil(len(values) / most))
     if step == 1:
         return values, rate

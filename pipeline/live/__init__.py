@@ -1,1 +1,1 @@
-"""Live recordings: the tracks that browsers sent in parts become one seekable file."""
+"""Live recordings: joins the tracks that browsers sent in parts to one seekable file."""

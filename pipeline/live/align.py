@@ -1,4 +1,4 @@
-"""Where two tracks of one conversation meet: their clocks say it roughly, the sound that both have says it exactly."""
+"""Aligns two tracks of one conversation: roughly by their clocks, exactly by the sound that both contain."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +15,17 @@ RATE = 8000
 HEARD_S = 300.0
 """Five minutes of common sound are plenty; clocks of browsers drift by some milliseconds an hour."""
 REACH_S = 2.0
-"""How far a client's clock may be off: half a round trip of a slow line, and a busy tab."""
+"""The largest error of a client's clock: half a round trip on a slow line, and a busy tab."""
 LEAST_LIKENESS = 0.25
-"""Peak of the normalised correlation; voices that have nothing in common stay below 0.1."""
+"""Least peak of the normalised correlation; unrelated voices stay below 0.1."""
 LEAST_COMMON_S = 3.0
 
 
 def refine(first: Path, second: Path, delay_s: float) -> float:
-    """Return how much later than `first` the track `second` begins, in seconds.
+    """Return the delay of the track `second` after `first`, in seconds.
 
-    `delay_s` is what the clocks say. It is corrected by at most REACH_S, and only where the tracks share sound:
-    the peak of the cross-correlation of whitened envelopes tells.
+    `delay_s` is the delay by their clocks. It is corrected by at most REACH_S, and only if the tracks share sound, by
+    the peak of the cross-correlation of their whitened envelopes.
     """
     a, b = _samples(first), _samples(second)
     skip = round(max(0.0, delay_s) * RATE)
@@ -38,7 +38,7 @@ def refine(first: Path, second: Path, delay_s: float) -> float:
 
 
 def _lag(a: "NDArray[np.float32]", b: "NDArray[np.float32]") -> float | None:
-    """Return how much later b's sound comes in a, in seconds; None where the two have too little in common."""
+    """Return the delay of b's sound in a, in seconds; None if the two have too little in common."""
     norm = float(np.sqrt(np.sum(a * a, dtype=np.float64) * np.sum(b * b, dtype=np.float64)))
     if norm <= 0:
         return None
@@ -53,7 +53,7 @@ def _lag(a: "NDArray[np.float32]", b: "NDArray[np.float32]") -> float | None:
 
 
 def _samples(path: Path) -> "NDArray[np.float32]":
-    """Return up to HEARD_S (and the reach) of a file's sound as mono at RATE; empty where it has none."""
+    """Return up to HEARD_S (and the reach) of a file's sound as mono at RATE; empty if it has none."""
     wanted = round((HEARD_S + 2 * REACH_S) * RATE)
     pieces: list[NDArray[np.float32]] = []
     got = 0
@@ -69,6 +69,6 @@ def _samples(path: Path) -> "NDArray[np.float32]":
                 if got >= wanted:
                     break
     except AV_ERRORS:
-        pass  # what was decoded up to there can still be compared
+        pass  # the sound decoded so far can still be compared
     sound = np.concatenate(pieces)[:wanted] if pieces else np.zeros(0, np.float32)
     return sound - sound.mean() if len(sound) else sound

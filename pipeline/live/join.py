@@ -1,4 +1,4 @@
-"""Makes one seekable file of a live recording's tracks: one is copied, the sound of several is mixed."""
+"""Joins a live recording's tracks to one seekable file: a single track is copied, the sound of several is mixed."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ class _Track(Struct, frozen=True, kw_only=True):
 
 
 def join(task: JoinTask, scratch: Path, meter: Meter) -> JoinResult:
-    """Join tracks; their files lie in `scratch`. MediaError NO_STREAMS when none of them holds media."""
+    """Join tracks whose files are in `scratch`. MediaError NO_STREAMS if none of them contains media."""
     report = meter.stage("joining", 0.0, 1.0)
     tracks = [found for track in task.tracks if (found := _look(track, scratch)) is not None]
     if not tracks:
@@ -49,7 +49,7 @@ def join(task: JoinTask, scratch: Path, meter: Meter) -> JoinResult:
 
 
 def _look(track: JoinTrack, scratch: Path) -> _Track | None:
-    """Return what a track holds; None for one that cannot be opened, which then does not stop the others."""
+    """Return a track's streams; None if it cannot be opened, so that the others are still joined."""
     try:
         with av.open(str(scratch / track.path)) as container:
             video = next((stream.codec_context.name for stream in container.streams.video), None)
@@ -83,7 +83,7 @@ def _graph(tracks: list[_Track], delays: dict[str, float], scratch: Path, out: P
         streams.append(heard[0])
         options["c:a"] = "copy"
     elif heard:
-        # What a track lacks, at its start or in a gap, becomes silence: its sound keeps its time.
+        # Gaps of a track become silence, also at its start, so that its sound keeps its time.
         filled = [
             node.filter("aresample", MIX_RATE, **{"async": 1, "first_pts": 0, "min_hard_comp": 0.05}) for node in heard
         ]

@@ -1,7 +1,7 @@
-"""Parts of a browser's recording as bytes: which of them begin a file, and how several make one.
+"""Joins the parts of a browser's recording, as bytes, to one file.
 
-MediaRecorder writes the header into the first part only. WebM (Chromium, Firefox) goes on with clusters, fragmented MP4
-(Safari) with fragments; both carry their own times, so a part that is missing leaves a gap and moves nothing.
+MediaRecorder writes the header only into the first part. WebM (Chromium, Firefox) continues with clusters, fragmented
+MP4 (Safari) with fragments. Both have their own times, so a missing part leaves a gap and shifts nothing.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ COPY_BYTES = 1024 * 1024
 
 
 def header_of(first: bytes) -> bytes:
-    """Return the part of a recording's first bytes that every other part needs before it; empty when there is none."""
+    """Return the header in a recording's first bytes, which all other parts need; empty if there is none."""
     if first.startswith(EBML):
         at = first.find(CLUSTER)
         return first if at < 0 else first[:at]

@@ -1,1 +1,1 @@
-"""Reading a recording safely and sparingly: byte ranges, packets, their index."""
+"""Reading recordings, safely and with few bytes: byte ranges, packets, and their index."""

@@ -1,7 +1,7 @@
-"""Straightens the clock of recordings that were put together from pieces: transport streams whose times start again.
+"""Straightens the clock of recordings joined from pieces: transport streams whose times restart.
 
-Where each piece begins is known by its place in the file, not by when its packets come out of the demuxer: the last
-ones of one piece may follow the first ones of the next.
+A piece begins at a place in the file. The order of packets from the demuxer does not show it, because the last packets
+of one piece may follow the first of the next.
 """
 
 from bisect import bisect_right
@@ -15,17 +15,17 @@ BACKWARD_S = Fraction(1, 10)
 """A step forward by more, or back by more, is a new piece (the thresholds of FFmpeg's own `dts_delta_threshold`)."""
 
 Jump = tuple[int, Fraction]
-"""From this byte on, so many seconds are added to all times."""
+"""An offset in seconds for all times from this byte on."""
 
 
 def offset_at(jumps: Sequence[Jump], position: int) -> Fraction:
-    """Return what must be added to the times of a packet at this byte."""
+    """Return the offset for the times of a packet at this byte."""
     at = bisect_right(jumps, position, key=lambda jump: jump[0])
     return jumps[at - 1][1] if at else Fraction(0)
 
 
 class ClockRepair:
-    """Finds the jumps while a recording is read from its start."""
+    """Finds the jumps during a read from the start."""
 
     def __init__(self) -> None:
         self.jumps: list[Jump] = []
@@ -33,7 +33,7 @@ class ClockRepair:
         self._position: dict[int, int] = {}
 
     def note(self, stream: int, position: int | None, decoded_s: Fraction, duration_s: Fraction) -> Fraction:
-        """Take the next packet of a stream; return what must be added to its times."""
+        """Add the next packet of a stream; return the offset for its times."""
         at = self._position.get(stream, 0) if position is None else position
         self._position[stream] = at
         offset = offset_at(self.jumps, at)
@@ -44,7 +44,7 @@ class ClockRepair:
         return offset
 
     def _jump(self, at: int, offset: Fraction, needed: Fraction) -> Fraction:
-        """Begin a new piece at a byte, or find that the last one began there already."""
+        """Begin a new piece at a byte, unless the last one began there."""
         if self.jumps and at < self.jumps[-1][0] and offset != self.jumps[-1][1]:
             self.jumps[-1] = (at, self.jumps[-1][1])
             return self.jumps[-1][1]

@@ -1,4 +1,4 @@
-"""Finds the packets of a stretch of a recording: seeks so that nothing needed is missed, and lists what is there."""
+"""Finds the packets of a stretch of a recording: seeks early enough and lists the packets."""
 
 import contextlib
 from collections.abc import Iterator
@@ -23,17 +23,17 @@ from pipeline.reading.times import is_bare_pictures, is_counted
 AUDIO_PREROLL_S = Fraction(1, 10)
 """Sound before the cut that a decoder needs to settle: one frame for AAC and MP3, 80 ms for Opus (RFC 7845, 4.6)."""
 LONGEST_SKEW_S = Fraction(6)
-"""Sound that stands further behind its pictures in a file is not looked for by going back."""
+"""If sound is further behind its pictures in a file than this, no earlier place is tried."""
 INTERLEAVE_S = Fraction(2)
-"""How much later than the pictures their sound may stand in a file."""
+"""How far sound may be behind its pictures in a file."""
 LANDING_PACKETS = 3000
-"""How far to look for the first keyframe after a seek before trying further back."""
+"""How far to look for the first keyframe after a seek, before trying an earlier place."""
 _STEPS_BACK_S = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(6), Fraction(15), Fraction(40), Fraction(120))
 PLACES = 16
-"""Looked at to see whether the clock goes straight on: about 2 MB in all."""
+"""Places read to check whether the clock is continuous: about 2 MB in all."""
 USUAL_RATE = Fraction(25)
 UNEVEN_STEPS = 10
-"""Quiet pictures take so much less room than others that steps of equal bytes differ by no more than this."""
+"""Still pictures take fewer bytes than others; times of steps with equal bytes differ at most by this factor."""
 
 
 AnyPacket: TypeAlias = "Packet[Stream]"
@@ -51,16 +51,16 @@ class Piece(NamedTuple):
 
     @property
     def shown_s(self) -> Fraction:
-        """When it is shown or heard."""
+        """Time of display."""
         return self.pts * self.base
 
     @property
     def decoded_s(self) -> Fraction:
-        """When it is due at the decoder; never falls from packet to packet of a stream."""
+        """Time of decoding; never falls from packet to packet of a stream."""
         return self.dts * self.base
 
     def moved(self, by_s: Fraction) -> "Piece":
-        """Return the same packet with its times moved."""
+        """Return the packet with shifted times."""
         ticks = round(by_s / self.base)
         return self._replace(pts=self.pts + ticks, dts=self.dts + ticks) if ticks else self
 
@@ -73,17 +73,17 @@ class Demuxer:
         self.selection = selection
         self.zero = zero_s(media.container)
         self._lost: frozenset[int] = frozenset()
-        """Streams of which the packets in the first page have wrong times here."""
+        """Streams whose packets in the first page have wrong times here."""
         self._needs_start = PacketTimer(media.container).needs_start
-        """Times are right only from the start on, and streams may then stand far apart in the file."""
+        """Times are right only when reading from the start; streams may then be far apart in the file."""
         wanted = {stream.index for stream in selection.all}
         for stream in media.container.streams:
             stream.discard = Discard.default if stream.index in wanted else Discard.all
 
     def seek_before(self, time_s: Fraction, lead_s: Fraction = AUDIO_PREROLL_S) -> None:
-        """Move to where decoding must begin to show what is due at `time_s` of the container's clock.
+        """Seek to where decoding must begin to show the picture at `time_s` of the container's clock.
 
-        Sound is met from `lead_s` before that time on, as far as it is interleaved with the pictures within seconds.
+        Sound is included from `lead_s` before that time, if it is interleaved with the pictures within seconds.
         """
         if self._needs_start:
             self.rewind()
@@ -125,7 +125,7 @@ class Demuxer:
                 if jumps:
                     places[piece.stream] = place = packet.pos if packet.pos is not None else places.get(piece.stream, 0)
                     piece = piece.moved(offset_at(jumps, place))
-                    packet.pts, packet.dts = piece.pts, piece.dts  # decoded pictures and sound carry them on
+                    packet.pts, packet.dts = piece.pts, piece.dts  # decoded pictures and sound continue them
                 yield piece
         except av.error.EOFError:
             return
@@ -133,10 +133,10 @@ class Demuxer:
             raise as_media_error(exc) from exc
 
     def stretch(self, start_s: Fraction, end_s: Fraction, *, lead_s: Fraction = AUDIO_PREROLL_S) -> Iterator[Piece]:
-        """Yield the packets, in file order, among which are all that are needed to show [start_s, end_s).
+        """Yield packets in file order, including all that are needed to show [start_s, end_s).
 
-        Sound begins `lead_s` earlier. Of pictures also those are yielded that are shown before the last of them: a
-        copy that ended among them would have gaps.
+        Sound begins `lead_s` earlier. All pictures shown before the last one are included, because a copy without them
+        would have gaps.
         """
         self._prefetch(start_s, end_s)
         self.seek_before(start_s, lead_s)
@@ -161,7 +161,7 @@ class Demuxer:
                 return
 
     def _seek_by_index(self, time_s: Fraction) -> bool:
-        """Go straight to the byte where the index says that decoding must begin; False where that cannot be done."""
+        """Seek to the byte at which decoding must begin by the index; False if that is impossible."""
         index = self.media.index
         if index is None or not may_restart(self.media):
             return False
@@ -180,7 +180,7 @@ class Demuxer:
         return True
 
     def _loses(self) -> frozenset[int]:
-        """Return the streams whose first packets after a seek get wrong times from FFmpeg, until their next page.
+        """Return the streams whose packets have wrong times from FFmpeg after a seek, until their next page.
 
         FLAC in Ogg is timed by the ends of pages. Packets of MPEG program streams have a time for the first picture or
         frame that begins in them, which the rest of one that began before takes.
@@ -193,7 +193,7 @@ class Demuxer:
         return frozenset({audio.index}) if audio is not None and is_flac and "ogg" in formats else frozenset()
 
     def _prefetch(self, start_s: Fraction, end_s: Fraction) -> None:
-        """Fetch what the index says is needed in a few large requests."""
+        """Fetch the bytes that are needed by the index, in a few large requests."""
         index, reader = self.media.index, self.media.reader
         if index is None:
             return
@@ -211,9 +211,9 @@ class Demuxer:
         return True
 
     def _lands_before(self, time_s: Fraction, lead_s: Fraction, step: Fraction) -> bool:
-        """Whether reading from here meets a keyframe shown at or before `time_s`, and sound from `lead_s` before it.
+        """Return whether reading from here finds a keyframe at or before `time_s`, and sound from `lead_s` before it.
 
-        Sound that stands far from its pictures is waited for no longer after a few steps back.
+        After a few steps back, sound that is far from its pictures no longer counts.
         """
         main, audio = self.selection.main.index, self.selection.audio
         has_key = False
@@ -235,13 +235,13 @@ class Demuxer:
 
 
 def to_start(media: Media) -> None:
-    """Move an open recording to its first packet."""
+    """Seek an open recording to its first packet."""
     container = media.container
     if may_restart(media) or is_bare_pictures(container):
         with contextlib.suppress(*AV_ERRORS):
             container.seek(0, unsupported_byte_offset=True)
             return
-    # By the stream that starts first: the places that Matroska knows of others may all lie behind its beginning.
+    # By the stream that starts first: Matroska's cues of other streams may all be after its start.
     started = [s for s in container.streams if s.start_time is not None]
     first = min(started, key=lambda s: (s.start_time or 0) * _base(s), default=None)
     begin = floor(zero_s(container) / AV_TIME_BASE) if first is None else first.start_time or 0
@@ -253,15 +253,15 @@ def to_start(media: Media) -> None:
 
 
 def may_restart(media: Media) -> bool:
-    """Whether this kind of container may hold pieces with clocks of their own."""
+    """Return whether this kind of container may have pieces with separate clocks."""
     return bool(RESTARTING_FORMATS & set(media.container.format.name.split(",")))
 
 
 def seems_straight(media: Media) -> bool:
-    """Whether the clock rises evenly over a few places of the file; moves the read position.
+    """Return whether the clock rises evenly over a few places of the file; moves the read position.
 
-    A step back, or one much longer than the others, is a second recording behind the first. A small step forward
-    between two of the places goes unnoticed.
+    A step back, or one much longer than the others, means a second recording after the first. A small step forward
+    between two of the places is not noticed.
     """
     seen: list[Fraction] = []
     streams = [s for s in media.container.streams if is_usable(s)]
@@ -276,16 +276,15 @@ def seems_straight(media: Media) -> bool:
 
 
 def is_cut_off(packet: AnyPacket, media: Media) -> bool:
-    """Whether the file ends inside a packet: decoders fail on what is there of it."""
+    """Return whether the file ends inside a packet, which then fails to decode."""
     return packet.is_corrupt and packet.pos is not None and packet.pos + packet.size >= media.size_bytes
 
 
 class PacketTimer:
-    """Tells the times of packets in file order, and puts right those that a container gets wrong.
+    """Returns the times of packets in file order, and corrects those that a container gets wrong.
 
-    Recordings without times of their own are counted, from their start: bare pictures, and sound in RealMedia whose
-    clock stands still. Some sound in AVI (G.722) is timed in bytes although its
-    clock counts packets.
+    Packets of recordings without times are counted from the start: bare pictures, and sound in RealMedia whose clock
+    stands still. Some sound in AVI (G.722) has times in bytes, although its clock counts packets.
     """
 
     def __init__(self, container: InputContainer) -> None:
@@ -320,12 +319,12 @@ class PacketTimer:
         length_s = length_s or (packet.duration or 0) * packet.time_base
         at_s = self._heard.get(packet.stream_index, Fraction(0))
         self._heard[packet.stream_index] = at_s + length_s
-        packet.pts = packet.dts = round(at_s / packet.time_base)  # decoded sound carries it on
+        packet.pts = packet.dts = round(at_s / packet.time_base)  # decoded sound continues it
         step = round(length_s / packet.time_base)
         return Piece(packet, packet.stream_index, packet.pts, packet.dts, step, packet.time_base)
 
     def repair(self, packet: AnyPacket) -> None:
-        """Correct the times in a packet, and so those of what is decoded from it."""
+        """Correct the times in a packet, and thereby those of its decoded frames."""
         unit = self._units.get(packet.stream_index)
         if unit is None:
             return
@@ -334,7 +333,7 @@ class PacketTimer:
 
 
 def _bytes_a_tick(stream: Stream) -> int:
-    """Return how many bytes a stream's timestamps count to a tick of its clock, 1 where they count ticks."""
+    """Return the number of timestamp units in a tick of the stream's clock: bytes for some, else 1."""
     if stream.type != "audio" or not stream.duration:
         return 1
     entries = stream.index_entries
@@ -352,7 +351,7 @@ def picture_step(stream: Stream) -> int:
 
 
 def as_piece(packet: AnyPacket) -> Piece | None:
-    """Return a packet with its times, one standing in for the other; None for one without any (a flush)."""
+    """Return a packet with its times, replacing a missing one by the other; None without any (a flush)."""
     pts = packet.pts if packet.pts is not None else packet.dts
     dts = packet.dts if packet.dts is not None else packet.pts
     if pts is None or dts is None:

@@ -1,4 +1,4 @@
-"""Builds packet indexes, and opens recordings with the one that was stored."""
+"""Builds packet indexes, and opens recordings with a stored one."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -20,17 +20,17 @@ from pipeline.types import Source
 __all__ = ["PacketIndex", "build_index", "load_index", "open_indexed"]
 
 MAX_HEADER_BYTES = 16 * 1024 * 1024
-"""The index of a six-hour MP4 is about that; a larger header is read from the source each time instead."""
+"""About the index of a six-hour MP4; a larger header is read from the source each time."""
 LOOK_AT_PACKETS = 60
-"""Among these of a stream is a keyframe with both its times, wherever reading starts."""
+"""This many packets of a stream include a keyframe with both times, wherever reading starts."""
 
 
 def build_index(
     source: Source | str | Path | Media, *, on_progress: Callable[[float], None] | None = None
 ) -> PacketIndex:
-    """Return where the packets of a recording lie.
+    """Return the packet index of a recording.
 
-    From the container's own index where it has one (MP4, MOV, Matroska with cues), else by reading through once.
+    From the container's own index if it has one (MP4, MOV, Matroska with cues), else by reading the file once.
     MediaError as `open_media`.
     """
     if isinstance(source, Media):
@@ -40,7 +40,7 @@ def build_index(
 
 
 def load_index(source: Source) -> PacketIndex | None:
-    """Return the index stored with a source; None when there is none that can be used (it only saves reading)."""
+    """Return the index stored with a source; None if there is no usable one."""
     if source.index is None:
         return None
     try:
@@ -51,7 +51,7 @@ def load_index(source: Source) -> PacketIndex | None:
 
 @contextmanager
 def open_indexed(source: Source | str | Path | Media) -> Iterator[Media]:
-    """Open a recording like `open_media`, with its stored index where it has one; one that is open stays as it is."""
+    """Open a recording like `open_media`, with its stored index if it has one; an open recording stays as it is."""
     if isinstance(source, Media):
         yield source
         return
@@ -63,13 +63,13 @@ def open_indexed(source: Source | str | Path | Media) -> Iterator[Media]:
 
 
 def _needs_index(media: Media, source: Source) -> bool:
-    """Whether times cannot be trusted before all was read; worth it only where reading costs nothing."""
+    """Return whether times are known only after a full read; a remote file is not read for that."""
     return not is_url(source.location) and (may_restart(media) or is_counted(media.container))
 
 
 def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketIndex:
     layout = outer_layout(media)
-    header = _header(media) if media.recovery is None else []  # what was written for it stands in for it
+    header = _header(media) if media.recovery is None else []  # the rebuilt index replaces it
     streams = [s for s in media.container.streams if is_usable(s)]
     duration = stated_duration(media, layout)
     clock = ClockRepair()
@@ -93,7 +93,7 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
 
 
 def _header(media: Media) -> list[tuple[int, bytes]]:
-    """Return the bytes that were read to open the recording, and to find its first place (Matroska reads cues then)."""
+    """Return the bytes read to open the recording and for a first seek, at which Matroska reads its cues."""
     start: int | None = media.container.start_time
     with contextlib.suppress(*AV_ERRORS):
         media.container.seek((start or 0) + (media.container.duration or 0) // 2)
@@ -123,12 +123,12 @@ def _read_all(media: Media, length: int) -> bytes:
 
 
 def _from_container(media: Media, streams: list[Stream], *, is_short: bool) -> dict[int, StreamPackets]:
-    """Take over the container's own index; empty when it has none of use, or speaks of what is not in the file."""
+    """Return the container's own index; empty if it is useless or refers to data beyond the file."""
     formats = media.container.format.name.split(",")
     is_complete = "mov" in formats
     if not is_complete and ("matroska" not in formats or is_short):
         return {}
-    if not is_complete:  # cues are of the pictures; what little is known of other streams says nothing
+    if not is_complete:  # cues are of the pictures; the few entries of other streams are useless
         streams = [s for s in streams if s.type == "video"] or streams
     found: dict[int, StreamPackets] = {}
     leads = _leads(media, streams) if is_complete else {}
@@ -138,7 +138,7 @@ def _from_container(media: Media, streams: list[Stream], *, is_short: bool) -> d
             for e in stream.index_entries
             if not is_short or e.pos + e.size <= media.size_bytes
         ]
-        if len(entries) < 2:  # noqa: PLR2004 - one entry is where reading began, no index
+        if len(entries) < 2:  # noqa: PLR2004 - a single entry is the start of reading, not an index
             continue
         import numpy as np
 
@@ -159,7 +159,7 @@ def _from_container(media: Media, streams: list[Stream], *, is_short: bool) -> d
 
 
 def _leads(media: Media, streams: list[Stream]) -> dict[int, int]:
-    """Return how long before it is shown a keyframe of each stream is decoded, in ticks."""
+    """Return the time between decoding and display of a keyframe of each stream, in ticks."""
     leads: dict[int, int] = {}
     with contextlib.suppress(*AV_ERRORS):
         for number, packet in enumerate(media.container.demux(streams)):
@@ -173,7 +173,7 @@ def _leads(media: Media, streams: list[Stream]) -> dict[int, int]:
 def _from_reading(
     media: Media, streams: list[Stream], clock: ClockRepair, on_progress: Callable[[float], None] | None
 ) -> tuple[dict[int, StreamPackets], Fraction]:
-    """Read through the recording; return its packets, their times straightened, and its length."""
+    """Read the whole recording; return its packets with straightened times, and its length."""
     rows: dict[int, list[tuple[int, int, int, int, int]]] = {stream.index: [] for stream in streams}
     zero = last = zero_s(media.container)
     restarts = may_restart(media)

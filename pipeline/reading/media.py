@@ -1,6 +1,6 @@
-"""Opens recordings for reading: local files and http(s) URLs, known media formats only, nothing that points elsewhere.
+"""Opens recordings: local files and http(s) URLs in known media formats, without references to other files.
 
-FFmpeg gets a file object from us, no address: it can open nothing by itself (no nested protocol, no playlist entry, no
+FFmpeg gets a file object and no address, so it can open nothing by itself (no nested protocol, playlist entry or
 external data reference), whatever a file says.
 """
 
@@ -43,10 +43,10 @@ from pipeline.reading.streams import is_usable
 from pipeline.types import Source
 
 BUFFER_BYTES = 128 * 1024
-"""What FFmpeg asks for at once; larger changes nothing measurable, smaller costs calls into Python."""
+"""Size of FFmpeg's reads; a larger one changes nothing measurable, a smaller one needs more calls into Python."""
 SNIFF_BYTES = 4096
 AV_ERRORS: tuple[type[Exception], ...] = (av.error.FFmpegError, ValueError, LookupError, ArithmeticError)
-"""What PyAV raises on damaged media: its own errors, and Python's where a file lies about counts, ids or clocks."""
+"""PyAV's errors on damaged media: its own, and Python's if counts, ids or clocks in a file are wrong."""
 ALLOWED_FORMATS = (
     "mov,matroska,mpegts,mpeg,avi,flv,live_flv,ogg,wav,w64,flac,mp3,aac,ac3,eac3,dts,aiff,caf,asf,amr,au,mxf,gxf,"
     "nut,ivf,dv,wv,tta,ape,mpc,mpc8,rm,voc,dsf,h264,hevc,m4v,mpegvideo,obu,latm,loas,truehd,mlp,oma,adp,gsm,"
@@ -54,8 +54,8 @@ ALLOWED_FORMATS = (
     "dirac,dnxhd,vvc,av1,roq,film_cpk,4xm,flic,vmd,idcin,wsvqa,ea,psxstr,thp,smjpeg,iff,cine,rpl,nistsphere,qcp,adx,ast,"
     "brstm,xa,wve,vivo,mlv,ty,dtshd,osq,wavarc,bonk,hca,apac"
 )
-"""FFmpeg's demuxers for media that carries its own bytes. Not here: playlists (hls, dash, concat, sdp), image
-sequences, subtitle texts, devices, raw samples without a header."""
+"""FFmpeg's demuxers for self-contained media, without playlists (hls, dash, concat, sdp), image sequences, subtitle
+texts, devices, and raw samples without a header."""
 _PLAYLIST = re.compile(
     rb"\s*(#EXTM3U|ffconcat|\[playlist\]|<asx|<smil|<MPD|<SmoothStreamingMedia|RTSPtext|v=0\s*\no=|"
     rb"(file|https?|rtsp|rtmp|concat|subfile|crypto|data|ftp|tcp|udp):|<\?xml[^>]*>\s*(<!--.*?-->\s*)*<(MPD|smil|playlist|asx))",
@@ -89,27 +89,27 @@ class FileReader(io.FileIO):
         return content
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move the position; a place that cannot be (damaged files ask for them) is answered as FFmpeg expects it."""
+        """Move the position; for an impossible one (in damaged files), return what FFmpeg expects."""
         try:
             return super().seek(offset, whence)
         except (OSError, ValueError, OverflowError):
             return NO_SUCH_PLACE
 
     def ranges_read(self) -> list[tuple[int, int]]:
-        """Return what has been read so far, merged, in order."""
+        """Return the ranges read so far, merged, in order."""
         return self._log.merged()
 
     def know(self, parts: Iterable[tuple[int, bytes]]) -> None:
-        """Pass over what is known: reading it again costs nothing here."""
+        """Ignore known bytes: reading them again costs nothing here."""
 
     def prefetch(self, start: int, length: int) -> None:
-        """Do nothing: the disk is near."""
+        """Do nothing: the disk needs no requests."""
 
 
 class Media:
     """An open recording: the container for PyAV and the reader below it.
 
-    `recovery` is what made a file readable whose own index is lost; its bytes stand before the file's then.
+    `recovery` makes a file readable whose index is lost; its bytes then come before the file's.
     """
 
     def __init__(
@@ -127,13 +127,13 @@ class Media:
         self.recovery = recovery
         self._former: list[av.container.InputContainer] = []
         self.is_reopened = False
-        """Whether no packet was read and no place looked for since the container was opened again."""
+        """Whether there was no read or seek since the container was opened."""
 
     def reopen(self) -> None:
         """Open the container again: new streams with new decoders, at the start. MediaError as `open_media`.
 
-        Some demuxers cannot go back to the start, or send a palette only once, and some decoders do not work after a
-        flush. Streams of the container before remain usable for decoding.
+        Some demuxers cannot seek to the start, or send a palette only once, and some decoders do not work after a
+        flush. Streams of the previous container remain usable for decoding.
         """
         self._former.append(self.container)
         self.reader.seek(0)
@@ -151,18 +151,18 @@ class Media:
         return [cast("AnyStream", found[stream.index]) for stream in streams if stream.index < len(found)]
 
     def close(self) -> None:
-        """Close the container and those before it."""
+        """Close the container and the previous ones."""
         for container in [*self._former, self.container]:
             container.close()
 
     @property
     def bytes_read(self) -> int:
-        """Bytes taken from disk or network so far."""
+        """Bytes read from disk or network so far."""
         return self.reader.bytes_read
 
     @property
     def size_bytes(self) -> int:
-        """The size of what is read: the file, and what stands before it."""
+        """The size of the data read: the file, and the bytes of a recovery before it."""
         return self.reader.size_bytes
 
     @property
@@ -172,18 +172,18 @@ class Media:
 
 
 def as_source(source: Source | str | Path) -> Source:
-    """Return a Source for whatever names a recording."""
+    """Return a Source for any form in which a recording is given."""
     return source if isinstance(source, Source) else Source(location=os.fspath(source))
 
 
 def is_url(location: str) -> bool:
-    """Whether a location is fetched over HTTP rather than read from disk."""
+    """Return whether a location is an HTTP address, not a path."""
     return location.lower().startswith(("http://", "https://"))
 
 
 @contextmanager
 def open_media(source: Source | str | Path, *, index: PacketIndex | None = None) -> Iterator[Media]:
-    """Open a recording and yield it with its byte counter; closes everything after.
+    """Open a recording for the block and yield it with its byte counter.
 
     With its packet index, the header is not read from the source again (see `pipeline.reading.index.open_indexed`).
 
@@ -192,7 +192,7 @@ def open_media(source: Source | str | Path, *, index: PacketIndex | None = None)
     source = as_source(source)
     reader = open_reader(source)
     if index is not None and index.size_bytes != reader.size_bytes:
-        index = None  # of another file
+        index = None  # the index is of another file
     if index is not None:
         reader.know(index.header)
     found = index.recovery if index is not None else None
@@ -257,7 +257,7 @@ def _refuse_nested(url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
 
 
 def _open_container(reader: Reader) -> "av.container.InputContainer | None":
-    """Open a file; None for one whose index is missing or damaged. MediaError for what is no media at all."""
+    """Open a file; None if its index is missing or damaged. MediaError for a file that is not media."""
     if _PLAYLIST.match(_head(reader)):
         raise MediaError(FORBIDDEN_FORMAT)
     try:
@@ -293,7 +293,7 @@ def _open_with_av(reader: Reader) -> "av.container.InputContainer":
 
 
 def _recovery(reader: Reader, source: Source) -> Recovery:
-    """Return what makes a file readable: what is stored with the source, or what a search in it finds."""
+    """Return the recovery of a file: the stored one, or the result of a search."""
     if source.index is not None:
         with contextlib.suppress(ValueError):
             stored = PacketIndex.load(Path(source.index))
@@ -326,7 +326,7 @@ def _head(reader: Reader, back_to: int = 0) -> bytes:
 
 
 def _why_unreadable(layout: Layout, why: MediaError) -> MediaError:
-    """Say why a file could not be opened, from its outer structure and from why it cannot be recovered."""
+    """Return the error of a file that cannot be opened, from its outer boxes and the failure of its recovery."""
     has_data = any(kind == "mdat" for kind, _, _ in layout.boxes)
     if layout.has_moov and not layout.missing_bytes:
         return MediaError(NOT_MEDIA, "its index (moov) is damaged")
@@ -346,7 +346,7 @@ _NO_SPACE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 def as_media_error(
     exc: BaseException, otherwise: Cause = DECODE_FAILED, *, stream: int | None = None, time_s: float | None = None
 ) -> MediaError:
-    """Wrap what PyAV raised while reading, decoding or writing; `otherwise` is the cause unless more is known."""
+    """Wrap PyAV's errors while reading, decoding or writing; `otherwise` is the cause unless more is known."""
     if isinstance(exc, MediaError):
         return exc
     for kind, cause in _CAUSES:
@@ -360,7 +360,7 @@ def as_media_error(
 
 @contextmanager
 def passing_over_damage() -> Iterator[None]:
-    """Go on behind a packet that cannot be decoded; what is not the packet's fault (memory, disk) is raised.
+    """Skip a packet that cannot be decoded; other errors (memory, disk) are raised.
 
     MediaError OUT_OF_MEMORY, NO_SPACE.
     """

@@ -1,7 +1,7 @@
-"""The packet index: where every packet of a recording lies, and its header, so that a cut reads only its own bytes.
+"""The packet index: the places of a recording's packets, and its header, so that a cut reads only its own bytes.
 
-A cut of half a minute out of an hour then asks storage for the clip's bytes and hardly anything else: not for the
-container's index, which alone can be megabytes, and not for the places a demuxer visits on its way to a time.
+With it, a cut of half a minute out of an hour reads hardly more than the clip's bytes from storage: not the container's
+index, which can have megabytes, and not the places that a demuxer reads during a seek.
 """
 
 import zlib
@@ -29,8 +29,8 @@ class StreamPackets:
     """The packets of one stream in decoding order.
 
     `position` and `size` are bytes in the file, `pts` and `dts` ticks of `base` seconds on the container's clock,
-    `is_key` booleans; one entry a packet, or one a keyframe where `is_complete` is false (sizes are then unknown).
-    `pts` of MP4 and MOV is exact for keyframes of closed groups and estimated elsewhere: their index tells only `dts`.
+    `is_key` booleans; one entry a packet, or one a keyframe if `is_complete` is false (sizes are then unknown). `pts`
+    of MP4 and MOV is exact for keyframes of closed groups, else estimated: their index has only `dts`.
     """
 
     def __init__(  # noqa: PLR0913 - one column each
@@ -65,10 +65,10 @@ class StreamPackets:
         return slice(first, max(first, last))
 
     def begins_at(self, time_s: Fraction) -> int:
-        """Return the byte from which on everything lies that is needed to decode what is shown at `time_s`.
+        """Return the first byte that is needed to decode the picture at `time_s`.
 
-        A packet without a place of its own lies somewhere behind the last one before it that has one (MPEG program
-        streams tell only where the first of several pictures begins).
+        A packet without a place is somewhere after the last packet that has one (MPEG program streams state only the
+        place of the first of several pictures).
         """
         import numpy as np
 
@@ -80,19 +80,19 @@ class StreamPackets:
         return int(after[after >= 0].min())
 
     def place_before(self, position: int) -> int:
-        """Return the last byte before `position` at which a packet begins, 0 where there is none."""
+        """Return the last byte before `position` at which a packet begins, else 0."""
         before = self.position[(self.position >= 0) & (self.position < position)]
         return int(before.max()) if len(before) else 0
 
 
 class PacketIndex:
-    """Where the packets of a recording lie, by container index; `header` are the bytes that opening it reads.
+    """The packets of a recording by index of the stream; `header` are the bytes that opening it reads.
 
-    `jumps` say where the recording's clock starts again; times here are straightened already. With `recovery`, places
-    count from its first byte; `size_bytes` is the file's own size all the same.
+    `jumps` are the restarts of the recording's clock; times here are straightened already. With `recovery`, places
+    count from its first byte, but `size_bytes` is the file's own size.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each thing that is kept
+    def __init__(  # noqa: PLR0913 - one for each field
         self,
         *,
         size_bytes: int,
@@ -116,7 +116,7 @@ class PacketIndex:
         return self.size_bytes + (len(self.recovery.beginning) if self.recovery is not None else 0)
 
     def keyframes(self, stream: int) -> list[float]:
-        """Return when the keyframes of a stream are shown, in seconds from the recording's start; KeyError without."""
+        """Return a stream's keyframe times, in seconds from the recording's start; KeyError for an unknown stream."""
         import numpy as np
 
         packets = self.streams[stream]
@@ -126,7 +126,7 @@ class PacketIndex:
     def ranges(self, start_s: Fraction, end_s: Fraction, *, gap_bytes: int) -> Iterator[tuple[int, int]]:
         """Yield (offset, length) of the bytes needed to decode [start_s, end_s) of the container's clock.
 
-        In file order; those that lie closer together than `gap_bytes` come as one.
+        In file order; ranges closer together than `gap_bytes` are merged.
         """
         spans: list[tuple[int, int]] = []
         for packets in self.streams.values():
@@ -159,7 +159,7 @@ class PacketIndex:
 
     @classmethod
     def load(cls, path: Path) -> "PacketIndex":
-        """Read an index; ValueError when the file is none, or damaged."""
+        """Read an index; ValueError if the file is not an index, or damaged."""
         try:
             stored = msgspec.msgpack.decode(path.read_bytes(), type=_Stored)
             if stored.version != FORMAT_VERSION:
@@ -174,7 +174,7 @@ class PacketIndex:
                 recovery=Recovery(zlib.decompress(stored.beginning), stored.problems) if stored.beginning else None,
             )
         except (OSError, msgspec.MsgspecError, zlib.error, ZeroDivisionError) as exc:
-            raise ValueError(f"no packet index: {exc}") from exc
+            raise ValueError(f"not a packet index: {exc}") from exc
 
 
 _ZLIB_LEVEL = 6

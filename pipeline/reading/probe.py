@@ -1,4 +1,4 @@
-"""Says what a recording holds: streams as a decoder will see them, durations, and everything odd about it, named."""
+"""Describes a recording: its streams as a decoder will see them, its durations, and its problems."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -30,9 +30,9 @@ TRC_HLG = 18
 PROGRESSIVE = 1
 """AV_FIELD_PROGRESSIVE; above it are the interlaced orders, 0 is unknown."""
 LOOK_AT_PACKETS = 200
-"""Enough for the first decoded picture of any codec and for the rhythm of the pictures."""
+"""Packets read: enough for the first decoded picture of any codec, and for the rhythm of the pictures."""
 VFR_TOLERANCE = 0.1
-"""A step that differs by more than this share from the usual one is irregular (Matroska rounds to whole ms)."""
+"""A step that differs from the usual one by more than this share is irregular (Matroska rounds to whole ms)."""
 VFR_SHARE = 0.01
 """More irregular steps than this make a variable frame rate; a dropped picture now and then does not."""
 ROUNDING_S = 0.0015
@@ -77,9 +77,9 @@ def probe_media(media: Media) -> Probe:
 
 
 def find_losses(media: Media) -> list[Problem]:
-    """Return what of an open recording is lost, or was put right, as `probe_media` words it; moves its read position.
+    """Return the lost or corrected parts of an open recording, worded as by `probe_media`; moves its read position.
 
-    Nothing is decoded, and a file that is read from afar is not read through to learn where it ends.
+    Nothing is decoded, and a remote file is not read in full to find its end.
     """
     problems = list(media.recovery.problems) if media.recovery is not None else []
     layout = outer_layout(media)
@@ -95,7 +95,7 @@ def find_losses(media: Media) -> list[Problem]:
 
 
 class _Look:
-    """The first pictures of the video stream: what only they can tell."""
+    """Properties of the video stream that only its first pictures show."""
 
     def __init__(self, media: Media, stream: VideoStream | None) -> None:
         self.frame: VideoFrame | None = None
@@ -191,7 +191,7 @@ def _replace(info: StreamInfo, **changes: object) -> StreamInfo:
 
 
 def hdr_of(transfer: int) -> Literal["pq", "hlg"] | None:
-    """Return which kind of HDR a transfer characteristic (ITU-T H.273) means, None for SDR."""
+    """Return the kind of HDR of a transfer characteristic (ITU-T H.273); None for SDR."""
     if transfer == TRC_PQ:
         return "pq"
     return "hlg" if transfer == TRC_HLG else None
@@ -216,7 +216,7 @@ def _seconds(stream: Stream, ticks: int | None, zero: Fraction) -> float | None:
 
 
 def _duration(media: Media, layout: Layout, problems: list[Problem]) -> Fraction:
-    """Return the length of the recording; read through it when the header does not tell, or tells what is not there."""
+    """Return the length of the recording; reads all of it if the header has no length, or a wrong one."""
     stated = stated_duration(media, layout)
     shortfall = find_shortfall(media, layout)
     if shortfall is not None:
@@ -238,18 +238,18 @@ def _duration(media: Media, layout: Layout, problems: list[Problem]) -> Fraction
 
 
 def _restarts(count: int) -> Problem:
-    text = f"The clock of the recording starts again {count} times; it is played straight on."
+    text = f"The clock of the recording restarts {count} times; it is played continuously."
     return _problem("clock_restarts", text)
 
 
 def _shortened(
     media: Media, layout: Layout, shortfall: Shortfall, stated: Fraction | None, problems: list[Problem]
 ) -> Fraction:
-    """Return the length of what is there of a file that ends early, and say what is missing."""
+    """Return the actual length of a truncated file, and record what is missing."""
     clock = ClockRepair()
     there = indexed_end_s(media) if _is_indexed(media, layout) else _measure(media, clock)
     if there is None or there <= 0:
-        raise MediaError(TRUNCATED, "its header is here, but nothing of what was recorded")
+        raise MediaError(TRUNCATED, "its header is here, but none of the recorded media")
     if clock.jumps:
         problems.append(_restarts(len(clock.jumps)))
     if shortfall.is_of_index:
@@ -268,15 +268,15 @@ def _shortened(
 
 
 def _is_indexed(media: Media, layout: Layout) -> bool:
-    """Whether the container's own index tells of every packet."""
+    """Return whether the container's own index lists every packet."""
     return "mov" in media.container.format.name.split(",") and not layout.is_fragmented
 
 
 def _must_be_read(media: Media) -> bool:
-    """Whether the length must be found by reading, because the header's may be of the last piece only.
+    """Return whether the length must be found by reading, because the header's may be of the last piece only.
 
-    A file that is read from afar is not read through for that unless a few places of it tell of several pieces; its
-    packet index, made at ingest, knows for sure.
+    A remote file is read in full only if a few places of it show several pieces; its packet index, made at ingest, is
+    certain.
     """
     if not may_restart(media) or media.index is not None:
         return False

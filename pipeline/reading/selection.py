@@ -1,4 +1,4 @@
-"""Chooses the streams of a recording that clips are made from, or says truly why there are none."""
+"""Chooses the streams of a recording that clips are made from, or says why there are none."""
 
 from pipeline.errors import ENCRYPTED, NO_STREAMS, UNSUPPORTED, MediaError
 from pipeline.reading.container.headers import Track, is_protected, read_tracks
@@ -7,7 +7,7 @@ from pipeline.reading.streams import Selection, codec_name, find_streams, has_de
 
 
 def choose_streams(media: Media) -> Selection:
-    """Return the best usable video and audio stream; MediaError ENCRYPTED, UNSUPPORTED or NO_STREAMS where none is."""
+    """Return the best usable video and audio stream; MediaError ENCRYPTED, UNSUPPORTED or NO_STREAMS."""
     tracks = read_tracks(media)
     if is_protected(media, tracks):
         raise MediaError(ENCRYPTED)
@@ -24,7 +24,7 @@ def _why_none(media: Media, tracks: list[Track]) -> MediaError:
         names = [f"{s.type} {_name(s.index, tracks) or codec_name(s)}" for s in unknown]
         return MediaError(UNSUPPORTED, ", ".join(names), stream=unknown[0].index)
     kinds = sorted({"cover picture" if is_cover(s) else f"{s.type} without content" for s in streams})
-    return MediaError(NO_STREAMS, f"it holds only: {', '.join(kinds)}" if kinds else "")
+    return MediaError(NO_STREAMS, f"it contains only: {', '.join(kinds)}" if kinds else "")
 
 
 def _name(index: int, tracks: list[Track]) -> str:

@@ -1,7 +1,7 @@
-"""Which streams of a recording count, and where its time begins.
+"""Chooses the streams of a recording, and defines its time 0.
 
-Everywhere in the pipeline time 0 is the container's start: the earliest first picture or sound, as FFmpeg and players
-count. A transport stream whose clock starts at 90 s still begins at 0 for a person.
+In the whole pipeline, time 0 is the container's start: the earliest first picture or sound, as in FFmpeg and players.
+For people, a transport stream whose clock starts at 90 s begins at 0.
 """
 
 import re
@@ -19,44 +19,44 @@ from pipeline.errors import NO_STREAMS, MediaError
 
 AV_TIME_BASE = Fraction(1, av.time_base)
 LONGER = 2
-"""Another picture track must be so many times as long as the one that FFmpeg prefers to be taken instead."""
+"""Another video track is used instead of FFmpeg's choice only if it is this many times as long."""
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-"""How Matroska writers note the length of a track."""
+"""The tag in which Matroska writers store the length of a track."""
 _ROUNDING_S = Fraction(2, av.time_base)
 """The container's start is the streams' own, rounded to microseconds."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The streams that clips are made from; at least one of them is there."""
+    """The streams that clips are made from, at least one of the two."""
 
     video: VideoStream | None
     audio: AudioStream | None
 
     @property
     def main(self) -> VideoStream | AudioStream:
-        """The stream that cuts are planned on: video where there is some."""
+        """The stream on which cuts are planned: video, if any."""
         return cast("VideoStream | AudioStream", self.video or self.audio)
 
     @property
     def all(self) -> list[VideoStream | AudioStream]:
-        """The streams there are, video first."""
+        """The existing streams, video first."""
         return [stream for stream in (self.video, self.audio) if stream is not None]
 
 
 def is_cover(stream: Stream) -> bool:
-    """Whether a stream is a picture that belongs to the file as a whole (cover art, thumbnails), no moving image."""
+    """Return whether a stream is an attached picture (cover art, thumbnail), not a moving image."""
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
 def has_decoder(stream: Stream) -> bool:
-    """Whether a decoder for this stream is built in."""
+    """Return whether a decoder for this stream is built in."""
     context: object | None = stream.codec_context
     return context is not None
 
 
 def is_usable(stream: Stream) -> bool:
-    """Whether a stream can be decoded: its codec is known and its parameters were found."""
+    """Return whether a stream can be decoded: its codec is known and its parameters were found."""
     if not has_decoder(stream) or is_cover(stream):
         return False
     if isinstance(stream, VideoStream):
@@ -76,7 +76,7 @@ def find_streams(container: InputContainer) -> Selection | None:
 
 
 def _longest(best: VideoStream | None, streams: list[VideoStream]) -> VideoStream | None:
-    """Return the best stream, unless another is far longer: a title of two seconds is not the recording."""
+    """Return FFmpeg's best stream, or another that is far longer, since a title of two seconds is not the recording."""
     if best is None:
         return None
     longest = max(streams, key=stream_length_s)
@@ -84,7 +84,7 @@ def _longest(best: VideoStream | None, streams: list[VideoStream]) -> VideoStrea
 
 
 def stream_length_s(stream: Stream) -> Fraction:
-    """Return how long the container says a stream is, 0 where it does not say."""
+    """Return a stream's length by the container, else 0."""
     if stream.duration and stream.time_base:
         return Fraction(stream.duration * stream.time_base)
     found = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
@@ -103,7 +103,7 @@ def select_streams(container: InputContainer) -> Selection:
 
 
 def codec_name(stream: Stream) -> str:
-    """Return the name of a stream's codec; where FFmpeg knows none, the tag that the container gives it."""
+    """Return the name of a stream's codec, or the container's tag if FFmpeg does not know it."""
     if has_decoder(stream):
         return str(stream.codec_context.codec.canonical_name)
     name = getattr(stream, "name", None)

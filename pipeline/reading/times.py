@@ -1,4 +1,4 @@
-"""Turns the times a person asks for into exact ones on the recording's own clock."""
+"""Turns requested times into exact ones on the recording's own clock."""
 
 import math
 from fractions import Fraction
@@ -13,19 +13,19 @@ from pipeline.reading.media import Media
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, stream_length_s, zero_s
 
 END_SLACK_S = Fraction(1, 4)
-"""An end this little beyond the recording is rounding (or the last packet's length) and means its end."""
+"""An end this little beyond the recording is due to rounding (or the last packet's length), and means its end."""
 LATE_START_S = 1
-"""A clock that starts later than this sets the time of the end clearly apart from the length."""
+"""If the clock starts later than this, the time of the end clearly differs from the length."""
 EARLY_START_S = -END_SLACK_S
-"""One that starts before this does so too; what encoders put before the first sound is shorter."""
+"""The same holds for a clock that starts before this; encoders' padding before the first sound is shorter."""
 BARE_FORMATS = frozenset({"aac", "mp3", "ac3", "eac3", "dts", "amr", "h264", "hevc", "m4v", "mpegvideo", "obu"})
-"""Bare streams have no header that tells how long they are: FFmpeg guesses from the bit rate."""
+"""Bare streams, whose header has no length; FFmpeg guesses it from the bit rate."""
 
 COUNTED_FORMATS = frozenset(
     {"h264", "hevc", "vvc", "m4v", "mpegvideo", "obu", "cavsvideo", "vc1", "h263", "h261", "dirac"}
     | {"mjpeg", "dnxhd", "av1"}
 )
-"""Bare pictures: FFmpeg gives them no times, or times that leave out the delay of the decoder. They are counted."""
+"""Bare pictures, for which FFmpeg has no times, or times without the decoder's delay; they are counted instead."""
 
 
 def outer_layout(media: Media) -> Layout:
@@ -37,7 +37,7 @@ def outer_layout(media: Media) -> Layout:
 
 
 def stated_duration(media: Media, layout: Layout) -> Fraction | None:
-    """Return the length that the header tells, or None where it tells none or only guesses."""
+    """Return the length in the header, or None if it has none or only a guess."""
     stated: int | None = media.container.duration
     if not stated or stated < 0 or layout.is_fragmented or is_bare(media) or _may_count_from_zero(media):
         return None
@@ -45,9 +45,9 @@ def stated_duration(media: Media, layout: Layout) -> Fraction | None:
 
 
 def _media_end(media: Media) -> Fraction | None:
-    """Return when sound and pictures end by what the header says of each; None where it does not say of all.
+    """Return the end of sound and pictures by their headers; None if one of them has none.
 
-    The length of the whole file covers subtitles and data too, which do not make a recording longer.
+    The length of the whole file includes subtitles and data, which do not make a recording longer.
     """
     usable = [stream for stream in media.container.streams if is_usable(stream)]
     lengths = [stream_length_s(stream) for stream in usable]
@@ -58,25 +58,25 @@ def _media_end(media: Media) -> Fraction | None:
 
 
 def _start_s(stream: Stream, zero: Fraction) -> Fraction:
-    """Return when a stream begins; Matroska's note of its length counts from the recording's start already."""
+    """Return the start of a stream; 0 in Matroska, whose tag counts the length from the recording's start."""
     if not stream.duration or stream.start_time is None or stream.time_base is None:
         return Fraction(0)
     return stream.start_time * stream.time_base - zero
 
 
 def _may_count_from_zero(media: Media) -> bool:
-    """Whether the length may be the time of the end: some programs write that into Matroska.
+    """Return whether the length may be the time of the end, which some programs write into Matroska.
 
-    It matters where the clock starts late, or below zero.
+    It matters if the clock starts late or below zero.
     """
     is_matroska = "matroska" in media.container.format.name.split(",")
     return is_matroska and not EARLY_START_S <= zero_s(media.container) <= LATE_START_S
 
 
 def known_duration(media: Media) -> Fraction | None:
-    """Return the length of an open recording where its index or its header tells, None where nothing does.
+    """Return the length of an open recording by its index or header, or None.
 
-    Of an MP4 or MOV that ends early it is that of what is there: beyond it, its header would promise silence.
+    For a truncated MP4 or MOV it is the length of the existing data: after it, there would be silence.
     """
     if media.index is not None and media.index.duration_s > 0:
         return media.index.duration_s
@@ -88,25 +88,25 @@ def known_duration(media: Media) -> Fraction | None:
 
 
 def is_bare(media: Media) -> bool:
-    """Whether the file is a bare stream, whose length FFmpeg can only guess."""
+    """Return whether the file is a bare stream, whose length FFmpeg can only guess."""
     return bool(BARE_FORMATS & set(media.container.format.name.split(",")))
 
 
 def is_counted(container: InputContainer) -> bool:
-    """Whether the recording has no times of its own: its packets are counted from the start, at an even rate."""
+    """Return whether the recording has no times, so that its packets are counted from the start at an even rate."""
     stands_still = "rm" in container.format.name.split(",") and container.duration == 0 and not container.streams.video
     return stands_still or is_bare_pictures(container)
 
 
 def is_bare_pictures(container: InputContainer) -> bool:
-    """Whether the file is a bare stream of pictures."""
+    """Return whether the file is a bare stream of pictures."""
     return bool(COUNTED_FORMATS & set(container.format.name.split(",")))
 
 
 def check_range(media: Media, start_s: float, end_s: float, duration: Fraction | None) -> tuple[Fraction, Fraction]:
-    """Return [start, end) on the container's clock; MediaError OUT_OF_RANGE for times that make no clip.
+    """Return [start, end) on the container's clock; MediaError OUT_OF_RANGE for impossible times.
 
-    `duration` is the recording's length where it is known; an end just beyond it is moved to it.
+    `duration` is the recording's length, if known; an end just beyond it is moved to it.
     """
     if not (math.isfinite(start_s) and math.isfinite(end_s)):
         raise MediaError(OUT_OF_RANGE, "start and end must be numbers")
@@ -125,5 +125,5 @@ def check_range(media: Media, start_s: float, end_s: float, duration: Fraction |
 
 
 def exact(seconds: float) -> Fraction:
-    """Return a time to the nearest 10 µs: what a person or a JSON number means, without binary dust."""
+    """Return a time rounded to 10 µs, which removes the binary error of decimal numbers."""
     return Fraction(round(seconds * 100_000), 100_000)

@@ -1,1 +1,1 @@
-"""Rendering: what FFmpeg is asked to draw, scale, mix and encode."""
+"""Rendering: drawing, scaling, mixing and encoding with FFmpeg."""

@@ -1,4 +1,4 @@
-"""Composes the filter chains of a clip: what its picture and sound are made of, format by format."""
+"""Composes the filter chains of a clip's picture and sound, format by format."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,14 +18,14 @@ SCRIPT = "text.ass"
 PATH = "window.cmd"
 STRIP = "strip.yuv"
 STILL = "thumbnail.jpg"
-"""The picture of a video that is made of sound alone."""
+"""The picture of a video that is made from sound only."""
 
 PicturePart: TypeAlias = Callable[[graph.Part], Any]
 """Returns the picture of one part of a clip, for encoding parts side by side."""
 
 
 class Composer:
-    """Composes the formats of one task; what they share (waveform, path of the crop window) is made once."""
+    """Composes the formats of one task; shared files (waveform, path of the crop window) are made once."""
 
     def __init__(
         self, task: RenderTask, options: Options, cues: list[subtitle.Cue], scratch: Path, material: Material
@@ -39,7 +39,7 @@ class Composer:
         self._strip: Strip | None = None
 
     def stream(self, kind: Format, level: loudness.Level | None) -> encode.Stream:
-        """Put together the chains for one format."""
+        """Return the chains for one format."""
         material = self.material
         node = graph.source(material)
         filters = [] if level is None else [*level.filters, *(loudness.LAME_FILTERS if kind == "mp3" else ())]
@@ -61,7 +61,7 @@ class Composer:
         )
 
     def _with_picture(self, node: Any, sound: Any) -> tuple[Any, Any, PicturePart | None]:
-        """Return the sound, the picture of this preset, and what makes parts of the picture where it can be split."""
+        """Return the sound, the picture of this preset and, if it can be split, the function that makes its parts."""
         material = self.material
         if self.task.preset == "audiogram":
             size = audiogram.frame_size(self.options)
@@ -86,7 +86,7 @@ class Composer:
         return self._strip
 
     def _follow(self, picture: presets.Picture) -> str | None:
-        """Write the path of the crop window, once; None where it stays in the middle."""
+        """Write the path of the crop window, once; None if it stays in the middle."""
         if picture.mode != "crop" or getattr(self.options, "follow", "centre") != "motion":
             return None
         from pipeline.rendering.pictures import motion

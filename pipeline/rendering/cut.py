@@ -1,4 +1,4 @@
-"""Cuts clips out of recordings: copies packets where possible and encodes the whole stretch elsewhere."""
+"""Cuts clips out of recordings: copies packets if possible, else encodes the whole stretch."""
 
 import tempfile
 from collections.abc import Callable
@@ -19,19 +19,19 @@ from pipeline.types import Accuracy, Format, OriginalOptions, Problem, Source
 
 SEGMENT = "segment"
 NO_LIMIT_BYTES = 1 << 40
-"""A plain cut has no size limit of its own; who publishes it checks."""
+"""A plain cut has no size limit; the caller that publishes it checks its size."""
 FETCH_SHARE = 0.1
 _KINDS: dict[str, Format] = {"webm": "webm", "mp3": "mp3"}
 
 
 class ReencodeReport(Struct, frozen=True, kw_only=True):
-    """What was read for it, and what encoding changed beside the codec."""
+    """The bytes read for it, and changes by encoding other than the codec."""
 
     bytes_read: int
     notes: list[Problem]
 
 
-def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a cut
+def cut(  # noqa: PLR0913 - one parameter for each option of a cut
     source: Source | str | Path | Media,
     *,
     start_s: float,
@@ -45,8 +45,8 @@ def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a c
     `exact` copies packets and encodes the few pictures between the cut and the next keyframe; `fast` copies whole
     groups of pictures, so it may start earlier by up to one group; `encode` encodes everything (H.264 and AAC, VP9 and
     Opus, or MP3). What cannot be copied is encoded. `on_progress` receives the share done and may raise.
-    Many clips of one recording share what was read of it when it is given open (`pipeline.reading.index.open_indexed`),
-    and what was read and encoded, also between processes, when its `Source` names a folder to keep it in.
+    Clips of a recording share the bytes read if it is passed open (`pipeline.reading.index.open_indexed`), and share
+    bytes and encoded parts, also between processes, if its `Source` names a cache folder.
 
     Raises MediaError: OUT_OF_RANGE, UNSUPPORTED_OUTPUT, DECODE_FAILED, ENCODE_FAILED, or one of opening the recording.
     """
@@ -67,7 +67,7 @@ def cut(  # noqa: PLR0913 - one parameter for each thing a person may ask of a c
 
 
 def _ignore(_share: float) -> None:
-    """Discard progress that the caller did not ask for."""
+    """Discard progress."""
 
 
 def reencode(

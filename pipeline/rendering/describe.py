@@ -1,4 +1,4 @@
-"""Says of finished files what a result says of them."""
+"""Describes finished files for the result of a task."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ TYPES: dict[Format, str] = {"mp4": "video/mp4", "webm": "video/webm", "mp3": "au
 def clip(  # noqa: PLR0913 - keyword-only
     folder: Path, name: str, kind: Format, *, duration_s: float, copied_s: float, encoded_s: float
 ) -> Output:
-    """Describe a clip; its size in pixels is the one a player shows. MediaError when it cannot be opened."""
+    """Describe a clip, with its displayed size in pixels. MediaError if it cannot be opened."""
     found = probe(folder / name)
     video = found.stream(found.video) if found.video is not None else None
     width, height = display_size(video) if video is not None else (None, None)

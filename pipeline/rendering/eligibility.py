@@ -1,6 +1,6 @@
-"""Which clips a recording allows: those that cannot be made, and those that must be encoded, and why.
+"""Decides which clips a recording allows: those that are impossible, and those that must be encoded.
 
-Every browser must play a clip that is copied.
+Every browser must play a copied clip.
 """
 
 from pipeline.errors import TOO_SHORT, UNSUPPORTED_OUTPUT, MediaError
@@ -8,20 +8,20 @@ from pipeline.rendering.material import Segment
 from pipeline.types import Options, Problem, RenderTask
 
 SHORTEST_S = 0.05
-"""One picture or two at usual rates. Less is not enough for LAME, which calls it a lack of memory."""
+"""One or two pictures at usual rates. LAME fails on less, with an error about memory."""
 EVERYWHERE = frozenset({"yuv420p", "yuvj420p"})
-"""What every browser's H.264 decoder shows; 10 bit and 4:4:4 stay black in most."""
+"""The format that every browser's H.264 decoder shows; 10 bit and 4:4:4 are black in most."""
 KEPT_BY_MP4 = frozenset({"mp3", "opus", "flac"})
-"""Sound that a cut would keep in an MP4, which not every player of MP4 decodes; other codecs it makes AAC of."""
+"""Codecs of sound that a cut copies into an MP4 but not every player decodes; it converts others to AAC."""
 OTHER_NOTES = {
     "alpha_flattened": "Transparency is not kept: black shows where a picture is transparent.",
     "copy_failed": "A copy did not pass its check; the message says what was wrong with it.",
-    "loudness_missed": "The clip is not as loud as was asked; the message says how loud it is.",
+    "loudness_missed": "The clip does not have the requested loudness; the message says how loud it is.",
     "silence": "The clip is silent: its level was left alone.",
     "still_picture": "There are no moving images: the video shows the waveform as a still picture.",
     "tone_mapped": "The recording is in HDR; the clip has ordinary brightness and colours (SDR).",
 }
-"""What else clips come with, beside why they were encoded."""
+"""Notes of clips other than the reasons for encoding."""
 VIDEO_FORMAT = "mp4"
 NOTES = {
     "format_encoded": "WebM and MP3 are always encoded.",
@@ -33,7 +33,7 @@ NOTES = {
 
 
 def encoding_notes(segment: Segment) -> list[Problem]:
-    """Return what encoding a stretch changes beside the codec."""
+    """Return changes by encoding a stretch, other than the codec."""
     video = segment.material.video
     if video is None or video.hdr is None:
         return []
@@ -41,7 +41,7 @@ def encoding_notes(segment: Segment) -> list[Problem]:
 
 
 def refuse_impossible(task: RenderTask, segment: Segment) -> None:
-    """Raise MediaError TOO_SHORT or UNSUPPORTED_OUTPUT for what this recording cannot give, before any work is done."""
+    """Raise MediaError TOO_SHORT or UNSUPPORTED_OUTPUT for an impossible clip, before any work is done."""
     length_s = segment.material.duration_s
     if length_s < SHORTEST_S:
         raise MediaError(TOO_SHORT, f"{length_s:.3f} s, and {SHORTEST_S:g} s is the least")
@@ -55,7 +55,7 @@ def refuse_impossible(task: RenderTask, segment: Segment) -> None:
 
 
 def why_encode(task: RenderTask, options: Options, segment: Segment) -> Problem | None:
-    """Return why no MP4 can be made of the recording's own packets, None where one can."""
+    """Return why the recording's packets cannot be copied into an MP4, or None."""
     wanted = (
         (VIDEO_FORMAT not in task.formats, "format_encoded"),
         (task.preset != "original", "preset_encoded"),

@@ -1,4 +1,4 @@
-"""What a clip is made from: a local file, the streams in it that count, and which of its timestamps are the clip."""
+"""The material of a clip: a local file, its streams, and the clip's times in it."""
 
 import contextlib
 from bisect import bisect_right
@@ -22,9 +22,9 @@ from pipeline.reading.streams import zero_s
 from pipeline.types import Probe, Problem, Source, StreamInfo
 
 HD_LINES = 720
-"""Colours of unmarked video are BT.709 from this height on and BT.601 below, as players assume."""
+"""Colours of unmarked video are BT.709 from this height on and BT.601 below, as in players."""
 ROUNDING_S = Fraction(1, 1000)
-"""Times come from people and JSON rounded to milliseconds; a frame this little after the start is the one meant."""
+"""Times from people and JSON are rounded to milliseconds, so a frame this little after the start counts as at it."""
 HELD_FRAMES = Fraction(3, 2)
 """A last frame that should show for more than this many of its durations is held by repeating it."""
 CLOCK = 90_000
@@ -34,7 +34,7 @@ FALLBACK_FRAME = Fraction(1, 25)
 
 
 def clock_for(frame_rate: float | None) -> int:
-    """Return ticks a second of which frames at this rate take a whole number: 90,000 unless it is 24/1.001 and such."""
+    """Return a tick rate with a whole number of ticks a frame: 90,000 except for rates such as 24/1.001."""
     if not frame_rate:
         return CLOCK
     rate = Fraction(frame_rate).limit_denominator(1001)
@@ -46,8 +46,8 @@ def clock_for(frame_rate: float | None) -> int:
 class Material(Struct, frozen=True, kw_only=True):
     """The part of a local file that becomes a clip. Times are the file's own timestamps, in seconds, exact.
 
-    `shown_from` is the time of the frame that is on the screen at `start` (earlier than `start` where the frame rate
-    varies or the cut falls between two frames); `held` is how long the last frame must be repeated to reach `end`.
+    `shown_from` is the time of the frame on the screen at `start` (earlier than `start` if the frame rate varies or the
+    cut is between two frames); `held` is how long the last frame must be repeated to reach `end`.
     """
 
     name: str
@@ -61,13 +61,13 @@ class Material(Struct, frozen=True, kw_only=True):
     last_shown: Fraction = Fraction(0)
     """The time of the last frame."""
     is_even: bool = True
-    """Whether the frames follow each other in steps as even as they are short, from the first to the last."""
+    """Whether all frames follow each other in even, short steps."""
     unmarked_matrix: str | None = None
-    """The colour matrix to assume (`bt709`, `smpte170m`), None where the file says it or colours are RGB."""
+    """The colour matrix to assume (`bt709`, `smpte170m`); None if the file states it or colours are RGB."""
 
     @property
     def clock(self) -> int:
-        """Ticks a second that the picture's times are kept in."""
+        """Ticks a second of the picture's times."""
         return clock_for(self.video.frame_rate if self.video else None)
 
     @property
@@ -79,18 +79,18 @@ class Material(Struct, frozen=True, kw_only=True):
 class Segment(Struct, frozen=True, kw_only=True):
     """A stretch of a recording as a local file, from the keyframe before it on.
 
-    `start_s` and `end_s` are what was asked for, counted from the file's own start.
+    `start_s` and `end_s` are the requested times, counted from the file's own start.
     """
 
     path: Path
     is_faithful: bool
-    """Whether the copy says of its streams all that the source does; if not, only `material` knows their shape."""
+    """Whether the copy states all that the source does about its streams; if not, only `material` has their shape."""
     decoded: Problem | None
-    """Why the pictures were decoded when they were read; None where the file holds the recording's own packets."""
+    """Why the pictures were decoded while reading; None if the file has the recording's own packets."""
     notes: list[Problem]
     reference: Reference
     moved_s: Fraction
-    """By how much the material begins before the time asked for, to begin with a whole picture (negative)."""
+    """The offset of the material's start from the requested one, to begin with a whole picture (negative)."""
     start_s: float
     end_s: float
     probe: Probe
@@ -109,16 +109,16 @@ def fetch(  # noqa: PLR0913 - keyword-only
 ) -> Segment:
     """Bring a stretch of a recording into a local file and return it as material.
 
-    `out` has no suffix: the container is the one that keeps most of what the source says. What is known of the streams
-    (rotation, HDR, rhythm) is read from the copy, so the source is read once; of pictures that were decoded it was
-    noted then. MediaError `out_of_range` and those of opening a recording.
+    `out` has no suffix: the container is the one that keeps most of the source's properties. Properties of the streams
+    (rotation, HDR, rhythm) are read from the copy, so the source is read once; those of decoded pictures were recorded
+    during decoding. MediaError `out_of_range` and those of opening a recording.
     """
     made = _extract(source, out, start_s, end_s, must_decode=must_decode, on_progress=on_progress)
     path = Path(made.path)
     with open_media(path) as media:
         zero = zero_s(media.container)
         found = probe_media(media)
-    # Not counted from the first packet: decoders drop the delay of AAC and Opus, and NUT may not tell where it begins.
+    # Not counted from the first packet: decoders drop the delay of AAC and Opus, and NUT may not state its start.
     offset = (made.begin_s - zero).limit_denominator(1_000_000)
     duration = Fraction(made.duration_s).limit_denominator(1_000_000)
     video, audio = _stream(found, found.video), _stream(found, found.audio)
@@ -146,7 +146,7 @@ def fetch(  # noqa: PLR0913 - keyword-only
 
 
 def _as_recorded(video: StreamInfo, made: StretchReport) -> StreamInfo:
-    """Return what the copy says of its pictures, put right by what the recording said."""
+    """Return the copy's video stream, corrected by the recording's."""
     video = replace(video, sample_aspect=made.sample_aspect)
     if made.shape is None:
         return video
@@ -162,7 +162,7 @@ def _extract(  # noqa: PLR0913 - as `fetch`
     must_decode: bool,
     on_progress: Callable[[float], None] | None,
 ) -> StretchReport:
-    """Copy what a container carries whole; decode the pictures where writing the copy fails all the same."""
+    """Copy the streams that a container carries without loss; decode the pictures if writing the copy fails."""
     try:
         return extract_stretch(
             source, start_s=start_s, end_s=end_s, out=out, must_decode=must_decode, on_progress=on_progress
@@ -182,10 +182,11 @@ def look_at(
 ) -> Material:
     """Read the packet times of a local file and return the material of a clip from `start` to `end`.
 
-    The clip begins with the frame on the screen at `start`, at that frame's own time unless it has long been standing.
+    The clip begins with the frame on the screen at `start`, at that frame's own time unless it was shown for long
+    before.
 
-    `streams` are its video and audio stream, as they are in that file. MediaError `out_of_range` when neither the
-    picture nor the sound reaches into the clip.
+    `streams` are the video and audio stream of that file. MediaError `out_of_range` if neither picture nor sound
+    reaches into the clip.
     """
     video, audio = streams
     if video is None:
@@ -196,7 +197,7 @@ def look_at(
         matrix = _assumed_matrix(stream, video)
         times, begins_whole = _frame_times(container, stream)
         place = container.streams.video.index(stream)
-    if not begins_whole:  # a broadcast recorded from its middle on: what comes before the first keyframe never shows
+    if not begins_whole:  # a broadcast recorded from its middle: pictures before the first keyframe are never shown
         first = _first_shown(folder / name, place)
         times = [] if first is None else [(time, length) for time, length in times if time >= first]
     shown = _shown_at(times, start)
@@ -267,7 +268,7 @@ def _frame_times(
 
 
 def _first_shown(path: Path, place: int) -> Fraction | None:
-    """Return the time of the first frame that a decoder shows of the video at this place; None where it shows none."""
+    """Return the time of the first frame that a decoder shows at this place, or None."""
     with contextlib.suppress(*AV_ERRORS), av.open(str(path)) as container:
         for frame in container.decode(video=place):
             if frame.pts is not None and frame.time_base is not None:

@@ -1,4 +1,4 @@
-"""Presets: which options each takes, and the picture each makes of a source. Pure: numbers in, numbers out."""
+"""Presets: the options of each, and the frame that each makes from a source. Pure."""
 
 import math
 from fractions import Fraction
@@ -25,7 +25,7 @@ MAX_SHORT_SIDE = 2304
 """H.264 level 5.2, the highest that hardware decoders in phones and browsers agree on, ends at 4096x2304."""
 SHORT_SIDE_720P = 720
 TALL_SOURCE = 1080
-"""From this picture height on, the vertical and square presets are made in their large size."""
+"""From this picture height on, the vertical and square presets use their large size."""
 
 
 class Theme(Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ AUDIOGRAM_SIZES: dict[Shape, tuple[int, int]] = {
 
 
 class Picture(Struct, frozen=True, kw_only=True):
-    """The frame a preset makes: its size in square pixels (even), and how the source gets into it.
+    """The frame of a preset: its size in square pixels (even), and how the source is fitted into it.
 
     `fit` scales the whole picture to the frame, `crop` takes the part (`crop_width` by `crop_height` in display pixels
     of the source, moving along the longer side) that fills it, `blur` lays the whole picture over a blurred copy.
@@ -65,7 +65,7 @@ class Picture(Struct, frozen=True, kw_only=True):
 
 
 def parse_options(preset: Preset, raw: dict[str, Any]) -> Options:
-    """Check the options of a preset; MediaError says in a sentence which one is unknown or out of range."""
+    """Check the options of a preset; MediaError names the one that is unknown or out of range."""
     try:
         return msgspec.convert(raw, PRESET_OPTIONS[preset])
     except msgspec.ValidationError as exc:
@@ -74,7 +74,7 @@ def parse_options(preset: Preset, raw: dict[str, Any]) -> Options:
 
 
 def theme_of(options: AudiogramOptions) -> Theme:
-    """Return the theme with the colours that were given in their place."""
+    """Return the theme, with given colours replaced."""
     base = THEMES[options.theme]
     return Theme(
         background=options.background or base.background,
@@ -85,9 +85,9 @@ def theme_of(options: AudiogramOptions) -> Theme:
 
 
 def display_size(stream: StreamInfo) -> tuple[int, int]:
-    """Return width and height in square pixels as a person sees them: pixel aspect and rotation applied.
+    """Return the displayed width and height in square pixels, with pixel aspect and rotation applied.
 
-    The side that the pixel aspect shrinks is kept and the other one stretched, so no detail is lost.
+    One side is stretched rather than the other shrunk, so no detail is lost.
     """
     width, height = stream.width or 0, stream.height or 0
     if width <= 0 or height <= 0:
@@ -136,7 +136,7 @@ def even(value: float) -> int:
 
 
 def _aspect(text: str) -> Fraction:
-    """Read `16/11` or `16:11`; what makes no sense is taken as square."""
+    """Parse `16/11` or `16:11`; invalid ones count as square."""
     try:
         aspect = Fraction(text.replace(":", "/"))
     except (ValueError, ZeroDivisionError):

@@ -37,22 +37,22 @@ EARLY_SLACK_S = 0.5
 THUMBNAIL, PREVIEW, STORYBOARD = "thumbnail.jpg", "preview.webp", "storyboard.jpg"
 NAMES: dict[Format, str] = {"mp4": "clip.mp4", "webm": "clip.webm", "mp3": "clip.mp3"}
 DECODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, DECODE_FAILED})
-"""What can be wrong with a clip because a decoder began in the wrong place or a container lost something."""
+"""Causes that can result from a decoder's start in the wrong place, or a loss in a container."""
 ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE, OUT_OF_RANGE})
-"""What can be wrong with a copy and right with an encoded clip (of a lower bit rate, in the last case)."""
+"""Causes that can affect a copy but not an encoded clip (with a lower bit rate, in the last case)."""
 SPARE_PICTURES = 4
-"""A clip may show the picture before its stretch, and its last one once more."""
+"""Extra pictures: the one before the stretch, and the last one repeated."""
 MIN_LUFS, MAX_LUFS = -40.0, -9.0
-"""Outside of this range a target is a slip of the pen: broadcast asks for -24 to -23, platforms for -19 to -14."""
+"""A target outside this range is a mistake: broadcasters use -24 to -23, platforms -19 to -14."""
 LEFTOVERS = (SCRIPT, PATH, STRIP, FONTS_CONF)
 COST: dict[Format, float] = {"mp4": 3.0, "webm": 8.0, "mp3": 0.3}
-"""How long the formats take beside each other, for an honest progress bar."""
+"""The relative times of the formats, for a realistic progress bar."""
 
 
 def render(task: RenderTask, scratch: Path, meter: Meter, emit: Emit) -> RenderResult:
-    """Make what a RenderTask asks for in `scratch`; every file listed in the result has been decoded and found good.
+    """Make the files of a RenderTask in `scratch`; every file in the result has been decoded and has passed its check.
 
-    MediaError for times outside the recording, options that make no sense, outputs that this recording cannot give, and
+    MediaError for times outside the recording, invalid options, outputs that are impossible for this recording, and
     files that cannot be read or encoded.
     """
     try:
@@ -64,7 +64,7 @@ def render(task: RenderTask, scratch: Path, meter: Meter, emit: Emit) -> RenderR
 
 
 class _Rendering:
-    """The state of one task: what is known of the source, what has been made, what is worth telling."""
+    """The state of one task: the source's properties, the finished files, and the notes."""
 
     def __init__(self, task: RenderTask, scratch: Path, meter: Meter, emit: Emit) -> None:
         self.task = task
@@ -82,7 +82,7 @@ class _Rendering:
         self._watcher: Watcher | None = None
 
     def run(self) -> RenderResult:
-        """Make everything; a second time from decoded pictures where the recording's packets did not decode well."""
+        """Make everything; if the recording's packets do not decode well, again from decoded pictures."""
         try:
             return self._make(must_decode=False)
         except MediaError as exc:
@@ -117,7 +117,7 @@ class _Rendering:
         )
 
     def _may_decode(self) -> bool:
-        """Whether the pictures were copied so far, so that decoding them from further back may help."""
+        """Return whether the pictures were copied, so that decoding from an earlier place may help."""
         return hasattr(self, "segment") and self.segment.decoded is None and self.material.video is not None
 
     def _start_again(self) -> None:
@@ -130,7 +130,7 @@ class _Rendering:
     def _copy(self) -> bool:
         """Make the MP4 by copying, an early version first; False to encode it.
 
-        A `fast` clip is shown early too: it plays at once, while the check decodes it to its end.
+        A `fast` clip is published early too: it can be played while the check decodes it.
         """
         task, name = self.task, NAMES["mp4"]
         self._show_early(self.meter.stage("preview", 0.03, 0.08))
@@ -165,7 +165,7 @@ class _Rendering:
         return True
 
     def _show_early(self, report: Callable[[float], None]) -> None:
-        """Hand out a copy cut at keyframes, which plays while the clip is being made; never a reason to fail."""
+        """Publish a copy cut at keyframes, to play while the clip is being made; its failure is ignored."""
         try:
             done = cut(
                 self.segment.path,
@@ -179,8 +179,8 @@ class _Rendering:
                 return
             planned_s = done.end_s - done.start_s
             output = self._described("mp4", EARLY, duration_s=planned_s, copied_s=done.copied_s, encoded_s=0.0)
-            # Decoding it all would cost the seconds that an early version is there to save: its length and first
-            # pictures were looked at, its packets are the recording's own, and the checked clip replaces it.
+            # A full decode would cost the seconds that an early version saves. Its length and first pictures were
+            # checked, its packets are the recording's own, and the checked clip replaces it.
             length_s = probe(self.scratch / EARLY).duration_s
         except MediaError:
             return
@@ -188,7 +188,7 @@ class _Rendering:
             self.emit(Partial(outputs=[output]))
 
     def _fetch(self, report: Callable[[float], None], *, must_decode: bool) -> Segment:
-        """Bring the stretch of the clip into the scratch folder: all that follows works on that copy."""
+        """Extract the stretch of the clip to the scratch folder; all later steps work on that copy."""
         for path in self.scratch.glob(f"{SEGMENT}.*"):
             path.unlink()
         task = self.task
@@ -202,7 +202,7 @@ class _Rendering:
         )
 
     def _find_level(self) -> None:
-        """Measure the sound and decide the filters that bring it to the loudness asked for."""
+        """Measure the sound and choose the filters for the requested loudness."""
         target = self.task.loudness
         if target is None or self.material.audio is None:
             return
@@ -221,7 +221,7 @@ class _Rendering:
                 self._correct(kind, missed, part)
 
     def _encode_one(self, kind: Format, level: loudness.Level | None, report: Callable[[float], None]) -> None:
-        """Encode a format and check it, its level too."""
+        """Encode a format and check it, including its level."""
         name, length_s = NAMES[kind], self.material.duration_s
         stream = self._composer.stream(kind, level)
         out = self.scratch / name
@@ -232,7 +232,7 @@ class _Rendering:
         )
 
     def _refuse_damage(self, log: list[str]) -> None:
-        """Raise MediaError DECODE_FAILED where a decoder complained that may not have begun early enough."""
+        """Raise MediaError DECODE_FAILED if a decoder that may have begun too late logged errors."""
         video = self.material.video
         if video is None or self.segment.decoded is not None:
             return
@@ -241,7 +241,7 @@ class _Rendering:
             raise MediaError(DECODE_FAILED, errors[0], stream=video.index)
 
     def _correct(self, kind: Format, missed: LoudnessMissedError, report: Callable[[float], None]) -> None:
-        """Encode once more with what the encoder took from the level given back; a clip still off says so."""
+        """Encode once more with a corrected level; if the clip is still off, add a note."""
         level = self._level.corrected(missed.found) if self._level is not None else None
         try:
             if level is not None:
@@ -249,20 +249,20 @@ class _Rendering:
                 return
         except LoudnessMissedError as again:
             missed = again
-        self._note("loudness_missed", f"The {kind.upper()} is not as loud as was asked: {missed.detail}.")
+        self._note("loudness_missed", f"The {kind.upper()} does not have the requested loudness: {missed.detail}.")
         length_s = self.material.duration_s
         likeness = self._likeness(kind, level=level or self._level)
         self._list(kind, NAMES[kind], duration_s=length_s, encoded_s=length_s, likeness=likeness)
 
     def _draw_waveform(self) -> None:
-        """Without moving images the waveform is the thumbnail, and the picture of a video that must have one."""
+        """Draw the waveform: without moving images, it is the thumbnail and the picture of a video."""
         width, height = audiogram.write_waveform_picture(self.scratch, self.material, THUMBNAIL)
         self._list_picture(THUMBNAIL, width, height)
         if self.task.preset == "original" and {"mp4", "webm"} & set(self.formats):
             self._note("still_picture", "There are no moving images: the video shows the waveform as a still picture.")
 
     def _draw(self, report: Callable[[float], None]) -> None:
-        """Make thumbnail, preview and storyboard from what the clip shows."""
+        """Make thumbnail, preview and storyboard from the clip."""
         if self.material.video is None and not self._draws_audiogram():
             return  # nothing moves
         reports = split(report, [1.0, 2.0, 3.0])
@@ -282,7 +282,7 @@ class _Rendering:
         reports[2](1.0)
 
     def _shown(self) -> Material:
-        """Return the finished video, or the source where only sound was made of it."""
+        """Return the finished video, or the source if only sound was made."""
         made = next((o for o in self.outputs if o.format in {"mp4", "webm"}), None)
         if made is None:
             return self.material
@@ -303,7 +303,7 @@ class _Rendering:
         level: loudness.Level | None = None,
         likeness: Likeness,
     ) -> None:
-        """Decode a finished file, compare it with what was planned, and add it to the outputs."""
+        """Decode a finished file, compare it with its plan, and add it to the outputs."""
         expected = Expectation(
             duration_s=duration_s,
             video=kind != "mp3",
@@ -323,7 +323,7 @@ class _Rendering:
     def _likeness(
         self, kind: Format, *, level: loudness.Level | None = None, copied: CutReport | None = None
     ) -> Likeness:
-        """Return how a file must resemble the recording."""
+        """Return the expected resemblance of a file to the recording."""
         whole = original(self.segment, moved_s=self.segment.moved_s, length_s=self.material.duration_s)
         if copied is not None:
             moved_s = Fraction(copied.start_s - self.segment.start_s).limit_denominator(1_000_000)
@@ -343,7 +343,7 @@ class _Rendering:
         )
 
     def _watcher_for(self, kind: Format, duration_s: float, *, is_copied: bool) -> Watcher | None:
-        """Return who makes the pictures from this check; None where another does, or they need turning and the like."""
+        """Return the watcher of this check's pictures; None if another check has it, or they need conversion."""
         if kind == "mp3" or self._watcher is not None:
             return None
         video = self.material.video

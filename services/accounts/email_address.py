@@ -1,4 +1,4 @@
-"""E-mail addresses: what may be one, and the one form in which each is stored."""
+"""E-mail addresses: their check, and the form in which they are stored."""
 
 import re
 
@@ -10,7 +10,7 @@ EMAIL = re.compile(r"[^\s@<>(),;:\\\"\[\]]{1,64}@[^\s@<>(),;:\\\"\[\]]+\.[^\s@<>
 
 
 def is_email(email: str) -> bool:
-    """Say whether a text, stripped and in lower case, may be an address."""
+    """Return whether a text, stripped and in lower case, may be an address."""
     return len(email) <= MAX_LENGTH and EMAIL.fullmatch(email) is not None and not is_deceptive(email)
 
 

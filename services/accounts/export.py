@@ -1,4 +1,4 @@
-"""Everything that the service has of one owner, as an archive that they take along."""
+"""Exports: an archive of everything that the service has of one owner."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,7 +58,7 @@ def gather(tx: Transaction, *, user_id: UUID) -> tuple[dict[str, Any], list[Clip
 
 
 def publish(tx: Transaction, *, export_id: UUID, key: str, size_bytes: int, now: datetime) -> bool:
-    """Note that an archive can be downloaded, and mail its owner (service transaction); False when it was given up."""
+    """Note that an archive can be downloaded, and mail its owner (service transaction); False if it was given up."""
     expires_at = now + KEPT_FOR
     user_id = rows.mark_ready(tx, export_id=export_id, key=key, size_bytes=size_bytes, expires_at=expires_at)
     if user_id is None:

@@ -23,10 +23,10 @@ class Prepared(Struct, frozen=True, kw_only=True):
 
 
 def prepare(tx: Transaction, mail: Mail, *, recipient: str, user_id: UUID | None, now: datetime) -> Prepared | None:
-    """Return what to send to an address, with a fresh link where the mail needs one (service transaction).
+    """Return the mail to send to an address, with a new link if it needs one (service transaction).
 
-    None when there is no reason to send it, such as a reset for an address without an account. Deciding that here, and
-    not where the mail is asked for, keeps answers over HTTP from taking longer for addresses that are known.
+    None if there is no reason to send it, such as a reset for an address without an account. This is decided here and
+    not in the request, so that the time of an HTTP answer does not reveal which addresses have an account.
     """
     if isinstance(mail, Verification):
         return _verification(tx, mail, recipient=recipient, user_id=user_id, now=now)

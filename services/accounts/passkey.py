@@ -29,7 +29,7 @@ MAX_PASSKEYS = 20
 
 
 def creation_options(account: Account, known: list[Passkey], *, public_url: str, challenge: bytes) -> dict[str, Any]:
-    """Return what `navigator.credentials.create` is called with."""
+    """Return the argument of `navigator.credentials.create`."""
     options = webauthn.generate_registration_options(
         rp_id=_site(public_url),
         rp_name=SITE_NAME,
@@ -46,7 +46,7 @@ def creation_options(account: Account, known: list[Passkey], *, public_url: str,
 
 
 def request_options(*, public_url: str, challenge: bytes) -> dict[str, Any]:
-    """Return what `navigator.credentials.get` is called with; the authenticator knows which passkeys it has."""
+    """Return the argument of `navigator.credentials.get`; the authenticator knows which passkeys it has."""
     options = webauthn.generate_authentication_options(
         rp_id=_site(public_url), challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED
     )
@@ -64,7 +64,7 @@ def register(  # noqa: PLR0913 - keyword-only, as every use case
 ) -> Passkey:
     """Add a passkey that answered the challenge (service transaction).
 
-    InvalidFieldError when it did not, ConflictError when it is registered or there are too many.
+    InvalidFieldError if it did not, ConflictError if it is registered or there are too many.
     """
     name = clean_name(name)
     if not name:
@@ -97,7 +97,7 @@ def register(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def authenticate(tx: Transaction, *, credential: dict[str, Any], challenge: bytes, public_url: str) -> UUID:
-    """Return whose passkey answered the challenge (service transaction); UnauthenticatedError."""
+    """Return the owner of the passkey that answered the challenge (service transaction); UnauthenticatedError."""
     refused = UnauthenticatedError(
         "This passkey is not known here, or did not answer the challenge; try again.", reason="passkey_unknown"
     )

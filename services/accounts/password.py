@@ -1,4 +1,4 @@
-"""Passwords: what may be one, how they are stored, and whether one matches."""
+"""Passwords: their length, their hashes, and the comparison."""
 
 import threading
 from functools import cache
@@ -24,13 +24,13 @@ def check_password(password: str, *, field: str = "password") -> None:
 
 
 def hash_password(password: str) -> str:
-    """Return what is stored of a password."""
+    """Return the hash of a password."""
     with _HASHING:
         return HASHER.hash(password)
 
 
 def matches(stored: str | None, password: str) -> bool:
-    """Say whether a password is the stored one; takes the same time where nothing is stored."""
+    """Return whether a password matches the stored hash; takes as long if none is stored."""
     try:
         expected = stored or _dummy_hash()
         with _HASHING:
@@ -40,7 +40,7 @@ def matches(stored: str | None, password: str) -> bool:
 
 
 def needs_rehash(stored: str) -> bool:
-    """Say whether a hash was made with older parameters."""
+    """Return whether a hash was made with older parameters."""
     return HASHER.check_needs_rehash(stored)
 
 

@@ -1,4 +1,4 @@
-"""Accounts that an operator makes: no mail to confirm, any tier, perhaps an operator's rights."""
+"""Accounts made by an operator: without a mail to confirm, of any tier, perhaps with an operator's rights."""
 
 import secrets
 from uuid import UUID
@@ -16,8 +16,8 @@ from services.errors import InvalidFieldError, NotFoundError
 def create_user(tx: Transaction, *, email: str, password: str | None, tier: str, is_admin: bool) -> Account:
     """Make an account whose address counts as confirmed (service transaction).
 
-    Without a password nobody can log in with one until it is reset by mail; tokens can be made for it all the same.
-    InvalidFieldError for an address, password or tier that cannot be one, EmailTakenError for an address in use.
+    Without a password nobody can log in until it is reset by mail, but tokens can be made.
+    InvalidFieldError for an invalid address, password or tier, EmailTakenError for an address in use.
     """
     tiers = rows.list_tiers(tx)
     if tier not in tiers:
@@ -34,7 +34,7 @@ def create_user(tx: Transaction, *, email: str, password: str | None, tier: str,
 
 
 def find_user_id(tx: Transaction, *, email: str) -> UUID:
-    """Return whose address this is (service transaction); NotFoundError when nobody's."""
+    """Return the account with this address (service transaction); NotFoundError."""
     found = account_rows.find_credentials(tx, email=clean_email(email))
     if found is None:
         raise NotFoundError(f"There is no account with the address {email}; make one with `snuggles user create`.")

@@ -1,4 +1,4 @@
-"""One-time codes (RFC 6238) with recovery codes: what a login asks for beside the password."""
+"""One-time codes (RFC 6238) with recovery codes: the second factor beside the password."""
 
 import hmac
 import re
@@ -36,14 +36,14 @@ class SecondFactorRequiredError(UnauthenticatedError):
 
 
 class Enrolment(Struct, frozen=True, kw_only=True):
-    """What an authenticator app is set up with."""
+    """The secret for an authenticator app."""
 
     secret: str
     uri: str
 
 
 def enrol(tx: Transaction, *, account: Account, key: str) -> Enrolment:
-    """Make a secret that counts once a first code has proved it (service transaction); ConflictError when one counts.
+    """Make a secret that a first code must confirm (service transaction); ConflictError if one is confirmed already.
 
     `key` seals it in the database.
     """
@@ -55,9 +55,9 @@ def enrol(tx: Transaction, *, account: Account, key: str) -> Enrolment:
 
 
 def confirm(tx: Transaction, *, user_id: UUID, code: str, key: str, now: datetime) -> list[str]:
-    """Begin to ask for codes, and return the recovery codes, which are shown once (service transaction).
+    """Turn on codes, and return the recovery codes, which are shown once (service transaction).
 
-    InvalidFieldError for a wrong code, ConflictError when nothing waits for one.
+    InvalidFieldError for a wrong code, ConflictError if there is no secret to confirm.
     """
     stored = rows.find_totp(tx, user_id=user_id)
     if stored is None or stored.confirmed_at is not None:
@@ -73,7 +73,7 @@ def confirm(tx: Transaction, *, user_id: UUID, code: str, key: str, now: datetim
 
 
 def is_required(tx: Transaction, *, user_id: UUID) -> bool:
-    """Say whether a login of this user needs a code (service transaction)."""
+    """Return whether a login of this user needs a code (service transaction)."""
     stored = rows.find_totp(tx, user_id=user_id)
     return stored is not None and stored.confirmed_at is not None
 
@@ -87,7 +87,7 @@ def use(tx: Transaction, *, user_id: UUID, code: str, key: str, now: datetime) -
 
 
 def remove(tx: Transaction, *, user_id: UUID) -> None:
-    """Ask for no more codes (service transaction); ConflictError when none are in use."""
+    """Turn off codes (service transaction); ConflictError if they are not in use."""
     if not rows.delete_totp(tx, user_id=user_id):
         raise ConflictError("One-time codes are not in use.", reason="codes_not_used")
 
@@ -118,7 +118,7 @@ def _open(sealed: bytes, key: str) -> str:
     try:
         return AESGCM(_derived(key)).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None).decode()
     except InvalidTag as error:
-        # JWT_SECRET was changed: recovery codes still work, for they are hashed without it.
+        # JWT_SECRET was changed. Recovery codes still work, since they are hashed without it.
         raise UnauthenticatedError("One-time codes cannot be checked any more; use a recovery code.") from error
 
 

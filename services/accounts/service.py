@@ -25,7 +25,7 @@ from services.sanitising import clean_name
 __all__ = ["Account", "Credentials", "EmailTakenError"]
 
 PLACEHOLDER_DOMAIN = "@users.invalid"
-"""Of users whose issuer names no address."""
+"""The domain of users whose issuer gives no address."""
 
 
 class EmailTakenError(ConflictError):
@@ -35,7 +35,7 @@ class EmailTakenError(ConflictError):
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """What a login is compared with; `user_id` is None for an address without an account."""
+    """The stored credentials of a login; `user_id` is None for an address without an account."""
 
     user_id: UUID | None
     password_hash: str | None
@@ -55,23 +55,23 @@ def get(tx: Transaction, *, user_id: UUID) -> Account:
 
 
 def find_credentials(tx: Transaction, *, email: str) -> Credentials:
-    """Return what a login with this address is compared with (service transaction)."""
+    """Return the stored credentials of an address (service transaction)."""
     found = rows.find_credentials(tx, email=email)
     user_id, password_hash = found or (None, None)
     return Credentials(user_id=user_id, password_hash=password_hash)
 
 
 def get_credentials(tx: Transaction, *, user_id: UUID) -> Credentials:
-    """Return what a user's current password is compared with (service transaction)."""
+    """Return the stored credentials of a user (service transaction)."""
     return Credentials(user_id=user_id, password_hash=rows.find_password(tx, user_id=user_id))
 
 
 def signup(
     tx: Transaction, *, email: str, password_hash: str, display_name: str, language: Language = DEFAULT
 ) -> Account:
-    """Make an account whose address has not answered yet (service transaction).
+    """Make an account whose address is not confirmed yet (service transaction).
 
-    InvalidFieldError for what cannot be an address, EmailTakenError when the address has an account.
+    InvalidFieldError for an invalid address, EmailTakenError if the address has an account.
     """
     email = clean_email(email)
     user_id = rows.insert_user(
@@ -85,9 +85,9 @@ def signup(
 def request_signup(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction, *, email: str, password_hash: str, display_name: str, language: Language, now: datetime
 ) -> UUID:
-    """Note a sign-up that becomes an account when its address answers, and return its id (service transaction).
+    """Store a sign-up, which becomes an account once its address is confirmed, and return its id (service transaction).
 
-    Does the same for every address, so that its time does not tell which ones have an account.
+    Does the same forevery address, so that its time does not reveal which ones have an account.
     """
     return signups.insert_signup(
         tx,
@@ -100,9 +100,9 @@ def request_signup(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def verify(tx: Transaction, *, token: str) -> Account:
-    """Use a link by which an address answered (service transaction); InvalidFieldError when the link is no good.
+    """Use a link that was mailed to an address (service transaction); InvalidFieldError if the link is invalid.
 
-    It makes an account of a sign-up, confirms the address of a user, or changes it.
+    It turns a sign-up into an account, or confirms or changes a user's address.
     """
     token_hash = secret_hash(token)
     if signup := signups.take_signup(tx, token_hash=token_hash):
@@ -121,9 +121,9 @@ def verify(tx: Transaction, *, token: str) -> Account:
 
 
 def reset(tx: Transaction, *, token: str, password_hash: str, now: datetime, keep_api_keys: bool = False) -> Account:
-    """Set a new password by a reset link and end every way in (service transaction).
+    """Set a new password by a reset link, and end all sessions, tokens and keys (service transaction).
 
-    InvalidFieldError when the link is no good.
+    InvalidFieldError if the link is invalid.
     """
     used = rows.use_token(tx, token_hash=secret_hash(token), purpose="reset")
     if used is None:
@@ -133,7 +133,7 @@ def reset(tx: Transaction, *, token: str, password_hash: str, now: datetime, kee
     user_id, _ = used
     rows.update_password(tx, user_id=user_id, password_hash=password_hash)
     sessions.end_everything(tx, user_id=user_id, now=now, keep_api_keys=keep_api_keys)
-    # Who could read the link could read the address's mail.
+    # The link also proves that the user reads mail at this address.
     rows.update_email_verified(tx, user_id=user_id)
     account = get(tx, user_id=user_id)
     tell(tx, account, PasswordChanged())
@@ -143,7 +143,7 @@ def reset(tx: Transaction, *, token: str, password_hash: str, now: datetime, kee
 def change_password(
     tx: Transaction, *, user_id: UUID, password_hash: str, now: datetime, keep_api_keys: bool = False
 ) -> None:
-    """Set a new password for somebody who has proved the old one, and end every way in (service transaction)."""
+    """Set a new password after the old one was proved; ends all sessions, tokens and keys (service transaction)."""
     rows.update_password(tx, user_id=user_id, password_hash=password_hash)
     sessions.end_everything(tx, user_id=user_id, now=now, keep_api_keys=keep_api_keys)
     tell(tx, get(tx, user_id=user_id), PasswordChanged())
@@ -162,7 +162,7 @@ def change_profile(
     language: Language | None = None,
     mail_clips_ready: bool | None = None,
 ) -> Account:
-    """Change how a user is called, in what language they are written to, and whether about clips that are ready."""
+    """Change a user's name, the language of their mails, and whether they get mails about finished clips."""
     rows.update_profile(
         tx,
         user_id=user_id,
@@ -183,6 +183,6 @@ def _change_email(tx: Transaction, *, user_id: UUID, new_email: str) -> Account:
 
 
 def tell(tx: Transaction, account: Account, mail: Mail) -> None:
-    """Mail a user something about the account, once the transaction commits (service transaction)."""
+    """Send a user a mail about the account once the transaction commits (service transaction)."""
     if not account.email.endswith(PLACEHOLDER_DOMAIN):
         outbox.enqueue(tx, mail, recipient=account.email, unique_key=f"{kind_of(mail)}/{uuid4()}", user_id=account.id)

@@ -1,4 +1,4 @@
-"""Sessions of the app: one row a login, listed and ended by their owner; and tokens that have none."""
+"""Sessions of the app, one row a login, and tokens without a session."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,11 +17,11 @@ from services.sanitising import clean_name
 __all__ = ["Method", "SessionRow"]
 
 BEARER_FOR = timedelta(days=1)
-"""A token that a script holds in memory."""
+"""For a token in the memory of a script."""
 COOKIE_FOR = timedelta(days=14)
-"""A browser's: unseen by scripts, and ended from another device when a laptop is lost."""
+"""For a browser's cookie: hidden from scripts, and the user can end the session from another device."""
 FRESH_FOR = timedelta(minutes=10)
-"""How long a login counts as proof that its user still sits there."""
+"""How long a login proves that its user is still at the device."""
 MAX_USER_AGENT = 300
 
 
@@ -53,8 +53,8 @@ def begin(  # noqa: PLR0913 - keyword-only, as every use case
 def authenticate(tx: Transaction, claims: Claims) -> tuple[Account, SessionRow | None]:
     """Return the account behind a token that was checked, with its session if it has one (service transaction).
 
-    A user of a foreign issuer gets a row at first sight. UnauthenticatedError when the account is gone or the session
-    was ended.
+    A user of another issuer gets a row with their first token. UnauthenticatedError if the account is gone or the
+    session has ended.
     """
     session = None
     if claims.session_id is not None:
@@ -89,15 +89,15 @@ def end_one(tx: Transaction, *, user_id: UUID, session_id: UUID) -> None:
 
 
 def end_others(tx: Transaction, claims: Claims, *, now: datetime) -> int:
-    """End every session of a user but the one that asks; return how many were listed (service transaction)."""
+    """End every session of a user except the calling one; return the number of ended ones (service transaction)."""
     ended = rows.end_sessions(tx, user_id=claims.user_id, but=claims.session_id)
-    if claims.session_id is not None:  # else the token that asks would be refused with the others
+    if claims.session_id is not None:  # else the caller's own token would be refused too
         rows.refuse_older_tokens(tx, user_id=claims.user_id, valid_from=now)
     return ended
 
 
 def end_everything(tx: Transaction, *, user_id: UUID, now: datetime, keep_api_keys: bool = False) -> None:
-    """End every way in opened before now: sessions, tokens, reset links and API keys (service transaction)."""
+    """End all sessions, tokens, reset links and API keys made before now (service transaction)."""
     rows.end_sessions(tx, user_id=user_id)
     rows.refuse_older_tokens(tx, user_id=user_id, valid_from=now)
     account_rows.forget_tokens(tx, user_id=user_id, purpose="reset")
@@ -124,12 +124,12 @@ class FreshLoginRequiredError(ForbiddenError):
 
 
 def _add_foreign(tx: Transaction, claims: Claims) -> Account | None:
-    # An address that belongs to another account here proves nothing about this one: never join the two.
+    # Never join two accounts because of their address: the other issuer may not have confirmed it.
     own = f"{claims.user_id}@users.invalid"
     for address in [claims.email, own] if claims.email else [own]:
         if account_rows.insert_foreign_user(tx, user_id=claims.user_id, email=address, verified_at=None):
             break
-        # Nothing inserted: the address is taken, or another request met the same user a moment ago.
+        # Nothing inserted: the address is taken, or a concurrent request inserted the same user.
         if account := account_rows.find_account(tx, user_id=claims.user_id):
             return account
     return account_rows.find_account(tx, user_id=claims.user_id)

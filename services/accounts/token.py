@@ -1,4 +1,4 @@
-"""Tokens that say who is asking: our own JWTs (HS256), Supabase's (its published keys), one-time links, API keys."""
+"""Tokens: our own JWTs (HS256), Supabase's (its published keys), one-time links, API keys."""
 
 import hmac
 import secrets
@@ -18,28 +18,28 @@ from services.errors import UnauthenticatedError
 AUDIENCE = "authenticated"
 ROLE = "authenticated"
 TOKEN_FOR = timedelta(days=1)
-CLOCK_SKEW_S = 10  # clocks of two machines differ by this much when something is wrong, but not badly wrong
-FOREIGN_ALGORITHMS = ["ES256", "RS256", "EdDSA"]  # what Supabase signs with; never a symmetric one beside a public key
+CLOCK_SKEW_S = 10  # the tolerated difference between the clocks of two machines
+FOREIGN_ALGORITHMS = ["ES256", "RS256", "EdDSA"]  # Supabase's algorithms; never a symmetric one beside a public key
 API_KEY_START = "snk_"
 API_KEY_PREFIX_LENGTH = len(API_KEY_START) + 6
 LINK_TOKEN_BYTES = 32
 
 
 class Claims(Struct, frozen=True, kw_only=True):
-    """What a valid token says."""
+    """The claims of a valid token."""
 
     user_id: UUID
     session_id: UUID | None = None
     """None for tokens of `snuggles token` and of other issuers."""
     expires_at: datetime
     issued_at: datetime | None
-    """None when the token does not say: then it is older than any moment that matters."""
+    """None if the token does not say; it then counts as older than any logout."""
     token_hash: bytes
-    """Names the session: SHA-256 of the signed part, which cannot be written in two ways."""
+    """Identifies the token: SHA-256 of its signed part, which has only one spelling."""
     is_foreign: bool = False
     email: str | None = None
     authenticated_at: datetime | None = None
-    """When the user logged in, where another issuer says so."""
+    """When the user logged in, if another issuer says so."""
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ class Tokens:
             "sub": str(user_id),
             "role": ROLE,
             "aud": AUDIENCE,
-            # With its fraction: a token issued right after "log out everywhere" must be told from one right before.
+            # With its fraction, to tell a token issued right after "log out everywhere" from one issued right before.
             "iat": now.timestamp(),
             "exp": int(expires_at.timestamp()),
             "jti": secrets.token_hex(8),
@@ -94,7 +94,7 @@ class Tokens:
         return Session(token=jwt.encode(claims, self._secret, algorithm="HS256"), expires_at=expires_at)
 
     def check(self, token: str) -> Claims:
-        """Return what a token says; UnauthenticatedError says what is wrong with it."""
+        """Return the claims of a token; UnauthenticatedError says what is wrong with it."""
         try:
             header = jwt.get_unverified_header(token)
             claims = self._decode(token, header)
@@ -122,7 +122,7 @@ class Tokens:
             algorithms=algorithms,
             audience=AUDIENCE,
             leeway=CLOCK_SKEW_S,
-            # Expiry is checked below against our clock, exactly; `iat` decides nothing but what was logged out.
+            # Expiry is checked below, exactly, against our clock. `iat` only decides whether a logout applies.
             options={"require": ["sub", "exp", "aud"], "verify_exp": False, "verify_iat": False},
         )
         if float(decoded["exp"]) <= self._clock().timestamp():
@@ -161,12 +161,12 @@ def new_api_key() -> str:
 
 
 def secret_hash(secret: str) -> bytes:
-    """Return what is stored of a link's token or an API key: both are random, so a plain hash cannot be guessed."""
+    """Return the stored hash of a link's token or an API key. Both are random, so a plain hash cannot be guessed."""
     return sha256(secret.encode()).digest()
 
 
 def is_same_secret(given: str, expected: str) -> bool:
-    """Compare in a time that says nothing about how much of it is right."""
+    """Compare in constant time."""
     return hmac.compare_digest(sha256(given.encode()).digest(), sha256(expected.encode()).digest())
 
 
@@ -176,7 +176,7 @@ def _email_of(claims: dict[str, Any]) -> str | None:
 
 
 def _login_time(claims: dict[str, Any]) -> datetime | None:
-    """Return the latest of the moments at which Supabase says that its user proved who they are (claim `amr`)."""
+    """Return the latest time of authentication in Supabase's claim `amr`."""
     proofs = claims.get("amr")
     times = [proof.get("timestamp") for proof in proofs if isinstance(proof, dict)] if isinstance(proofs, list) else []
     known = [time for time in times if isinstance(time, int | float)]

@@ -27,16 +27,16 @@ class AlreadySubscribedError(ConflictError):
 
 
 def trial_available(found: Subscription) -> bool:
-    """Say whether a user's next checkout begins with a trial."""
+    """Return whether a user's next checkout begins with a trial."""
     return found.trial_used_at is None and found.trial_refused_at is None
 
 
 def open_checkout(  # noqa: PLR0913 - keyword-only, as every use case
     billing: Billing, *, user_id: UUID, email: str, tier: str, success_url: str, cancel_url: str
 ) -> CheckoutSession:
-    """Open a checkout page; those that the user has open elsewhere end.
+    """Open a checkout page and expire the user's other ones.
 
-    InvalidFieldError for a tier that cannot be bought; AlreadySubscribedError; UnavailableError when Stripe is away.
+    InvalidFieldError for a tier that cannot be bought; AlreadySubscribedError; UnavailableError if Stripe is down.
     """
     if tier not in PAID_TIERS:
         raise InvalidFieldError("tier", f"Choose one of {' and '.join(PAID_TIERS)}.")
@@ -45,7 +45,7 @@ def open_checkout(  # noqa: PLR0913 - keyword-only, as every use case
         try:
             return _open(billing, lease, customer_id, tier=tier, success_url=success_url, cancel_url=cancel_url)
         except MissingAtStripeError:
-            # The customer was deleted at Stripe, or was of the other mode: begin again with a new one.
+            # The customer was deleted at Stripe, or is of the other mode: start over with a new one.
             customer_id = _new_customer(billing, lease, email, previous=customer_id)
             return _open(billing, lease, customer_id, tier=tier, success_url=success_url, cancel_url=cancel_url)
 
@@ -59,7 +59,7 @@ def check_return_url(field: str, url: str, *, allowed: Collection[str]) -> str:
 
 
 def with_session_id(url: str) -> str:
-    """Return a success address that tells the page which session it was."""
+    """Return a success address that tells the page the id of the session."""
     if SESSION_PLACEHOLDER in url:
         return url
     base, mark, fragment = url.partition("#")
@@ -96,7 +96,7 @@ def _customer(billing: Billing, lease: Lease, email: str) -> str:
 
 
 def _new_customer(billing: Billing, lease: Lease, email: str, *, previous: str | None) -> str:
-    """Make a customer and store it before anything else happens with it."""
+    """Make a customer and store it before it is used."""
     made = billing.gateway.create_customer(user_id=str(lease.user_id), email=email, previous=previous)
     with billing.database.transaction(SERVICE) as tx:
         rows.set_customer(tx, user_id=lease.user_id, customer_id=made, previous=previous)
@@ -104,7 +104,7 @@ def _new_customer(billing: Billing, lease: Lease, email: str, *, previous: str |
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
-    """Return scheme, host and port; None for what is no plain http(s) address."""
+    """Return scheme, host and port; None unless it is a plain http(s) address."""
     if not url.isprintable() or "\\" in url or " " in url:
         return None
     try:

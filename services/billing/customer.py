@@ -1,4 +1,4 @@
-"""A user's customer at Stripe follows the address of the account."""
+"""Copies an account's address to its customer at Stripe."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from services.jobs.payload import UpdateCustomerPayload
 
 
 def queue_update(tx: Transaction, *, user_id: UUID) -> None:
-    """Queue the new address of a user for Stripe, which mails invoices to it (service transaction)."""
+    """Queue the update of a user's address at Stripe, which mails invoices to it (service transaction)."""
     found = rows.find_subscription(tx, user_id=user_id)
     if found is not None and found.stripe_customer_id is not None:
         payload = UpdateCustomerPayload(user_id=user_id)
@@ -18,7 +18,7 @@ def queue_update(tx: Transaction, *, user_id: UUID) -> None:
 
 
 def update_address(billing: Billing, *, user_id: UUID) -> bool:
-    """Give the customer the address that the user has now; return whether there is such a customer."""
+    """Set the customer's address to the user's current one; return whether there is such a customer."""
     with billing.database.transaction(SERVICE) as tx:
         found = rows.find_subscription(tx, user_id=user_id)
         email = rows.find_email(tx, user_id=user_id)

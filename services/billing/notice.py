@@ -1,4 +1,4 @@
-"""Mails about billing: each occasion has a key, so that no number of syncs mails twice."""
+"""Mails about billing. Each occasion has a key, so that repeated syncs mail it once."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,13 +13,13 @@ from services.mail.message import Mail, PaymentFailed, SubscriptionEnded, TrialE
 
 WARN_BEFORE = timedelta(days=3)
 RECENT = timedelta(days=35)
-"""Failures older than a period are history: a first sync of an old customer mails nothing of them."""
+"""The first sync of an old customer sends no mails about failures older than a period."""
 
 
 def announce(  # noqa: PLR0913 - keyword-only, one a source
     tx: Transaction, *, before: Subscription, state: State, found: Snapshot, is_refused: bool, now: datetime
 ) -> None:
-    """Queue the mails that a sync gives reason for (service transaction)."""
+    """Queue the mails that result from a sync (service transaction)."""
     if state.trial_ends_at is not None and state.trial_ends_at - now <= WARN_BEFORE:
         current = next(each for each in found.subscriptions if each.id == state.stripe_subscription_id)
         mail = TrialEnding(

@@ -1,4 +1,4 @@
-"""May this user do this, and how much is left: reserve on request, commit on success, release on failure or cancel.
+"""Quotas: reserved on request, committed on success, released on failure or cancellation.
 
 Other subjects call `require`, `reserve`, `commit`, `release` and `limit`, in a transaction of the user or service.
 """
@@ -22,7 +22,7 @@ API_CALLS = "api_calls_per_day"
 STORAGE = "storage_bytes"
 MONTHLY = (CONVERSATIONS, CLIPS)
 STOCKS = (MEMORIES, STORAGE)
-"""What is not counted by time: these allowances are for what is there now."""
+"""Allowances without a period: they limit what exists now."""
 COUNTED = (*MONTHLY, MEMORIES, API_CALLS, STORAGE)
 WORDS = {
     CLIPS: "clips",
@@ -35,7 +35,7 @@ NO_PERIOD = Period(start=None, end=None)
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """How much of an allowance is gone; `limit` -1 means no limit."""
+    """The use of an allowance; `limit` -1 means no limit."""
 
     feature: str
     used: int
@@ -45,12 +45,12 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     @property
     def remaining(self) -> int:
-        """How much is left; -1 without a limit."""
+        """The rest of the allowance; -1 without a limit."""
         return UNLIMITED if self.limit < 0 else max(0, self.limit - self.used - self.reserved)
 
 
 class Check(Struct, frozen=True, kw_only=True):
-    """Whether an amount of a feature is allowed now."""
+    """The answer whether an amount of a feature is allowed now."""
 
     allowed: bool
     feature: str
@@ -84,9 +84,9 @@ def reserve(  # noqa: PLR0913 - keyword-only, as every use case
 ) -> None:
     """Reserve a part of an allowance for a job (and one of its clips) or another subject, such as a recording.
 
-    However many requests arrive at once, no more than the allowance get through. Reserving twice for the same holder
-    counts once. `memory_entries` and `storage_bytes` count what is there, so they need no holder and no commit: add the
-    thing in the same transaction. QuotaExceededError when the allowance is used up.
+    Concurrent requests never exceed the allowance. Reserving twice for the same holder counts once. `memory_entries`
+    and `storage_bytes` count what exists, so they need no holder and no commit: add the thing in the same
+    transaction. QuotaExceededError if the allowance is used up.
     """
     now = now or datetime.now(UTC)
     tier = tier_of(tx, user_id=user_id)
@@ -116,7 +116,7 @@ def reserve(  # noqa: PLR0913 - keyword-only, as every use case
 def commit(
     tx: Transaction, *, job_id: UUID | None = None, clip_id: UUID | None = None, subject_id: UUID | None = None
 ) -> None:
-    """Count what a holder has reserved (of a job: for one clip, or for all) as used; a second call changes nothing."""
+    """Count a holder's reservation (of a job: for one clip, or for all) as used; a second call changes nothing."""
     with as_service(tx):
         rows.commit(tx, Holder(job_id=job_id, clip_id=clip_id, subject_id=subject_id))
 
@@ -124,13 +124,13 @@ def commit(
 def release(
     tx: Transaction, *, job_id: UUID | None = None, clip_id: UUID | None = None, subject_id: UUID | None = None
 ) -> None:
-    """Give back what a holder has reserved (of a job: for one clip, or for all); a second call changes nothing."""
+    """Release a holder's reservation (of a job: for one clip, or for all); a second call changes nothing."""
     with as_service(tx):
         rows.release(tx, Holder(job_id=job_id, clip_id=clip_id, subject_id=subject_id))
 
 
 def count_call(tx: Transaction, tier: Tier, *, user_id: UUID, now: datetime) -> Usage:
-    """Count an API call of today (service transaction); QuotaExceededError when none is left."""
+    """Count an API call of today (service transaction); QuotaExceededError if none is left."""
     period = period_of(tier, API_CALLS, now)
     assert period.start is not None  # noqa: S101 - calls are counted by day
     allowance = tier.allowance(API_CALLS)
@@ -144,7 +144,7 @@ def count_call(tx: Transaction, tier: Tier, *, user_id: UUID, now: datetime) -> 
 
 
 def check(tx: Transaction, *, user_id: UUID, feature: str, amount: int, now: datetime) -> Check:
-    """Say whether an amount would be allowed now, without reserving it; InvalidFieldError for an unknown feature."""
+    """Return whether an amount is allowed now, without reserving it; InvalidFieldError for an unknown feature."""
     tier = tier_of(tx, user_id=user_id)
     if feature in ABILITIES:
         has = tier.allows(feature)
@@ -174,13 +174,13 @@ def check(tx: Transaction, *, user_id: UUID, feature: str, amount: int, now: dat
 
 
 def usage(tx: Transaction, *, user_id: UUID, now: datetime) -> tuple[Tier, list[Usage]]:
-    """Return the tier in force and how much of each of its allowances is gone."""
+    """Return the tier in force and the use of each of its allowances."""
     tier = tier_of(tx, user_id=user_id)
     return tier, [usage_of(tx, tier, user_id=user_id, feature=feature, now=now) for feature in COUNTED]
 
 
 def usage_of(tx: Transaction, tier: Tier, *, user_id: UUID, feature: str, now: datetime) -> Usage:
-    """Return how much of one allowance is gone in the present period."""
+    """Return the use of one allowance in the current period."""
     period = period_of(tier, feature, now)
     if period.start is None:
         used = (

@@ -1,4 +1,4 @@
-"""The nightly comparison of our rows with Stripe's objects: what drifted is repaired and recorded."""
+"""Compares our rows with Stripe's objects every night, and repairs and records differences."""
 
 from collections import defaultdict
 from datetime import timedelta
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def reconcile(billing: Billing) -> dict[str, int]:
-    """Compare every customer with Stripe's list of live subscriptions; return how many were seen, repaired, failed."""
+    """Compare every customer with Stripe's live subscriptions; return the number of seen, repaired and failed ones."""
     there: dict[str, list[RemoteSubscription]] = defaultdict(list)
     for each in billing.gateway.list_live_subscriptions():
         there[each.customer_id].append(each)
@@ -42,7 +42,7 @@ def _customers(billing: Billing, after: UUID) -> list[tuple[UUID, str, str | Non
 
 
 def _differs(billing: Billing, user_id: UUID, there: list[RemoteSubscription]) -> bool:
-    """Say whether a row is not what the list says; a row without a subscription shows only that there is none."""
+    """Return whether a row differs from the list; of a row without a subscription, only that is compared."""
     state = state_of(
         Snapshot(subscriptions=tuple(there)),
         billing.settings.tier_of_price,

@@ -13,7 +13,7 @@ PAID_TIERS = ("premium", "pro")
 
 
 class Setup(Struct, frozen=True, kw_only=True):
-    """What there is at Stripe now. The webhook's secret is shown only when its endpoint was made just now."""
+    """The objects at Stripe. The webhook's secret is known only if its endpoint is new."""
 
     prices: dict[str, str]
     webhook_id: str
@@ -30,7 +30,7 @@ class Setup(Struct, frozen=True, kw_only=True):
 
 
 def set_up(gateway: SetupGateway, tiers: Sequence[TierRow], *, public_url: str) -> Setup:
-    """Make or find everything; run again, it changes nothing that fits."""
+    """Make or find everything; a second run changes nothing."""
     prices, products = {}, {}
     for tier in tiers:
         if tier.name in PAID_TIERS:

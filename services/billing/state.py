@@ -11,7 +11,7 @@ GRANTING = ("active", "trialing", "past_due")
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """The columns of a subscription that Stripe decides. Without a live subscription it is a free one."""
+    """The columns of a subscription that Stripe decides; those of a free one without a live subscription."""
 
     tier: str = "free"
     status: str = "active"
@@ -50,7 +50,7 @@ def live_of(found: Snapshot, tier_of_price: TierOfPrice) -> list[RemoteSubscript
 
 
 def state_of(found: Snapshot, tier_of_price: TierOfPrice, *, grace: timedelta) -> State:
-    """Return what a user's subscription is."""
+    """Return a user's subscription."""
     live = live_of(found, tier_of_price)
     if not live:
         ours = [each.ended_at for each in found.subscriptions if each.is_over and tier_of_price(each.price_id)]
@@ -72,7 +72,7 @@ def state_of(found: Snapshot, tier_of_price: TierOfPrice, *, grace: timedelta) -
 
 
 def payments_of(found: Snapshot) -> list[Payment]:
-    """Return the payment history: invoices that were paid, or failed to be."""
+    """Return the payment history: invoices that were paid or whose payment failed."""
     by_intent = {each.payment_intent: each for each in found.charges if each.payment_intent}
     rows = (_payment(each, [by_intent[p] for p in each.payment_intents if p in by_intent]) for each in found.invoices)
     return [row for row in rows if row is not None]
@@ -108,7 +108,7 @@ def _payment_status(invoice: RemoteInvoice, charges: Sequence[RemoteCharge]) -> 
 
 
 def _past_due_since(current: RemoteSubscription, invoices: Sequence[RemoteInvoice]) -> datetime:
-    """Return when the first payment failed that is still owed."""
+    """Return when the oldest open payment first failed."""
     owed = [
         each.finalized_at or each.created
         for each in invoices

@@ -1,4 +1,4 @@
-"""Stripe's webhook: verified, stored once, and followed by a sync. Nothing is ever counted from an event."""
+"""Stripe's webhook: verifies an event, stores it once, and queues a sync. An event's content is never counted."""
 
 import json
 from datetime import datetime
@@ -36,29 +36,29 @@ EVENTS = (
     "charge.dispute.created",
     "charge.dispute.closed",
 )
-"""What the endpoint asks Stripe to send: each leads to the same sync."""
+"""The events that the endpoint subscribes to: each leads to the same sync."""
 MAX_BODY_BYTES = 512 * 1024
 
 log = structlog.get_logger(__name__)
 
 
 class InvalidSignatureError(DomainError):
-    """Stripe did not sign this, or not now."""
+    """Stripe did not sign this, or too long ago."""
 
     code = "invalid_signature"
 
 
 class Received(Struct, frozen=True, kw_only=True):
-    """What became of a signed event. `kind` is one of EVENTS, or `other`."""
+    """The outcome of a signed event. `kind` is one of EVENTS, or `other`."""
 
     kind: str
     outcome: Literal["new", "repeated", "ignored"]
 
 
 def receive(tx: Transaction, settings: StripeSettings, *, body: bytes, header: str | None, now: datetime) -> Received:
-    """Store a signed event and queue the sync that it asks for (service transaction); once for each event.
+    """Store a signed event and queue its sync (service transaction), once for each event.
 
-    InvalidSignatureError, and nothing is stored, for what is not signed by Stripe within the last minutes.
+    InvalidSignatureError, with nothing stored, unless Stripe signed it within the last minutes.
     """
     if not check_signature(body, header, settings.webhook_secret, now=now):
         raise InvalidSignatureError("The signature does not fit the body, or is too old.")
@@ -85,14 +85,14 @@ def receive(tx: Transaction, settings: StripeSettings, *, body: bytes, header: s
 
 
 def queue_sync(tx: Transaction, *, user_id: UUID) -> None:
-    """Queue a sync of a user, unless one waits that nobody has begun: it will see this too."""
+    """Queue a sync of a user, unless one is still waiting, which will see this change too."""
     if not event_rows.is_sync_queued(tx, user_id=user_id):
         payload = SyncSubscriptionPayload(user_id=user_id)
         jobs.enqueue(tx, kind="sync_subscription", user_id=None, payload=payload, max_attempts=10)
 
 
 def queue_end(tx: Transaction, *, user_id: UUID) -> None:
-    """Queue the end of what a user has at Stripe, before the account goes (service transaction)."""
+    """Queue the end of a user's subscriptions at Stripe, before the account is deleted (service transaction)."""
     found = rows.find_subscription(tx, user_id=user_id)
     if found is not None and found.stripe_customer_id is not None and found.stripe_subscription_id is not None:
         payload = EndSubscriptionPayload(customer_id=found.stripe_customer_id)
@@ -107,7 +107,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
             return dict(event)
     except (ValueError, KeyError, TypeError):
         pass
-    raise InvalidSignatureError("The body is signed, but is no event.")
+    raise InvalidSignatureError("The body is signed, but it is not an event.")
 
 
 def _customer_of(subject: dict[str, Any]) -> str | None:

@@ -44,7 +44,7 @@ class WithdrawalOverError(ConflictError):
 
 
 class Banner(Struct, frozen=True, kw_only=True):
-    """What every page should tell about the subscription."""
+    """A notice about the subscription that every page should show."""
 
     kind: str
     message: str
@@ -53,7 +53,7 @@ class Banner(Struct, frozen=True, kw_only=True):
 
 
 def source_of(found: Subscription) -> str:
-    """Say where the tier in force comes from: free, stripe or grant."""
+    """Return the source of the tier in force: free, stripe or grant."""
     if found.tier_in_force == "free":
         return "free"
     is_paid = found.stripe_subscription_id is not None and found.tier == found.tier_in_force
@@ -61,7 +61,7 @@ def source_of(found: Subscription) -> str:
 
 
 def banner_of(found: Subscription, *, now: datetime) -> Banner | None:
-    """Return the one thing that matters most now, or None."""
+    """Return the most important notice, or None."""
     if found.status in ("past_due", "unpaid", "incomplete", "paused"):
         return _failed_banner(found, now)
     if found.status == "trialing" and found.trial_ends_at is not None:
@@ -76,7 +76,7 @@ def banner_of(found: Subscription, *, now: datetime) -> Banner | None:
 
 
 def limit_banner(found: Sequence[Usage]) -> Banner | None:
-    """Return the word about an allowance that is nearly or fully used, or None."""
+    """Return a notice about an allowance that is nearly or fully used, or None."""
     for usage in found:
         if usage.feature in WORDS and usage.limit > 0 and usage.remaining <= usage.limit * NEARLY:
             what = f"{usage.limit - usage.remaining} of {usage.limit} {WORDS[usage.feature]}"
@@ -88,13 +88,13 @@ def limit_banner(found: Sequence[Usage]) -> Banner | None:
 
 
 def can_withdraw(found: Subscription, *, now: datetime) -> bool:
-    """Say whether the 14 days may still run: a period that began earlier is a later one."""
+    """Return whether the 14 days may still run. If the period began earlier, they are over."""
     start = found.current_period_start
     return found.stripe_subscription_id is not None and start is not None and now - start <= WITHDRAWAL
 
 
 def change(billing: Billing, *, user_id: UUID, tier: str) -> None:
-    """Go to another tier: up at once with the difference charged, down when the period ends, `free` by cancelling.
+    """Change the tier: up at once with the difference charged, down when the period ends, to `free` by cancelling.
 
     InvalidFieldError for a tier that does not exist; NoSubscriptionError; PaymentDeclinedError, and no change.
     """
@@ -120,7 +120,7 @@ def change(billing: Billing, *, user_id: UUID, tier: str) -> None:
 
 
 def cancel(billing: Billing, *, user_id: UUID) -> None:
-    """End the subscription with its period; one that grants nothing ends at once. NoSubscriptionError."""
+    """Cancel the subscription at the end of its period, or at once if it grants nothing. NoSubscriptionError."""
     with syncing.holding(billing, user_id=user_id) as lease:
         current = _current(billing, lease)
         if current.schedule_id is not None:
@@ -133,7 +133,7 @@ def cancel(billing: Billing, *, user_id: UUID) -> None:
 
 
 def resume(billing: Billing, *, user_id: UUID) -> None:
-    """Go on with a subscription that was to end, to change, or is paused. NoSubscriptionError."""
+    """Resume a paused subscription, or undo its planned end or change. NoSubscriptionError."""
     with syncing.holding(billing, user_id=user_id) as lease:
         current = _current(billing, lease)
         _drop_plans(billing, current)
@@ -143,7 +143,7 @@ def resume(billing: Billing, *, user_id: UUID) -> None:
 
 
 def sync_session(billing: Billing, *, user_id: UUID, session_id: str) -> None:
-    """Sync after a checkout, without waiting for the webhook; NotFoundError for a session that is not the user's."""
+    """Sync after a checkout, without waiting for the webhook; NotFoundError for another user's session."""
     with billing.database.transaction(SERVICE) as tx:
         owner = rows.find_checkout_owner(tx, session_id=session_id)
     if owner != user_id:
@@ -152,7 +152,7 @@ def sync_session(billing: Billing, *, user_id: UUID, session_id: str) -> None:
 
 
 def open_portal(billing: Billing, *, user_id: UUID, return_url: str) -> str:
-    """Return the address of Stripe's portal; NoSubscriptionError for somebody who never was a customer."""
+    """Return the address of Stripe's portal; NoSubscriptionError for a user who never was a customer."""
     customer_id = syncing.load(billing, user_id).stripe_customer_id
     if customer_id is None:
         raise NoSubscriptionError("There is nothing to manage: you have no subscription yet.")
@@ -160,9 +160,9 @@ def open_portal(billing: Billing, *, user_id: UUID, return_url: str) -> str:
 
 
 def withdraw(billing: Billing, *, user_id: UUID) -> None:
-    """Withdraw from the contract: end it now, refund by configuration, confirm by mail with the moment.
+    """Withdraw from the contract: end it now, refund as configured, confirm by mail with the time.
 
-    Asking again repeats nothing. NoSubscriptionError; WithdrawalOverError 14 days after it was concluded.
+    A second call changes nothing. NoSubscriptionError; WithdrawalOverError 14 days after the contract began.
     """
     with syncing.holding(billing, user_id=user_id) as lease:
         customer_id = syncing.load(billing, user_id).stripe_customer_id
@@ -171,7 +171,7 @@ def withdraw(billing: Billing, *, user_id: UUID) -> None:
         if target is None:
             return
         with billing.database.transaction(SERVICE) as tx:
-            # First the declaration: if the rest fails, repeating it finds this and goes on.
+            # First store the declaration: if the rest fails, a second call continues from here.
             declared_at = rows.insert_withdrawal(tx, user_id=user_id, subscription_id=target.id)
         if not target.is_over:
             billing.gateway.cancel_now(target.id)
@@ -191,7 +191,7 @@ def withdraw(billing: Billing, *, user_id: UUID) -> None:
 
 
 def _withdrawn(billing: Billing, lease: Lease, found: Snapshot) -> RemoteSubscription | None:
-    """Return the subscription to withdraw from: the live one, or one whose withdrawal was cut short; else None."""
+    """Return the subscription to withdraw from: the live one, or one whose withdrawal was interrupted; else None."""
     live = syncing.live(billing, found)
     if live:
         if billing.clock() - live[0].created > WITHDRAWAL:
@@ -208,7 +208,7 @@ def _withdrawn(billing: Billing, lease: Lease, found: Snapshot) -> RemoteSubscri
 
 
 def _share(billing: Billing, target: RemoteSubscription, declared_at: datetime) -> float:
-    """Return the part of the payments that is given back."""
+    """Return the part of the payments to refund."""
     rule = billing.settings.withdrawal_refund
     if rule != "prorated":
         return 1.0 if rule == "full" else 0.0
@@ -225,7 +225,7 @@ def _current(billing: Billing, lease: Lease) -> RemoteSubscription:
 
 
 def _drop_plans(billing: Billing, current: RemoteSubscription) -> None:
-    """Take back a planned change or end."""
+    """Undo a planned change or end."""
     if current.schedule_id is not None:
         billing.gateway.release_schedule(current.schedule_id)
     if current.cancel_at_period_end:

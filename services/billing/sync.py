@@ -1,4 +1,4 @@
-"""Bringing a user's rows to what Stripe has now: fetch and write under one lease, whatever caused it."""
+"""Syncs a user's rows with Stripe: fetches and writes under one lease, whatever caused it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from services.process.settings import Settings, SettingsError
 from services.process.stripe_settings import StripeSettings
 
 LEASE_S = 60.0
-"""Longer than the calls of one sync take; a holder that died is replaced after it."""
+"""Longer than the calls of one sync; after this the lease of a dead holder can be taken."""
 WAIT_S = 25.0
 POLL_S = 0.1
 COMPARED = ("tier", "status", "stripe_subscription_id", "current_period_end", "cancel_at_period_end", "pending_tier")
@@ -34,12 +34,12 @@ log = structlog.get_logger(__name__)
 
 
 def utc_now() -> datetime:
-    """Return the present moment."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
 class Billing(Struct, frozen=True, kw_only=True):
-    """What billing works with: the database rather than a transaction, for none stays open over a call to Stripe."""
+    """The dependencies of billing: a database, since no transaction stays open during a call to Stripe."""
 
     database: Database
     gateway: Gateway
@@ -48,7 +48,7 @@ class Billing(Struct, frozen=True, kw_only=True):
 
 
 def open_billing(settings: Settings, database: Database) -> Billing | None:
-    """Return what billing works with, or None where the settings name no Stripe account."""
+    """Return the dependencies of billing, or None if the settings name no Stripe account."""
     if settings.stripe is None:
         return None
     return Billing(database=database, gateway=Gateway(settings.stripe), settings=settings.stripe)
@@ -57,7 +57,7 @@ def open_billing(settings: Settings, database: Database) -> Billing | None:
 def require_own_mode(billing: Billing) -> None:
     """Raise SettingsError when a price is unknown to the key's account or of the other mode.
 
-    While Stripe does not answer nothing is refused: a start must not depend on it.
+    If Stripe does not answer, nothing is raised: a start must not depend on Stripe.
     """
     try:
         modes = billing.gateway.find_price_modes()
@@ -82,18 +82,18 @@ class Lease(Struct, frozen=True, kw_only=True):
 
 
 class LeaseLostError(UnavailableError):
-    """The lease ran out before the write; somebody else syncs by now."""
+    """The lease ran out before the write; another process syncs now."""
 
 
 def sync(billing: Billing, *, user_id: UUID) -> bool:
-    """Bring a user's rows to what Stripe has now; return whether the subscription changed."""
+    """Sync a user's rows with Stripe; return whether the subscription changed."""
     with holding(billing, user_id=user_id) as lease:
         return sync_held(billing, lease)
 
 
 @contextmanager
 def holding(billing: Billing, *, user_id: UUID) -> Iterator[Lease]:
-    """Hold a user's lease for the block; UnavailableError when another holder does not end in time."""
+    """Hold a user's lease for the block; UnavailableError if another holder does not end in time."""
     lease = _take(billing, user_id)
     try:
         yield lease
@@ -103,7 +103,7 @@ def holding(billing: Billing, *, user_id: UUID) -> Iterator[Lease]:
 
 
 def sync_held(billing: Billing, lease: Lease) -> bool:
-    """Do the same under a lease that is held already."""
+    """Sync under a lease that is held already."""
     before = load(billing, lease.user_id)
     if before.stripe_customer_id is None:
         return False
@@ -145,7 +145,7 @@ def find(tx: Transaction, *, user_id: UUID) -> Subscription:
 
 
 def difference(before: Subscription | State, after: Subscription | State) -> dict[str, list[Any]]:
-    """Return field → values before and after, of what Stripe decides."""
+    """Return field → values before and after, for the fields that Stripe decides."""
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in COMPARED}
     return {name: [_plain(old), _plain(new)] for name, (old, new) in pairs.items() if old != new}
 
@@ -173,9 +173,9 @@ def _take(billing: Billing, user_id: UUID) -> Lease:
 
 
 def _settled(billing: Billing, user_id: UUID, found: Snapshot) -> tuple[Snapshot, bool]:
-    """End what must not be at Stripe: second subscriptions, and trials of a card that has had one.
+    """End second subscriptions at Stripe, and trials of a card that has had one.
 
-    Return what is there then, and whether a trial was refused.
+    Return the state after that, and whether a trial was refused.
     """
     there = live(billing, found)
     if not there:
@@ -193,7 +193,7 @@ def _settled(billing: Billing, user_id: UUID, found: Snapshot) -> tuple[Snapshot
 
 
 def refund_all(billing: Billing, found: Snapshot, subscription_id: str, *, share: float = 1.0) -> int:
-    """Give back what was paid for a subscription, once however often this is called; return the cents."""
+    """Refund a subscription, once however often this is called; return the cents."""
     intents = {
         intent for each in found.invoices if each.subscription_id == subscription_id for intent in each.payment_intents
     }
@@ -207,7 +207,7 @@ def refund_all(billing: Billing, found: Snapshot, subscription_id: str, *, share
 
 
 def _may_try(billing: Billing, user_id: UUID, current: RemoteSubscription) -> bool:
-    """Say whether a trial may go on: its card has had none with another account. What is no card is not checked."""
+    """Return whether a trial may continue: its card has had none with another account. Only cards are checked."""
     if current.status != "trialing" or current.fingerprint is None:
         return True
     with billing.database.transaction(SERVICE) as tx:

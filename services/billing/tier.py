@@ -1,4 +1,4 @@
-"""Tiers: what each includes, and which one is in force for a user. All of it comes from the rows of `tier_features`."""
+"""Tiers from the rows of `tier_features`: what each includes, and which one is in force for a user."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
@@ -15,7 +15,7 @@ from services.jobs.fairness import CAP, WEIGHT, default_share
 
 UNLIMITED = -1
 UPGRADE_URL = "/pricing"
-"""Relative to the web app's own address, which may be another than the API's."""
+"""Relative to the web app's address, which may differ from the API's."""
 CURRENCY = "usd"
 GB = 10**9
 
@@ -59,12 +59,12 @@ DEFAULT_LIMITS: Mapping[str, Mapping[str, int]] = {
         **_job_limits("pro"),
     },
 }
-"""Tier → limits that apply where the row's `limits` names no other. A free user's 100 GB hold the largest
+"""Tier → default limits, unless the row's `limits` has others. The 100 GB of a free user hold the largest
 recording that is accepted by default, and its clips."""
 
 
 class Period(Struct, frozen=True, kw_only=True):
-    """The time in which an allowance is counted; both ends are None for what is not counted by time."""
+    """The time in which an allowance is counted; both ends are None if it is not counted by time."""
 
     start: datetime | None
     end: datetime | None
@@ -82,11 +82,11 @@ class Tier(Struct, frozen=True, kw_only=True):
     paid_end: datetime | None = None
 
     def allows(self, ability: str) -> bool:
-        """Say whether the tier includes an ability, such as `api_access`."""
+        """Return whether the tier includes an ability, such as `api_access`."""
         return self.features.get(ability, False) is True
 
     def allowance(self, feature: str) -> int:
-        """Return how many of something the tier includes a period; -1 means no limit, and what is not named is off."""
+        """Return the allowance of a feature in a period; -1 means no limit, 0 a feature that the row lacks."""
         return _whole(self.features.get(feature, 0))
 
     def limit(self, name: str) -> int:
@@ -104,7 +104,7 @@ class Tier(Struct, frozen=True, kw_only=True):
         if self.paid_start is None or self.paid_end is None or now < self.paid_start:
             return calendar_month(now)
         start, end = self.paid_start, self.paid_end
-        # The renewal is known to Stripe before it is known here: the next period begins where this one ends.
+        # Stripe knows of a renewal before we do: the next period begins where this one ends.
         while end <= now:
             start, end = end, one_month_later(end)
         return Period(start=start, end=end)
@@ -149,7 +149,7 @@ def calendar_day(now: datetime) -> Period:
 
 
 def one_month_later(moment: datetime) -> datetime:
-    """Return the same day and time of the next month, or that month's last day where it has no such day."""
+    """Return the same day and time of the next month, or that month's last day if it is shorter."""
     year, month = moment.year + moment.month // 12, moment.month % 12 + 1
     last = (datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC) - timedelta(days=1)).day
     return moment.replace(year=year, month=month, day=min(moment.day, last))
@@ -168,7 +168,7 @@ def _tier(row: TierRow) -> Tier:
 
 
 def _whole(value: Any) -> int:
-    """Return a number that an operator wrote into a row; what is no number includes nothing."""
+    """Return a number from a row that operators may edit; anything else counts as 0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     return max(UNLIMITED, int(value))

@@ -12,7 +12,7 @@ from storage.keys import download_name
 from storage.store import Store
 
 DOWNLOAD_URL_S = 3600  # long enough for a slow connection to begin and to resume
-# The owner may pause a video over lunch, and each seek is a new request to the same URL.
+# The owner may pause a video for hours, and each seek is a new request to the same URL.
 PLAYBACK_URL_S = 6 * 3600
 # For share links: twice the longest clip. Reloading the page gives a new URL while the link is valid.
 SHARED_URL_S = 10 * 60

@@ -1,4 +1,4 @@
-"""Mails to owners whose clips are ready, for those who want them."""
+"""Mails to owners whose clips are ready, if they want them."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from services.mail.message import ClipsReady
 def tell_ready(tx: Transaction, *, recording_id: UUID, job_id: UUID) -> None:
     """Mail the owner of a recording once the last of its clips has ended (service transaction).
 
-    To be called in the transaction in which a job ended a clip. Clips that are asked for together are one mail.
+    Call it in the transaction in which a job ended a clip. Clips requested together are one mail.
     """
     ready = rows.find_ready_clips(tx, recording_id=recording_id)
     if ready is None or ready.clips == 0:

@@ -1,6 +1,6 @@
-"""Moves the objects of a clip to other keys, so that public addresses that somebody knows lead nowhere.
+"""Moves the objects of a clip to other keys, so that known public addresses stop working.
 
-Needed where clips are on a public CDN (`CLIPS_PUBLIC_BASE_URL`): an address there needs no signature.
+Needed with a public CDN (`CLIPS_PUBLIC_BASE_URL`), whose addresses have no signature.
 """
 
 import secrets
@@ -21,7 +21,7 @@ LEAST_FOLDER, FOLDERS = 10**9, 10**18
 
 
 def queue(tx: Transaction, clip: Clip) -> None:
-    """Queue the move of a clip's objects, once for those that it has now."""
+    """Queue the move of a clip's current objects, once."""
     if clip.status != "completed" or not clip.objects:
         return
     payload = RelocateClipPayload(clip_id=clip.id, objects=clip.objects)
@@ -37,7 +37,7 @@ def find(tx: Transaction, payload: RelocateClipPayload) -> Clip | None:
 
 
 def new_objects(clip: Clip) -> dict[str, dict[str, Any]]:
-    """Return the objects of a clip with keys in another folder, whose name nobody can guess."""
+    """Return the objects of a clip with keys in a new folder, whose name nobody can guess."""
     folder = LEAST_FOLDER + secrets.randbelow(FOLDERS)
     render_id = clip.render_id or clip.id
     return {
@@ -47,7 +47,7 @@ def new_objects(clip: Clip) -> dict[str, dict[str, Any]]:
 
 
 def change(tx: Transaction, *, clip_id: UUID, before: dict[str, Any], objects: dict[str, Any]) -> bool:
-    """Let a clip and those that share its render have other objects; False when they changed meanwhile."""
+    """Store new keys for a clip and those that share its render; False if the objects changed meanwhile."""
     render_rows.lock_of_clip(tx, clip_id=clip_id)
     return bool(rows.relocate(tx, clip_id=clip_id, before=before, objects=objects))
 

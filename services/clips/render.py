@@ -1,7 +1,7 @@
-"""Made once for all who ask for the same: clips of one recording with the same bounds and settings share a render.
+"""Shared renders: equal clips of one recording (same bounds and settings) are rendered once.
 
-Each stays a clip of its own, with its title, links, time to live and place in the month's allowance. What they share is
-the job, and the objects that it makes; those go only when the last clip that uses them does.
+Each clip has its own title, links, retention and part of the month's allowance. They share the job and its objects,
+which are deleted with the last clip that uses them.
 """
 
 import hashlib
@@ -32,15 +32,15 @@ def fingerprint(clip: Clip) -> str:
         "accuracy": clip.accuracy,
         "loudness": clip.loudness,
         "options": clip.options,
-        "title": clip.title,  # the files carry it, an audiogram shows it
+        "title": clip.title,  # the files contain it, an audiogram shows it
     }
     return hashlib.sha256(msgspec.json.encode(wanted, order="deterministic")).hexdigest()
 
 
 def join(tx: Transaction, clip: Clip, *, keep_days: int) -> tuple[Clip, Job] | None:
-    """Let a queued clip share what is being made, or was made, of the same; None when it is the first.
+    """Join a queued clip to the render of an equal clip; None if it is the first.
 
-    Call `begin` then. Others who ask for the same wait until the transaction ends.
+    Call `begin` for the first. Requests for equal clips wait until the transaction ends.
     """
     with as_service(tx):
         render = _take(tx, clip)
@@ -57,7 +57,7 @@ def join(tx: Transaction, clip: Clip, *, keep_days: int) -> tuple[Clip, Job] | N
 
 
 def begin(tx: Transaction, clip: Clip, job: Job) -> Clip:
-    """Note the job of a clip that is the first of its kind."""
+    """Store the job of a clip that is the first of its render."""
     with as_service(tx):
         render = _take(tx, clip)
         rows.set_job(tx, render_id=render.id, job_id=job.id)
@@ -68,26 +68,26 @@ def begin(tx: Transaction, clip: Clip, job: Job) -> Clip:
 
 
 def lock(tx: Transaction, clip: Clip) -> None:
-    """Keep others from joining the clip's render, and its job from ending, until the transaction does."""
+    """Lock the clip's render until the transaction ends: no clip joins it, and its job does not end."""
     with as_service(tx):
         rows.lock(tx, render_id=clip.render_id, job_id=clip.job_id)
 
 
 def is_awaited_by_others(tx: Transaction, clip: Clip) -> bool:
-    """Say whether another clip waits for the same render."""
+    """Return whether another clip waits for the same render."""
     return rows.is_awaited(tx, render_id=clip.render_id, besides=clip.id)
 
 
 def pass_on(tx: Transaction, clip: Clip) -> None:
-    """Name the clip's job after another clip that shares it, where there is one: it goes on without this one."""
+    """Move the clip's job to another clip that shares it, if any, so that it continues without this one."""
     with as_service(tx):
         rows.pass_on(tx, clip_id=clip.id)
 
 
 def leave(tx: Transaction, clip: Clip, *, again_at: datetime | None = None) -> None:
-    """After a clip has given up its render: delete the objects when no other clip uses them.
+    """Delete the objects of a render that a clip has left, unless another clip uses them.
 
-    `again_at` is when to look once more, where a worker may still be writing.
+    `again_at` is the time of a second look, if a worker may still be writing.
     """
     render_id = clip.render_id or clip.id
     with as_service(tx):
@@ -98,12 +98,12 @@ def leave(tx: Transaction, clip: Clip, *, again_at: datetime | None = None) -> N
         rows.drop_unused(tx, render_id=render_id)
         payload = DeleteObjectsPayload(bucket="clips", prefix=clip_prefix(clip.user_id, render_id))
         for run_at in (None, again_at) if again_at else (None,):
-            # The system's own: it must not go when the owner's rows do.
+            # A job of the system, so that it is not deleted with the owner's rows.
             jobs.enqueue(tx, kind="delete_objects", user_id=None, payload=payload, run_at=run_at)
 
 
 def retitle(tx: Transaction, clip: Clip) -> None:
-    """Let a new title reach the files as well, while nothing is made of them and they are this clip's alone."""
+    """Write a new title into the render's settings, if it has not begun and no other clip shares it."""
     if clip.render_id is not None:
         with as_service(tx):
             rows.retitle(tx, render_id=clip.render_id, clip_id=clip.id, title=clip.title)

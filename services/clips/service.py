@@ -1,4 +1,4 @@
-"""Clips: asked for, queued, listed, changed, made again."""
+"""Clips: creating, listing, changing and retrying them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,13 +30,13 @@ from services.webhooks import event as events
 
 __all__ = ["Clip", "ClipActivity", "ClipSpec", "ClipStep", "ClipStyle", "GeneratedClips"]
 
-DEFAULT_TOP = 10  # clips of one auto-generate that names no number
+DEFAULT_TOP = 10  # clips of an auto-generate without a number
 OPEN_STATES = ("queued", "processing")
 RETRY_STATES = ("failed", "cancelled", "expired")
 
 
 class GeneratedClips(Struct, frozen=True, kw_only=True):
-    """Clips that were made from highlights, their jobs, and how many the allowance had no room for."""
+    """Clips made from highlights, their jobs, and the number of highlights beyond the allowance."""
 
     clips: list[Clip]
     jobs: list[Job]
@@ -44,7 +44,7 @@ class GeneratedClips(Struct, frozen=True, kw_only=True):
 
 
 class ClipProgress(Struct, frozen=True, kw_only=True):
-    """How far a clip is: progress in percent, eta in seconds when known."""
+    """The progress of a clip in percent, and its eta in seconds if known."""
 
     clip: Clip
     progress: float
@@ -68,7 +68,7 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
 ) -> tuple[Clip, Job]:
     """Accept a clip: a row, its render job, and a part of the month's allowance, together or not at all.
 
-    The same clip asked for again has the first one's job, and is completed at once when that has succeeded.
+    A clip equal to an earlier one shares its job, and is completed at once if that has succeeded.
 
     InvalidFieldError names what is wrong with the request; NotFoundError, ConflictError for the recording;
     QuotaExceededError.
@@ -100,10 +100,10 @@ def auto_generate(  # noqa: PLR0913 - keyword-only, as every use case
     tagger: str,
     trace_id: str | None = None,
 ) -> GeneratedClips | Job:
-    """Make a clip of each highlight: at once where the recording is scored already, else by a detection job."""
+    """Make a clip of each highlight: at once if the recording is scored already, else by a detection job."""
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
     highlights.require_listened(recording)
-    # What cannot be made is refused before anything is queued.
+    # Refuse impossible requests before queueing anything.
     specs.require_room(recording)
     specs.spec_of(recording, style, start_s=0, end_s=specs.MIN_CLIP_S)
     if not highlights.is_scored(recording, tagger):
@@ -140,7 +140,7 @@ def create_from_highlights(  # noqa: PLR0913 - keyword-only, as every use case
 ) -> GeneratedClips:
     """Make clips of the stored highlights, best first, as far as the allowance reaches.
 
-    QuotaExceededError when it does not reach for one.
+    QuotaExceededError if there is no room for even one.
     """
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
     tier = tier or tier_of(tx, user_id=user_id)
@@ -151,7 +151,7 @@ def create_from_highlights(  # noqa: PLR0913 - keyword-only, as every use case
     for number, highlight in enumerate(picked.items, start=1):
         spec = specs.spec_of_highlight(recording, style or ClipStyle(), highlight, number=number, tier=tier)
         try:
-            with tx.transaction():  # a clip that the allowance has no room for leaves nothing behind
+            with tx.transaction():  # a savepoint, so that a clip beyond the allowance leaves no rows
                 made.append(_queue(tx, recording, spec, trace_id=trace_id))
         except QuotaExceededError:
             if not made:
@@ -197,7 +197,7 @@ def describe(tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None
 
 
 def keep(tx: Transaction, *, user_id: UUID, clip_id: UUID, is_kept: bool) -> Clip:
-    """Keep a clip for good, or let it go after the usual time from now."""
+    """Keep a clip forever, or let it expire after the usual time from now."""
     get(tx, user_id=user_id, clip_id=clip_id)
     with as_service(tx):
         return _found(rows.keep_clip(tx, clip_id=clip_id, keep=is_kept, keep_days=states.keep_days(tx, user_id)))
@@ -209,12 +209,12 @@ def count(tx: Transaction, *, user_id: UUID) -> dict[str, int]:
 
 
 def activity(tx: Transaction, *, clip_ids: Sequence[UUID]) -> dict[UUID, ClipActivity]:
-    """Return what clips were cut from and how far they are, by id."""
+    """Return the sources and the progress of clips, by id."""
     return rows.list_clip_activity(tx, clip_ids=clip_ids)
 
 
 def progress(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> ClipProgress:
-    """Say how far a clip is, from its own state and its job's."""
+    """Return the progress of a clip, from its own state and its job's."""
     clip = get(tx, user_id=user_id, clip_id=clip_id)
     if clip.status == "completed":
         return ClipProgress(clip=clip, progress=100, stage=None, eta_s=0)
@@ -225,14 +225,14 @@ def progress(tx: Transaction, *, user_id: UUID, clip_id: UUID) -> ClipProgress:
 
 
 def steps_under_way(tx: Transaction, *, job_ids: Sequence[UUID], user_ids: Sequence[UUID]) -> list[ClipStep]:
-    """Return how far the open clips of these jobs are, for these owners alone (service transaction)."""
+    """Return the progress of the open clips of these jobs, only of these owners (service transaction)."""
     return rows.list_steps(tx, job_ids=job_ids, user_ids=user_ids)
 
 
 def find_object(clip: Clip, wanted: str | None) -> tuple[str, dict[str, Any]]:
     """Return the format and the stored object to download.
 
-    Without a format: the first that was asked for. While only the preview exists, it is the MP4.
+    Without a format, the first requested one. While only the preview exists, the MP4.
     Raises NotReadyError while the clip is being made, InvalidFieldError for a format that it was not made in,
     NotFoundError once it has expired, failed or been cancelled.
     """
@@ -292,12 +292,12 @@ def _start(tx: Transaction, clip: Clip, *, trace_id: str | None, attempt: int = 
 
 
 def _share(tx: Transaction, clip: Clip, job: Job) -> tuple[Clip, Job]:
-    """Count a clip that has joined another's render like any other, and tell when it is completed with that."""
+    """Count a clip that joined another's render, and record its event if it is completed with that."""
     quotas.reserve(tx, user_id=clip.user_id, feature=quotas.CLIPS, job_id=job.id, clip_id=clip.id)
     if clip.status == "completed":
         quotas.commit(tx, job_id=job.id, clip_id=clip.id)
         events.clip_completed(tx, clip)
-    # The job is this clip's as well, whichever of them its row names.
+    # The job belongs to this clip too, whichever clip its row names.
     return clip, replace(job, clip_id=clip.id)
 
 

@@ -1,4 +1,4 @@
-"""Share links: an address that cannot be guessed, which ends by itself or is revoked."""
+"""Share links: addresses that cannot be guessed, and that expire or are revoked."""
 
 import re
 import secrets
@@ -16,8 +16,8 @@ from services.errors import ConflictError, InvalidFieldError, NotFoundError
 
 __all__ = ["PublicClip", "Share"]
 
-SLUG_BYTES = 15  # 120 bits: nobody finds one by trying, and 20 characters still fit a message
-# Crawlers and the link previews of messengers name themselves so.
+SLUG_BYTES = 15  # 120 bits cannot be guessed, and 20 characters fit a message
+# User agents of crawlers and of the link previews of messengers.
 ROBOTS = re.compile(
     r"bot\b|crawl|spider|slurp|preview|facebookexternalhit|whatsapp|telegram|slack|discord|skype|embedly|curl|wget|python",
     re.IGNORECASE,
@@ -64,7 +64,7 @@ def share(  # noqa: PLR0913 - keyword-only, as every use case
 def revoke(tx: Transaction, *, user_id: UUID, clip_id: UUID, slug: str | None = None, is_on_cdn: bool = False) -> int:
     """Close one link of a clip, or all, and return how many were open.
 
-    A visitor of a clip on a public CDN knows where its files are, so they move, and links that stay open follow.
+    Visitors of a clip on a public CDN know the addresses of its files, so the files move; open links follow them.
     """
     clip = clips.get(tx, user_id=user_id, clip_id=clip_id)
     revoked = rows.revoke_shares(tx, clip_id=clip_id, user_id=user_id, slug=slug)
@@ -74,7 +74,7 @@ def revoke(tx: Transaction, *, user_id: UUID, clip_id: UUID, slug: str | None = 
 
 
 def visit(tx: Transaction, *, slug: str) -> PublicClip:
-    """Return the clip behind a link (service transaction); NotFoundError when it does not work, whatever the reason."""
+    """Return the clip behind a link (service transaction); NotFoundError if it does not work for any reason."""
     clip = rows.find_public_clip(tx, slug=slug)
     if clip is None:
         raise NotFoundError("This link does not work: it may have ended, or its owner closed it.")
@@ -82,7 +82,7 @@ def visit(tx: Transaction, *, slug: str) -> PublicClip:
 
 
 def count_view(tx: Transaction, *, clip: PublicClip, user_agent: str) -> None:
-    """Count that a person looked at a clip (service transaction); what fetches previews is no person."""
+    """Count a person's view of a clip (service transaction); bots that fetch previews do not count."""
     if user_agent and not ROBOTS.search(user_agent):
         clip_rows.count_view(tx, clip_id=clip.clip_id)
 

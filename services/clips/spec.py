@@ -1,4 +1,4 @@
-"""What a clip may be: its bounds within the recording and the tier, and the defaults that fit the recording."""
+"""Clip specifications: bounds within the recording and the tier, and defaults that fit the recording."""
 
 import math
 from typing import Any
@@ -16,16 +16,16 @@ from services.errors import ConflictError, InvalidFieldError, NotReadyError
 
 MIN_CLIP_S = 5.0
 MAX_CLIP_S = 300.0
-# Times are decimal seconds, and for the user a clip of 4.9999 s has 5 s.
+# Times are rounded decimals, and to the user a clip of 4.9999 s has 5 s.
 TOLERANCE_S = 0.001
-# A client that asks for everything up to the end rounds the duration: up to half a frame at 25 a second.
+# A client that wants everything to the end rounds the duration, by up to half a frame at 25 a second.
 END_TOLERANCE_S = 0.05
 OPTION_NAMES: dict[str, tuple[str, ...]] = {preset: kind.__struct_fields__ for preset, kind in PRESET_OPTIONS.items()}
 VIDEO_PRESETS = ("720p", "vertical", "square")
 
 
 class ClipStyle(Struct, frozen=True, kw_only=True):
-    """The look and sound of a clip; `preset` None lets the recording decide."""
+    """The look and sound of a clip; with `preset` None, the recording decides."""
 
     preset: str | None = None
     formats: list[str] | None = None
@@ -35,7 +35,7 @@ class ClipStyle(Struct, frozen=True, kw_only=True):
 
 
 def check_times(start_s: float, end_s: float, *, duration_s: float, tier: Tier) -> float:
-    """Return the end, pulled to the recording's when it is a hair beyond; InvalidFieldError names what is wrong."""
+    """Return the end, clamped to the recording's if it is slightly beyond; InvalidFieldError names what is wrong."""
     for field, value in (("start_s", start_s), ("end_s", end_s)):
         if not math.isfinite(value) or value < 0:
             raise InvalidFieldError(field, f"{field} must be a number of seconds from the start, 0 or more.")
@@ -75,7 +75,7 @@ def require_probed(recording: Recording) -> float:
 
 
 def require_room(recording: Recording) -> None:
-    """Raise ConflictError when the recording is shorter than the shortest clip, or not read yet."""
+    """Raise ConflictError if the recording is shorter than the shortest clip, or not read yet."""
     duration_s = require_probed(recording)
     if duration_s < MIN_CLIP_S:
         raise ConflictError(
@@ -100,7 +100,7 @@ def _check_length(length_s: float, tier: Tier) -> None:
 
 
 def spec_of(recording: Recording, style: ClipStyle, *, start_s: float, end_s: float) -> ClipSpec:
-    """Return what will be made, with the defaults that fit the recording; InvalidFieldError for what cannot be."""
+    """Return the clip's full specification, with defaults that fit the recording; InvalidFieldError if impossible."""
     has_video, has_audio = recording.has_video is not False, recording.has_audio is not False
     formats = list(dict.fromkeys(style.formats if style.formats is not None else ["mp4"]))
     if not formats:
@@ -139,7 +139,7 @@ def _check_options(preset: str, options: dict[str, Any]) -> None:
 def spec_of_highlight(
     recording: Recording, style: ClipStyle, highlight: HighlightRow, *, number: int, tier: Tier
 ) -> ClipSpec:
-    """Return the clip that a highlight becomes: its bounds within what the tier allows, named after its kind."""
+    """Return the clip of a highlight: bounds that the tier allows, and a title from its kind."""
     start_s, end_s = _fit(highlight, duration_s=require_probed(recording), longest_s=longest_clip_s(tier))
     _check_length(end_s - start_s, tier)
     title = f"{recording.title}: {highlight.kind} {number}"
@@ -149,7 +149,7 @@ def spec_of_highlight(
 
 
 def _fit(highlight: HighlightRow, *, duration_s: float, longest_s: float) -> tuple[float, float]:
-    """Return a highlight's bounds within what a clip may be: grown to the least length, or cut around the peak."""
+    """Return a highlight's bounds as those of a clip: extended to the least length, or cut around the peak."""
     start_s, end_s = highlight.start_s, min(highlight.end_s, duration_s)
     if end_s - start_s > longest_s:
         start_s = max(start_s, min(highlight.peak_s - longest_s / 2, end_s - longest_s))

@@ -1,4 +1,4 @@
-"""The states of clips: what workers and the life of a job write to them."""
+"""Changes of the states of clips by workers and by the life of their job."""
 
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ FOR_GOOD_DAYS = 36_500  # a tier without a limit of retention
 def get_for_render(tx: Transaction, *, job_id: UUID) -> RenderSubject:
     """Return a job's clip with what a render needs of its recording; NotFoundError when either is gone.
 
-    Where several clips share the job it is one of them; what happens to it below happens to all that wait.
+    If several clips share the job, it is one of them; the changes below apply to all that wait.
     """
     subject = rows.find_for_render(tx, job_id=job_id)
     if subject is None or subject.recording_status == "deleted":
@@ -38,7 +38,7 @@ def mark_processing(tx: Transaction, *, clip_id: UUID) -> Clip:
 
 
 def publish_preview(tx: Transaction, *, clip_id: UUID, objects: dict[str, Any]) -> Clip:
-    """Show an early version under the address that the finished one will have; ConflictError unless processing."""
+    """Publish an early version under the address of the finished one; ConflictError unless processing."""
     render_rows.lock_of_clip(tx, clip_id=clip_id)
     return _first(rows.publish_preview(tx, clip_id=clip_id, objects=objects))
 
@@ -48,7 +48,7 @@ def publish(
 ) -> Clip:
     """Change processing → completed; ConflictError from any other state.
 
-    When something else was done than asked (`accuracy`), the notes say why.
+    If the accuracy differs from the requested one, the notes say why.
     """
     render_rows.lock_of_clip(tx, clip_id=clip_id)
     days = keep_days(tx, clip_rows.find_owner(tx, clip_id=clip_id))
@@ -62,7 +62,7 @@ def publish(
 
 
 def fail(tx: Transaction, *, clip_id: UUID, error: JobError) -> list[Clip]:
-    """Fail a clip that is on its way, with those that share its render; none when it has ended otherwise already."""
+    """Fail an unfinished clip and those that share its render; return none if it has ended already."""
     render_rows.lock_of_clip(tx, clip_id=clip_id)
     failed = rows.mark_failed(tx, clip_id=clip_id, error=error)
     for clip in failed:
@@ -71,13 +71,13 @@ def fail(tx: Transaction, *, clip_id: UUID, error: JobError) -> list[Clip]:
 
 
 def cancel(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
-    """Change queued | processing → cancelled, with those that share its render; none when it has ended already."""
+    """Change queued | processing → cancelled, with those that share its render; return none if it has ended already."""
     render_rows.lock_of_clip(tx, clip_id=clip_id)
     return rows.mark_cancelled(tx, clip_id=clip_id)
 
 
 def cancel_one(tx: Transaction, *, clip_id: UUID) -> Clip:
-    """Change queued | processing → cancelled for this clip alone; ConflictError when it has ended already."""
+    """Change queued | processing → cancelled for this clip only; ConflictError if it has ended already."""
     return changed(rows.mark_one_cancelled(tx, clip_id=clip_id))
 
 
@@ -87,7 +87,7 @@ def take_up(tx: Transaction, *, clip_id: UUID) -> list[Clip]:
 
 
 def keep_days(tx: Transaction, user_id: UUID | None) -> int:
-    """Return for how many days the owner's tier keeps clips."""
+    """Return the number of days that the owner's tier keeps clips."""
     if user_id is None:
         return KEEP_DAYS
     days = tier_of(tx, user_id=user_id).limit("retention_days")

@@ -15,16 +15,16 @@ from services.jobs.service import QUEUES
 DISPATCHER_LOCK = "big-snuggles/dispatcher"
 """The advisory lock of the active dispatcher."""
 WORKER_SILENT_S = 20.0
-"""A worker writes every five seconds; after four missed heartbeats its slots no longer count."""
+"""Workers send a heartbeat every five seconds; after four missed ones, the slots no longer count."""
 WORKER_DEAD_S = 120.0
-"""After this its row is deleted; by then operators have seen that it fell silent."""
+"""After this its row is deleted; by then operators have seen that it is dead."""
 WINDOW = 2
 """Jobs sent for each slot: one running and one fetched, so that a free slot does not wait for the dispatcher."""
 FEW_OWNERS = 64
 LOOK_S = 0.25
-"""How old the list of waiting owners may be when there are more than FEW_OWNERS: listing a thousand takes some ms."""
+"""Age limit of the list of waiting owners if there are more than FEW_OWNERS: listing a thousand takes some ms."""
 UNCLAIMED_S = 5.0
-"""A message that a worker with a free slot has not fetched for this long may be lost: workers poll every 100 ms."""
+"""After this a sent job that no worker fetched, despite a free slot, may be lost: workers poll every 100 ms."""
 
 
 class Dispatch:
@@ -35,7 +35,7 @@ class Dispatch:
 
     def next_batch(self, tx: Transaction) -> list[Sent]:
         """Mark the jobs to send now, over all queues, and return them in sending order."""
-        # If a crash undoes the mark, the message is stale, or the job is sent twice and claimed once.
+        # If a crash rolls back the mark, the message is stale, or the job is sent twice and claimed once.
         allow_loss(tx)
         rows.keep_to_indexes(tx)
         queues = rows.list_queues(tx, QUEUES)
@@ -99,7 +99,7 @@ class _Line:
     def _jobs_of(
         self, tx: Transaction, owners: list[UUID], reservation: Reservation, *, skip: list[UUID]
     ) -> list[UUID]:
-        """Return the next job of each owner in the list, in order. Owners with nothing waiting keep their turn."""
+        """Return the next job of each listed owner, in order. Owners with nothing waiting keep their turn."""
         if not owners:
             return []
         next_jobs = rows.list_next(tx, self._queue, Counter(owners), held_kinds=_held_kinds(reservation))

@@ -24,7 +24,7 @@ MOST_WEIGHT = 4
 
 
 class Estimate(Struct, frozen=True, kw_only=True):
-    """When a job begins (or began) and ends, as far as known."""
+    """The estimated start (or actual one) and end of a job."""
 
     start_at: datetime
     finish_at: datetime
@@ -68,7 +68,7 @@ def jobs_before(line: Line, own: Share, others: Iterable[tuple[Share, int]], *, 
     """Return how many jobs begin before a waiting one. Pure.
 
     While the owner's earlier jobs take their turns, every other owner gets turns by weight, as long as they have jobs.
-    Sent jobs come first, except that they are called back for an owner with nothing running.
+    Sent jobs come first, unless they are called back for an owner with nothing running.
     """
     turns = sum(min(count, round(share.weight * line.own_waiting / own.weight)) for share, count in others)
     return (0 if is_newcomer else line.sent) + line.own_waiting + turns

@@ -32,7 +32,7 @@ DEFAULT_SHARES: Mapping[str, Share] = {
     "premium": Share(weight=2, cap=8),
     "pro": Share(weight=4, cap=16),
 }
-"""For tiers whose rows name no others."""
+"""Defaults for tiers whose rows have no shares."""
 SYSTEM_SHARE = Share(weight=2, cap=8)
 
 
@@ -52,12 +52,12 @@ IDLE = Load()
 
 
 def default_share(tier: str) -> Share:
-    """Return a tier's share where its row names no other; unknown tiers count as free."""
+    """Return a tier's default share; unknown tiers count as free."""
     return DEFAULT_SHARES.get(tier, DEFAULT_SHARES["free"])
 
 
 def share_of_limits(tier: str, limits: Mapping[str, object]) -> Share:
-    """Return a tier's share by the limits of its row; what is no number, or makes no sense, counts as not named."""
+    """Return a tier's share from the limits of its row; invalid values count as missing."""
     default = default_share(tier)
     weight, cap = limits.get(WEIGHT), limits.get(CAP)
     return Share(
@@ -84,7 +84,7 @@ class Fairness:
         self._now = 0.0
 
     def begin_round(self, waiting: Mapping[UUID, Share], loads: Mapping[UUID, Load]) -> list[UUID]:
-        """Note who waits and what is in flight; return the owners whose sent jobs should be called back.
+        """Store the waiting owners and the jobs in flight; return the owners whose sent jobs should be called back.
 
         Sent jobs keep their place, so an owner with nothing in flight would wait for them as well as for the running
         ones. They are called back from owners who also have a running job and are behind the new owner.
@@ -118,8 +118,8 @@ class Fairness:
     ) -> list[UUID]:
         """Return the owners whose jobs to send next, one entry for each job, in order.
 
-        It assumes that each has enough jobs waiting; the caller gives unused turns back. `take` says whether there is a
-        place for one more job of an owner, and takes it.
+        It assumes that each has enough jobs waiting; the caller returns unused turns. `take` reserves a place for one
+        more job of an owner, and returns whether there was one.
         """
         line = [(self._passes[owner], loads.get(owner, IDLE).total, owner) for owner in waiting]
         heapq.heapify(line)
@@ -146,5 +146,5 @@ class Fairness:
         self._passes = {owner: known.get(owner, begin) for owner in active}
 
     def _without(self, owner: UUID, jobs: int) -> float:
-        """Return the pass that an owner would have without that many of their jobs."""
+        """Return the pass that an owner would have with that many jobs fewer."""
         return self._passes[owner] - jobs / self._shares[owner].weight

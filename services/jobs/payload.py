@@ -14,7 +14,7 @@ BUCKETS: tuple[Bucket, ...] = ("recordings", "clips")
 
 
 class Payload(Struct, frozen=True, kw_only=True):
-    """The base of all payloads. A field that a later version adds needs a default: rows of the earlier one remain."""
+    """The base of all payloads. New fields need a default, because rows of earlier versions remain."""
 
 
 class ImportPayload(Payload, frozen=True, kw_only=True):
@@ -24,7 +24,7 @@ class ImportPayload(Payload, frozen=True, kw_only=True):
 
 
 class ScoreOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The options of a request for highlights; None where the request leaves the choice to us."""
+    """The options of a request for highlights; None where the service chooses."""
 
     sensitivity: float | None = None
     top: int | None = None
@@ -80,7 +80,7 @@ class DeliverWebhookPayload(Payload, frozen=True, kw_only=True):
 
 
 class MailWebhookDisabledPayload(Payload, frozen=True, kw_only=True):
-    """Tell the owner of a webhook that it was disabled."""
+    """Mail the owner of a webhook that it was disabled."""
 
     webhook_id: UUID
 
@@ -92,19 +92,19 @@ class SendMailPayload(Payload, frozen=True, kw_only=True):
 
 
 class SyncSubscriptionPayload(Payload, frozen=True, kw_only=True):
-    """Bring a user's subscription to what Stripe has."""
+    """Sync a user's subscription with Stripe."""
 
     user_id: UUID
 
 
 class EndSubscriptionPayload(Payload, frozen=True, kw_only=True):
-    """End what a deleted account still has at Stripe."""
+    """End a deleted account's subscriptions at Stripe."""
 
     customer_id: str
 
 
 class UpdateCustomerPayload(Payload, frozen=True, kw_only=True):
-    """Give a user's customer at Stripe the user's address."""
+    """Copy a user's address to their customer at Stripe."""
 
     user_id: UUID
 
@@ -142,7 +142,7 @@ P = TypeVar("P", bound=Payload)
 
 
 def as_json(kind: str, payload: Payload | None) -> dict[str, Any]:
-    """Return the payload as `jobs.payload` stores it; TypeError when it is not that of the kind."""
+    """Return the payload as `jobs.payload` stores it; TypeError if it belongs to another kind."""
     if payload is None:
         return {}
     if type(payload) is not PAYLOADS.get(kind):

@@ -1,7 +1,7 @@
 """Reserves slots: limits how many an owner, the free tier or imports may use, over all queues together. Pure.
 
-Fair turns decide who is next, but a running job keeps its slot for minutes. So one slot is reserved for others. With a
-single slot there is none to reserve: an owner waits for the job of another.
+Fair turns decide who is next, but a running job keeps its slot for minutes, so one slot is reserved for other owners.
+A single slot cannot be reserved: there an owner waits for the job of another.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ IMPORT = "import"
 IMPORT_DIVISOR = 4
 """Imports wait for foreign servers, so they get a quarter of the slots."""
 LEAST_SLOTS = 2
-"""From so many on, one is reserved. Of two, a single owner gets one, but its job gets all cores."""
+"""With at least this many slots, one is reserved. Of two, a single owner gets one, but its job gets all cores."""
 
 
 class Reservation:
@@ -27,7 +27,7 @@ class Reservation:
         self._free = sum(flight.running + flight.sent for flight in flights if flight.is_free)
         self._imports = sum(flight.running + flight.sent for flight in flights if flight.kind == IMPORT)
         self._most = slots - 1 if slots >= LEAST_SLOTS else None
-        """The limits of one owner and of the whole free tier; None is no limit."""
+        """The limits of one owner and of the whole free tier; None means no limit."""
         self._most_imports = max(1, slots // IMPORT_DIVISOR)
 
     @property

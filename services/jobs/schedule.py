@@ -31,20 +31,20 @@ SCHEDULES = (
 
 
 def install(tx: Transaction) -> None:
-    """Make the table hold these schedules; paused ones stay paused."""
+    """Store these schedules in the table; paused ones stay paused."""
     rows.save_schedules(tx, SCHEDULES)
 
 
 def tick(tx: Transaction) -> list[Job]:
     """Queue the due jobs, each once however many processes call this, and return them.
 
-    Missed ticks are made up for once. A tick queues no job while that of an earlier tick is open.
+    Several missed ticks queue one job. A tick queues none while the job of an earlier tick is open.
     """
     return [_queue(tx, name) for name in rows.insert_ticks(tx) if rows.find_open_job(tx, name) is None]
 
 
 def run_now(tx: Transaction, *, name: str) -> Job:
-    """Queue the job of a schedule now, besides its ticks; NotFoundError."""
+    """Queue the job of a schedule now, in addition to its ticks; NotFoundError."""
     if not rows.insert_extra_tick(tx, name):
         raise NotFoundError(f"There is no schedule {name}")
     return _queue(tx, name)

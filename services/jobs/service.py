@@ -1,7 +1,7 @@
-"""Jobs are rows, and every change of state is one conditional UPDATE with one event.
+"""Jobs: rows whose state changes by one conditional UPDATE with one event.
 
 A job is `queued` until a worker claims it, `running` while a lease is renewed, and ends `succeeded`, `failed` or
-`cancelled`. `services.lifecycle.outcome` carries its end over to its clip or recording.
+`cancelled`. `services.lifecycle.outcome` applies its end to its clip or recording.
 """
 
 from collections.abc import Mapping
@@ -72,8 +72,8 @@ KINDS: Mapping[str, Queue] = {
 QUEUES: tuple[Queue, ...] = ("ingest", "detect", "render", "housekeeping", "webhook")
 
 LEASE_S = 15.0
-"""A worker renews every second, so an expired lease means that it is dead, frozen or cut off. A longer lease would
-delay the jobs of a dead worker; a shorter one would take jobs from a worker whose machine stalls for a few seconds."""
+"""Workers renew every second, so an expired lease means that the worker is dead, frozen or cut off. A longer lease
+would delay the jobs of a dead worker; a shorter one would take jobs from a machine that stalls for a few seconds."""
 
 
 class LeaseLostError(Exception):
@@ -116,12 +116,12 @@ def enqueue(  # noqa: PLR0913 - keyword-only, one per column
 
 
 def is_waiting(tx: Transaction, *, kind: str, recording_id: UUID) -> bool:
-    """Say whether a job of a kind waits for a recording; one that runs already does not count."""
+    """Return whether a job of this kind is waiting for a recording; a running one does not count."""
     return rows.is_waiting(tx, kind=kind, recording_id=recording_id)
 
 
 def bring_forward(tx: Transaction, *, kind: str, recording_id: UUID) -> None:
-    """Run a recording's job now instead of at its time; nothing where it has begun."""
+    """Make a recording's scheduled job due now; changes nothing if it has begun."""
     rows.bring_forward(tx, kind=kind, recording_id=recording_id)
 
 
@@ -147,7 +147,7 @@ def list_jobs(  # noqa: PLR0913 - keyword-only, one per filter
 
 
 def events(tx: Transaction, *, job_id: UUID) -> list[JobEvent]:
-    """List what happened to a job, oldest first."""
+    """List the events of a job, oldest first."""
     return rows.list_events(tx, job_id)
 
 
@@ -169,10 +169,9 @@ def fail(
 ) -> Job:
     """End an attempt with an error: queue the job again if that can help and attempts are left, else fail it.
 
-    `error.retryable` says whether trying again can help. A setback is a failure of the job's surroundings (storage,
-    network): it is not charged, but has its own limit. `random` (0 to 1) sets the jitter of the pause. If the owner has
-    asked to cancel the job, it ends as cancelled.
-    LeaseLostError when the lease is no longer ours.
+    `error.retryable` says whether trying again can help. A setback is a failure outside the job (storage, network): it
+    is not charged, but has its own limit. `random` (0 to 1) sets the jitter of the pause. If the owner has requested a
+    cancellation, the job ends as cancelled. LeaseLostError if the lease is no longer ours.
     """
     job = hold(tx, lease)
     if job.cancel_requested_at is not None:
@@ -199,7 +198,7 @@ def end_cancelled(tx: Transaction, lease: Lease) -> Job:
 
 
 def hand_back(tx: Transaction, lease: Lease) -> Job:
-    """Return a job of a worker that shuts down to the queue, uncharged; if its owner has asked to cancel it, end it.
+    """Return a job of a stopping worker to the queue, uncharged, or end it if its owner has requested a cancellation.
 
     LeaseLostError when the lease is lost.
     """
@@ -222,7 +221,7 @@ def cancel(tx: Transaction, *, user_id: UUID, job_id: UUID) -> Job:
 
 
 def lost_worker_error(job: Job) -> JobError:
-    """Return the error of a job whose worker fell silent."""
+    """Return the error of a job whose worker died."""
     return JobError(
         code="worker_lost",
         message=f"The worker died while it was doing this, {job.charged} times so far.",

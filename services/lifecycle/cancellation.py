@@ -44,7 +44,7 @@ def leave_others(tx: Transaction, clip: Clip, *, job_id: UUID) -> tuple[Clip, Jo
 
 
 def stop_jobs(tx: Transaction, *, user_id: UUID, job_ids: list[UUID]) -> None:
-    """Cancel jobs, and release at once what the running ones have reserved, because their rows may be deleted next."""
+    """Cancel jobs, and release the reservations of running ones at once, because their rows may be deleted next."""
     for job_id in job_ids:
         lifecycle.cancel(tx, user_id=user_id, job_id=job_id)
         quotas.release(tx, job_id=job_id)

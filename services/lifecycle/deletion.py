@@ -24,13 +24,13 @@ from storage.keys import recording_prefix, user_prefix
 # A worker may write for seconds until it notices that its job is gone, so a second sweep follows.
 SECOND_SWEEP = timedelta(minutes=15)
 MAX_ROWS_AT_ONCE = 2000
-"""A transaction that deletes so many, with what refers to them, takes about a second."""
+"""Rows in one transaction: deleting these and all rows that refer to them takes about a second."""
 
 
 def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime) -> Clip:
     """Delete a clip with its shares and jobs, and return it as it was; NotFoundError.
 
-    A processing clip is cancelled first. A job and objects that it shares with equal clips remain for these.
+    A processing clip is cancelled first. A job and objects shared with equal clips remain.
     """
     renders.lock(tx, clips.get(tx, user_id=user_id, clip_id=clip_id))
     clip = clips.get(tx, user_id=user_id, clip_id=clip_id)
@@ -63,7 +63,7 @@ def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, now:
 def delete_account(tx: Transaction, *, user_id: UUID, now: datetime) -> None:
     """Delete an account with all its rows and objects (service transaction).
 
-    One with many rows is closed at once, and a job deletes them, so that no request holds locks for minutes.
+    An account with many rows is only closed, and a job deletes them, so that no request holds locks for minutes.
     """
     stop_jobs(tx, user_id=user_id, job_ids=rows.list_open_jobs(tx, user_id=user_id))
     stripe_events.queue_end(tx, user_id=user_id)

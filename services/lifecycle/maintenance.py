@@ -103,7 +103,7 @@ def cleanup_clips(tx: Transaction) -> int:
 
 
 def end_silent_recordings(tx: Transaction) -> dict[str, int]:
-    """Stop live recordings that fell silent, or are as long as their tier allows; return how many."""
+    """Stop live recordings that get no more parts, or are as long as their tier allows; return how many."""
     return {"ended": recording.sweep(tx, now=datetime.now(UTC))}
 
 
@@ -113,7 +113,7 @@ def cleanup_rooms(tx: Transaction) -> dict[str, int]:
 
 
 def archive_polls(tx: Transaction) -> dict[str, int]:
-    """Expire polls whose time is over; of those that ended 90 days ago keep only the counts; return how many."""
+    """Expire polls whose time is over, and delete ballots 90 days after the end; return how many of each."""
     expired = sum(polls.expire(tx, poll_id=poll_id, room_id=room_id) for poll_id, room_id in polls.list_due(tx))
     return {"expired": expired, "archived": polls.archive(tx)}
 
@@ -142,10 +142,10 @@ def find_orphans(tx: Transaction, *, bucket: str, keys: Sequence[str]) -> list[s
 
 
 def may_delete(tx: Transaction, *, bucket: str, prefix: str, keys: Sequence[str]) -> list[str] | None:
-    """Return which objects under a prefix may be deleted: those that no row refers to; None while work goes on there.
+    """Return the objects under a prefix that no row refers to, to be deleted; None while a job may write there.
 
-    ConflictError for what is not the prefix of an account that is gone, or of one recording or clip: anyone who could
-    queue a job with another prefix must not empty a bucket with it.
+    ConflictError unless it is the prefix of a deleted account, or of one recording or clip, so that a job with a wrong
+    prefix cannot empty a bucket.
     """
     if not (found := PREFIX.fullmatch(prefix)):
         raise ConflictError(f"{prefix!r} is not the prefix of one account, recording or clip; nothing was deleted.")

@@ -1,6 +1,6 @@
-"""Begins and ends jobs together with their clip or recording and the quota they hold.
+"""Begins and ends jobs, with their effects on the clip or recording and its quota.
 
-Every function changes the job and its subject in the caller's transaction, so that nobody sees one without the other.
+Every function changes the job and its subject in the caller's transaction, so that both become visible together.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,26 +27,26 @@ CANCELLED = JobError(
     remedy="Upload it again when you need it.",
 )
 FAILED = JobError(code="internal", message="The job failed without saying why.", retryable=True)
-"""For rows without an error, which only a change by hand can leave."""
+"""For rows without an error, which only a manual change can cause."""
 BRINGS_IN = ("ingest", "import", "finalise_live")
 """Kinds of jobs without which a recording does not become ready."""
 
 
 def claim(tx: Transaction, messages: Sequence[tuple[UUID, int]], *, worker_id: UUID) -> list[Job]:
-    """Begin attempts, by job id and dispatch number; stale messages and those that came second are left out."""
+    """Begin attempts, by job id and dispatch number; stale and repeated messages are left out."""
     claimed = leases.claim_jobs(tx, sent=messages, worker_id=worker_id, lease_s=LEASE_S)
     for job in claimed:
         if job.clip_id is not None:
-            with suppress(ConflictError):  # the clip was cancelled meanwhile: the work notices and ends the job
+            with suppress(ConflictError):  # the clip was cancelled meanwhile; the job notices and ends
                 clip_states.mark_processing(tx, clip_id=job.clip_id)
     return claimed
 
 
 def complete(tx: Transaction, completions: Sequence[Completion]) -> list[Job | None]:
-    """End jobs as succeeded and publish what they produced; None for those that are no longer ours.
+    """End jobs as succeeded and publish their results; None for those that are no longer ours.
 
-    The jobs end first, which fences everything that their `publish` functions write. Each of these takes locks of its
-    own, so the caller gives them a transaction each.
+    The jobs end first, which fences the writes of their `publish` functions. These take further locks, so the caller
+    gives each of them its own transaction.
     """
     ended = leases.complete_jobs(tx, completions)
     for completion in completions:
@@ -80,7 +80,7 @@ def end_cancelled(tx: Transaction, lease: Lease) -> Job:
 
 
 def hand_back(tx: Transaction, lease: Lease) -> Job:
-    """Return a job of a worker that shuts down to the queue; if its owner has asked to cancel it, end it.
+    """Return a job of a stopping worker to the queue, or end it if its owner has requested a cancellation.
 
     LeaseLostError when it is no longer ours.
     """
@@ -125,7 +125,7 @@ def run_next(tx: Transaction, job_ids: Sequence[UUID]) -> list[Job]:
 
 
 def reap(tx: Transaction, *, random: Callable[[], float]) -> list[Job]:
-    """Take jobs from silent workers: queue them again, or fail those with no attempts left.
+    """Take jobs from dead workers: queue them again, or fail those with no attempts left.
 
     The attempt stays charged, so a job that kills its worker fails after `max_attempts`.
     """
@@ -140,7 +140,7 @@ def reap(tx: Transaction, *, random: Callable[[], float]) -> list[Job]:
 
 
 def _tell(tx: Transaction, job: Job) -> None:
-    """Carry a failed or cancelled job over to its clip or recording; nothing changes if the job is queued again."""
+    """Apply the failure or cancellation of a job to its clip or recording; nothing changes if it is queued again."""
     if job.state not in ("failed", "cancelled"):
         return
     with as_service(tx):
@@ -155,7 +155,7 @@ def _tell(tx: Transaction, job: Job) -> None:
             with suppress(ConflictError):  # deleted meanwhile
                 # A recording without scores can still be cut by start and end times.
                 recordings.mark_ready(tx, recording_id=job.recording_id, curve_key=None)
-        # After the clips, as in `complete`: one lock order prevents deadlocks.
+        # After the clips, as in `complete`: the same order of locks prevents deadlocks.
         quotas.release(tx, job_id=job.id)
 
 

@@ -1,1 +1,1 @@
-"""Mail to users: what each one says, when it is sent, and how."""
+"""Mail to users: messages, templates, outbox and transport."""

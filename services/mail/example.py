@@ -1,4 +1,4 @@
-"""One example of each mail, for looking at the templates."""
+"""An example of each mail, for previews of the templates."""
 
 from datetime import UTC, datetime, timedelta
 

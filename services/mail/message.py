@@ -1,4 +1,4 @@
-"""What each mail says: one struct a kind, whose fields its template shows."""
+"""The kinds of mail: one struct each, with the fields of its template."""
 
 from datetime import datetime
 from typing import Literal, get_args
@@ -8,10 +8,10 @@ from msgspec import Struct
 
 
 class Verification(Struct, frozen=True, kw_only=True, tag="verification"):
-    """To a new user: confirm the address. Gets its link when it is sent."""
+    """To a new user, to confirm the address. The link is made when the mail is sent."""
 
     signup_id: str | None = None
-    """The sign-up that waits for it; None for a user who has an account already."""
+    """The sign-up to confirm; None for a user who has an account already."""
 
 
 class SignupKnown(Struct, frozen=True, kw_only=True, tag="signup_known"):
@@ -19,7 +19,7 @@ class SignupKnown(Struct, frozen=True, kw_only=True, tag="signup_known"):
 
 
 class PasswordReset(Struct, frozen=True, kw_only=True, tag="password_reset"):
-    """To somebody who forgot the password. Gets its link when it is sent."""
+    """To a user who forgot the password. The link is made when the mail is sent."""
 
 
 class PasswordChanged(Struct, frozen=True, kw_only=True, tag="password_changed"):
@@ -27,7 +27,7 @@ class PasswordChanged(Struct, frozen=True, kw_only=True, tag="password_changed")
 
 
 class ConfirmEmail(Struct, frozen=True, kw_only=True, tag="confirm_email"):
-    """To the new address of a user. Gets its link when it is sent."""
+    """To the new address of a user. The link is made when the mail is sent."""
 
 
 class EmailChanged(Struct, frozen=True, kw_only=True, tag="email_changed"):
@@ -37,7 +37,7 @@ class EmailChanged(Struct, frozen=True, kw_only=True, tag="email_changed"):
 
 
 class NewSignInMethod(Struct, frozen=True, kw_only=True, tag="new_sign_in_method"):
-    """To a user whose account can be entered in one more way, or needs one more proof."""
+    """To a user who added or removed a passkey or one-time codes."""
 
     method: Literal["totp", "passkey"]
     name: str = ""
@@ -65,13 +65,13 @@ class PaymentFailed(Struct, frozen=True, kw_only=True, tag="payment_failed"):
 
 
 class SubscriptionEnded(Struct, frozen=True, kw_only=True, tag="subscription_ended"):
-    """To a user who is on the free tier from now on."""
+    """To a user who is back on the free tier."""
 
     tier: str
 
 
 class WithdrawalConfirmed(Struct, frozen=True, kw_only=True, tag="withdrawal_confirmed"):
-    """To a consumer who withdrew from the contract: on what day, from what, and what comes back."""
+    """To a consumer who withdrew from the contract: time, tier and refund."""
 
     tier: str
     received_at: datetime
@@ -94,7 +94,7 @@ class ClipsReady(Struct, frozen=True, kw_only=True, tag="clips_ready"):
 
 
 class WebhookDisabled(Struct, frozen=True, kw_only=True, tag="webhook_disabled"):
-    """To the owner of a webhook that is not called any more."""
+    """To the owner of a webhook that was disabled."""
 
     host: str
     reason: str

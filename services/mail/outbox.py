@@ -1,7 +1,7 @@
-"""Mail is asked for in the transaction that it is about, and sent by a job: retried, and never twice.
+"""The outbox: mails are queued in the transaction that causes them, and sent once by a job, with retries.
 
-`enqueue` writes a row with its job; the row's unique key makes asking twice harmless. A job marks the row `sending`
-after the mail server has accepted the recipient and before it gets the text, so a mail whose fate nobody knows is found
+`enqueue` writes a row with its job; the row's unique key prevents a second mail. The job marks the row `sending` when
+the mail server has accepted the recipient, before it sends the text. A mail whose outcome is unknown is then found
 `sending` and not sent again.
 """
 
@@ -22,9 +22,9 @@ PAUSES = (
     *(timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=30)),
     *(timedelta(hours=hours) for hours in (1, 2, 4, 8, 8)),
 )
-"""Between attempts: a mail server that is away for a day loses nothing (RFC 5321, 4.5.4.1 asks for some days)."""
+"""Pauses between attempts: a mail server that is down for a day loses nothing (RFC 5321, 4.5.4.1)."""
 KEEP_DAYS = 90
-"""Longer than anybody asks for the same mail again, such as one about an invoice that is retried for weeks."""
+"""Longer than the same mail can be queued again, such as one about an invoice that is retried for weeks."""
 
 
 def enqueue(  # noqa: PLR0913 - keyword-only, one per column
@@ -36,11 +36,11 @@ def enqueue(  # noqa: PLR0913 - keyword-only, one per column
     user_id: UUID | None = None,
     language: Language = DEFAULT,
 ) -> UUID | None:
-    """Have a mail sent once this transaction commits, and return its id (service transaction).
+    """Queue a mail, which is sent once this transaction commits, and return its id (service transaction).
 
-    None when a mail with this key was asked for before, whatever became of it. The key names the occasion: an invoice
-    and its attempt, an export. `user_id` is whose account it is about: the row goes with the account.
-    An account is written to in its own language, and anybody else in `language`.
+    None if a mail with this key was queued before, whatever its outcome. The key names the occasion, such as an invoice
+    and its attempt. `user_id` is the account that the mail is about; the row is deleted with it. Accounts get mails in
+    their own language, others in `language`.
     """
     mail_id = rows.insert_mail(
         tx,
@@ -57,9 +57,9 @@ def enqueue(  # noqa: PLR0913 - keyword-only, one per column
 
 
 def claim(tx: Transaction, *, mail_id: UUID) -> MailRow | None:
-    """Return a mail that is to be sent now; None when it was sent or given up, or is gone (service transaction).
+    """Return a mail to send now; None if it was sent, given up or deleted (service transaction).
 
-    One that an earlier attempt handed over without writing down the answer is given up as `uncertain`.
+    A mail that an earlier attempt sent without storing the answer is given up as `uncertain`.
     """
     mail = rows.lock_mail(tx, mail_id=mail_id)
     if mail is not None and mail.status == "sending":
@@ -69,27 +69,27 @@ def claim(tx: Transaction, *, mail_id: UUID) -> MailRow | None:
 
 
 def mark_sending(tx: Transaction, *, mail_id: UUID) -> bool:
-    """Note that a mail is about to be handed over; False when another attempt was first (service transaction)."""
+    """Mark a mail as `sending`; False if another attempt was first (service transaction)."""
     return rows.mark_sending(tx, mail_id=mail_id)
 
 
 def mark_sent(tx: Transaction, *, mail_id: UUID) -> None:
-    """Note that the mail server took a mail (service transaction)."""
+    """Mark a mail as sent (service transaction)."""
     rows.finish(tx, mail_id=mail_id, status="sent")
 
 
 def drop(tx: Transaction, *, mail_id: UUID) -> None:
-    """Give up a mail that there is no reason for any more (service transaction)."""
+    """Give up a mail that has become pointless (service transaction)."""
     rows.finish(tx, mail_id=mail_id, status="dropped")
 
 
 def give_up(tx: Transaction, *, mail_id: UUID, is_uncertain: bool, error: str) -> None:
-    """Give up a mail that was refused for good, or whose fate nobody knows (service transaction)."""
+    """Give up a mail that was rejected, or whose outcome is unknown (service transaction)."""
     rows.finish(tx, mail_id=mail_id, status="uncertain" if is_uncertain else "failed", error=error)
 
 
 def postpone(tx: Transaction, mail: MailRow, *, error: str, now: datetime) -> bool:
-    """Try a mail again later that was certainly not taken; False when a day has passed and it was given up."""
+    """Retry a mail later that was certainly not accepted; False if it was given up after a day."""
     attempts = mail.attempts + 1
     if attempts > len(PAUSES):
         rows.finish(tx, mail_id=mail.id, status="failed", error=error)
@@ -100,10 +100,10 @@ def postpone(tx: Transaction, mail: MailRow, *, error: str, now: datetime) -> bo
 
 
 def prune(tx: Transaction, *, limit: int) -> int:
-    """Forget mails of long ago; return how many (service transaction)."""
+    """Delete old mails; return how many (service transaction)."""
     return rows.prune_mails(tx, days=KEEP_DAYS, limit=limit)
 
 
 def _queue(tx: Transaction, mail_id: UUID, *, run_at: datetime | None = None) -> None:
-    # The system's own work: it takes no turns of its owner's, and outlives nothing that the row does not.
+    # A job of the system: it takes no turns from the owner's jobs.
     jobs.enqueue(tx, kind="send_mail", user_id=None, payload=SendMailPayload(mail_id=mail_id), run_at=run_at)

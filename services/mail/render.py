@@ -1,4 +1,4 @@
-"""Mails as they are sent: a subject, text, and HTML with its styles inlined, from one template a kind and language."""
+"""Renders mails to subject, text, and HTML with inlined styles, from one template a kind and language."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,22 +20,22 @@ BECAUSE: dict[Language, str] = {
     "en": "You get this mail because of your account at",
     "de": "Du bekommst diese Mail wegen deines Kontos bei",
 }
-"""Before the address of the installation, at the end of every mail."""
+"""The line before the installation's address, at the end of every mail."""
 
 
 class Rendered(Struct, frozen=True, kw_only=True):
-    """A mail without its addresses."""
+    """A rendered mail, without addresses."""
 
     subject: str
     text: str
     html: str
     link: str | None
-    """Where its button leads."""
+    """The address behind the button."""
 
 
 def render(mail: Mail, *, public_url: str, token: str | None = None, language: Language = DEFAULT) -> Rendered:
-    """Render a mail; `token` completes the link of those that need one."""
-    # Names that people chose may hold anything; a line break would begin a paragraph, or a header.
+    """Render a mail; `token` completes the link, if it has one."""
+    # Names may contain anything; a line break would begin a paragraph or a header.
     values = {name: clean_name(value) if isinstance(value, str) else value for name, value in asdict(mail).items()}
     values |= {"token": token, "public_url": public_url}
     environment = _environment(language)
@@ -66,7 +66,7 @@ def render(mail: Mail, *, public_url: str, token: str | None = None, language: L
 def _environment(language: Language) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        # The templates of the kinds make plain text; the layout escapes it where it becomes HTML.
+        # The templates of the kinds make plain text; the layout escapes it for HTML.
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
         undefined=StrictUndefined,
         trim_blocks=True,

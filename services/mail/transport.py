@@ -1,4 +1,4 @@
-"""Hands mail to a mail server; without one, what would have been sent is logged."""
+"""Sends mail through a mail server; without one, mails are logged."""
 
 import smtplib
 import ssl
@@ -26,15 +26,15 @@ logger = structlog.get_logger(__name__)
 
 
 class MailError(Exception):
-    """The mail was certainly not taken; another attempt may help."""
+    """The mail was certainly not accepted; another attempt may help."""
 
 
 class MailRefusedError(MailError):
-    """The mail was refused for good."""
+    """The mail was rejected permanently."""
 
 
 class MailUncertainError(MailError):
-    """The connection broke after the text was sent: the mail may have been taken."""
+    """The connection broke after the text was sent, so the mail may have been accepted."""
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
@@ -43,14 +43,14 @@ class Envelope(Struct, frozen=True, kw_only=True):
     to: str
     rendered: Rendered
     id: str | None = None
-    """Makes the Message-ID the same for every attempt, so that a receiver knows a repeat."""
+    """Gives every attempt the same Message-ID, so that receivers recognise a repeat."""
 
 
 class Mailer(Protocol):
-    """Hands mail over."""
+    """Sends mails."""
 
     def send(self, mail: Envelope, *, before_text: Callable[[], None] = lambda: None) -> None:
-        """Send; `before_text` is called when the server waits for the text, and may raise to stop.
+        """Send a mail; `before_text` is called when the server waits for the text, and may raise to stop.
 
         MailError, MailRefusedError, MailUncertainError.
         """
@@ -119,7 +119,7 @@ class SmtpMailer:
     def _send_text(self, server: smtplib.SMTP, text: bytes) -> None:
         try:
             code, reply = server.data(text)
-        except smtplib.SMTPDataError as error:  # the server did not even want the text
+        except smtplib.SMTPDataError as error:  # the server refused before it got the text
             code, reply = error.smtp_code, error.smtp_error if isinstance(error.smtp_error, bytes) else b""
         except (OSError, smtplib.SMTPException) as error:
             raise MailUncertainError(f"The mail server {self._host} went away before it answered") from error
@@ -148,5 +148,5 @@ class SmtpMailer:
 
 
 def open_mailer(smtp_url: str | None, sender: str) -> Mailer:
-    """Return what sends mail in this installation."""
+    """Return the mailer of this installation."""
     return SmtpMailer(smtp_url, sender) if smtp_url else LogMailer()

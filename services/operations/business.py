@@ -1,4 +1,4 @@
-"""Users and the business, for operators: find, grant, look at figures."""
+"""Users and business figures, for operators."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -65,7 +65,7 @@ def grant(  # noqa: PLR0913 - keyword-only, one a fact
     reason: str,
     now: datetime,
 ) -> UserRow:
-    """Give a user a tier until a moment (None: without end), or take a grant back with `free`; it is audited.
+    """Grant a user a tier until a given time (None: without end), or revoke it with `free`; this is audited.
 
     InvalidFieldError; NotFoundError.
     """
@@ -92,7 +92,7 @@ def grant(  # noqa: PLR0913 - keyword-only, one a fact
 
 
 def replay_event(tx: Transaction, operator: Operator, *, event_id: str) -> StripeEvent:
-    """Queue the sync that an event asks for once more; it is audited. NotFoundError; EventIgnoredError."""
+    """Queue the sync of an event again; this is audited. NotFoundError; EventIgnoredError."""
     found = event_rows.list_events(tx, limit=1, event_id=event_id)
     if not found:
         raise NotFoundError("There is no such event.")
@@ -109,7 +109,7 @@ def figures(tx: Transaction) -> Figures:
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """Return a share, or None where there is nothing to divide by."""
+    """Return a share, or None if the divisor is zero."""
     return None if whole == 0 else round(part / whole, 4)
 
 

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """The state of the whole system at one moment."""
+    """The state of the whole system at one time."""
 
     depths: Sequence[QueueDepth]
     demands: Sequence[QueueDemand]
@@ -76,7 +76,7 @@ class SystemMetrics(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metrics, a few seconds old at most; without a database, only one that says so."""
+        """Return the metrics, a few seconds old at most; without a database, only the one that says so."""
         with self._lock:
             now_s = self._clock()
             if now_s >= self._until_s:
@@ -140,7 +140,7 @@ def queue_metrics(found: Snapshot) -> list[Metric]:
     slots = GaugeMetricFamily("snuggles_slots", "Slots of live workers that take from the queue", labels=["queue"])
     paused = GaugeMetricFamily("snuggles_queue_paused", "Whether an operator has paused the queue", labels=["queue"])
     lag = GaugeMetricFamily(
-        "snuggles_dispatcher_lag_seconds", "How long a job has been due that a free slot waits for", labels=["queue"]
+        "snuggles_dispatcher_lag_seconds", "How long the oldest job has been due while a slot is free", labels=["queue"]
     )
     depths = {row.queue: row for row in found.depths}
     demands = {row.queue: row for row in found.demands}
@@ -176,7 +176,7 @@ def fleet_metrics(found: Snapshot) -> list[Metric]:
             value=found.workers.memory_bytes,
         ),
         GaugeMetricFamily(
-            "snuggles_dispatcher_active", "Whether some dispatcher leads", value=float(found.has_dispatcher)
+            "snuggles_dispatcher_active", "Whether a dispatcher is active", value=float(found.has_dispatcher)
         ),
         owners,
     ]
@@ -194,11 +194,11 @@ def job_metrics(ended: Sequence[JobTotal], happened: Sequence[EventTotal]) -> li
     for kind, value in sorted(media.items()):
         seconds.add_metric([kind], value)
     wait = HistogramMetricFamily(
-        "snuggles_job_wait_seconds", "From when a job was due to its last attempt's begin", labels=["queue"]
+        "snuggles_job_wait_seconds", "Time from when a job was due to the start of its last attempt", labels=["queue"]
     )
     for queue, group in _grouped(ended, lambda total: total.queue):
         wait.add_metric([queue], _buckets(total.wait_counts for total in group), sum(total.wait_s for total in group))
-    run = HistogramMetricFamily("snuggles_job_run_seconds", "A job's last attempt", labels=["kind"])
+    run = HistogramMetricFamily("snuggles_job_run_seconds", "Run time of a job's last attempt", labels=["kind"])
     for kind, group in _grouped(ended, lambda total: total.kind):
         run.add_metric([kind], _buckets(total.run_counts for total in group), sum(total.run_s for total in group))
     return [outcomes, seconds, wait, run, *_event_metrics(happened)]
@@ -221,7 +221,7 @@ def webhook_metrics(load: WebhookLoad) -> list[Metric]:
 
 
 def room_metrics(load: RoomLoad) -> list[Metric]:
-    """Return the open rooms and what is in them."""
+    """Return the open rooms, their people and their polls."""
     rooms = GaugeMetricFamily("snuggles_rooms", "Rooms; recording ones are open too", labels=["state"])
     for state in ("open", "recording"):
         rooms.add_metric([state], getattr(load, state))

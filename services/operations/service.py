@@ -118,7 +118,7 @@ def list_queues(tx: Transaction) -> list[QueueState]:
 
 
 def list_series(tx: Transaction, *, back_s: int) -> list[SeriesPoint]:
-    """List how jobs ended over the last hour, day or week; InvalidFieldError for another span."""
+    """List the results of jobs over the last hour, day or week; InvalidFieldError for another span."""
     _require_span(back_s)
     return rows.list_series(tx, back_s=back_s, step_s=SERIES[back_s])
 
@@ -129,7 +129,7 @@ def _require_span(back_s: int) -> None:
 
 
 def pause_queue(tx: Transaction, operator: Operator, *, queue: str, is_paused: bool) -> None:
-    """Pause a queue, which lets the workers finish the jobs they have, or resume it. NotFoundError."""
+    """Pause or resume a queue; workers finish the jobs they have. NotFoundError."""
     if queue not in QUEUES:
         raise NotFoundError(f"There is no queue {queue}")
     rows.set_queue_paused(tx, queue, is_paused=is_paused)
@@ -144,13 +144,13 @@ def list_errors(tx: Transaction, *, back_s: int) -> list[ErrorGroup]:
 
 
 def list_times(tx: Transaction, *, back_s: int) -> list[QueueTimes]:
-    """List percentiles of waiting and running over the last hour, day or week; InvalidFieldError for another span."""
+    """List percentiles of waiting and run times over the last hour, day or week; InvalidFieldError for another span."""
     _require_span(back_s)
     return rows.list_times(tx, back_s=back_s)
 
 
 def count_by_state(tx: Transaction, wanted: JobFilter) -> dict[str, int]:
-    """Count the matching jobs of each state, whatever state the filter names; SHOWN_COUNT + 1 means more than that."""
+    """Count the matching jobs by state, ignoring the filter's state; SHOWN_COUNT + 1 means more than SHOWN_COUNT."""
     return {state: rows.count_jobs(tx, replace(wanted, state=state), most=SHOWN_COUNT + 1) for state in STATES}
 
 
@@ -200,7 +200,7 @@ def get_job(tx: Transaction, *, job_id: UUID) -> tuple[Job, list[JobEvent]]:
 def act(
     tx: Transaction, operator: Operator, *, action: Action, wanted: JobFilter, is_preview: bool = False
 ) -> BulkResult:
-    """Retry, discard, cancel or put first all matching jobs whose state allows it, at most BULK_LIMIT in a call.
+    """Retry, discard, cancel or prioritise all matching jobs whose state allows it, at most BULK_LIMIT in a call.
 
     A preview only counts. InvalidFieldError for a filter without a condition, so that nobody selects all by mistake.
     """

@@ -1,4 +1,4 @@
-"""Totals of job events that only grow, across restarts, deleted rows and several processes."""
+"""Totals of job events. They only grow, across restarts, deleted rows and several processes."""
 
 import re
 from bisect import bisect_left
@@ -77,7 +77,7 @@ def event_totals(batch: Iterable[EndedJob]) -> list[EventTotal]:
 
 
 def label_code(code: str) -> str:
-    """Return the code of an error as a label; anything but a short word becomes `other`, to limit the labels."""
+    """Return the code of an error as a label; anything except a short word becomes `other`, to limit the labels."""
     return code if not code or CODE.fullmatch(code) else OTHER_CODE
 
 

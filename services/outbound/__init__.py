@@ -1,1 +1,1 @@
-"""Requests to addresses that strangers gave us."""
+"""Requests to addresses from untrusted users."""

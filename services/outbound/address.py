@@ -1,4 +1,4 @@
-"""Which network addresses strangers may make us talk to: those of the public Internet, and no others."""
+"""The network addresses that users may make the service call: only those of the public Internet."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -9,7 +9,7 @@ from typing import Final
 _REFUSED: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
     ip_network(network)
     for network in (
-        "0.0.0.0/8",  # this network; Linux takes 0.0.0.0 for itself
+        "0.0.0.0/8",  # this network; on Linux 0.0.0.0 is the machine itself
         "10.0.0.0/8",  # private
         "100.64.0.0/10",  # carrier-grade NAT, also some clouds' metadata
         "127.0.0.0/8",  # loopback
@@ -36,7 +36,7 @@ _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address belongs to the public Internet; False for what is no address at all."""
+    """Return whether an IP address belongs to the public Internet; False for an invalid address."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -47,5 +47,5 @@ def is_public(address: str) -> bool:
 
 
 def are_public(addresses: Sequence[str]) -> bool:
-    """Return whether there is an address and all of them are public: one private among them is a trick or a mistake."""
+    """Return whether there is an address and all of them are public: a private one is an attack or a mistake."""
     return bool(addresses) and all(map(is_public, addresses))

@@ -1,4 +1,4 @@
-"""Ends a connection at a moment, whatever it is waiting for: a peer may send one byte a minute for ever."""
+"""Ends a connection at a deadline, whatever it is waiting for: a peer may send one byte a minute forever."""
 
 import contextlib
 import socket
@@ -24,12 +24,12 @@ class ConnectionGuard:
 
     @property
     def left_s(self) -> float:
-        """The time until the deadline."""
+        """The seconds until the deadline."""
         return max(0.0, self._deadline - time.monotonic())
 
     def hold(self, connected: socket.socket) -> None:
         """Guard this connection from now on."""
-        # A duplicate: TLS takes the original's descriptor away, and shutting down one end's copy shuts down both.
+        # A duplicate, because TLS takes over the original's descriptor; shutting down the copy shuts down both.
         with self._lock:
             self._release()
             self._socket = connected.dup()
@@ -49,7 +49,7 @@ class ConnectionGuard:
             self._shut_down()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Stop guarding the connection."""
         self._timer.cancel()
         with self._lock:
             self._release()

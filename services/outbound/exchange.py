@@ -1,4 +1,4 @@
-"""One HTTP request to one host, by addresses chosen beforehand, ended at a deadline whatever the peer does."""
+"""One HTTP request to a host at given addresses, with a deadline that holds whatever the peer does."""
 
 import contextlib
 import errno
@@ -22,27 +22,27 @@ from services.outbound.url import WebUrl
 CHUNK_BYTES: Final = 256 * 1024
 EXCERPT_BYTES: Final = 1024
 CONNECT_TIMEOUT_S: Final = 10.0
-LEAST_TIMEOUT_S: Final = 0.01  # zero would mean a socket that never waits at all
-MAX_ADDRESSES: Final = 4  # a stranger's DNS may name hundreds that do not answer
+LEAST_TIMEOUT_S: Final = 0.01  # zero would make the socket non-blocking
+MAX_ADDRESSES: Final = 4  # an attacker's DNS may return hundreds that do not answer
 MAX_INTERIM_ANSWERS: Final = 8  # servers send one `100 Continue`, and perhaps a few `103 Early Hints`
 MAX_LINE_BYTES: Final = 4096
 MAX_CHUNK_DIGITS: Final = 15  # of the length of a chunk: a pebibyte
-_CONNECT_TICK_S: Final = 0.1  # how late a connection that is cut while it is being opened notices
+_CONNECT_TICK_S: Final = 0.1  # how long an opening connection takes to notice that it was cut
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,%d})[ \t]*(?:;[^\r\n]*)?\r?\n" % MAX_CHUNK_DIGITS)
 
 OnStop = Callable[[Callable[[], None] | None], None]
-"""Takes what ends the exchange from another thread, and None when there is nothing left to end."""
+"""Gets a function that ends the exchange from another thread, and None once it has ended."""
 
 
 class SlowPeerError(UnavailableError):
-    """The peer kept us waiting for longer than it may, or did not speak HTTP: each further attempt costs as much."""
+    """The peer was too slow or did not speak HTTP, and each further attempt would cost as much."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What to send, and how long to wait.
+    """A request to send, with its time limits.
 
-    Until `head_deadline` for the head of the answer, until `deadline` for all of it (both time.monotonic), and
-    `idle_timeout_s` for a byte.
+    The head of the answer must arrive by `head_deadline`, all of it by `deadline` (both time.monotonic), and each byte
+    within `idle_timeout_s`.
     """
 
     method: str
@@ -55,7 +55,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class Exchange:
-    """An answer whose head has come. Errors that occur while its body comes concern the field `url`."""
+    """An answer whose head has arrived. Errors while reading its body concern the field `url`."""
 
     def __init__(self, target: WebUrl, response: urllib3.HTTPResponse, guard: ConnectionGuard) -> None:
         self.target = target
@@ -68,7 +68,7 @@ class Exchange:
         return self._response.headers.get(name, "")
 
     def read(self) -> bytes:
-        """Return the bytes of the body that are there, after waiting for the first; none at its end.
+        """Return the available bytes of the body, after waiting for the first; none at its end.
 
         UnavailableError when the connection breaks off.
         """
@@ -76,7 +76,7 @@ class Exchange:
             return self._response.read1(CHUNK_BYTES, decode_content=False)
 
     def excerpt(self) -> str:
-        """Return the first bytes of the body as far as they are there; the status matters more than they do."""
+        """Return the first bytes of the body as far as they arrive; a failure here does not matter."""
         try:
             return self._response.read1(EXCERPT_BYTES, decode_content=False).decode(errors="replace")
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError):
@@ -87,7 +87,7 @@ class Exchange:
 def open_exchange(
     target: WebUrl, addresses: Sequence[str], request: Request, tls: ssl.SSLContext
 ) -> Iterator[Exchange]:
-    """Send a request to the first of the addresses that answers, and yield the answer; all ends with the block.
+    """Send a request to the first address that answers, and yield the answer; the connection ends with the block.
 
     The certificate must be for the target's name. Raises InvalidFieldError or UnavailableError about the field `url`.
     """
@@ -149,7 +149,7 @@ def _new_connection(address: str, target: WebUrl, guard: ConnectionGuard, tls: s
         plain = _PlainConnection(address, target.port)
         plain.guard = guard
         return plain
-    # Not `assert_hostname`: it would switch off the context's own check of the name, for every connection.
+    # Not `assert_hostname`: it would turn off the context's own check of the name, forevery connection.
     secure = _TlsConnection(address, target.port, ssl_context=tls, server_hostname=target.host)
     secure.guard = guard
     return secure
@@ -160,9 +160,9 @@ class _NotHttpError(http.client.HTTPException):
 
 
 class _StrictResponse(http.client.HTTPResponse):
-    """The standard library's reader, without its patience: interim answers are counted, chunk sizes are hexadecimal.
+    """A stricter version of the standard library's reader: it limits interim answers and checks chunk sizes.
 
-    The library waits for a final status for ever, and takes `-5` for the length of a chunk.
+    The library waits forever for a final status, and accepts `-5` as the length of a chunk.
     """
 
     _interim = 0
@@ -201,7 +201,7 @@ class _TlsConnection(HTTPSConnection):
 
 
 def _open_socket(connection: HTTPConnection, guard: ConnectionGuard) -> socket.socket:
-    """Connect to an IP address, for as long as the connection's time-out and the guard allow."""
+    """Connect to an IP address within the connection's timeout and the guard's deadline."""
     family = socket.AF_INET6 if ":" in connection.host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -247,7 +247,7 @@ def _errors(host: str, guard: ConnectionGuard) -> Iterator[None]:
 def _failure(host: str, guard: ConnectionGuard, error: Exception) -> UnavailableError:
     kind: type[UnavailableError] = UnavailableError
     match error:
-        case _ if guard.is_cut or not guard.left_s:  # the socket's own time-out ends with the guard's
+        case _ if guard.is_cut or not guard.left_s:  # the socket's own timeout ends at the guard's deadline
             kind, what = SlowPeerError, "did not finish in the time allowed"
         case urllib3.exceptions.NewConnectionError():
             what = "does not accept connections"

@@ -1,7 +1,7 @@
-"""Requests to addresses that strangers choose: URL imports and webhooks.
+"""Requests to addresses that users choose: URL imports and webhooks.
 
-Every connection goes to an IP address that was checked, by that address: names are resolved here, once for each
-request, so a second answer of the DNS changes nothing. Redirects are followed by us alone, each checked like the first.
+Every connection goes to a checked IP address: names are resolved here, once for each request, so a later answer of the
+DNS changes nothing. Redirects are followed here too, each checked like the first.
 """
 
 import ssl
@@ -23,14 +23,14 @@ from services.outbound.resolver import BoundedResolver, Resolver, system_resolve
 from services.outbound.url import WebUrl, check_port, parse_url
 
 Sink = Callable[[bytes], object]
-"""Takes the next bytes of a body."""
+"""Gets the next bytes of a body."""
 
 MAX_REDIRECTS: Final = 5
 POST_TIMEOUT_S: Final = 10.0
 FETCH_TIMEOUT_S: Final = 2 * 3600.0  # ten gigabytes at 12 Mbit/s
 LEAST_RATE_BYTES_S: Final = 32 * 1024
-"""Slower than this, an hour of speech would take half an hour and more: somebody keeps a slot occupied on purpose."""
-MAX_LENGTH_DIGITS: Final = 20  # of a Content-Length; int() refuses thousands of them with an error of its own
+"""At a slower rate an hour of speech takes over half an hour: probably an attempt to occupy a slot."""
+MAX_LENGTH_DIGITS: Final = 20  # of a Content-Length; int() rejects thousands of them with its own error
 USER_AGENT: Final = "BigSnuggles"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _BUSY: Final = frozenset({408, 425, 429})
@@ -39,21 +39,21 @@ _OK: Final = 200
 
 
 class Patience(Struct, frozen=True, kw_only=True):
-    """How long a peer may keep us waiting."""
+    """Time limits for a peer."""
 
     idle_s: float = 20.0
-    """Without a byte."""
+    """Longest time without a byte."""
     head_s: float = 30.0
-    """For names, connections and heads of all redirects together: a server that works takes a second or two."""
+    """For names, connections and heads of all redirects together: a working server takes a second or two."""
     rate_window_s: float = 20.0
-    """Each window must bring its share, so that a fast beginning does not pay for hours of dripping."""
+    """The rate is measured in windows of this length, so that a fast start does not excuse hours at a slow rate."""
 
 
 PATIENCE: Final = Patience()
 
 
 class Fetched(Struct, frozen=True, kw_only=True):
-    """A body that arrived whole.
+    """A body that arrived complete.
 
     `name` is the file name of Content-Disposition, or else the last part of the final URL's path; it may be empty.
     """
@@ -65,7 +65,7 @@ class Fetched(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """What a webhook's receiver said: any status, at most the first KiB of the body, and its Retry-After."""
+    """The answer of a webhook's receiver: any status, at most the first KiB of the body, and its Retry-After."""
 
     status: int
     excerpt: str
@@ -73,17 +73,17 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 def default_tls() -> ssl.SSLContext:
-    """Return a context that trusts what the system trusts and, where that is little, certifi's list."""
+    """Return a TLS context with the system's certificates, or certifi's if the system has few."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
 
 
 class SafeFetcher:
-    """Talks HTTP to hosts on the public Internet, and to the `allowed` ones (exact host:port) wherever they are.
+    """An HTTP client for hosts on the public Internet, and for the `allowed` ones (exact host:port) anywhere.
 
-    Failures are errors about the field `url`: InvalidFieldError when the URL cannot work, UnavailableError when trying
-    again may help, PayloadTooLargeError when more comes than wanted. Safe for many threads.
+    Failures are errors about the field `url`: InvalidFieldError if the URL cannot work, UnavailableError if trying
+    again may help, PayloadTooLargeError if the body is too large. Safe for many threads.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class SafeFetcher:
         self._patience = patience
 
     def check(self, url: str) -> None:
-        """Raise InvalidFieldError unless the URL is one that we would connect to now; asks only the DNS.
+        """Raise InvalidFieldError unless a request to the URL would be made now; only the DNS is asked.
 
         UnavailableError when the DNS does not answer.
         """
@@ -115,9 +115,9 @@ class SafeFetcher:
         timeout_s: float = FETCH_TIMEOUT_S,
         on_stop: OnStop | None = None,
     ) -> Fetched:
-        """Read what the URL names, following up to five redirects, and hand it to `sink` piece by piece.
+        """Fetch the URL, following up to five redirects, and pass the body to `sink` in chunks.
 
-        `on_stop` is given a function that ends the transfer from another thread, wherever it waits.
+        `on_stop` gets a function that ends the transfer from another thread at any time.
         """
         deadline = time.monotonic() + timeout_s
         head_deadline = time.monotonic() + self._patience.head_s
@@ -131,7 +131,7 @@ class SafeFetcher:
         raise InvalidFieldError("url", f"The URL leads through more than {MAX_REDIRECTS} redirects.")
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = POST_TIMEOUT_S) -> Answer:
-        """Send a body and return the answer, whatever its status; a redirect is an answer too, and not followed."""
+        """Send a body and return the answer, whatever its status; redirects are not followed."""
         deadline = time.monotonic() + timeout_s
         request = {"deadline": deadline, "head_deadline": deadline, "body": body, "headers": headers}
         with self._exchange(parse_url(url), "POST", **request) as exchange:
@@ -139,7 +139,7 @@ class SafeFetcher:
             return Answer(status=exchange.status, excerpt=exchange.excerpt(), retry_after_s=retry_after_s)
 
     def _addresses(self, target: WebUrl, *, deadline: float | None = None) -> Sequence[str]:
-        """Return where the target may be reached; InvalidFieldError when strangers may not choose that address."""
+        """Return the addresses of the target; InvalidFieldError if users may not choose them."""
         forbid_in_transaction("network")
         is_allowed = f"{target.host}:{target.port}" in self._allowed
         if not is_allowed:
@@ -156,7 +156,7 @@ class SafeFetcher:
             "User-Agent": USER_AGENT,
             **request.pop("headers", {}),
             "Host": target.authority,
-            # Compressed media would only be larger, and a few bytes could swell to gigabytes.
+            # Compression does not shrink media, and a few compressed bytes could expand to gigabytes.
             "Accept-Encoding": "identity",
         }
         sent = Request(method=method, headers=headers, idle_timeout_s=self._patience.idle_s, **request)
@@ -165,7 +165,7 @@ class SafeFetcher:
 
 
 class _RateCheck:
-    """Fails a transfer that brings less than LEAST_RATE_BYTES_S over a whole window."""
+    """Fails a transfer that is slower than LEAST_RATE_BYTES_S over a whole window."""
 
     def __init__(self, host: str, window_s: float) -> None:
         self._host = host
@@ -174,7 +174,7 @@ class _RateCheck:
         self._bytes = 0
 
     def count(self, size_bytes: int) -> None:
-        """Take note of bytes that came; SlowPeerError when too few came in the window that has just ended."""
+        """Count received bytes; SlowPeerError if too few arrived in the window that has just ended."""
         self._bytes += size_bytes
         passed_s = time.monotonic() - self._began_s
         if passed_s < self._window_s:
@@ -185,7 +185,7 @@ class _RateCheck:
 
 
 def _receive(exchange: Exchange, sink: Sink, max_bytes: int, *, rate_window_s: float) -> Fetched:
-    """Hand the answer's body to `sink`; raise unless it is a whole one of acceptable kind and size."""
+    """Pass the answer's body to `sink`; raise unless it is complete and of an acceptable type and size."""
     _check_status(exchange)
     content_type = exchange.header("Content-Type").partition(";")[0].strip().lower()
     if content_type in {"text/html", "application/xhtml+xml"}:

@@ -1,4 +1,4 @@
-"""Values of response headers that strangers' servers send."""
+"""Parses response headers of untrusted servers."""
 
 from datetime import datetime
 from email.message import Message
@@ -15,14 +15,14 @@ def file_name_of(disposition: str) -> str:
     message["Content-Disposition"] = disposition
     try:
         name = message.get_filename("")
-    except (LookupError, ValueError):  # a character set that does not exist, or bytes that are not of it
+    except (LookupError, ValueError):  # an unknown character set, or bytes that are invalid in it
         return ""
     last = name.replace("\\", "/").rpartition("/")[2].strip()
     return "".join(character for character in last if character.isprintable())[:MAX_NAME_LENGTH].strip(". ")
 
 
 def pause_of(retry_after: str, *, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header (RFC 9110 §10.2.3) asks to wait; None when it asks for none."""
+    """Return the seconds of a Retry-After header (RFC 9110 §10.2.3); None if it has none."""
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text) if len(text) <= MAX_DIGITS else None

@@ -1,8 +1,8 @@
 """Name lookups with a short time limit, in a bounded number of threads.
 
-`getaddrinfo` cannot be interrupted and waits ten seconds and more for a name server that never answers. Whoever chooses
-the names chooses the name servers, so a caller waits for LOOKUP_TIMEOUT_S at most, and lookups that hang occupy threads
-of their own, of which there are few.
+`getaddrinfo` cannot be interrupted, and waits ten seconds and more for a name server that never answers. Users choose
+the names and thereby the name servers, so a caller waits for at most LOOKUP_TIMEOUT_S, and lookups run in a few
+separate threads.
 """
 
 import os
@@ -19,10 +19,10 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 LOOKUP_TIMEOUT_S: Final = 2.0
 MAX_LOOKUPS: Final = 16
-"""Lookups under way in one process, hanging ones included. A healthy one takes milliseconds."""
+"""Concurrent lookups of one process, including hanging ones. A healthy one takes milliseconds."""
 RETRY_AFTER_S: Final = 5
 SYSTEM_OPTIONS: Final = "timeout:1 attempts:2"
-"""How long glibc waits for a name server, unless the operator has set RES_OPTIONS: a thread hangs for seconds only."""
+"""How long glibc waits for a name server, unless RES_OPTIONS is set, so that threads hang only for seconds."""
 # The name does not exist, or has no address. Every other code of getaddrinfo is a fault of the name servers.
 _UNKNOWN: Final = frozenset(
     getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)
@@ -30,14 +30,14 @@ _UNKNOWN: Final = frozenset(
 
 
 def system_resolver(host: str, port: int) -> list[str]:
-    """Resolve a name by the operating system, which may take long."""
+    """Resolve a name by the operating system, which may take a long time."""
     os.environ.setdefault("RES_OPTIONS", SYSTEM_OPTIONS)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class _Lookup:
-    """One question to the resolver. Callers that ask for the same name at the same time share it."""
+    """One lookup. Concurrent callers with the same name share it."""
 
     def __init__(self) -> None:
         self.is_done = threading.Event()
@@ -88,7 +88,7 @@ class BoundedResolver:
                 if len(self._under_way) >= self._max_lookups:
                     raise _unavailable("Too many names are being looked up; try again later.")
                 lookup = self._under_way[host, port] = _Lookup()
-                # A daemon: a lookup that hangs must not keep the process from ending.
+                # A daemon thread: a lookup that hangs must not keep the process alive.
                 threading.Thread(target=self._run, args=(host, port, lookup), name="dns", daemon=True).start()
             return lookup
 

@@ -1,4 +1,4 @@
-"""Web addresses as strangers write them: taken apart and checked before anything is asked of the network."""
+"""Parses and checks web addresses from users before any network call."""
 
 import re
 from typing import Final
@@ -8,11 +8,15 @@ from msgspec import Struct
 
 from services.errors import InvalidFieldError
 
-MAX_URL_CHARS: Final = 2048  # what every browser and proxy accepts
-PRIVILEGED_PORTS: Final = 1024  # below: mail, databases' and shells' classics; nothing that serves media or takes hooks
+MAX_URL_CHARS: Final = 2048  # the length that every browser and proxy accepts
+PRIVILEGED_PORTS: Final = (
+    1024  # lower ports belong to mail, databases and shells; none serves media or receives webhooks
+)
 WEB_PORTS: Final = {"http": 80, "https": 443}
 
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")  # parsers disagree on these: some strip, some split, some take them along
+_FORBIDDEN = re.compile(
+    r"[\x00-\x20\x7f\\]"
+)  # parsers disagree on these: some strip them, some split at them, some keep them
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,252}[a-z0-9_.])?|[0-9a-f:.]{2,45}", re.ASCII)
 _PATH_CHARS = "/%:@!$&'()*+,;=~"
 _QUERY_CHARS = _PATH_CHARS + "?"
@@ -26,7 +30,7 @@ class WebUrl(Struct, frozen=True):
     host: str
     port: int
     path: str
-    """Path and query, percent-encoded, as it goes into the request line."""
+    """Path and query, percent-encoded, for the request line."""
 
     @property
     def authority(self) -> str:
@@ -40,17 +44,17 @@ class WebUrl(Struct, frozen=True):
         return unquote(urlsplit(self.text).path.rsplit("/", 1)[-1])
 
     def join(self, location: str) -> "WebUrl":
-        """Return where a redirect from here leads."""
-        # Header bytes arrive as Latin-1; servers put UTF-8 and spaces there, browsers forgive both.
+        """Return the target of a redirect from here."""
+        # Header bytes arrive as Latin-1. Servers send UTF-8 and spaces there, which browsers accept.
         decoded = location.encode("latin-1", "replace").decode("utf-8", "replace").strip().replace(" ", "%20")
         try:
             return parse_url(urljoin(self.text, decoded))
         except ValueError as error:
-            raise _invalid("The URL redirects to something that is no URL.") from error
+            raise _invalid("The URL redirects to something that is not a URL.") from error
 
 
 def parse_url(text: str) -> WebUrl:
-    """Take a URL apart; InvalidFieldError on the field `url` says what is wrong with it."""
+    """Parse a URL; InvalidFieldError on the field `url` says what is wrong with it."""
     if len(text) > MAX_URL_CHARS:
         raise _invalid(f"The URL is longer than {MAX_URL_CHARS} characters.")
     if _FORBIDDEN.search(text):
@@ -73,7 +77,7 @@ def parse_url(text: str) -> WebUrl:
 
 
 def check_port(port: int) -> None:
-    """Raise InvalidFieldError unless web servers listen on such ports."""
+    """Raise InvalidFieldError unless the port is usual for web servers."""
     if port == 0 or (port < PRIVILEGED_PORTS and port not in WEB_PORTS.values()):
         raise _invalid(f"Port {port} is not used for web addresses; use 80, 443 or one above {PRIVILEGED_PORTS - 1}.")
 

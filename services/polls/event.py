@@ -17,7 +17,7 @@ class PollCreated(RoomEvent, frozen=True, kw_only=True):
 
 
 class PollUpdated(RoomEvent, frozen=True, kw_only=True):
-    """A poll was reopened, reset or revealed, or got an option."""
+    """A poll was reopened, reset or revealed, or got a new option."""
 
     event = "poll:updated"
     poll: Poll
@@ -41,7 +41,7 @@ class PollExpired(RoomEvent, frozen=True, kw_only=True):
 
 
 class VoteReceived(Struct, frozen=True, kw_only=True):
-    """Somebody voted: never who, nor for what."""
+    """Somebody voted, without who and for what."""
 
     room_id: UUID
     poll_id: UUID
@@ -50,7 +50,7 @@ class VoteReceived(Struct, frozen=True, kw_only=True):
 
 
 class ResultsUpdate(Struct, frozen=True, kw_only=True):
-    """How a poll stands, for those who may see it."""
+    """The counts of a poll, for those who may see them."""
 
     room_id: UUID
     poll_id: UUID

@@ -1,4 +1,4 @@
-"""Polls over highlights: what a room likes best moves up in the recording's list, and may become a clip."""
+"""Polls over highlights: votes raise the scores of highlights, and the winner may become a clip."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -22,7 +22,7 @@ logger = structlog.get_logger(__name__)
 
 
 def propose(tx: Transaction, *, room_id: UUID, highlight_ids: Sequence[UUID]) -> tuple[UUID, list[HighlightRow]]:
-    """Return the newest recording of a room, and those of its highlights; InvalidFieldError names what is not."""
+    """Return the newest recording of a room, and these of its highlights; InvalidFieldError names a missing one."""
     newest = live_rows.find_of_room(tx, room_id)
     if newest is None or newest.status != "ready":
         raise InvalidFieldError(
@@ -42,14 +42,14 @@ def propose(tx: Transaction, *, room_id: UUID, highlight_ids: Sequence[UUID]) ->
 
 
 def text_of(row: HighlightRow) -> str:
-    """Return what a highlight is called among the options."""
+    """Return the text of a highlight's option."""
     return f"{_clock(row.start_s)} - {_clock(row.end_s)} · {row.kind}"
 
 
 def attach(
     tx: Transaction, *, poll_id: UUID, recording_id: UUID, found: Sequence[HighlightRow], makes_clips: bool
 ) -> None:
-    """Remember which moments a poll's options are, in their order."""
+    """Store the highlights of a poll's options, in order."""
     moments = [
         Moment(option_id=str(number), start_s=row.start_s, end_s=row.end_s, peak_s=row.peak_s)
         for number, row in enumerate(found, start=1)
@@ -60,7 +60,7 @@ def attach(
 
 
 def decide(tx: Transaction, *, poll_id: UUID, room_id: UUID, counted: Sequence[Counted]) -> None:
-    """Let the votes of a poll that is over move its highlights, and make clips of the winners if that was asked."""
+    """Apply the votes of an ended poll to its highlights, and make clips of the winners if requested."""
     poll = rows.find_highlight_poll(tx, poll_id)
     total = sum(option.votes for option in counted)
     if poll is None or total == 0:
@@ -80,7 +80,7 @@ def decide(tx: Transaction, *, poll_id: UUID, room_id: UUID, counted: Sequence[C
 
 
 def _make_clip(tx: Transaction, *, user_id: UUID, recording_id: UUID, moment: Moment) -> None:
-    """Queue a clip of the host's; an allowance that is used up does not keep the poll from ending."""
+    """Queue a clip for the host; a used-up allowance does not prevent the end of the poll."""
     try:
         with tx.transaction():
             clips.create(

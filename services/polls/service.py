@@ -1,4 +1,4 @@
-"""Polls: asking, voting, ending. A change of state locks the room first, then the poll; a vote only the poll.
+"""Polls: creating, voting, ending. A change of state locks the room first, then the poll; a vote only the poll.
 
 Results are computed from the ballots; `services.polls.view` shows them.
 """
@@ -34,7 +34,7 @@ MAX_OPTIONS = 6
 MAX_QUESTION = 500
 MAX_OPTION = 200
 MAX_ACTIVE = 20
-"""Polls that run in a room at once."""
+"""Active polls of a room at a time."""
 KEY_BYTES = 32
 BATCH = 200
 ARCHIVE_DAYS = 90
@@ -54,9 +54,9 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     highlight_ids: Sequence[UUID] = (),
     makes_clips: bool = False,
 ) -> PollView:
-    """Ask the room something; any member with an account who is not muted.
+    """Create a poll; for members with an account who are not muted.
 
-    With `highlight_ids`, host and co-hosts ask which of them is best (type `reaction`): the votes move their scores.
+    With `highlight_ids`, host and co-hosts let the room choose among highlights (type `reaction`): votes raise scores.
     """
     found = rooms.lock(tx, person, room_id)
     if person.is_guest:
@@ -95,19 +95,19 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def get(tx: Transaction, person: Person, poll_id: UUID) -> PollView:
-    """Return a poll as somebody in its room sees it; NotFoundError outside of it."""
+    """Return a poll as a member of its room sees it; NotFoundError for others."""
     poll, _ = _find(tx, person, poll_id)
     return views.view_of(tx, poll, person)
 
 
 def list_active(tx: Transaction, person: Person, room_id: UUID) -> list[PollView]:
-    """List the polls that run in a room, newest first."""
+    """List the active polls of a room, newest first."""
     rooms.membership(tx, person, room_id)
     return [views.view_of(tx, poll, person) for poll in rows.list_active(tx, room_id)]
 
 
 def history(tx: Transaction, person: Person, *, room_id: UUID, limit: int, cursor: TimeCursor | None) -> Page[PollView]:
-    """List the polls of a room that are over, newest first."""
+    """List the ended polls of a room, newest first."""
     rooms.membership(tx, person, room_id)
     found = rows.list_ended(tx, room_id=room_id, before=cursor, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
@@ -134,7 +134,7 @@ def vote(tx: Transaction, person: Person, *, poll_id: UUID, option_id: str) -> P
 
 
 def add_option(tx: Transaction, person: Person, *, poll_id: UUID, text: str) -> PollView:
-    """Suggest an answer to an open question; ConflictError when it has all it can have."""
+    """Suggest an answer to an open question; ConflictError if it has the most already."""
     poll, _ = _find_running(tx, person, poll_id, lock=True)
     if poll.poll_type != "question":
         raise ConflictError("Only polls of the type question take suggestions.", reason="wrong_type")
@@ -155,7 +155,7 @@ def add_option(tx: Transaction, person: Person, *, poll_id: UUID, text: str) -> 
 
 
 def upvote(tx: Transaction, person: Person, *, poll_id: UUID, option_id: str) -> PollView:
-    """Say that one likes a suggestion; a second time changes nothing."""
+    """Upvote a suggestion; a second call changes nothing."""
     poll, _ = _find_running(tx, person, poll_id)
     if poll.poll_type != "question":
         raise ConflictError("Only suggestions to a question can be upvoted; vote instead.", reason="wrong_type")
@@ -181,13 +181,12 @@ def close(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
 
 
 def reopen(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
-    """Let people vote again in a closed poll, for its whole time; ConflictError when that cannot be."""
+    """Reopen a closed poll for its whole duration; ConflictError if that is impossible."""
     poll, found = _find_running(tx, person, poll_id, lock=True)
     _require_chair(found, poll)
     if poll.is_anonymous and rows.count_votes(tx, poll_id):
         raise ConflictError(
-            "Whose the ballots of a closed anonymous poll are is not known any more, so people could vote twice; "
-            "reset it first.",
+            "A closed anonymous poll does not know who has voted, so people could vote twice; reset it first.",
             reason="ballots_anonymous",
         )
     reopened = rows.reopen(tx, poll_id)
@@ -200,7 +199,7 @@ def reopen(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
 
 
 def reset(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
-    """Empty the ballots."""
+    """Delete the ballots of a poll."""
     poll, found = _find_running(tx, person, poll_id, lock=True)
     _require_chair(found, poll)
     emptied = rows.reset(tx, poll_id)
@@ -211,7 +210,7 @@ def reset(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
 
 
 def reveal(tx: Transaction, person: Person, *, poll_id: UUID) -> PollView:
-    """Let everybody see the results of a poll that hides them until then; a second call changes nothing."""
+    """Reveal the hidden results of a poll; a second call changes nothing."""
     poll, found = _find(tx, person, poll_id, lock=True)
     _require_chair(found, poll)
     if poll.results_visibility != "on_reveal":
@@ -228,7 +227,7 @@ def list_due(tx: Transaction) -> list[tuple[UUID, UUID]]:
 
 
 def expire(tx: Transaction, *, poll_id: UUID, room_id: UUID) -> bool:
-    """End a poll whose time is over, and tell its room; False when somebody else has done so."""
+    """End a poll whose time is over, and tell its room; False if another process did so."""
     if room_rows.lock_room(tx, room_id) is None:
         return False
     expired = rows.expire(tx, poll_id)
@@ -239,7 +238,7 @@ def expire(tx: Transaction, *, poll_id: UUID, room_id: UUID) -> bool:
 
 
 def archive(tx: Transaction) -> int:
-    """Forget who chose what in polls that ended 90 days ago, and keep the counts; return how many."""
+    """Delete the ballots of polls that ended 90 days ago, and keep the counts; return how many."""
     return rows.archive(tx, days=ARCHIVE_DAYS, limit=BATCH)
 
 
@@ -261,7 +260,7 @@ def _find_running(tx: Transaction, person: Person, poll_id: UUID, *, lock: bool 
 
 def _reread(tx: Transaction, poll_id: UUID) -> PollRow:
     poll = rows.find_poll(tx, poll_id)
-    assert poll is not None  # noqa: S101 - the caller holds a lock that keeps it there
+    assert poll is not None  # noqa: S101 - the caller holds a lock that prevents its deletion
     return poll
 
 
@@ -276,7 +275,7 @@ def _require_option(poll: PollRow, option_id: str) -> None:
 
 
 def _finish(tx: Transaction, poll: PollRow, *, kind: type[events.PollClosed | events.PollExpired]) -> None:
-    """Forget who voted in an anonymous poll, tell everybody how it ended, and let the poll act."""
+    """Forget who voted in an anonymous poll, announce the result, and apply the poll's effect."""
     if poll.is_anonymous:
         rows.delete_key(tx, poll.id)
     shared = views.shared_view(tx, poll)
@@ -290,7 +289,7 @@ def _finish(tx: Transaction, poll: PollRow, *, kind: type[events.PollClosed | ev
 
 
 def _set_mode(tx: Transaction, poll: PollRow, counted: list[Counted]) -> None:
-    """Make the winner of a personality poll the room's mode; with a tie, or no votes, it stays as it is."""
+    """Make the winner of a personality poll the room's mode; a tie, or no votes, changes nothing."""
     won = tally.winners(counted)
     if len(won) != 1:
         return

@@ -11,8 +11,8 @@ from db.polls import PollRow, PollStatus, PollType, Visibility
 from services.polls import tally
 from services.polls.tally import Counted
 
-OptionId = Annotated[str, Meta(description='"1", "2", …; never given to another option.', examples=["1"])]
-Version = Annotated[int, Meta(description="Results with a lower one are older.", examples=[7])]
+OptionId = Annotated[str, Meta(description='"1", "2", …; never reused.', examples=["1"])]
+Version = Annotated[int, Meta(description="Results with a lower number are older.", examples=[7])]
 
 
 class PollOption(Struct, frozen=True, kw_only=True):
@@ -24,7 +24,7 @@ class PollOption(Struct, frozen=True, kw_only=True):
 
 
 class Results(Struct, frozen=True, kw_only=True):
-    """How a poll stands. Hidden: `options` is null and `winner_ids` empty."""
+    """The counts of a poll. While they are hidden, `options` is null and `winner_ids` empty."""
 
     poll_id: UUID
     version: Version
@@ -37,7 +37,7 @@ class Results(Struct, frozen=True, kw_only=True):
 
 
 class Poll(Struct, frozen=True, kw_only=True):
-    """A poll. `your_option_id` is null in what everybody is told."""
+    """A poll. `your_option_id` is null in events to the whole room."""
 
     id: UUID
     room_id: UUID
@@ -58,7 +58,7 @@ class Poll(Struct, frozen=True, kw_only=True):
 
 
 def results_shape(poll: PollRow, votes: Mapping[str, int], *, is_visible: bool) -> Results:
-    """Return how a poll stands, or only how many have voted."""
+    """Return the counts of a poll, or only the number of voters."""
     counted = tally.count([(option["id"], option["text"]) for option in poll.options], votes)
     return Results(
         poll_id=poll.id,
@@ -79,7 +79,7 @@ def poll_shape(
     results: Results | None,
     your_option_id: str | None,
 ) -> Poll:
-    """Return a poll as somebody sees it."""
+    """Return a poll as one person sees it."""
     shows_upvotes = results is not None and not results.is_hidden
     return Poll(
         id=poll.id,

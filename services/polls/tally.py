@@ -11,7 +11,7 @@ SHARE_DIGITS = 4
 
 
 class Counted(Struct, frozen=True, kw_only=True):
-    """An option with its votes; `share` of all votes, 0 to 1."""
+    """An option with its votes; `share` is of all votes, 0 to 1."""
 
     id: str
     text: str
@@ -40,7 +40,7 @@ def winners(counted: Sequence[Counted]) -> list[str]:
 
 
 def is_visible(visibility: Visibility, *, is_over: bool, has_voted: bool, revealed_at: datetime | None) -> bool:
-    """Say whether somebody may see the results of a poll: what each setting waits for."""
+    """Return whether a person may see the results of a poll, by its setting."""
     match visibility:
         case "live":
             return True

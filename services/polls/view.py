@@ -1,4 +1,4 @@
-"""How a poll stands, for those whom its visibility allows; everything that hands out results goes through here."""
+"""The results of a poll for those who may see them. Everything that returns results uses this module."""
 
 import hmac
 from collections.abc import Collection
@@ -17,14 +17,14 @@ from services.rooms.person import Person
 
 
 class PollView(Struct, frozen=True, kw_only=True):
-    """A poll and how it stands, as one person may see them."""
+    """A poll and its results, as one person may see them."""
 
     poll: Poll
     results: Results
 
 
 class Updates(Struct, frozen=True, kw_only=True):
-    """How a poll stands now, and who may see more than the number of votes."""
+    """The current results of a poll, and the people who may see them."""
 
     room_id: UUID
     total_votes: int
@@ -35,7 +35,7 @@ class Updates(Struct, frozen=True, kw_only=True):
 
 
 def updates(tx: Transaction, *, poll_id: UUID, user_ids: Collection[UUID]) -> Updates | None:
-    """Return how a poll stands for those who are connected; None when it is gone.
+    """Return the results of a poll for connected people; None if it was deleted.
 
     `viewers` are those among `user_ids` who may see the results.
     """
@@ -90,7 +90,7 @@ def _votes(tx: Transaction, poll: PollRow) -> dict[str, int]:
 
 
 def require_voter(tx: Transaction, poll: PollRow, user_id: UUID) -> VoterKey:
-    """Return under what somebody votes; PollClosedError when the key of an anonymous poll is gone."""
+    """Return the key of a person's ballot; PollClosedError if the secret of an anonymous poll was deleted."""
     voter = _voter(poll, rows.find_key(tx, poll.id) if poll.is_anonymous else None, user_id)
     if voter is None:
         raise PollClosedError("This poll is over.")
@@ -98,7 +98,7 @@ def require_voter(tx: Transaction, poll: PollRow, user_id: UUID) -> VoterKey:
 
 
 def _voter(poll: PollRow, key: bytes | None, user_id: UUID) -> VoterKey | None:
-    """Return under what somebody's ballot is found; None when that is not known any more."""
+    """Return the key of a person's ballot; None if that is no longer known."""
     if not poll.is_anonymous:
         return VoterKey(user_id=user_id)
     return None if key is None else VoterKey(voter_hash=hmac.digest(key, user_id.bytes, sha256))

@@ -23,7 +23,7 @@ SCHEMES: Mapping[str, tuple[str, ...]] = {
 }
 # Secrets of published examples, such as Supabase's, which attackers try first.
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "your-", "your_", "super-secret", "placeholder")
-MIN_CHARACTERS = 8  # different characters; 32 random bytes in hexadecimal have 13 of 16 on average
+MIN_CHARACTERS = 8  # distinct characters; 32 random bytes in hexadecimal have about all 16
 
 
 def address_problem(environment: Mapping[str, str]) -> str | None:
@@ -31,7 +31,7 @@ def address_problem(environment: Mapping[str, str]) -> str | None:
     for name, schemes in SCHEMES.items():
         value = environment.get(name)
         if value and not _is_address(value, schemes):
-            return f"{name} is no address; it begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+            return f"{name} is not an address; it begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Logs are events with fields, from which secrets, signed URLs and credentials in addresses are removed."""
+"""Logging: events with fields, without secrets, signed URLs and credentials in addresses."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Memory that goes back to the system when it is freed."""
+"""Returns freed memory to the system."""
 
 import ctypes
 from typing import Final

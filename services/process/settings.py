@@ -22,7 +22,7 @@ class SettingsError(Exception):
 
 
 class IceServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A STUN or TURN server, as browsers take it (RTCIceServer)."""
+    """A STUN or TURN server, in the browsers' format (RTCIceServer)."""
 
     urls: Annotated[list[Annotated[str, Meta(pattern="^(stuns?|turns?):")]], Meta(min_length=1)]
     username: str | None = None
@@ -69,17 +69,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     disk_reserve_bytes: int
     """Space that stays free on local disks (DISK_RESERVE_BYTES)."""
     socket_exempt_addresses: tuple[str, ...]
-    """From where any number of Socket.IO connections is taken (SOCKET_EXEMPT_ADDRESSES); by default this machine."""
+    """Addresses without a limit on Socket.IO connections (SOCKET_EXEMPT_ADDRESSES); by default this machine."""
     ice_servers: tuple[IceServer, ...]
-    """Through which the microphones of a room find each other (ICE_SERVERS)."""
+    """Servers that connect the voices of a room (ICE_SERVERS)."""
     stripe: stripe_settings.StripeSettings | None
-    """How the service is paid for; None without STRIPE_SECRET_KEY."""
+    """The settings of billing; None without STRIPE_SECRET_KEY."""
     import_allow_hosts: tuple[str, ...]
     """host:port pairs on private addresses that URL imports and webhooks may reach (IMPORT_ALLOW_HOSTS)."""
     tagger_model: Path | None
     """A YAMNet export that tags sound (AUDIO_TAGGER_MODEL); None is the built-in tagger."""
     tagger: str
-    """That tagger's name, as recordings carry it."""
+    """That tagger's name, which recordings store."""
 
 
 DEFAULTS = {
@@ -207,7 +207,7 @@ def _path(env: Mapping[str, str], name: str) -> Path | None:
 
 
 def _tagger_name(model: Path | None) -> str:
-    """Name the tagger by its model's content; whether the model can be run, `snuggles doctor` and each job find out."""
+    """Return the tagger's name, from its model's content. `snuggles doctor` and jobs find out whether it works."""
     if model is None:
         return BUILTIN_TAGGER
     try:
@@ -227,7 +227,7 @@ def _ice_servers(env: Mapping[str, str]) -> tuple[IceServer, ...]:
     try:
         return msgspec.json.decode(env.get("ICE_SERVERS", "[]"), type=tuple[IceServer, ...])
     except msgspec.MsgspecError as error:
-        # Credentials stand in it: the value is not repeated.
+        # The value contains credentials, so the message does not repeat it.
         raise SettingsError(
             f"ICE_SERVERS is invalid ({error}); it takes a JSON list such as "
             '[{"urls": ["turn:turn.example.com:3478"], "username": "u", "credential": "p"}]'
@@ -242,6 +242,6 @@ def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
         except ValueError as error:
             raise SettingsError(
                 f"{name} names {word!r}; it takes addresses and networks of proxies, such as 127.0.0.1, 10.0.0.0/8. "
-                "Believing everybody would let clients choose their own address"
+                "Trusting all senders would let clients choose their own address"
             ) from error
     return words

@@ -54,7 +54,7 @@ def configure(*, part: str, environment: Mapping[str, str] = os.environ) -> None
         from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
     except ImportError as error:
         raise SettingsError(
-            f"{ENDPOINTS[0]} is set; install what sends spans: pip install 'big-snuggles[tracing]'"
+            f"{ENDPOINTS[0]} is set; install the sender of spans: pip install 'big-snuggles[tracing]'"
         ) from error
 
     class PlannedIds(RandomIdGenerator):
@@ -101,7 +101,7 @@ def span(
         _next_ids.reset(token)
     from opentelemetry.trace import use_span
 
-    # An exception's text may hold what must not leave the house; what went wrong is in the log, under the same trace.
+    # An exception's text may contain secrets; the log has the error under the same trace.
     with use_span(started, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         yield started
 

@@ -28,7 +28,7 @@ class StripeSettingsError(Exception):
 
 
 class StripeSettings(Struct, frozen=True, kw_only=True):
-    """How this service is paid for."""
+    """The settings of billing."""
 
     secret_key: str
     publishable_key: str | None
@@ -36,21 +36,21 @@ class StripeSettings(Struct, frozen=True, kw_only=True):
     price_premium: str
     price_pro: str
     api_base: str | None
-    """Where the API is, when it is not Stripe's own (STRIPE_API_BASE)."""
+    """Address of another API than Stripe's own (STRIPE_API_BASE)."""
     automatic_tax: bool
     """Whether Stripe Tax computes taxes and tax ids are collected (STRIPE_AUTOMATIC_TAX)."""
     promotion_codes: bool
     """Whether checkouts take promotion codes (STRIPE_PROMOTION_CODES)."""
     trial_end: TrialEnd
-    """What Stripe does when a trial ends without a payment method (STRIPE_TRIAL_END)."""
+    """Stripe's action when a trial ends without a payment method (STRIPE_TRIAL_END)."""
     grace_days: int
-    """Days for which a tier goes on after a failed payment (BILLING_GRACE_DAYS)."""
+    """Days for which a tier continues after a failed payment (BILLING_GRACE_DAYS)."""
     withdrawal_refund: Refund
-    """What a consumer who withdraws within 14 days gets back (BILLING_WITHDRAWAL_REFUND)."""
+    """The refund of a consumer who withdraws within 14 days (BILLING_WITHDRAWAL_REFUND)."""
 
     @property
     def is_test(self) -> bool:
-        """Whether nobody is charged."""
+        """Whether the keys are of test mode, which charges nobody."""
         return is_test_key(self.secret_key)
 
     def tier_of_price(self, price_id: str) -> str | None:
@@ -63,12 +63,12 @@ class StripeSettings(Struct, frozen=True, kw_only=True):
 
 
 def is_test_key(key: str) -> bool:
-    """Say whether a key is of Stripe's test mode."""
+    """Return whether a key is of Stripe's test mode."""
     return "_test_" in key[:9]
 
 
 def load(env: Mapping[str, str]) -> StripeSettings | None:
-    """Return the settings, or None without STRIPE_SECRET_KEY; StripeSettingsError when they do not fit together."""
+    """Return the settings, or None without STRIPE_SECRET_KEY; StripeSettingsError if they contradict each other."""
     given = {name: env[name] for name in PREFIXES if env.get(name)}
     if not given:
         return None

@@ -1,4 +1,4 @@
-"""Refusing early what would only fail later: no disk left, or a queue in which it would wait for hours."""
+"""Refuses work early that would fail later: the disk is full, or the queue is hours long."""
 
 import math
 from collections.abc import Callable
@@ -20,10 +20,10 @@ RETRY_AFTER_S = 900
 def require_disk(
     settings: Settings, *, size_bytes: int = 0, free_bytes: Callable[[Path], int] = lambda path: disk_usage(path).free
 ) -> None:
-    """Raise UnavailableError when these bytes would bring a local disk below the reserve.
+    """Raise UnavailableError if these bytes would bring a local disk below the reserve.
 
-    Local are the folders of the storage adapter and of scratch files, where they are set: S3 is never full. What other
-    uploads have announced is counted by the storage itself (`Store.require_space`).
+    Local disks are those of the storage folder and the scratch folder, if set: S3 is never full. Storage itself counts
+    the bytes that other uploads have announced (`Store.require_space`).
     """
     for folder in (settings.storage_dir, settings.scratch_dir):
         if folder is None:
@@ -34,7 +34,7 @@ def require_disk(
 
 
 def disk_full() -> UnavailableError:
-    """Return the error of a request that finds the disk full."""
+    """Return the error for a full disk."""
     return UnavailableError(
         "The server's disk is nearly full, so nothing new is taken now. Try again later; the operator can make "
         "room by deleting recordings and clips.",
@@ -44,8 +44,8 @@ def disk_full() -> UnavailableError:
 
 
 def require_timely(tx: Transaction, *, job: Job, tier: Tier) -> Estimate | None:
-    """Return when a new job will begin and end; UnavailableError, and no job, when it would wait for hours."""
-    # An owner with a backlog of hours is better served by an honest no than by a place at its end.
+    """Return when a new job will begin and end; UnavailableError if it would wait for hours."""
+    # A refusal serves an owner with a backlog of hours better than a place at its end.
     limit_s = tier.limit("queue_wait_s")
     longest_s = math.inf if limit_s == UNLIMITED else float(limit_s)
     found = estimates.of(tx, job=job)
@@ -62,7 +62,7 @@ def require_timely(tx: Transaction, *, job: Job, tier: Tier) -> Estimate | None:
 
 
 def _require_taken(tx: Transaction, queue: str, longest_s: float) -> None:
-    """Refuse where no worker takes from the queue, and has not for so long that it is no pause."""
+    """Raise UnavailableError if no worker has taken from the queue for longer than a short pause."""
     with as_service(tx):
         age_s = rows.find_oldest_due_s(tx, queue=queue)
     if age_s > longest_s:

@@ -1,4 +1,4 @@
-"""What the audience did while a recording ran, small enough to draw: counts by stretch of time, and saved moments."""
+"""The audience's activity during a recording, small enough to draw: counts by stretch, and saved moments."""
 
 import math
 
@@ -18,7 +18,7 @@ MAX_MOMENTS = 500
 
 
 class Activity(Struct, frozen=True, kw_only=True):
-    """How often people did something in the stretch that begins at `time_s`."""
+    """Counts of people's activity in the stretch that begins at `time_s`."""
 
     time_s: float
     signal: CountedKind
@@ -26,7 +26,7 @@ class Activity(Struct, frozen=True, kw_only=True):
 
 
 class Audience(Struct, frozen=True, kw_only=True):
-    """What people did, in stretches of `bin_s` seconds; stretches without anything are left out."""
+    """People's activity in stretches of `bin_s` seconds; empty stretches are left out."""
 
     bin_s: float
     activity: list[Activity]
@@ -34,9 +34,9 @@ class Audience(Struct, frozen=True, kw_only=True):
 
 
 def read(tx: Transaction, recording: Recording, *, points: int | None = None) -> Audience:
-    """Return what the audience of a recording did, in at most `points` stretches (MAX_BINS without).
+    """Return the activity of a recording's audience, in at most `points` stretches (default MAX_BINS).
 
-    Both lists are empty for recordings that no room made.
+    Both lists are empty for recordings that were not made in a room.
     """
     end_s = recording.duration_s or 0.0
     bin_s = float(max(LEAST_BIN_S, math.ceil(end_s / min(points or MAX_BINS, MAX_BINS))))

@@ -24,14 +24,14 @@ from services.webhooks import event as events
 __all__ = ["HighlightRow", "RecordingActivity", "Selection"]
 
 DEFAULT_SENSITIVITY = 0.7
-# When nothing reaches the default and the client named none: the best few that still count as moments, rather than an
+# If the client gives no sensitivity and nothing reaches the default, the best few above 0.5 are listed instead of an
 # empty page. Below 0.5 nothing counts, so a quiet recording stays empty.
 FALLBACK_SENSITIVITY = 0.5
 FALLBACK_ITEMS = 3
 MAX_ITEMS = 500
 MAX_NAME_SHOWN = 40
 POLL_WEIGHT = 0.3
-"""A moment that the whole room chose outranks one that scores this much more."""
+"""A highlight that the whole room chose gains this much."""
 FIELDS = (
     "start_s",
     "end_s",
@@ -46,14 +46,14 @@ FIELDS = (
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """Highlights that were picked, and the least score that counted."""
+    """Picked highlights, and the sensitivity used."""
 
     items: list[HighlightRow]
     sensitivity: float
 
 
 def replace(tx: Transaction, *, recording_id: UUID, user_id: UUID, items: list[dict[str, Any]]) -> None:
-    """Put all candidates of a new detection in the place of the old ones (service transaction).
+    """Replace the candidates of a recording by those of a new detection (service transaction).
 
     Each item has the fields of `pipeline.types.Highlight`.
     """
@@ -64,9 +64,9 @@ def replace(tx: Transaction, *, recording_id: UUID, user_id: UUID, items: list[d
 
 
 def rerank(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> None:
-    """Let polls over highlights count in their scores (service transaction); doing it again changes nothing.
+    """Add votes of polls to the scores of highlights (service transaction); a second call changes nothing.
 
-    A highlight gains up to POLL_WEIGHT, by its share of the votes, as one more part of its score.
+    A highlight gains up to POLL_WEIGHT, by its share of the votes, as another part of its score.
     """
     moments = poll_rows.list_moments(tx, recording_id)
     if not moments:
@@ -93,7 +93,7 @@ def list_highlights(  # noqa: PLR0913 - keyword-only, as every use case
     min_s: float | None = None,
     max_s: float | None = None,
 ) -> Selection:
-    """Pick stored candidates, best first; without a sensitivity, the default one or else the best few moments."""
+    """Pick stored candidates, best first; without a sensitivity, by the default one, or else the best few."""
     wanted = min(top or MAX_ITEMS, MAX_ITEMS)
     least = DEFAULT_SENSITIVITY if sensitivity is None else sensitivity
     found = rows.list_highlights(
@@ -128,7 +128,7 @@ def page(  # noqa: PLR0913 - keyword-only, as every use case
     cursor: ScoreCursor | None,
     sensitivity: float | None,
 ) -> tuple[Page[HighlightRow], float]:
-    """Return one page of a recording's highlights, best first, and the least score that counted.
+    """Return one page of a recording's highlights, best first, and the sensitivity used.
 
     NotFoundError when there is no such recording.
     """
@@ -150,7 +150,7 @@ def page(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def activity(tx: Transaction, *, recording_ids: Sequence[UUID]) -> dict[UUID, RecordingActivity]:
-    """Return what is going on with recordings and how many highlights a list of each begins with, by id."""
+    """Return the current work on recordings and their numbers of highlights, by id."""
     return recording_rows.list_activity(
         tx,
         recording_ids=recording_ids,
@@ -161,7 +161,7 @@ def activity(tx: Transaction, *, recording_ids: Sequence[UUID]) -> dict[UUID, Re
 
 
 def get(tx: Transaction, *, user_id: UUID, recording_id: UUID, highlight_id: UUID) -> HighlightRow:
-    """Return one highlight of a recording; NotFoundError when it has none of that id."""
+    """Return one highlight of a recording; NotFoundError."""
     row = rows.find_highlight(tx, user_id=user_id, recording_id=recording_id, highlight_id=highlight_id)
     if row is None:
         raise NotFoundError("There is no such highlight.")
@@ -177,9 +177,9 @@ def score(  # noqa: PLR0913 - keyword-only, as every use case
     tagger: str,
     trace_id: str | None = None,
 ) -> Selection | Job:
-    """Answer from the stored candidates where they can, else queue a detection.
+    """Answer from the stored candidates if they suffice, else queue a detection.
 
-    `tagger` names the one whose scores are asked for. ConflictError before the recording has a timeline;
+    `tagger` names the tagger whose scores are wanted. ConflictError before the recording has a timeline;
     InvalidFieldError when min_s is above max_s, or a weight names an unknown signal.
     """
     recording = recordings.get(tx, user_id=user_id, recording_id=recording_id)
@@ -205,12 +205,12 @@ def score(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def is_scored(recording: Recording, tagger: str) -> bool:
-    """Say whether the stored scores answer for a tagger: theirs is the same, or they are older than taggers."""
+    """Return whether the stored scores suffice for a tagger: they are its own, or older than taggers."""
     return recording.curve_key is not None and recording.tagger in {None, tagger}
 
 
 def require_listened(recording: Recording) -> None:
-    """Raise ConflictError unless the recording's timeline is there to be scored."""
+    """Raise ConflictError unless the recording has a timeline to score."""
     if recording.status == "failed":
         reason = recording.error.message if recording.error else "it could not be read"
         raise ConflictError(f"This recording failed: {reason}", status=recording.status, reason="recording_failed")
@@ -239,7 +239,7 @@ def _check_weights(weights: dict[str, float]) -> None:
 def _lengths(min_s: float | None, max_s: float | None) -> tuple[float | None, float | None]:
     """Return the limits of length; InvalidFieldError when no length fits them.
 
-    A limit that is given alone moves the default of the other one if the two would contradict each other.
+    A single given limit moves the default of the other one if the two would contradict each other.
     """
     if min_s is not None and max_s is not None and min_s > max_s:
         raise InvalidFieldError("min_s", "min_s must not be greater than max_s.")

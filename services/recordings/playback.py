@@ -1,4 +1,4 @@
-"""Addresses of a recording itself and of its picture: signed, and good for some hours."""
+"""Signed addresses of a recording and its picture, valid for some hours."""
 
 from db.recordings import Recording
 from services.errors import NotReadyError
@@ -10,7 +10,7 @@ WAITING = ("uploading", "live")
 
 
 def source_url(recording: Recording, store: Store) -> str:
-    """Return where the recording can be played; NotReadyError until all of it is stored."""
+    """Return the address that plays the recording; NotReadyError until all of it is stored."""
     if recording.status in WAITING or recording.size_bytes is None:
         raise NotReadyError(
             f"The recording is {recording.status}; it can be played once it is stored.", status=recording.status

@@ -1,4 +1,4 @@
-"""Recordings: fetched or uploaded (`services.recordings.upload`), ingested, ready. And what workers write to them."""
+"""Recordings: importing, listing and changing them, and the writes of workers. Uploads have their own module."""
 
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -27,7 +27,7 @@ def import_url(
 ) -> tuple[Recording, Job]:
     """Accept a recording that a worker fetches from an address that was checked before.
 
-    QuotaExceededError when the owner's storage is full already; the size shows when the file comes.
+    QuotaExceededError if the owner's storage is full already; the size is known only when the file arrives.
     """
     quotas.reserve(tx, user_id=user_id, feature=quotas.STORAGE)
     filename = sanitising.clean_filename(
@@ -94,7 +94,7 @@ def get_source(tx: Transaction, *, recording_id: UUID) -> Recording:
 
 
 def imported(tx: Transaction, *, recording_id: UUID, size_bytes: int, content_type: str, filename: str) -> Recording:
-    """Write what the fetch learnt of the file; ConflictError when the recording is not processing any more."""
+    """Store the results of the fetch; ConflictError if the recording is no longer processing."""
     return _changed(
         rows.update_imported(
             tx,
@@ -107,7 +107,7 @@ def imported(tx: Transaction, *, recording_id: UUID, size_bytes: int, content_ty
 
 
 def reprocess(tx: Transaction, *, recording_id: UUID) -> Recording | None:
-    """Take a failed recording up again, because its job is tried again; None when it is not failed any more."""
+    """Change failed → processing, because the job is retried; None if it is no longer failed."""
     return rows.reprocess(tx, recording_id=recording_id)
 
 
@@ -127,7 +127,7 @@ def publish_ingest(  # noqa: PLR0913 - keyword-only, as every use case
     tagger: str | None,
     tags_key: str | None,
 ) -> Recording:
-    """Write what ingest found; the recording becomes ready with its first detection."""
+    """Store the results of ingest; the recording becomes ready with its first detection."""
     found = Ingested(
         probe=probe,
         duration_s=duration_s,
@@ -147,7 +147,7 @@ def publish_ingest(  # noqa: PLR0913 - keyword-only, as every use case
 def publish_tags(
     tx: Transaction, *, recording_id: UUID, timeline_key: str, tagger: str, tags_key: str | None
 ) -> Recording:
-    """Replace a recording's timeline by one that another tagger has listened for; ConflictError where it is gone."""
+    """Replace a recording's timeline by that of another tagger; ConflictError if it is gone."""
     found = rows.update_tagged(
         tx, recording_id=recording_id, timeline_key=timeline_key, tagger=tagger, tags_key=tags_key
     )
@@ -157,13 +157,15 @@ def publish_tags(
 def mark_ready(tx: Transaction, *, recording_id: UUID, curve_key: str | None = None) -> Recording:
     """Change processing → ready, or a newer score curve for a ready one; ConflictError from any other state."""
     recording = _changed(rows.mark_ready(tx, recording_id=recording_id, curve_key=curve_key))
-    if recording.ready_at == recording.updated_at:  # both are this transaction's time when it became ready just now
+    if (
+        recording.ready_at == recording.updated_at
+    ):  # both are this transaction's time if the recording became ready in it
         events.recording_ready(tx, recording)
     return recording
 
 
 def fail(tx: Transaction, *, recording_id: UUID, error: JobError) -> Recording | None:
-    """Fail a recording that is on its way in; None when it has ended otherwise already."""
+    """Fail an unfinished recording; None if it has ended already."""
     recording = rows.mark_failed(tx, recording_id=recording_id, error=error)
     if recording is not None:
         events.recording_failed(tx, recording)

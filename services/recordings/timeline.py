@@ -1,4 +1,4 @@
-"""Reads what a page needs to draw a recording from where ingest and detection stored it."""
+"""Reads the curves of a recording that ingest and detection stored."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from db.recordings import Recording
 from services.errors import NotReadyError, UnavailableError
 from storage.store import Store
 
-# Each file holds at most some ten thousand points; more than this was not written by us.
+# Our files have at most some ten thousand points; a larger one was not written by us.
 MAX_FILE_BYTES = 4 * 1024 * 1024
 
 Number = TypeVar("Number", int, float)
@@ -34,7 +34,7 @@ class Curve(Struct, kw_only=True):
 
 
 class Tags(Struct, kw_only=True):
-    """How sure the tagger is of each class group, 0 to 100 in every hundred, `rate` values a second."""
+    """The tagger's confidence in each class group in percent, `rate` values a second."""
 
     name: str
     rate: float
@@ -52,9 +52,9 @@ class Drawing(Struct, frozen=True, kw_only=True):
 
 
 def read(recording: Recording, store: Store, *, points: int | None = None) -> Drawing:
-    """Return what there is to draw, each curve reduced to at most `points` values.
+    """Return the data to draw, each curve reduced to at most `points` values.
 
-    NotReadyError until the recording was listened to, StorageError.
+    NotReadyError until the recording is analysed, StorageError.
     """
     if recording.waveform_key is None or recording.duration_s is None:
         raise NotReadyError(
@@ -87,7 +87,7 @@ def _find(store: Store, key: str | None) -> bytes | None:
 
 
 def reduce(values: Sequence[Number], rate: float, points: int | None) -> tuple[list[Number], float]:
-    """Return at most `points` values, each the greatest of the same number of neighbours, and their new rate."""
+    """Return at most `points` values, each the maximum of an equal number of neighbours, and their rate."""
     step = 1 if points is None else max(1, math.ceil(len(values) / points))
     if step == 1:
         return list(values), rate

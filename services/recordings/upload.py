@@ -1,7 +1,7 @@
-"""Uploads: a recording is announced, its parts go straight to storage, and completing makes one object of them.
+"""Uploads: a client announces a recording, sends its parts straight to storage, and completes it to one object.
 
-Each step is a call to storage outside any transaction, then a short transaction, in an order in which a crash between
-the two loses nothing: an upload without a row is swept, and parts that are joined already are recognised.
+Each step is a call to storage outside any transaction, then a short transaction. A crash between the two loses
+nothing: uploads without a row are swept, and parts that are joined already are recognised.
 """
 
 from contextlib import suppress
@@ -34,13 +34,13 @@ from storage.store import (
 )
 
 MIB = 1024 * 1024
-# Large enough that a slow line is not all round trips, small enough to send again after a break.
+# Large enough to avoid many round trips, small enough to send again after an interruption.
 LEAST_PART_BYTES = 16 * MIB
-# Signing and listing one address for each is still quick; a larger recording gets larger parts instead.
+# Signing and listing so many addresses is still quick; larger recordings get larger parts instead.
 MOST_PARTS = 1000
 UPLOAD_URL_S = 24 * 3600
 MAX_OPEN_UPLOADS = 100
-"""Of one owner: each costs a folder or an entry in storage, which every announcement looks at."""
+"""Of one owner: each is a folder or an entry in storage that every announcement reads."""
 OPEN_UPLOADS_RETRY_S = 60
 
 
@@ -53,7 +53,7 @@ class UploadPart(Struct, frozen=True, kw_only=True):
 
 
 class Upload(Struct, frozen=True, kw_only=True):
-    """The addresses that take the bytes of a new recording."""
+    """The addresses for the bytes of a new recording."""
 
     part_size_bytes: int
     parts: list[UploadPart]
@@ -68,7 +68,7 @@ class StoredParts(Struct, frozen=True, kw_only=True):
 
 
 class OpenedUpload(Struct, frozen=True, kw_only=True):
-    """An upload that storage knows of, for a recording that has no row yet."""
+    """An upload begun in storage, for a recording without a row yet."""
 
     recording_id: UUID
     user_id: UUID
@@ -91,10 +91,10 @@ def open_upload(  # noqa: PLR0913 - keyword-only, as every use case
     title: str | None = None,
     max_bytes: int = recordings.DEFAULT_MAX_BYTES,
 ) -> OpenedUpload:
-    """Begin an upload in storage; `create` adds its row. One that gets no row is swept after a day.
+    """Begin an upload in storage; `create` adds its row. Without a row it is swept after a day.
 
-    PayloadTooLargeError, UnsupportedMediaTypeError, InvalidFieldError; StorageFullError when the bytes have no place
-    beside what other uploads have announced; StorageError when no upload can be begun.
+    PayloadTooLargeError, UnsupportedMediaTypeError, InvalidFieldError; StorageFullError if the bytes do not fit beside
+    those that other uploads have announced; StorageError if no upload can begin.
     """
     if size_bytes > max_bytes:
         raise PayloadTooLargeError(
@@ -119,7 +119,7 @@ def open_upload(  # noqa: PLR0913 - keyword-only, as every use case
         part_size_bytes=layout.part_bytes,
     )
     try:
-        # Only now that it counts: of many that arrive at once, none is overlooked by the others.
+        # Checked again once the upload counts, so that concurrent uploads see each other.
         store.require_space(0)
     except StorageFullError:
         drop_upload(store, opened)
@@ -128,20 +128,20 @@ def open_upload(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def drop_upload(store: Store, opened: OpenedUpload) -> None:
-    """Give up an upload that got no row; what storage does not take back now is swept after a day."""
+    """Abort an upload without a row; if storage fails now, it is swept after a day."""
     with suppress(StorageError):
         store.abort_multipart(opened.key, opened.upload_id)
 
 
 def abort(store: Store, recording: Recording) -> None:
-    """Give up the upload of a recording that was deleted, at once where storage answers; its job does so anyway."""
+    """Abort the upload of a deleted recording at once, if storage answers; else its job does so later."""
     if recording.upload_id is not None:
         with suppress(StorageError):
             store.abort_multipart(recording.source_key, recording.upload_id)
 
 
 def create(tx: Transaction, *, opened: OpenedUpload, store: Store, now: datetime) -> tuple[Recording, Upload]:
-    """Add the recording of an upload that was opened, and return where its parts go.
+    """Add the recording of an open upload, and return the addresses for its parts.
 
     QuotaExceededError when its bytes exceed the owner's storage; RateLimitedError when too many uploads are open.
     """
@@ -169,12 +169,12 @@ def create(tx: Transaction, *, opened: OpenedUpload, store: Store, now: datetime
 
 
 def get_uploading(tx: Transaction, *, user_id: UUID, recording_id: UUID) -> Recording:
-    """Return a recording whose upload is open; NotFoundError, or ConflictError when it is closed."""
+    """Return a recording whose upload is open; NotFoundError, or ConflictError if it is closed."""
     return _uploading(recordings.get(tx, user_id=user_id, recording_id=recording_id))
 
 
 def list_parts(store: Store, recording: Recording, *, now: datetime) -> StoredParts:
-    """Return the parts that storage has, with fresh addresses for the others. StorageError."""
+    """Return the stored parts, and new addresses for the others. StorageError."""
     stored = _stored_parts(store, recording)
     missing = set(range(1, part_count(recording) + 1)) - {part.number for part in stored}
     return StoredParts(
@@ -185,7 +185,7 @@ def list_parts(store: Store, recording: Recording, *, now: datetime) -> StoredPa
 
 
 def sign_parts(store: Store, recording: Recording, *, now: datetime) -> Upload:
-    """Return a fresh address for every part of an upload; none once it is closed."""
+    """Return a new address forevery part of an upload; none once it is closed."""
     count = part_count(recording) if recording.status == "uploading" else 0
     return Upload(
         part_size_bytes=recording.part_size_bytes or 0,
@@ -194,23 +194,23 @@ def sign_parts(store: Store, recording: Recording, *, now: datetime) -> Upload:
 
 
 def sign_part(store: Store, recording: Recording, *, number: int, now: datetime) -> UploadPart:
-    """Return a fresh address for one part; InvalidFieldError when the recording has no such part."""
+    """Return a new address for one part; InvalidFieldError if the recording has no such part."""
     if not 1 <= number <= part_count(recording):
         raise InvalidFieldError("number", f"Part {number} does not exist (1 to {part_count(recording)}).")
     return _signed(store, recording, number, now)
 
 
 def join_parts(store: Store, recording: Recording, tags: list[PartTag]) -> None:
-    """Check the parts of an open upload and make them one object; `close` then starts the ingest.
+    """Check the parts of an open upload and join them to one object; `close` then starts the ingest.
 
-    Doing it again, also after a crash in between, changes nothing. InvalidFieldError names a part that does not fit;
-    the upload then stays open, and the part can be sent again. ConflictError when the upload was swept. StorageError.
+    A second call, also after a crash, changes nothing. InvalidFieldError names a part that does not match; the upload
+    then stays open, and the part can be sent again. ConflictError if the upload was swept. StorageError.
     """
     _join(store, recording, sorted(tags, key=lambda tag: tag.number))
 
 
 def close(tx: Transaction, *, user_id: UUID, recording_id: UUID, trace_id: str | None = None) -> tuple[Recording, Job]:
-    """Close an upload whose parts are joined and queue its ingest; doing it again returns the same.
+    """Close an upload whose parts are joined and queue its ingest; a second call returns the same.
 
     NotFoundError; ConflictError when the recording never had an upload, or it was given up.
     """
@@ -223,13 +223,13 @@ def close(tx: Transaction, *, user_id: UUID, recording_id: UUID, trace_id: str |
 
 
 def part_size(size_bytes: int) -> int:
-    """Return the size of all parts but the last: whole MiB, few parts, none larger than storage takes."""
+    """Return the size of all parts except the last: whole MiB, few parts, none above the limit of storage."""
     least = -(-size_bytes // MOST_PARTS)
     return min(MAX_PUT_BYTES, max(LEAST_PART_BYTES, -(-least // MIB) * MIB))
 
 
 def part_count(recording: Recording) -> int:
-    """Return into how many parts an announced recording is cut; 0 for one that was not announced."""
+    """Return the number of parts of an announced recording; 0 for other recordings."""
     layout = _layout(recording)
     return min(MAX_PART_NUMBER, layout.count) if layout else 0
 
@@ -259,12 +259,12 @@ def _stored_parts(store: Store, recording: Recording) -> list[Part]:
     try:
         return store.list_parts(recording.source_key, recording.upload_id or "")
     except ObjectNotFoundError:
-        # Swept, or joined by a completion whose transaction was lost: `complete` tells the two apart.
+        # Swept, or joined by a completion whose transaction was lost; `complete` finds out which.
         return []
 
 
 def _join(store: Store, recording: Recording, tags: list[PartTag]) -> None:
-    """Check the parts against what was announced and make them one object."""
+    """Check the parts against the announcement and join them to one object."""
     stored = {part.number: part for part in _stored_parts(store, recording)}
     if not stored and _is_joined(store, recording):
         return
@@ -282,7 +282,7 @@ def _join(store: Store, recording: Recording, tags: list[PartTag]) -> None:
 
 
 def _check_numbers(numbers: list[int], count: int) -> None:
-    """Refuse a list that does not name each part once; `numbers` ascend."""
+    """Raise InvalidFieldError unless the list names each part once; `numbers` ascend."""
     every = "1 part" if count == 1 else f"{count} parts"
     if missing := sorted(set(range(1, count + 1)) - set(numbers)):
         what = f"part {missing[0]} is missing from the list. Send it and complete again."

@@ -1,1 +1,1 @@
-"""Rooms: people who talk, vote and listen together, and what they are told."""
+"""Rooms: people who talk, vote and listen together, and the events that they get."""

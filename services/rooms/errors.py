@@ -1,22 +1,22 @@
-"""What can be wrong with a request to a room."""
+"""Errors of requests to rooms."""
 
 from services.errors import ConflictError, ForbiddenError
 
 
 class BannedError(ForbiddenError):
-    """The person may not come back into this room."""
+    """The person was banned from this room."""
 
     code = "banned"
 
 
 class MutedError(ForbiddenError):
-    """The person may listen, and not talk."""
+    """The person may listen but not talk."""
 
     code = "muted"
 
 
 class RoomFullError(ConflictError):
-    """Every place in the room is taken."""
+    """All places in the room are taken."""
 
     code = "room_full"
     retryable = True
@@ -29,7 +29,7 @@ class RoomEndedError(ConflictError):
 
 
 class RoomLockedError(ConflictError):
-    """The room takes nobody in."""
+    """The room is locked."""
 
     code = "room_locked"
     retryable = True

@@ -1,7 +1,7 @@
-"""What everybody in a room is told and must not miss: a row in the transaction in which it happened.
+"""Events of a room that nobody may miss: each is a row, written in the transaction of its cause.
 
-Number and row are written while the transaction holds the lock of the room's row, so the numbers of a room become
-visible in their order, and a reader that has seen one has seen all before it.
+Events are numbered while the transaction holds the lock of the room's row. So they become visible in order, and a
+reader that has seen one has seen all before it.
 """
 
 from typing import Any, ClassVar, Literal
@@ -19,7 +19,7 @@ from services.rooms.shape import Message, Participant, Room, Seq
 
 
 class RoomEvent(Struct, frozen=True, kw_only=True):
-    """An event that carries its room and its number."""
+    """An event with its room and number."""
 
     event: ClassVar[str]
     room_id: UUID
@@ -27,7 +27,7 @@ class RoomEvent(Struct, frozen=True, kw_only=True):
 
 
 class ParticipantJoined(RoomEvent, frozen=True, kw_only=True):
-    """Somebody came in."""
+    """Somebody joined."""
 
     event = "room:participant-joined"
     participant: Participant
@@ -49,13 +49,13 @@ class ParticipantUpdated(RoomEvent, frozen=True, kw_only=True):
 
 
 class MessageReceived(Message, frozen=True, kw_only=True):
-    """Somebody wrote."""
+    """Somebody posted a message."""
 
     event: ClassVar[str] = "room:message-received"
 
 
 class MessageUpdated(Message, frozen=True, kw_only=True):
-    """A message was edited or deleted. `seq` is still the message's own; `event_seq` is that of the event."""
+    """A message was edited or deleted. `seq` is the message's number; `event_seq` is that of the event."""
 
     event: ClassVar[str] = "room:message-updated"
     event_seq: Seq
@@ -78,7 +78,7 @@ class PersonalityChanged(RoomEvent, frozen=True, kw_only=True):
 
 
 class RoomEnded(RoomEvent, frozen=True, kw_only=True):
-    """The room is over."""
+    """The room has ended."""
 
     event = "room:ended"
     reason: Literal["ended_by_host", "inactive"]
@@ -100,7 +100,7 @@ class RecordingStopped(RoomEvent, frozen=True, kw_only=True):
 
 
 class HighlightDetected(RoomEvent, frozen=True, kw_only=True):
-    """A moment was heard while the recording runs; the final ones may differ."""
+    """A highlight was found during the recording; the final ones may differ."""
 
     event = "highlight:detected"
     recording_id: UUID
@@ -129,6 +129,6 @@ def next_seq(tx: Transaction, room_id: UUID) -> int:
 
 
 def append(tx: Transaction, payload: Any, *, seq: int | None = None) -> RoomEventRow:
-    """Write an event whose struct names it; `seq` where the payload's own `seq` is that of something else."""
+    """Write an event, named by its struct; pass `seq` if the payload's own `seq` has another meaning."""
     number = payload.seq if seq is None else seq
     return rows.insert_event(tx, room_id=payload.room_id, seq=number, type=payload.event, payload=wire.encode(payload))

@@ -1,4 +1,4 @@
-"""Live recordings apart from requests: how they end, where their parts belong in time, what workers tell the room."""
+"""Live recordings, apart from requests: their end, the times of their parts, and workers' messages to the room."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -22,13 +22,13 @@ from services.jobs.service import Job
 from services.rooms import event as events
 
 COUNTED_S = 10.0
-"""A recording counts as a conversation once so much of it is stored."""
+"""A recording counts as a conversation once this much of it is stored."""
 FINALISE = "finalise_live"
 GRACE_S = 30.0
-"""For so long after the stop, parts are taken; it ends sooner when everybody has sent all."""
+"""How long parts are accepted after the stop, unless everybody has sent all before."""
 PROVISIONAL_SENSITIVITY = 0.7
 CLOCK_SLACK_S = 60.0
-"""A part whose clock puts it further than this outside of the recording has times since its track began instead."""
+"""If a part's time lies further than this outside the recording, it is read as time since the track began."""
 
 
 SIGNALS: Mapping[rows.ActivityKind, Literal["message", "reaction", "vote", "join", "mark"]] = {
@@ -61,7 +61,7 @@ class Tracks(Struct, frozen=True, kw_only=True):
         return max(having, key=lambda track: sum(p.duration_ms for p in self.parts[track.id]), default=None)
 
     def newest(self, track: TrackRow, *, seconds: float) -> list[PartRow]:
-        """Return the last parts of a track that last so long together, or all of them."""
+        """Return the last parts of a track with this total length, or all of them."""
         chosen: list[PartRow] = []
         for part in reversed(self.parts[track.id]):
             chosen.append(part)
@@ -72,8 +72,8 @@ class Tracks(Struct, frozen=True, kw_only=True):
     def start_s(self, track: TrackRow, part: PartRow) -> float:
         """Return where a part begins, in seconds from the recording's start.
 
-        Its time is on the clock of `client_now_ms`, or in milliseconds since its track began: whichever of the two lies
-        within the recording. So a clock that is wrong, or jumps, moves nothing out of it.
+        Its time is on the clock of `client_now_ms`, or in milliseconds since its track began: whichever lies within the
+        recording. So a wrong or jumping clock moves no part out of it.
         """
         zero = self.live.live_started_at
         by_clock = (part.start_ms + track.clock_offset_ms) / 1000 - zero.timestamp()
@@ -88,7 +88,7 @@ class Tracks(Struct, frozen=True, kw_only=True):
 
 
 def settle(tx: Transaction, live: LiveRow, *, is_closed: bool = False) -> None:
-    """Count the conversation once enough of it is stored; while more may come, it stays reserved."""
+    """Count the conversation once enough of it is stored; until then it stays reserved."""
     seconds, _ = rows.sum_stored(tx, live.id)
     if seconds >= COUNTED_S:
         quotas.commit(tx, subject_id=live.id)
@@ -97,7 +97,7 @@ def settle(tx: Transaction, live: LiveRow, *, is_closed: bool = False) -> None:
 
 
 def stop_running(tx: Transaction, room: RoomRow, *, grace_s: float = GRACE_S) -> Ended | None:
-    """Stop the recording that runs in a locked room and tell everybody; None when none runs."""
+    """Stop the running recording of a locked room and tell everybody; None if none is running."""
     if room.recording_id is None:
         return None
     recording_id = room.recording_id
@@ -110,7 +110,7 @@ def stop_running(tx: Transaction, room: RoomRow, *, grace_s: float = GRACE_S) ->
 def end(tx: Transaction, recording_id: UUID, *, grace_s: float = GRACE_S) -> Ended | None:
     """Change live → processing and queue the job that joins the tracks; None when it was not live.
 
-    The job is due when the recording takes no more parts: after a grace period, or once all tracks are complete.
+    The job is due when the recording accepts no more parts: after a grace period, or once all tracks are complete.
     """
     if rows.is_complete(tx, recording_id):
         grace_s = 0.0
@@ -125,7 +125,7 @@ def end(tx: Transaction, recording_id: UUID, *, grace_s: float = GRACE_S) -> End
 
 
 def complete(tx: Transaction, live: LiveRow, *, user_id: UUID) -> None:
-    """Note that somebody has sent all of their parts; with the last one's, an ended recording closes."""
+    """Mark a person's tracks as complete; once all are, an ended recording closes."""
     rows.complete_tracks(tx, recording_id=live.id, user_id=user_id)
     if live.status == "processing" and rows.is_complete(tx, live.id):
         close(tx, live.id)
@@ -133,7 +133,7 @@ def complete(tx: Transaction, live: LiveRow, *, user_id: UUID) -> None:
 
 
 def close(tx: Transaction, recording_id: UUID) -> None:
-    """Take no more parts of a recording that has ended, and settle its quota; doing it again changes nothing."""
+    """Close an ended recording to parts and settle its quota; a second call changes nothing."""
     live = rows.close_live(tx, recording_id)
     if live is not None:
         settle(tx, live, is_closed=True)
@@ -158,7 +158,7 @@ def tracks(tx: Transaction, recording_id: UUID) -> Tracks:
 
 
 def activity(tx: Transaction, recording_id: UUID) -> list[ActivityEvent]:
-    """Return what people in the room did while a recording ran, on its clock; empty for other recordings."""
+    """Return people's activity during a recording of a room, on its clock; empty for other recordings."""
     return [
         ActivityEvent(time_s=max(0.0, row.at_s), signal=SIGNALS[row.kind], weight=float(row.number))
         for row in rows.list_activity(tx, recording_id)
@@ -168,7 +168,7 @@ def activity(tx: Transaction, recording_id: UUID) -> list[ActivityEvent]:
 def finalised(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction, *, recording_id: UUID, size_bytes: int, content_type: str, filename: str, trace_id: str | None
 ) -> Job:
-    """Write what the joined file is and queue its ingest; ConflictError when the recording is gone."""
+    """Store the joined file's data and queue its ingest; ConflictError if the recording is gone."""
     recording = recording_rows.update_imported(
         tx, recording_id=recording_id, size_bytes=size_bytes, content_type=content_type, filename=filename
     )
@@ -178,7 +178,7 @@ def finalised(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def tell(tx: Transaction, *, recording_id: UUID, highlights: Sequence[Highlight], offset_s: float) -> int:
-    """Tell a room of highlights that it was not told of before (service transaction); return how many.
+    """Tell a room about new highlights (service transaction); return how many.
 
     Their times are in seconds of a window that begins `offset_s` after the recording's start.
     """

@@ -1,4 +1,4 @@
-"""Who is in a room: joining and leaving, guests, moderation, and who leads when the host is gone."""
+"""Members of a room: joining and leaving, guests, moderation, and the succession of the host."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal
@@ -26,7 +26,7 @@ FOR_THE_HOST: frozenset[Action] = frozenset({"promote", "demote", "transfer"})
 
 
 class Joined(Struct, frozen=True, kw_only=True):
-    """A room that somebody is in now; `is_new` unless they were in it already."""
+    """A room that a person has joined; `is_new` unless they were in it already."""
 
     room: RoomRow
     me: ParticipantRow
@@ -44,10 +44,10 @@ def join(  # noqa: PLR0913 - keyword-only, as every use case
     display_name: str | None = None,
     is_online: bool = False,
 ) -> Joined:
-    """Let somebody into a room, or return the place that they have.
+    """Join a room, or return the person's existing place.
 
-    However many join at once, no more than the room holds get in: its row is locked. NotFoundError without the code of
-    a private room, BannedError, RoomEndedError, RoomLockedError, RoomFullError.
+    The room's row is locked, so concurrent joins never exceed its places. NotFoundError without the code of a private
+    room, BannedError, RoomEndedError, RoomLockedError, RoomFullError.
     """
     room = room_rows.lock_room(tx, room_id)
     if room is None or person.room_id not in (None, room_id):
@@ -76,7 +76,7 @@ def join(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def admit_guest(tx: Transaction, *, room: RoomRow, display_name: str) -> tuple[Person, ParticipantRow]:
-    """Let a guest into a room that takes guests; ForbiddenError where it does not, and as `join`."""
+    """Join a room as a guest; ForbiddenError if it admits none, else as `join`."""
     if not room.allow_guests:
         raise ForbiddenError("This room takes no guests; log in to join it.", reason="no_guests")
     guest = Person(user_id=uuid4(), room_id=room.id)
@@ -92,9 +92,9 @@ def leave(
     reason: LeftReason = "left",
     online: Collection[UUID] | None = None,
 ) -> bool:
-    """Take somebody out of a room; the longest-serving co-host takes over from a host. False when they were not in it.
+    """Leave a room; the longest-serving co-host replaces a host. False if the person was not in it.
 
-    A room that its host leaves without a co-host waits for the host: it is not ended.
+    Without a co-host, the room continues without a host until they return.
     """
     room = room_rows.lock_room(tx, room_id)
     if room is None or not room.is_active:
@@ -108,9 +108,9 @@ def leave(
 
 
 def give_up(tx: Transaction, *, room_id: UUID, user_id: UUID, online: Collection[UUID], hands_over: bool) -> bool:
-    """Take somebody out who has been gone for too long; True for a host who keeps the room for now.
+    """Remove a person who was away for too long; True for a host who keeps the room for now.
 
-    A host leaves only with `hands_over`, and only if a co-host is connected who takes over.
+    A host is removed only with `hands_over`, and only if a connected co-host can take over.
     """
     room = room_rows.lock_room(tx, room_id)
     if room is None or not room.is_active:
@@ -136,15 +136,15 @@ def succeed(tx: Transaction, room: RoomRow, *, online: Collection[UUID] | None =
 
 
 def participants(tx: Transaction, room_id: UUID) -> list[ParticipantRow]:
-    """List who is in a room, in the order in which they came."""
+    """List the members of a room, in order of arrival."""
     return rows.list_present(tx, room_id)
 
 
 def moderate(tx: Transaction, person: Person, *, room_id: UUID, user_id: UUID, action: Action) -> ParticipantRow:
-    """Do something about somebody in a room, and tell everybody.
+    """Apply an action of moderation to a member, and tell everybody.
 
-    Co-hosts may kick, ban and mute participants; the host anybody, and chooses co-hosts. ForbiddenError otherwise,
-    NotFoundError when that person is not in the room.
+    Co-hosts may kick, ban and mute participants; the host may do so to anybody, and appoints co-hosts. ForbiddenError
+    otherwise, NotFoundError if that person is not in the room.
     """
     found = rooms.lock(tx, person, room_id)
     rooms.require_editor(found)
@@ -159,7 +159,7 @@ def moderate(tx: Transaction, person: Person, *, room_id: UUID, user_id: UUID, a
 
 
 def consent(tx: Transaction, person: Person, *, room_id: UUID, given: bool) -> ParticipantRow:
-    """Note whether somebody agrees to be recorded, and tell the room."""
+    """Store whether a person agrees to be recorded, and tell the room."""
     rooms.lock(tx, person, room_id)
     if rows.set_consent(tx, room_id=room_id, user_id=person.user_id, given=given):
         _tell_updated(tx, room_id, person.user_id)

@@ -1,4 +1,4 @@
-"""Messages: sending each once, editing and deleting one's own, and reading on where one was."""
+"""Messages: sending each once, editing, deleting, and reading them page by page."""
 
 from typing import Any
 from uuid import UUID
@@ -20,14 +20,14 @@ from services.rooms.shape import message_shape
 from services.rooms.text import clean_content
 
 HISTORY = 50
-"""What somebody sees who comes in for the first time."""
+"""Messages shown to a person who joins for the first time."""
 MAX_REPLAY = 1000
-"""More than this is read page by page over HTTP."""
+"""Most messages on resumption; more are read page by page over HTTP."""
 MAX_CLIENT_ID = 100
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """A message, and what its room is told of it; None where it was sent before."""
+    """A message, and its event for the room; None if it was sent before."""
 
     message: MessageRow
     event: RoomEventRow | None
@@ -41,7 +41,7 @@ class History(Struct, frozen=True, kw_only=True):
 
 
 def send(tx: Transaction, person: Person, *, room_id: UUID, content: str, client_msg_id: str | None = None) -> Sent:
-    """Write a message and tell the room; one with the same `client_msg_id` is returned as it was sent the first time.
+    """Post a message and tell the room; a repeat with the same `client_msg_id` returns the first one.
 
     NotFoundError, RoomEndedError, MutedError, InvalidFieldError.
     """
@@ -66,7 +66,7 @@ def send(tx: Transaction, person: Person, *, room_id: UUID, content: str, client
 
 
 def edit(tx: Transaction, person: Person, *, room_id: UUID, message_id: UUID, content: str) -> MessageRow:
-    """Change what one wrote; ForbiddenError for the message of somebody else, NotFoundError for a deleted one."""
+    """Edit one's own message; ForbiddenError for another person's, NotFoundError for a deleted one."""
     found = rooms.lock(tx, person, room_id)
     _require_voice(found)
     message = _own(tx, person, room_id, message_id)
@@ -83,7 +83,7 @@ def edit(tx: Transaction, person: Person, *, room_id: UUID, message_id: UUID, co
 
 
 def delete(tx: Transaction, person: Person, *, room_id: UUID, message_id: UUID) -> MessageRow:
-    """Take back a message: one's own, or anybody's for host and co-hosts. A second call changes nothing."""
+    """Delete a message: one's own, or for host and co-hosts anybody's. A second call changes nothing."""
     found = rooms.lock(tx, person, room_id)
     message = _find(tx, room_id, message_id) if found.is_editor else _own(tx, person, room_id, message_id)
     if message.deleted_at is not None:
@@ -96,7 +96,7 @@ def delete(tx: Transaction, person: Person, *, room_id: UUID, message_id: UUID) 
 
 
 def history(tx: Transaction, *, room_id: UUID, last_seq: int | None) -> History:
-    """Return what somebody is shown who joins: the last messages, or all that changed behind `last_seq`."""
+    """Return the messages for a person who joins: the last ones, or all changes after `last_seq`."""
     if last_seq is not None:
         found = rows.list_changed(tx, room_id=room_id, after=last_seq, limit=MAX_REPLAY + 1)
         return History(messages=found[:MAX_REPLAY], has_more=len(found) > MAX_REPLAY)
@@ -105,7 +105,7 @@ def history(tx: Transaction, *, room_id: UUID, last_seq: int | None) -> History:
 
 
 def page(tx: Transaction, *, room_id: UUID, before: int | None, after: int | None, limit: int) -> History:
-    """Return a page of messages: the newest, those before a number, or those behind one; oldest first."""
+    """Return a page of messages: the newest, or those before or after a number; oldest first."""
     if before is not None and after is not None:
         raise InvalidFieldError("before", "Give `before` or `after`, not both.")
     if after is not None:

@@ -1,4 +1,4 @@
-"""Who acts in a room: an account, or a guest whose token opens one room alone."""
+"""The people in rooms: accounts, and guests whose token is valid for one room."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,11 +12,11 @@ from services.errors import UnauthenticatedError
 GUEST_AUDIENCE = "room"
 GUEST_ROLE = "guest"
 GUEST_TOKEN_S = 24 * 3600
-"""A room that nobody speaks in for a day is ended, and its guests go with it."""
+"""Rooms without activity end after a day, with their guests."""
 
 
 class Person(Struct, frozen=True, kw_only=True):
-    """Somebody who acts in rooms."""
+    """A person who acts in rooms."""
 
     user_id: UUID
     room_id: UUID | None = None
@@ -29,14 +29,14 @@ class Person(Struct, frozen=True, kw_only=True):
 
 
 class GuestClaims(Struct, frozen=True, kw_only=True):
-    """What a guest's token says."""
+    """The claims of a guest's token."""
 
     person: Person
     expires_at: datetime
 
 
 def issue_guest_token(secret: str, *, person: Person, now: datetime) -> str:
-    """Sign a token that opens one room. Its audience is another one than that of sessions: no other route takes it."""
+    """Sign a token for one room. Its audience differs from that of sessions, so no other route accepts it."""
     claims = {
         "sub": str(person.user_id),
         "room": str(person.room_id),
@@ -49,7 +49,7 @@ def issue_guest_token(secret: str, *, person: Person, now: datetime) -> str:
 
 
 def is_guest_token(token: str) -> bool:
-    """Say whether a token claims to be a guest's; proves nothing."""
+    """Return whether a token claims to be a guest's, without checking it."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError:
@@ -58,7 +58,7 @@ def is_guest_token(token: str) -> bool:
 
 
 def check_guest_token(secret: str, token: str, *, now: datetime) -> GuestClaims:
-    """Return what a guest's token says; UnauthenticatedError when it is invalid or has expired."""
+    """Return the claims of a guest's token; UnauthenticatedError if it is invalid or has expired."""
     try:
         claims: dict[str, Any] = jwt.decode(
             token,

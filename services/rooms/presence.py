@@ -1,7 +1,7 @@
-"""Who is connected to a room, in Redis: each connection with the time at which it is forgotten unless it is renewed.
+"""Presence in rooms, in Redis: each connection with the time at which it expires unless it is renewed.
 
-One sorted set a room. A member is `user:connection`, its score the Unix time of its end. Losing all of it costs a
-minute of wrong dots: every process renews its own connections.
+Each room has a sorted set. A member is `user:connection`, and its score the Unix time of its end. If Redis loses its
+data, presence is wrong for a minute, until every process has renewed its connections.
 """
 
 import time
@@ -13,10 +13,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 TTL_S = 45.0
-"""A process that died is noticed after this."""
+"""A dead process is noticed after this."""
 RENEW_S = 15.0
 MAX_SPEAKERS = 6
-"""Each sends their voice to every other person: beyond six, uplinks of homes are full."""
+"""Each speaker sends their voice to every other person; more than six exceed a home's uplink."""
 
 
 def key_of(room_id: UUID) -> str:
@@ -30,17 +30,17 @@ def voice_key_of(room_id: UUID) -> str:
 
 
 def member_of(user_id: UUID, connection: str) -> str:
-    """Return what stands for one connection of somebody."""
+    """Return the set's member for one connection of a person."""
     return f"{user_id}:{connection}"
 
 
 def users_of(members: Iterable[bytes]) -> set[UUID]:
-    """Return whose connections these are."""
+    """Return the owners of connections."""
     return {UUID(member.partition(b":")[0].decode()) for member in members}
 
 
 def online(redis: Redis, room_id: UUID) -> set[UUID]:
-    """Return who is connected to a room; nobody while Redis is away."""
+    """Return who is connected to a room; nobody while Redis is down."""
     try:
         members = cast("list[bytes]", redis.zrangebyscore(key_of(room_id), time.time(), "+inf"))
     except RedisError:

@@ -25,18 +25,18 @@ from services.rooms.shape import participant_shape
 from storage.keys import live_part_key, source_key
 
 MAX_TRACKS = 32
-"""Six speakers, each of whom may reload a few times."""
+"""Enough for six speakers who each reload a few times."""
 MAX_PART_BYTES = 64 * 1024 * 1024
-"""Four seconds of a shared 4K screen have about ten megabytes."""
+"""Four seconds of a shared 4K screen are about ten megabytes."""
 MAX_PART_MS = 60_000
 MAX_PARTS = 100_000
 SILENT_S = 15 * 60
-"""A laptop that was closed and opened again goes on; what stays away longer has ended without a word."""
+"""A laptop that was closed for a while continues; after this without parts, the recording is stopped."""
 SWEEP_BATCH = 100
 LEAST_LENGTH_S = 60.0
-"""No tier's limit is below this."""
+"""The least limit of any tier."""
 END_MARGIN_S = 60.0
-"""The scheduler looks every minute: a recording ends before it is longer than its tier allows, which ingest refuses."""
+"""The scheduler looks every minute, and ingest refuses recordings longer than the tier allows, so they end earlier."""
 LISTEN = "listen_live"
 FILENAME = "recording.webm"
 SOURCE_ROLES: dict[Source, str] = {"camera": "camera", "screen": "shared screen"}
@@ -49,7 +49,7 @@ class RecordingRunningError(ConflictError):
 
 
 class Capture(Struct, frozen=True, kw_only=True):
-    """How far a recording is: its tracks with the numbers of their stored parts."""
+    """The tracks of a recording with the numbers of their stored parts."""
 
     recording: Recording
     tracks: list[TrackRow]
@@ -64,7 +64,7 @@ class AnnouncedPart(Struct, frozen=True, kw_only=True):
 
 
 def start(tx: Transaction, person: Person, *, room_id: UUID, title: str | None, now: datetime) -> Recording:
-    """Begin to record a room; host and co-hosts. It belongs to the host, whose conversation it reserves.
+    """Begin to record a room; host and co-hosts. It belongs to the host and reserves one of their conversations.
 
     NotFoundError, BannedError, RoomEndedError, ForbiddenError; RecordingRunningError; QuotaExceededError.
     """
@@ -85,7 +85,7 @@ def start(tx: Transaction, person: Person, *, room_id: UUID, title: str | None, 
         source_key=source_key(room.host_user_id, recording_id),
     )
     rows.begin(tx, new, now=now)
-    # Whoever presses the button has agreed; everybody else is asked.
+    # The person who starts the recording has agreed; everybody else is asked.
     _answer(tx, room_id=room_id, recording_id=recording_id, user_id=person.user_id, given=True)
     seq = events.next_seq(tx, room_id)
     events.append(tx, events.RecordingStarted(room_id=room_id, seq=seq, recording_id=recording_id))
@@ -93,7 +93,7 @@ def start(tx: Transaction, person: Person, *, room_id: UUID, title: str | None, 
 
 
 def consent(tx: Transaction, person: Person, *, room_id: UUID, given: bool) -> None:
-    """Store somebody's answer to being recorded; ConflictError when nothing is being recorded."""
+    """Store a person's answer to being recorded; ConflictError if nothing is being recorded."""
     found = rooms.lock(tx, person, room_id)
     recording_id = _running(found.room.recording_id)
     _answer(tx, room_id=room_id, recording_id=recording_id, user_id=person.user_id, given=given)
@@ -111,8 +111,8 @@ def add_track(  # noqa: PLR0913 - keyword-only, as every use case
 ) -> TrackRow:
     """Begin a track. Its clock offset is the server's clock minus the client's.
 
-    ForbiddenError before the person has agreed, and for a camera or screen of somebody else than host and co-hosts;
-    ConflictError when nothing is being recorded.
+    ForbiddenError before the person has agreed, and for cameras or screens unless they are host or co-host;
+    ConflictError if nothing is being recorded.
     """
     found = rooms.lock(tx, person, room_id)
     recording_id = _running(found.room.recording_id)
@@ -149,7 +149,7 @@ def announce_part(  # noqa: PLR0913 - keyword-only, as every use case
     duration_ms: int,
     now: datetime,
 ) -> AnnouncedPart:
-    """Announce a part of one's own track; again changes nothing once it is stored.
+    """Announce a part of one's own track; a repeat changes nothing once the part is stored.
 
     NotFoundError for another's track; ConflictError when the recording has ended; PayloadTooLargeError,
     InvalidFieldError; QuotaExceededError when the host's storage is full.
@@ -178,7 +178,7 @@ def announce_part(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def find_announced(tx: Transaction, person: Person, *, room_id: UUID, track_id: UUID, number: int) -> AnnouncedPart:
-    """Return a part of one's own track that was announced; NotFoundError, ConflictError when the recording ended."""
+    """Return an announced part of one's own track; NotFoundError, ConflictError if the recording has ended."""
     track, recording = _open_track(tx, person, room_id=room_id, track_id=track_id)
     part = rows.find_part(tx, track_id=track.id, number=number)
     if part is None:
@@ -189,7 +189,7 @@ def find_announced(tx: Transaction, person: Person, *, room_id: UUID, track_id: 
 def stored(  # noqa: PLR0913 - keyword-only, as every use case
     tx: Transaction, person: Person, *, room_id: UUID, track_id: UUID, number: int, etag: str
 ) -> PartRow:
-    """Say that storage has a part, and have it listened to; doing it again changes nothing."""
+    """Mark a part as stored, and queue its analysis; a second call changes nothing."""
     track, recording = _open_track(tx, person, room_id=room_id, track_id=track_id)
     part = rows.set_stored(tx, track_id=track.id, number=number, etag=etag)
     if part is None:
@@ -201,7 +201,7 @@ def stored(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def capture(tx: Transaction, person: Person, *, room_id: UUID) -> Capture:
-    """Return how far the newest recording of a room is; NotFoundError when it has none."""
+    """Return the stored parts of a room's newest recording; NotFoundError if it has none."""
     found = rooms.membership(tx, person, room_id)
     newest = rows.find_of_room(tx, found.room.id)
     if newest is None:
@@ -215,9 +215,9 @@ def capture(tx: Transaction, person: Person, *, room_id: UUID) -> Capture:
 
 
 def complete(tx: Transaction, person: Person, *, room_id: UUID) -> Recording:
-    """Say that every part of one's own tracks is stored; doing it again changes nothing.
+    """Mark one's own tracks as complete; a second call changes nothing.
 
-    When nobody's parts are missing any more, an ended recording is made ready without waiting for the grace period.
+    Once all tracks are complete, an ended recording is processed without waiting for the grace period.
     """
     rooms.require_not_removed(tx, person, room_id)
     newest = rows.find_of_room(tx, room_id)
@@ -273,7 +273,7 @@ def mark(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def sweep(tx: Transaction, *, now: datetime) -> int:
-    """Stop recordings that nothing has arrived for in a while, or that are as long as their owner's tier allows.
+    """Stop recordings that get no more parts, or are as long as their owner's tier allows.
 
     In a service transaction; return how many.
     """
@@ -296,7 +296,7 @@ def sweep(tx: Transaction, *, now: datetime) -> int:
 
 
 def _is_longer(tx: Transaction, recording: LiveRow, *, now: datetime, margin_s: float = 0.0) -> bool:
-    """Say whether a recording has run for as long as its owner's tier allows, less a margin."""
+    """Return whether a recording has run for as long as its owner's tier allows, less a margin."""
     limit_s = quotas.limit(tx, user_id=recording.user_id, name="recording_length_s")
     running_s = (now - recording.live_started_at).total_seconds()
     return limit_s != UNLIMITED and running_s >= limit_s - margin_s
@@ -313,9 +313,9 @@ def _answer(tx: Transaction, *, room_id: UUID, recording_id: UUID, user_id: UUID
 
 
 def _open_track(tx: Transaction, person: Person, *, room_id: UUID, track_id: UUID) -> tuple[TrackRow, LiveRow]:
-    """Return one's own track and its recording, which takes parts until this transaction ends.
+    """Return one's own track and its recording, which accepts parts until this transaction ends.
 
-    Who has left, or lost the connection, may still send what was recorded before.
+    People who left or lost the connection may still send parts recorded before.
     """
     rooms.require_not_removed(tx, person, room_id)
     newest = rows.find_of_room(tx, room_id)

@@ -28,16 +28,16 @@ from services.rooms.wire import camel
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 CODE_LENGTH = 6
 CODE_TRIES = 8
-"""Among 10^9 codes even a million rooms make two failures in a row a matter of 10^-6."""
+"""Of 10^9 codes, even with a million rooms, two in a row are taken with a probability of 10^-6."""
 IDLE_HOURS = 24
 BATCH = 200
 EVENT_HOURS = 24
-"""Every process has sent an event within seconds; a day is for those who look into a fault."""
+"""Every process has sent an event within seconds; a day helps the investigation of faults."""
 EDITORS: frozenset[Role] = frozenset({"host", "co_host"})
 
 
 class Membership(Struct, frozen=True, kw_only=True):
-    """A room, and somebody's place in it."""
+    """A room, and a person's place in it."""
 
     room: RoomRow
     me: ParticipantRow
@@ -58,7 +58,7 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
     is_private: bool,
     allow_guests: bool,
 ) -> Membership:
-    """Open a room whose host takes its first place; TierRequiredError where the tier has no rooms."""
+    """Open a room, in which the host takes the first place; TierRequiredError if the tier has no rooms."""
     tiers.require(tier, "room_creation")
     room_id = _insert(
         tx,
@@ -97,7 +97,7 @@ def find_by_code(tx: Transaction, code: str) -> RoomRow:
 
 
 def membership(tx: Transaction, person: Person, room_id: UUID) -> Membership:
-    """Return a room and somebody's place in it, also after the room ended.
+    """Return a room and a person's place in it, also after the room ended.
 
     NotFoundError when they are not in it, BannedError when they were banned.
     """
@@ -105,7 +105,7 @@ def membership(tx: Transaction, person: Person, room_id: UUID) -> Membership:
 
 
 def require_not_removed(tx: Transaction, person: Person, room_id: UUID) -> None:
-    """Raise unless somebody is in a room, or has left it of their own accord.
+    """Raise unless a person is in a room, or has left it of their own accord.
 
     NotFoundError for strangers and those who were kicked, BannedError.
     """
@@ -119,7 +119,7 @@ def require_not_removed(tx: Transaction, person: Person, room_id: UUID) -> None:
 
 
 def lock(tx: Transaction, person: Person, room_id: UUID) -> Membership:
-    """Lock a running room until the transaction ends, for somebody who is in it.
+    """Lock a running room until the transaction ends, for one of its members.
 
     NotFoundError, BannedError, RoomEndedError.
     """
@@ -150,13 +150,13 @@ def lock_any(tx: Transaction, room_id: UUID) -> RoomRow:
 def list_rooms(
     tx: Transaction, *, user_id: UUID, limit: int, cursor: TimeCursor | None, is_active: bool | None
 ) -> Page[RoomRow]:
-    """List the rooms that somebody hosts or has been in, newest first."""
+    """List the rooms that a person hosts or has been in, newest first."""
     found = rows.list_rooms(tx, user_id=user_id, is_active=is_active, before=cursor, limit=limit + 1)
     return page_of(found, limit, [(row.created_at, row.id) for row in found])
 
 
 def role_in(tx: Transaction, *, room: RoomRow, user_id: UUID) -> Role | None:
-    """Return somebody's role in a room; None when they are not in it."""
+    """Return a person's role in a room; None if they are not in it."""
     row = participant_rows.find_participant(tx, room_id=room.id, user_id=user_id)
     return row.role if row is not None and is_inside(row) else None
 
@@ -194,7 +194,7 @@ def announce(tx: Transaction, room_id: UUID, changed: list[str]) -> RoomRow:
 
 
 def end(tx: Transaction, person: Person, *, room_id: UUID) -> Membership:
-    """End a room with its polls; its host alone. A second call changes nothing."""
+    """End a room with its polls; only for the host. A second call changes nothing."""
     room = rows.lock_room(tx, room_id)
     found = _membership(tx, person, room)
     if found.me.role != "host":
@@ -216,7 +216,7 @@ def end_locked(tx: Transaction, room: RoomRow, *, reason: Literal["ended_by_host
 
 
 def sweep(tx: Transaction) -> dict[str, int]:
-    """End rooms in which nothing has happened for a day, with their polls, and forget old events; return counts."""
+    """End rooms without activity for a day, with their polls, and delete old events; return counts."""
     polls_closed = 0
     inactive = rows.list_inactive(tx, hours=IDLE_HOURS, limit=BATCH)
     for room_id in inactive:
@@ -232,7 +232,7 @@ def require_editor(found: Membership) -> None:
 
 
 def is_inside(row: ParticipantRow) -> bool:
-    """Say whether somebody is in a room, or was until it ended."""
+    """Return whether a person is in a room, or was until it ended."""
     return not row.is_banned and (row.left_at is None or row.left_reason == "room_ended")
 
 

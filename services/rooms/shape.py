@@ -39,20 +39,20 @@ class Room(Struct, frozen=True, kw_only=True):
     allow_guests: bool
     mode: str
     participant_count: int
-    your_role: Annotated[Role | None, Meta(description="Null in what everybody is told, and for those outside.")]
+    your_role: Annotated[Role | None, Meta(description="Null in events to the whole room, and for people outside it.")]
     recording: RoomRecording | None
     last_seq: Seq
     ended_at: datetime | None
 
 
 class Participant(Struct, frozen=True, kw_only=True):
-    """Somebody in a room."""
+    """A member of a room."""
 
     user_id: UUID
     display_name: Annotated[str, Meta(examples=["Ada"])]
     role: Role
     is_guest: bool
-    is_online: Annotated[bool, Meta(description="Whether a socket of theirs is in the room now.")]
+    is_online: Annotated[bool, Meta(description="Whether they are connected to the room now.")]
     is_muted: bool
     has_consented: Annotated[bool, Meta(description="To being recorded.")]
     joined_at: datetime
@@ -67,7 +67,9 @@ class Message(Struct, frozen=True, kw_only=True):
     user_id: UUID
     display_name: Annotated[str, Meta(examples=["Ada"])]
     message_type: MessageType
-    content: Annotated[str, Meta(description="As it was written: show it as text, never as HTML.", examples=["Hello"])]
+    content: Annotated[
+        str, Meta(description="Unchanged text of the author: show it as text, never as HTML.", examples=["Hello"])
+    ]
     client_msg_id: str | None
     created_at: datetime
     edited_at: datetime | None

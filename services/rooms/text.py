@@ -1,4 +1,4 @@
-"""Names and messages as people write them: kept as they are, as long as there is something to see."""
+"""Checks names and messages: they need a visible character and are otherwise kept as written."""
 
 import unicodedata
 
@@ -8,29 +8,31 @@ MAX_NAME = 100
 MAX_MODE = 200
 MAX_CONTENT = 2000
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Co", "Cn"})
-"""Unicode categories that show nothing: controls, formats (bidirectional marks among them), spaces."""
+"""Unicode categories of invisible characters: controls, formats (such as bidirectional marks), spaces."""
 
 
 def has_visible(text: str) -> bool:
-    """Say whether any character of a text shows."""
+    """Return whether a text has a visible character."""
     return any(unicodedata.category(char) not in INVISIBLE for char in text)
 
 
 def clean_name(name: str, *, field: str = "name") -> str:
-    """Return a name without outer spaces; InvalidFieldError when nothing of it shows or it is too long."""
+    """Return a name without outer spaces; InvalidFieldError if it has no visible character or is too long."""
     limit = MAX_MODE if field == "mode" else MAX_NAME
     return _clean(name, field=field, limit=limit)
 
 
 def clean_display_name(name: str) -> str:
-    """Return the name that somebody is seen under; InvalidFieldError when nothing of it shows."""
+    """Return a person's displayed name; InvalidFieldError if it has no visible character."""
     return _clean(name, field="display_name", limit=MAX_NAME)
 
 
 def clean_content(content: str) -> str:
-    """Return a message as it was written; InvalidFieldError when nothing of it shows or it is too long."""
+    """Return a message unchanged; InvalidFieldError if it has no visible character or is too long."""
     if len(content) > MAX_CONTENT or not has_visible(content):
-        raise InvalidFieldError("content", f"A message has 1 to {MAX_CONTENT} characters, and something to see.")
+        raise InvalidFieldError(
+            "content", f"A message has 1 to {MAX_CONTENT} characters, at least one of them visible."
+        )
     _refuse_nul("content", content)
     return content
 

@@ -1,8 +1,8 @@
-"""Deliveries: what was recorded reaches an owner's webhooks, signed, in order, and again until it gets through.
+"""Deliveries of events to an owner's webhooks: signed, in order, and retried until they succeed.
 
-A delivery is a row, inserted in the transaction of its event. Deliveries of one webhook about one clip form a lane: the
-first of a lane has a job for its next attempt, the others wait until it has ended. Each attempt is a job of its own, so
-the pause between two is the job's `run_at`, and a worker is busy only while it talks.
+A delivery is a row, inserted in the transaction of its event. Deliveries of one webhook about one clip form a lane:
+only the first has a job for its next attempt, and the others wait until it has ended. Each attempt is a separate job,
+so the pause between two is the job's `run_at`, and a worker is busy only during a request.
 """
 
 from datetime import datetime, timedelta
@@ -32,12 +32,12 @@ FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 2 * 3600.0
 TRIES_FOR = timedelta(hours=24)
 DISABLED_AFTER = timedelta(days=3)
-"""A receiver that has been down over a long weekend is found by its owner first, by this after it."""
+"""Long enough for an owner to find a receiver that was down over a long weekend."""
 REST = Rest(patience=10, first_s=15.0, longest_s=300.0)
-"""When a webhook is only tried now and then. A worker waits ten seconds for a receiver that does not answer: thousands
-of events for one such would keep everybody's workers waiting."""
+"""Failures after which a webhook is only tried occasionally. Workers wait ten seconds for a silent receiver, so
+thousands of events for one would block the workers foreverybody."""
 TRY_S = 60.0
-"""Longer than a try takes, so that only one runs at a time."""
+"""Longer than an attempt, so that only one runs at a time."""
 EXCERPT_BYTES = 1024
 GONE = 410
 KEPT_DAYS = 30
@@ -46,7 +46,7 @@ DISABLED = DeliveryError(code="webhook_disabled", message="The webhook was disab
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
-    """One attempt: what is to be sent, and where."""
+    """One attempt: the message and its address."""
 
     delivery: Delivery
     attempt: int
@@ -55,7 +55,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     body: bytes
 
     def headers(self, *, now: datetime) -> dict[str, str]:
-        """Return the headers of a request that is sent now."""
+        """Return the headers of the request, signed for the current time."""
         return {
             "Content-Type": "application/json",
             "Snuggles-Signature": sign(self.secret, self.body, at_s=int(now.timestamp())),
@@ -67,28 +67,28 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What came of an attempt: a status with the beginning of the answer, or an error when there was no answer."""
+    """The result of an attempt: a status with the beginning of the answer, or an error without one."""
 
     duration_ms: int
     status: int | None = None
     excerpt: str | None = None
     error: DeliveryError | None = None
     retry_after_s: float | None = None
-    """How long the receiver asks to be left alone."""
+    """The pause that the receiver asks for."""
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the receiver took it."""
+        """Whether the receiver accepted it."""
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - the class of HTTP's successes
 
     @property
     def is_gone(self) -> bool:
-        """Whether the receiver says that it will never take anything again."""
+        """Whether the receiver answered that it is gone for good."""
         return self.status == GONE
 
 
 def offer(tx: Transaction, event: EventRow) -> None:
-    """Queue a delivery of a new event to each webhook of its owner that wants to be told (service transaction)."""
+    """Queue a delivery of a new event to each of its owner's webhooks that subscribe to it (service transaction)."""
     lane = event.clip_id or event.recording_id or event.id
     for webhook_id in webhook_rows.list_subscribed(tx, user_id=event.user_id, event_type=event.type):
         queue(tx, webhook_id=webhook_id, user_id=event.user_id, event_id=event.id, lane=lane)
@@ -97,7 +97,7 @@ def offer(tx: Transaction, event: EventRow) -> None:
 def queue(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction, *, webhook_id: UUID, user_id: UUID, event_id: UUID, lane: UUID, replay_of: UUID | None = None
 ) -> Delivery:
-    """Put a delivery at the end of its lane, with a job when it is the only one there (service transaction)."""
+    """Put a delivery at the end of its lane, with a job if it is the only one there (service transaction)."""
     rows.lock_lane(tx, webhook_id=webhook_id, lane=lane)
     is_free = rows.find_first(tx, webhook_id=webhook_id, lane=lane) is None
     delivery_id = rows.insert_delivery(
@@ -110,10 +110,10 @@ def queue(  # noqa: PLR0913 - keyword-only, one per column
 
 
 def begin(tx: Transaction, *, delivery_id: UUID, now: datetime, random: float = 0.0) -> Outgoing | None:
-    """Begin an attempt (service transaction); None when no attempt is due.
+    """Begin an attempt (service transaction); None if none is due.
 
-    That is so when the delivery has ended, when it is not its turn, and while the webhook rests. Then it gets a job for
-    afterwards, a little spread by `random` (0 to 1), or is given up when its day is over.
+    None is due if the delivery has ended, is not the first of its lane, or its webhook rests. In a rest it gets a later
+    job, a little spread by `random` (0 to 1), or is given up once it is a day old.
     """
     delivery = rows.find_delivery(tx, delivery_id)
     if delivery is None or delivery.status != "pending":
@@ -144,11 +144,11 @@ def begin(tx: Transaction, *, delivery_id: UUID, now: datetime, random: float = 
 def finish(
     tx: Transaction, *, outgoing: Outgoing, outcome: Outcome, now: datetime, random: float
 ) -> Literal["delivered", "pending", "failed", "ended"]:
-    """Write what came of an attempt and let the next one, or the next delivery of the lane, follow.
+    """Store the result of an attempt, and queue the next attempt or the next delivery of the lane.
 
-    Returns the delivery's status, or `ended` when it had one already. `random` (0 to 1) places the next attempt within
-    the jitter. A webhook is disabled when its receiver answers 410, or when a delivery is given up and nothing has got
-    through for DISABLED_AFTER.
+    Returns the delivery's status, or `ended` if it had ended before. `random` (0 to 1) places the next attempt within
+    the jitter. A webhook is disabled if its receiver answers 410, or if a delivery is given up and none has succeeded
+    for DISABLED_AFTER.
     """
     delivery = outgoing.delivery
     rows.lock_lane(tx, webhook_id=delivery.webhook_id, lane=delivery.lane)
@@ -157,7 +157,7 @@ def finish(
     status: Literal["delivered", "pending", "failed"] = (
         "delivered" if outcome.is_delivered else "failed" if next_at is None else "pending"
     )
-    # The webhook's row before the delivery's, as disabling takes them: the other way round they could block each other.
+    # Lock the webhook's row before the delivery's, as disabling does; another order could deadlock.
     if outcome.is_delivered:
         webhook_rows.note_success(tx, delivery.webhook_id)
     else:
@@ -197,11 +197,11 @@ def schedule(tx: Transaction, *, webhook_id: UUID, lane: UUID, at: datetime) -> 
 
 
 def sweep(tx: Transaction, *, now: datetime) -> dict[str, int]:
-    """Queue deliveries that have lost their job again, and delete old events (service transaction)."""
+    """Queue deliveries again that have lost their job, and delete old events (service transaction)."""
     rescued = 0
     for webhook_id, lane in rows.list_stranded(tx, limit=SWEEP_BATCH):
         rows.lock_lane(tx, webhook_id=webhook_id, lane=lane)
-        # Looked at once more under the lock: a second job would send it twice, and out of order.
+        # Checked again under the lock: a second job would send it twice, and out of order.
         first = rows.find_first(tx, webhook_id=webhook_id, lane=lane)
         if first is not None and not first.has_job:
             rescued += schedule(tx, webhook_id=webhook_id, lane=lane, at=now) is not None
@@ -216,23 +216,23 @@ def body_of(event: EventRow) -> bytes:
 
 
 def pause_s(attempt: int, *, random: float) -> float:
-    """Return the pause after so many failed attempts (1 or more), in seconds.
+    """Return the pause after this many failed attempts (1 or more), in seconds.
 
-    Doubles from FIRST_PAUSE_S to LONGEST_PAUSE_S; `random` (0 to 1) moves it between half and the whole of that, so
-    that what failed together does not come back together.
+    Doubles from FIRST_PAUSE_S to LONGEST_PAUSE_S; `random` (0 to 1) places it between half and the whole of that, so
+    that deliveries that failed together return at different times.
     """
     return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 30)) * (0.5 + 0.5 * random)
 
 
 def _next_attempt(outgoing: Outgoing, outcome: Outcome, *, now: datetime, random: float) -> datetime | None:
-    """Return when to try again, not before the receiver asks for; the last attempt is made at the end of the day."""
+    """Return when to try again, not earlier than the receiver asks; the last attempt is at the end of the day."""
     last_at = (outgoing.delivery.first_attempt_at or now) + TRIES_FOR
     wait_s = max(pause_s(outgoing.attempt, random=random), outcome.retry_after_s or 0.0)
     return None if now >= last_at else min(last_at, now + timedelta(seconds=min(wait_s, TRIES_FOR.total_seconds())))
 
 
 def _rests(tx: Transaction, webhook_id: UUID, target: Target, now: datetime) -> bool:
-    """Say whether a webhook must be left alone; one whose rest is over is tried by one delivery at a time."""
+    """Return whether a webhook rests; after its rest, one delivery at a time tries it."""
     if target.resting_until is not None and target.resting_until > now:
         return True
     if target.failures < REST.patience:
@@ -241,7 +241,7 @@ def _rests(tx: Transaction, webhook_id: UUID, target: Target, now: datetime) -> 
 
 
 def _wait_or_give_up(tx: Transaction, delivery: Delivery, target: Target, *, now: datetime, random: float) -> None:
-    """Put a delivery off until its webhook has rested, or give it up when its day is over."""
+    """Postpone a delivery until its webhook has rested, or give it up once it is a day old."""
     if delivery.first_attempt_at is None or now < delivery.first_attempt_at + TRIES_FOR:
         until = max(target.resting_until or now, now + timedelta(seconds=REST.first_s))
         at = until + timedelta(seconds=REST.first_s * random)
@@ -264,7 +264,7 @@ def _wait_or_give_up(tx: Transaction, delivery: Delivery, target: Target, *, now
 
 
 def _disable(tx: Transaction, webhook_id: UUID, outcome: Outcome, *, now: datetime) -> Webhook | None:
-    """Disable a webhook whose receiver is gone, or to which nothing has got through for days."""
+    """Disable a webhook whose receiver is gone, or that had no success for days."""
     if not outcome.is_gone:
         return _disable_failing(tx, webhook_id, now=now)
     reason = "The receiver answered 410 Gone. Enable the webhook again once its address takes events."
@@ -272,13 +272,13 @@ def _disable(tx: Transaction, webhook_id: UUID, outcome: Outcome, *, now: dateti
 
 
 def _disable_failing(tx: Transaction, webhook_id: UUID, *, now: datetime) -> Webhook | None:
-    """Disable a webhook to which nothing has got through for days; None when it is not one."""
+    """Disable a webhook that had no success for days; None for others."""
     reason = f"Nothing has got through for {DISABLED_AFTER.days} days. Mend the receiver and enable the webhook again."
     return webhook_rows.disable_failing(tx, webhook_id, since=now - DISABLED_AFTER, reason=reason)
 
 
 def _wind_up(tx: Transaction, webhook: Webhook) -> None:
-    """End what is pending for a disabled webhook, leave a notice among its owner's events, and have one mailed."""
+    """End the pending deliveries of a disabled webhook, and notify its owner by an event and a mail."""
     rows.give_up_all(tx, webhook.id, error=DISABLED)
     data = {"webhook": {"id": str(webhook.id), "url": webhook.url, "reason": webhook.disabled_reason}}
     event_rows.insert_event(tx, user_id=webhook.user_id, type=DISABLED_EVENT, data=data)

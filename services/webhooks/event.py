@@ -1,7 +1,7 @@
-"""Events: what happened to an owner's things, written in the transaction in which it happened.
+"""Events about an owner's recordings and clips, written in the transaction that causes them.
 
-So no event is lost, and none is sent for something that was rolled back. Each goes to the owner's webhooks, and to
-every client that follows `GET /api/events`. The data holds ids and states, never URLs of files or keys of storage.
+So no event is lost, and none is sent for a change that was rolled back. Each goes to the owner's webhooks, and to
+every client that follows `GET /api/events`. The data has ids and states, never URLs of files or keys of storage.
 """
 
 from typing import Any
@@ -25,50 +25,50 @@ __all__ = ["EventRow", "Feed"]
 
 FEED_BATCH = 100
 SETTLE_S = 10.0
-"""Longer than any transaction that records an event: a number that has not appeared by then never will."""
+"""Longer than any transaction that records an event: a number that is missing after this never appears."""
 OBJECT_FIELDS = ("content_type", "size_bytes", "duration_s", "width", "height")
 
 
 class Feed(Struct, kw_only=True):
-    """How far a follower of one owner has read: everything up to `floor`, and above it the numbers in `seen`."""
+    """The position of a follower: it has read everything up to `floor`, and the higher numbers in `seen`."""
 
     floor: int
     seen: list[int] = []
 
 
 def recording_ready(tx: Transaction, recording: Recording) -> None:
-    """Tell that a recording can be cut, and its highlights be listed."""
+    """Record that a recording can be cut and its highlights listed."""
     _record(tx, "recording.ready", recording_data(recording), recording=recording)
 
 
 def recording_failed(tx: Transaction, recording: Recording) -> None:
-    """Tell that a recording could not be fetched or read, and why."""
+    """Record that a recording could not be fetched or read, and why."""
     _record(tx, "recording.failed", recording_data(recording), recording=recording)
 
 
 def highlights_ready(tx: Transaction, recording: Recording, *, count: int) -> None:
-    """Tell that a recording was scored, and how many moments are stored."""
+    """Record that a recording was scored, and the number of stored highlights."""
     data = {"recording": {"id": str(recording.id), "title": recording.title}, "highlights": {"count": count}}
     _record(tx, "highlights.ready", data, recording=recording)
 
 
 def clip_completed(tx: Transaction, clip: Clip) -> None:
-    """Tell that a clip can be downloaded."""
+    """Record that a clip can be downloaded."""
     _record(tx, "clip.completed", clip_data(clip), clip=clip)
 
 
 def clip_failed(tx: Transaction, clip: Clip) -> None:
-    """Tell that a clip could not be made, and why."""
+    """Record that a clip could not be made, and why."""
     _record(tx, "clip.failed", clip_data(clip), clip=clip)
 
 
 def clip_expired(tx: Transaction, clip: Clip) -> None:
-    """Tell that a clip's files were deleted after the time that they are kept."""
+    """Record that a clip's files were deleted at the end of their retention."""
     _record(tx, "clip.expired", clip_data(clip), clip=clip)
 
 
 def recording_data(recording: Recording) -> dict[str, Any]:
-    """Return what an event says about a recording."""
+    """Return an event's data about a recording."""
     return {
         "recording": {
             "id": str(recording.id),
@@ -84,7 +84,7 @@ def recording_data(recording: Recording) -> dict[str, Any]:
 
 
 def clip_data(clip: Clip) -> dict[str, Any]:
-    """Return what an event says about a clip."""
+    """Return an event's data about a clip."""
     return {
         "clip": {
             "id": str(clip.id),
@@ -106,11 +106,11 @@ def clip_data(clip: Clip) -> dict[str, Any]:
 
 
 def follow(tx: Transaction, *, user_id: UUID, last_event_id: str | None) -> Feed:
-    """Begin to follow an owner's events: from now on, or behind the event that a client has seen last.
+    """Begin to follow an owner's events: from now on, or after the event that a client has seen last.
 
-    Numbers are handed out before a transaction commits, so an event may appear behind one with a higher number: what is
-    younger than SETTLE_S is read again, and a client that comes back may get an event twice, but never misses one.
-    InvalidFieldError when the id is unknown.
+    Numbers are assigned before a transaction commits, so an event may become visible after one with a higher number.
+    Events younger than SETTLE_S are therefore read again: a client that resumes may get an event twice, but misses
+    none. InvalidFieldError if the id is unknown.
     """
     if last_event_id is None:
         newest = rows.last_seq(tx, user_id=user_id)
@@ -141,7 +141,7 @@ def _record(
     recording: Recording | None = None,
     clip: Clip | None = None,
 ) -> None:
-    """Write the event and queue its deliveries, in any identity's transaction."""
+    """Write the event and queue its deliveries, in a transaction of any identity."""
     subject = clip or recording
     assert subject is not None  # noqa: S101 - every event of ours is about one of the two
     with as_service(tx):

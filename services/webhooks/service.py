@@ -30,13 +30,13 @@ EVENT_TYPES: tuple[EventType, ...] = (
 )
 TEST_EVENT = "webhook.test"
 
-MAX_WEBHOOKS = 20  # every event costs a row and a request for each
-SECRET_PREFIX = "whsec_"  # noqa: S105 - what a secret begins with, so that a scanner of leaks knows it
+MAX_WEBHOOKS = 20  # every event costs each webhook a row and a request
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix by which secret scanners recognise it
 SECRET_BYTES = 32  # the size of HMAC-SHA256's digest (RFC 2104 §3)
 
 
 def create(tx: Transaction, *, user_id: UUID, url: str, events: list[str]) -> tuple[Webhook, str]:
-    """Add a webhook for a URL that was checked before, and return it with its secret, which is never shown again.
+    """Add a webhook for a checked URL, and return it with its secret, which is never shown again.
 
     InvalidFieldError for an unknown event; ConflictError for too many webhooks.
     """
@@ -66,7 +66,7 @@ def delete(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> None:
 
 
 def enable(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Webhook:
-    """Let a disabled webhook be told again. What it missed stays in its log and under /api/events."""
+    """Enable a disabled webhook. The events that it missed stay in its log and under /api/events."""
     return rows.enable(tx, user_id=user_id, webhook_id=webhook_id) or get(tx, user_id=user_id, webhook_id=webhook_id)
 
 
@@ -79,7 +79,7 @@ def list_deliveries(  # noqa: PLR0913 - keyword-only, one per filter
     cursor: TimeCursor | None = None,
     status: str | None = None,
 ) -> Page[Delivery]:
-    """List what was sent to a webhook, newest first; NotFoundError when there is no such webhook."""
+    """List the deliveries of a webhook, newest first; NotFoundError if there is no such webhook."""
     get(tx, user_id=user_id, webhook_id=webhook_id)
     found = delivery_rows.list_deliveries(
         tx, user_id=user_id, webhook_id=webhook_id, limit=limit + 1, before=cursor, status=status
@@ -88,7 +88,7 @@ def list_deliveries(  # noqa: PLR0913 - keyword-only, one per filter
 
 
 def replay(tx: Transaction, *, user_id: UUID, webhook_id: UUID, delivery_id: UUID) -> Delivery:
-    """Send an ended delivery's event again, as a delivery of its own with a new id.
+    """Send an ended delivery's event again, as a new delivery with a new id.
 
     NotFoundError; ConflictError while it is pending, or the webhook is disabled.
     """
@@ -121,7 +121,7 @@ def send_test(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Delivery:
 
 
 def find_notice(tx: Transaction, *, webhook_id: UUID) -> Notice | None:
-    """Return what to tell the owner of a disabled webhook; None when it is enabled again, or gone."""
+    """Return the mail for the owner of a disabled webhook; None if it is enabled again or deleted."""
     return rows.find_notice(tx, webhook_id)
 
 

@@ -18,7 +18,7 @@ BATCH = 5000
 
 
 def sync_subscription(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Bring one user's rows to what Stripe has now."""
+    """Sync one user's rows with Stripe."""
     if runtime.billing is None:
         raise UnavailableError("Billing is not configured on this worker; set the STRIPE_… variables there too.")
     try:
@@ -29,7 +29,7 @@ def sync_subscription(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def end_subscription(runtime: Runtime, attempt: Attempt) -> Publish:
-    """End what a deleted account still had at Stripe."""
+    """End a deleted account's subscriptions at Stripe."""
     if runtime.billing is None:
         raise UnavailableError("Billing is not configured on this worker; set the STRIPE_… variables there too.")
     found = runtime.billing.gateway.fetch(payload_of(attempt.job, EndSubscriptionPayload).customer_id)
@@ -40,7 +40,7 @@ def end_subscription(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def update_customer(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Give Stripe the address that the user has now."""
+    """Copy the user's current address to Stripe."""
     if runtime.billing is None:
         raise UnavailableError("Billing is not configured on this worker; set the STRIPE_… variables there too.")
     user_id = payload_of(attempt.job, UpdateCustomerPayload).user_id
@@ -48,14 +48,14 @@ def update_customer(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def reconcile_subscriptions(runtime: Runtime, _attempt: Attempt) -> Publish:
-    """Compare all rows with Stripe's objects, and repair what drifted."""
+    """Compare all rows with Stripe's objects, and repair differences."""
     if runtime.billing is None:
         return Result({"compared": 0})
     return Result(dict(reconcile(runtime.billing)))
 
 
 def prune_stripe_events(_runtime: Runtime, _attempt: Attempt) -> Publish:
-    """Delete events that were dealt with long ago."""
+    """Delete old processed events."""
     return lambda tx: {"pruned": rows.prune_events(tx, days=EVENT_DAYS, limit=BATCH)}
 
 

@@ -27,11 +27,11 @@ from workers.runtime import Runtime
 
 TIMELINE = "timeline"
 EVERYTHING = 0.0
-"""The job stores all candidates with their scores; reading them applies the least score that counts."""
+"""The job stores all candidates with their scores; the sensitivity applies when they are read."""
 
 
 class _Tagged(Struct, frozen=True, kw_only=True):
-    """A timeline that takes the place of the stored one."""
+    """A timeline that replaces the stored one."""
 
     timeline_key: str
     tagger: str
@@ -39,7 +39,7 @@ class _Tagged(Struct, frozen=True, kw_only=True):
 
 
 def detect(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Run the child on the timeline and store the curve; listen again first where another tagger has listened."""
+    """Run the child on the timeline and store the curve; first listen again if another tagger made the timeline."""
     recording = get_recording(runtime, attempt)
     if recording.timeline_key is None:
         raise ConflictError("The recording has no timeline yet; wait until it is ready and ask again")
@@ -72,7 +72,7 @@ def detect(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def _listen_again(runtime: Runtime, attempt: Attempt, recording: Recording, scratch: Path) -> _Tagged | None:
-    """Leave a timeline by this worker's tagger in the scratch folder; None where the stored one is by that tagger."""
+    """Write a timeline by this worker's tagger to the scratch folder; None if the stored one is by that tagger."""
     if not recording.has_audio or recording.tagger in {None, runtime.tagger}:
         return None
     source = media.source(
@@ -111,7 +111,7 @@ def _put(runtime: Runtime, attempt: Attempt, recording: Recording, path: Path) -
     return key
 
 
-def _publish(  # noqa: PLR0913 - what one detection produced
+def _publish(  # noqa: PLR0913 - the results of one detection
     tx: Transaction,
     attempt: Attempt,
     recording: Recording,
@@ -132,7 +132,7 @@ def _publish(  # noqa: PLR0913 - what one detection produced
 
 
 def _picked(items: list[dict[str, Any]], options: ScoreOptions) -> list[dict[str, Any]]:
-    """Return the candidates that the sensitivity and number of the request let through, best first."""
+    """Return the candidates that match the request's sensitivity and number, best first."""
     least = highlights.DEFAULT_SENSITIVITY if options.sensitivity is None else options.sensitivity
     return [item for item in items if item["score"] >= least][: options.top]
 

@@ -1,4 +1,4 @@
-"""Makes the archive of everything that a user has, and deletes archives whose time is over."""
+"""Makes the archive of a user's data, and deletes expired archives."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -70,12 +70,12 @@ def _write(runtime: Runtime, attempt: Attempt, archive: Path, data: Mapping[str,
         for number, file in enumerate(files):
             attempt.report(stage="archive", fraction=number / len(files), eta_s=None)
             attempt.wait_for(partial(runtime.buckets.clips.get_file, file.key, part))
-            # Media does not get smaller.
+            # Media does not compress.
             opened.write(part, _name(file), compress_type=ZIP_STORED)
             part.unlink()
 
 
 def _name(file: ClipObject) -> str:
-    """Return a name in the archive that a person recognises and no other clip has."""
+    """Return a unique, readable name in the archive."""
     name = download_name(file.title, extension=f".{file.format}", fallback="clip")
     return f"clips/{file.id.hex[:8]} {name}"

@@ -19,13 +19,13 @@ from workers.execution import Work
 from workers.runtime import Runtime
 
 ORPHAN_AGE = timedelta(days=1)
-"""Longer than any attempt, so that objects of a running one, which no row refers to yet, are spared."""
+"""Longer than any attempt, so that objects of a running one stay, although no row refers to them yet."""
 FEW_OBJECTS = 100
-DELETE_BATCH = 1000  # what S3 takes in one request
+DELETE_BATCH = 1000  # S3's limit for one request
 
 
 def delete_objects(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Delete the objects under a prefix that no row refers to, and give up the uploads that are open there.
+    """Delete the objects under a prefix that no row refers to, and abort the open uploads there.
 
     ConflictError for a prefix that the system does not delete, and for a job that is not the system's own.
     """
@@ -98,7 +98,7 @@ def cleanup_rooms(_runtime: Runtime, _attempt: Attempt) -> Publish:
 
 
 def end_silent_recordings(_runtime: Runtime, _attempt: Attempt) -> Publish:
-    """Stop live recordings whose capture ended without a word."""
+    """Stop live recordings that no longer get parts."""
     return maintenance.end_silent_recordings
 
 

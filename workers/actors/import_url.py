@@ -1,4 +1,4 @@
-"""Fetches a recording from a URL and stores it as an upload would be."""
+"""Fetches a recording from a URL and stores it like an upload."""
 
 from functools import partial
 from pathlib import Path
@@ -57,13 +57,13 @@ def import_url(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def _require_quota(runtime: Runtime, recording: Recording, *, size_bytes: int) -> None:
-    """Raise QuotaExceededError when so many bytes exceed the owner's storage; the size is known only at the end."""
+    """Raise QuotaExceededError if these bytes exceed the owner's storage; the size is known only at the end."""
     with runtime.database.transaction(SERVICE) as tx:
         quotas.reserve(tx, user_id=recording.user_id, feature=quotas.STORAGE, amount=size_bytes)
 
 
 def _fetch(runtime: Runtime, attempt: Attempt, path: Path) -> Fetched:
-    """Read the address into a file; StoppedError as soon as the attempt is stopped, whatever the peer does."""
+    """Read the address into a file; StoppedError as soon as the attempt is stopped, even if the peer hangs."""
     received = 0
     reserve = DiskReserve(path.parent, runtime.disk_reserve_bytes)
 
@@ -85,5 +85,5 @@ def _fetch(runtime: Runtime, attempt: Attempt, path: Path) -> Fetched:
                 on_stop=attempt.on_stop,
             )
     except DomainError:
-        attempt.check()  # the peer did not break off: we did
+        attempt.check()  # we ended the connection, not the peer
         raise

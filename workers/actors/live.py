@@ -1,4 +1,4 @@
-"""Live recordings: listening while they run, and making one file of their tracks once they have ended."""
+"""Live recordings: finds highlights while they run, and joins their tracks to one file after the end."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -33,7 +33,7 @@ from workers.execution import Work
 from workers.runtime import Runtime
 
 WINDOW_S = 120.0
-"""What is listened to for provisional highlights: long enough to know what is usual here, short enough to be cheap."""
+"""The window for provisional highlights: long enough to know the usual level, short enough to be cheap."""
 MILLISECONDS = 1000.0
 
 
@@ -42,7 +42,7 @@ def finalise_live(runtime: Runtime, attempt: Attempt) -> Publish:
     recording = get_recording(runtime, attempt)
     with runtime.database.transaction(SERVICE) as tx:
         live.close(tx, recording.id)
-    # Parts that were being stored until then have committed, and are read below.
+    # All parts stored before the close have committed, and are read below.
     with runtime.database.transaction(SERVICE) as tx:
         found = live.tracks(tx, recording.id)
     with runtime.scratch.folder(f"{attempt.job.id}-{attempt.job.attempt}") as scratch:
@@ -74,9 +74,9 @@ def finalise_live(runtime: Runtime, attempt: Attempt) -> Publish:
 
 
 def listen_live(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Listen to the newest minutes of a running recording, and tell its room what is heard in them.
+    """Listen to the newest minutes of a running recording, and tell its room about their highlights.
 
-    It keeps nothing between two runs: the parts are read again, so a worker that dies loses no more than its turn.
+    It keeps no state between runs: the parts are read again, so a dead worker loses only one run.
     """
     recording = get_recording(runtime, attempt)
     with runtime.database.transaction(SERVICE) as tx:
@@ -97,7 +97,7 @@ def listen_live(runtime: Runtime, attempt: Attempt) -> Publish:
         except ChildFailedError as error:
             if error.failed.retryable:
                 raise
-            # A beginning that cannot be decoded yet: more parts will tell.
+            # The beginning cannot be decoded yet; later parts may help.
             return Result({"heard": False, "code": error.failed.code})
     end_s = found.end_s(track, parts[-1])
     return lambda tx: {
@@ -110,7 +110,7 @@ LIVE: Mapping[str, Work] = {"finalise_live": finalise_live, "listen_live": liste
 
 
 def _hear(runtime: Runtime, attempt: Attempt, scratch: Path) -> tuple[list[Highlight], float]:
-    """Return the highlights of the window, in its own seconds, and how long it is."""
+    """Return the highlights of the window, in its own seconds, and its length."""
     policy = media.policy("detect", runtime.threads)
     source = Source(location=str(scratch / "window"))
     listened = run_child(
@@ -132,10 +132,10 @@ def _hear(runtime: Runtime, attempt: Attempt, scratch: Path) -> tuple[list[Highl
     return found.highlights, found.duration_s
 
 
-def _fetch_track(  # noqa: PLR0913, PLR0917 - what one track is fetched with
+def _fetch_track(  # noqa: PLR0913, PLR0917 - private
     runtime: Runtime, attempt: Attempt, recording: Recording, found: Tracks, track: TrackRow, scratch: Path
 ) -> JoinTrack | None:
-    """Put a track together in the scratch folder; None for one without any stored part."""
+    """Join a track's parts in the scratch folder; None for a track without stored parts."""
     parts = found.parts.get(track.id, [])
     if not parts:
         return None
@@ -144,7 +144,7 @@ def _fetch_track(  # noqa: PLR0913, PLR0917 - what one track is fetched with
     return JoinTrack(path=name, start_s=found.start_s(track, parts[0]))
 
 
-def _fetch_parts(  # noqa: PLR0913, PLR0917 - what parts are fetched with
+def _fetch_parts(  # noqa: PLR0913, PLR0917 - private
     runtime: Runtime, attempt: Attempt, recording: Recording, track: TrackRow, parts: list[PartRow], scratch: Path
 ) -> list[Path]:
     """Copy parts from storage, one file each."""

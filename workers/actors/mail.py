@@ -1,4 +1,4 @@
-"""Sends one mail: retried while it was certainly not taken, and never sent twice."""
+"""Sends one mail: retried if it was certainly not accepted, and never sent twice."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -25,11 +25,11 @@ log = structlog.get_logger(__name__)
 
 
 class _TakenError(Exception):
-    """Another attempt has handed the mail over."""
+    """Another attempt has sent the mail."""
 
 
 def send_mail(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Render a mail and hand it to the mail server."""
+    """Render a mail and send it."""
     mail_id = payload_of(attempt.job, SendMailPayload).mail_id
     with runtime.database.transaction(SERVICE) as tx:
         row = outbox.claim(tx, mail_id=mail_id)

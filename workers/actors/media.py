@@ -1,4 +1,4 @@
-"""Shared by the actors of media jobs: limits of their children, their sources, and storing their files."""
+"""Shared by the actors of media jobs: limits and sources of their children, and storage of their files."""
 
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ FILES = 256
 
 def policy(kind: str, threads: int) -> Policy:
     """Return the limits of one child of this kind in a process with `threads` slots."""
-    # One slot is reserved for other owners and mostly idle: its share of the cores is not.
+    # The slot that is reserved for other owners is mostly idle; the other slots share its cores.
     busy = threads - 1 if threads >= LEAST_SLOTS else threads
     cores = max(1, core_count() // busy)
     wall_s = WALL_S[kind]
@@ -65,7 +65,7 @@ def source(  # noqa: PLR0913 - keyword-only
 
 
 def tagger_path(runtime: Runtime) -> str | None:
-    """Return the path of the tagger's model, as a child is told it; None is the built-in tagger."""
+    """Return the path of the tagger's model for a child; None means the built-in tagger."""
     return None if runtime.tagger_model is None else str(runtime.tagger_model)
 
 

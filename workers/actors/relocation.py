@@ -1,4 +1,4 @@
-"""Copies the objects of a clip to keys that nobody knows, and gives up the old ones."""
+"""Copies the objects of a clip to secret keys, and deletes the old ones."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,7 +15,7 @@ from workers.runtime import Runtime
 
 
 def relocate_clip(runtime: Runtime, attempt: Attempt) -> Publish:
-    """Move a clip's objects: copy, point the clip to the copies, delete what is left behind.
+    """Move a clip's objects: copy them, point the clip to the copies, delete the originals.
 
     A crash in between leaves copies that the next attempt, or the daily sweep, deletes.
     """

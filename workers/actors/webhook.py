@@ -77,7 +77,7 @@ WEBHOOK: Mapping[str, Work] = {
 
 
 def _send(runtime: Runtime, attempt: Attempt, outgoing: Outgoing) -> Outcome:
-    """Send it; an address that is refused or does not answer is an outcome too."""
+    """Send it; a refused or silent address is an outcome, not an error."""
     began_s = time.monotonic()
     headers = outgoing.headers(now=datetime.now(UTC))
     try:

@@ -1,4 +1,4 @@
-"""Runs one media task in a child that can be killed, with all that it started, at any moment."""
+"""Runs one media task in a child process that can be killed at any time with all its descendants."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """What one kind of task may use."""
+    """The limits of one kind of task."""
 
     wall_s: float
     limits: Limits
@@ -77,9 +77,8 @@ def run_child(  # noqa: PLR0913 - keyword-only
 ) -> TaskResult:
     """Run the task with all its files in `scratch` and return its result; paths in it are relative to `scratch`.
 
-    Progress goes to the attempt, early versions to `on_partial`. ChildFailedError with the child's own words,
-    MediaError for how it died, StoppedError when the attempt was stopped. No process of its group is left, whatever
-    happens.
+    Progress goes to the attempt, early versions to `on_partial`. ChildFailedError with the child's own message,
+    MediaError if it died, StoppedError if the attempt was stopped. In any case no process of its group remains.
     """
     oom_kills = _oom_kills()
     with _through_relay(task, scratch) as request:
@@ -108,7 +107,7 @@ def run_child(  # noqa: PLR0913 - keyword-only
 
 @contextmanager
 def _through_relay(task: Task, scratch: Path) -> Iterator[Task]:
-    """Yield the task as its child gets it: one that reads an address reaches that server alone, by a relay."""
+    """Yield the task for the child: if it reads an address, it reaches only that server, through a relay."""
     source = getattr(task, "source", None)
     if source is None or "://" not in source.location:
         yield task
@@ -118,7 +117,7 @@ def _through_relay(task: Task, scratch: Path) -> Iterator[Task]:
 
 
 def _hand_over(scratch: Path, task: Task, uid: int) -> None:
-    """Give a child's user the folders that it works in."""
+    """Make a child's user the owner of its folders."""
     cache_dir = getattr(getattr(task, "source", None), "cache_dir", None)
     for folder in [scratch, *([Path(cache_dir)] if cache_dir else [])]:
         for path in [folder, *folder.rglob("*")]:
@@ -128,7 +127,7 @@ def _hand_over(scratch: Path, task: Task, uid: int) -> None:
 def _listen(
     child: ChildProcess, request: bytes, attempt: Attempt, on_partial: Callable[[Partial], None] | None
 ) -> Done | Failed | None:
-    """Turn a child's events into progress and previews; return its last word, if it had one."""
+    """Turn a child's events into progress and previews; return its final event, if any."""
     last: Done | Failed | None = None
     try:
         for line in child.lines(request):
@@ -146,7 +145,7 @@ def _listen(
 
 
 def _death(status: int, *, is_out_of_memory: bool) -> MediaError:
-    """Return what a child's status says when it had no last word."""
+    """Return the error of a child that ended without a final event, from its status."""
     if is_out_of_memory and status == -signal.SIGKILL:
         return MediaError(errors.OUT_OF_MEMORY, "the machine killed it")
     if status < 0:
@@ -162,7 +161,7 @@ def _signal_name(number: int) -> str:
 
 
 def _oom_kills() -> int:
-    """Return how many processes of this container the kernel has killed for memory; 0 where it does not say."""
+    """Return how many processes of this container the kernel has killed for memory; 0 if unknown."""
     try:
         events = dict(line.split() for line in CGROUP_EVENTS.read_text().splitlines())
         return int(events.get("oom_kill", 0))

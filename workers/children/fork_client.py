@@ -1,4 +1,4 @@
-"""The worker's side of a fork server: asks it for children, and watches them."""
+"""The worker's side of a fork server: requests children from it, and watches them."""
 
 import os
 import select
@@ -20,27 +20,27 @@ from workers.children.fork_server import Born, Ended, Request
 
 COMMAND = (sys.executable, "-I", fork_server.__file__)
 PATIENCE_S = 60.0
-"""How long a server may not answer. It starts in half a second, on a machine that has one to spare."""
+"""How long to wait for an answer. A server starts in half a second on an idle machine."""
 LEAVING_S = 5.0
 WORD_BYTES = 256
 SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """OpenBLAS starts its threads when numpy is imported, and a process with threads must not fork."""
 CRASHES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE, -signal.SIGTRAP}
-"""Deaths of a child by its own fault."""
+"""Signals that mean that a child crashed."""
 
 log = structlog.get_logger(__name__)
 
 
 class ForkServerError(Exception):
-    """No child came of a request: the server has died, does not answer, or could not fork."""
+    """A request produced no child: the server has died, does not answer, or could not fork."""
 
 
 class ForkServer:
-    """A server process; `environment` is the whole of its environment, which its children's `/proc` show too."""
+    """A server process; `environment` is its whole environment, which its children's `/proc` shows too."""
 
     def __init__(self, environment: Mapping[str, str], *, command: Sequence[str] = COMMAND) -> None:
         self.is_usable = True
-        """Whether it is to be asked for more children."""
+        """Whether it can start more children."""
         self.patience_s = PATIENCE_S
         self._lock = threading.Lock()
         self._children = 0
@@ -60,7 +60,7 @@ class ForkServer:
         log.info("fork_server_started", pid=self.pid)
 
     def start(self, folder: Path, environment: Mapping[str, str]) -> "ForkedProcess":
-        """Start a child; ForkServerError when none came of it."""
+        """Start a child; ForkServerError if that fails."""
         values = {name: os.fsencode(value) for name, value in environment.items()}
         with self._lock:
             if not self.is_usable:
@@ -75,7 +75,7 @@ class ForkServer:
             raise
 
     def retire(self) -> None:
-        """Let its children end, and itself after the last of them."""
+        """Start no more children; the server ends after its last one."""
         with self._lock:
             self.is_usable = False
             is_idle = self._children == 0
@@ -83,26 +83,26 @@ class ForkServer:
             self.close()
 
     def release(self, status: int | None) -> None:
-        """Count a child less. One that crashed has learnt where things lie in memory: the next begin elsewhere."""
+        """Record the end of a child. A crash retires the server, so that later children have another memory layout."""
         with self._lock:
             self._children -= 1
         if status in CRASHES or not self.is_usable:
             self.retire()
 
     def kill(self) -> None:
-        """Kill it, and by that its children."""
+        """Kill the server, which kills its children."""
         self._process.kill()
 
     @property
     def is_gone(self) -> bool:
-        """Whether it has ended."""
+        """Whether the server has ended."""
         return self._process.poll() is not None
 
     def close(self) -> None:
-        """End it, and its children with it."""
+        """End the server and its children."""
         with self._lock:
             self.is_usable = False
-            with suppress(OSError):  # it has gone before, or this is the second time
+            with suppress(OSError):  # it ended before, or this is the second call
                 self._requests.shutdown(socket.SHUT_RDWR)
             try:
                 self._process.wait(LEAVING_S)
@@ -136,7 +136,7 @@ class ForkServer:
 
 
 class ForkedProcess:
-    """A child of the server. Its number stays its own until `wait` has returned, unless the server dies."""
+    """A child of the server. Its process id is not reused until `wait` has returned, unless the server dies."""
 
     def __init__(
         self,
@@ -154,23 +154,23 @@ class ForkedProcess:
         self._words = words
 
     def kill_group(self) -> None:
-        """Kill it and all it has started."""
+        """Kill the child and its descendants."""
         try:
             signal.pidfd_send_signal(self._pidfd, 0)
         except ProcessLookupError:
-            # The server has died, and init has reaped the child. What is left of its group would keep the number from
-            # others, so when somebody has it nothing is left.
+            # The server has died, and init has reaped the child. While processes of its group remain, the kernel does
+            # not reuse the id. So if a process has it now, the group is gone.
             if Path(f"/proc/{self.pid}").exists():
                 return
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def has_ended(self) -> bool:
-        """Whether it has, whatever has become of what it started."""
+        """Return whether the child has ended, even if its descendants have not."""
         return _has(self._pidfd, select.POLLIN)
 
     def wait(self) -> int:
-        """Wait for its end, let go of its number, and return its status (negative: the signal it died of)."""
+        """Wait for its end, release its process id, and return its status (negative: the signal it died of)."""
         _has(self._pidfd, select.POLLIN, timeout_ms=None)
         status = self._status()
         os.close(self._pidfd)
@@ -179,7 +179,7 @@ class ForkedProcess:
         return status
 
     def _status(self) -> int:
-        """Return what the server says of it. A server that died took it along."""
+        """Return the server's report about it. If the server died, so did the child."""
         self._words.settimeout(self._server.patience_s)
         try:
             word = self._words.recv(WORD_BYTES)

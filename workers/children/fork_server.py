@@ -1,13 +1,13 @@
-"""The fork server: has imported what media tasks need, and forks a child for each request of its worker.
+"""The fork server: imports what media tasks need, and forks a child for each request of its worker.
 
 Started by its path as `python -I fork_server.py`, with the environment of a child and a SOCK_SEQPACKET socket to the
 worker as standard input. A request is a JSON `Request` with four descriptors: the child's standard input, output and
-error, and a socket on which the child says that it is `Born` and the server how it `Ended`. An ended child stays a
-zombie until the worker has closed its end of that socket: so long its number is its own and may be killed. What a
-child leaves behind becomes the server's: in a container the worker is the first process, and would never reap it. The
-end of the requests means that the worker is gone, and is the end of the server with all that it has forked.
+error, and a socket on which the child reports `Born` and the server `Ended`. An ended child stays a zombie until the
+worker has closed its end of that socket, so that its process id is not reused and can be killed. The server adopts
+orphans of its children: in a container they would go to the worker as the first process, which never reaps them. When
+the requests end, the worker is gone, and the server ends with all its children.
 
-No thread may run here: a fork copies none but the caller, and a lock that another one held would stay locked for ever.
+No thread may run here: a fork copies only the calling thread, and a lock held by another would stay locked forever.
 """
 
 import contextlib
@@ -33,13 +33,13 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PR_SET_NAME = 15  # the same
 PR_SET_CHILD_SUBREAPER = 36  # the same
 SERVER_NAME, CHILD_NAME = b"media-server", b"media-child"
-"""What `ps` and `top` call them, whose command lines are the same; at most fifteen bytes."""
+"""Process names in `ps` and `top`, since the command lines are the same; at most fifteen bytes."""
 REQUEST_BYTES = 128 * 1024
 """An environment of a dozen variables, some of them paths."""
 DESCRIPTORS = 4
 STDERR = 2
 ORPHANS_MS = 500
-"""How often the server looks for the end of what a killed child has left behind, while there is any."""
+"""How often the server looks for ended descendants of killed children, while there are any."""
 TASK = "pipeline.task"
 NEEDED = (
     *(
@@ -60,11 +60,11 @@ NEEDED = (
         "importlib.readers",
     ),
 )
-"""The task, and what it, and those it imports, import only when it comes to that."""
+"""The task, and the modules that it otherwise imports on first use."""
 
 
 class Request(Struct, frozen=True):
-    """Asks for a child that works in `folder` and whose whole environment is `environment`; both as bytes."""
+    """Requests a child that works in `folder` with `environment` as its whole environment; both as bytes."""
 
     folder: bytes
     environment: dict[str, bytes]
@@ -86,7 +86,7 @@ class _Child(Struct):
     pid: int
     pidfd: int
     words: int
-    """Our end of the socket that the worker reads."""
+    """The server's end of the socket that the worker reads."""
     has_ended: bool = False
     is_released: bool = False
 
@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def prepare(modules: Sequence[str]) -> None:
-    """Import modules, and spare what that made from collections, whose marks would copy its pages in every child."""
+    """Import modules, and exempt their objects from garbage collection, which would copy their pages in every child."""
     for name in modules:
         importlib.import_module(name)
     gc.collect()
@@ -108,9 +108,9 @@ def prepare(modules: Sequence[str]) -> None:
 
 
 def serve(requests: socket.socket, run: Callable[[], int]) -> None:
-    """Fork a child that calls `run` for each request, until there are no more.
+    """Fork a child that calls `run` for each request, until the requests end.
 
-    Descriptors are plain numbers, so that no object of the server's closes one of the child's.
+    Descriptors are plain numbers, so that no object of the server closes one of the child's.
     """
     _prctl(PR_SET_NAME, SERVER_NAME)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -132,7 +132,9 @@ def serve(requests: socket.socket, run: Callable[[], int]) -> None:
                 for child in children.values():
                     _kill(child)
                 return
-            orphaned -= _reap(orphaned)  # at once before a fork, which may be given the number of a group that is gone
+            orphaned -= _reap(
+                orphaned
+            )  # directly before a fork, which may get the process id of a group that has ended
             if made := _answer(requests, message, descriptors, run):
                 for own in (made.pidfd, made.words):
                     children[own] = made
@@ -141,8 +143,8 @@ def serve(requests: socket.socket, run: Callable[[], int]) -> None:
 
 
 def _answer(requests: socket.socket, message: bytes, descriptors: list[int], run: Callable[[], int]) -> _Child | None:
-    """Fork for a request. None when that cannot be done, which the worker sees by the end of the child's socket."""
-    if len(descriptors) != DESCRIPTORS:  # there was no room for all of them here
+    """Fork for a request. None if that fails, which the worker sees by the end of the child's socket."""
+    if len(descriptors) != DESCRIPTORS:  # some descriptors of the request were lost
         for each in descriptors:
             os.close(each)
         return None
@@ -155,13 +157,13 @@ def _answer(requests: socket.socket, message: bytes, descriptors: list[int], run
     try:
         pid = os.fork()
         if pid == 0:
-            requests.detach()  # its number is about to be the task's
+            requests.detach()  # the task will use this descriptor number
             _become_child(request, streams, words, server=server, run=run)
         return _Child(pid=pid, pidfd=os.pidfd_open(pid), words=words)
     except OSError:
         traceback.print_exc()
         os.close(words)
-        if pid:  # for want of a descriptor
+        if pid:  # no free descriptor
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         return None
@@ -171,7 +173,7 @@ def _answer(requests: socket.socket, message: bytes, descriptors: list[int], run
 
 
 def _look_after(child: _Child, fd: int) -> bool:
-    """Note that the child has ended, or that the worker has let go of it; reap it after both. Return whether it was."""
+    """Record that the child ended or the worker released it; after both, reap it. Return whether it was reaped."""
     if fd == child.pidfd:
         child.has_ended = True
         _tell_end(child)
@@ -187,7 +189,7 @@ def _look_after(child: _Child, fd: int) -> bool:
 
 
 def _reap(groups: Iterable[int]) -> set[int]:
-    """Reap what has ended of groups that were killed; return those that nothing is left of."""
+    """Reap ended processes of killed groups; return the groups without remaining processes."""
     return {group for group in groups if _is_reaped(group)}
 
 
@@ -203,13 +205,13 @@ def _is_reaped(group: int) -> bool:
 def _become_child(
     request: Request, streams: Sequence[int], words: int, *, server: int, run: Callable[[], int]
 ) -> NoReturn:
-    """Leave everything of the server's behind and run; nothing that called this is ever returned to."""
+    """Drop the state of the server and run the task; never returns."""
     status = 1
     try:
         os.setsid()
         _prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
         if os.getppid() != server:
-            os._exit(status)  # it died before the wish was made
+            os._exit(status)  # the server died before PR_SET_PDEATHSIG took effect
         _prctl(PR_SET_NAME, CHILD_NAME)
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
@@ -226,48 +228,48 @@ def _become_child(
         for said in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 said.flush()
-        os._exit(status)  # not through the server's frames, and not through what it would do when it leaves
+        os._exit(status)  # skips the server's frames and its exit handlers
 
 
 def _close_all_but_streams() -> None:
-    """Close the requests, and what belongs to other children."""
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names, not paths: they are numbers
+    """Close the socket of requests and the descriptors of other children."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - the names are numbers, not paths
         if int(name) > STDERR:
-            with contextlib.suppress(OSError):  # that of the listing itself
+            with contextlib.suppress(OSError):  # the descriptor of the listing itself
                 os.close(int(name))
 
 
 def _settle(folder: bytes, environment: Mapping[str, bytes]) -> None:
-    """Make this process what a fresh interpreter would be in that folder and environment."""
+    """Set up this process like a new interpreter in that folder and environment."""
     os.environ.clear()
     os.environ.update({name: os.fsdecode(value) for name, value in environment.items()})
     os.chdir(folder)
     tempfile.tempdir = None
     sys.argv = [TASK]
-    # The objects of the server know other files under these numbers.
+    # The server's objects belong to other files with these numbers.
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - open as long as the process lives, and no path
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - the same
     sys.stderr = open(2, "w", closefd=False, buffering=1, errors="backslashreplace")  # noqa: SIM115 - the same
 
 
 def _tell_end(child: _Child) -> None:
-    """Write to the worker what became of the child, which stays a zombie."""
+    """Report the end of the child, which stays a zombie, to the worker."""
     ended = os.waitid(os.P_PIDFD, child.pidfd, os.WEXITED | os.WNOWAIT)
     assert ended is not None  # noqa: S101 - only WNOHANG may find nothing
     status = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
-    with contextlib.suppress(ConnectionError):  # it has let go of the child already
+    with contextlib.suppress(ConnectionError):  # it has released the child already
         os.write(child.words, msgspec.json.encode(Ended(status=status)))
 
 
 def _kill(child: _Child) -> None:
-    """Kill the child with all that it has started. Its number is its own: it has not been reaped."""
+    """Kill the child and its descendants. It has not been reaped, so its process id is not reused."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(child.pid, signal.SIGKILL)
         os.killpg(child.pid, signal.SIGKILL)
 
 
 def _prctl(option: int, value: int | bytes) -> None:
-    """Ask the kernel something about this process (see prctl(2))."""
+    """Call prctl(2) for this process."""
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 

@@ -19,9 +19,9 @@ from workers.children.process import StartedProcess
 from workers.children.sandbox import Sandbox
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "IMAGEIO_FFMPEG_EXE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""What a child may know of our environment. No secrets: what it opens comes to it as short-lived URLs."""
+"""The environment variables that children get. No secrets: they open recordings by short-lived URLs."""
 RETRY_S = 60.0
-"""After a fork server died at its first child: how long children are executed before another is tried."""
+"""After a fork server died at its first child, children are executed for this long before a new server starts."""
 
 log = structlog.get_logger(__name__)
 
@@ -32,18 +32,18 @@ def inherited(source: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 class Launcher:
-    """One for each worker process. The fork server starts with the first child and is replaced when it has died."""
+    """One for each worker process. The fork server starts with the first child and is replaced after its death."""
 
     def __init__(
         self, *, can_fork: bool | None = None, server: Sequence[str] = COMMAND, sandbox: Sandbox | None = None
     ) -> None:
         self.sandbox = sandbox or Sandbox()
-        """What its children give up."""
+        """The confinement of its children."""
         self._can_fork = can_fork_children() if can_fork is None else can_fork
         self._command = server
         self._lock = threading.Lock()
         self._servers: list[ForkServer] = []
-        """The last one is asked for children, unless it has been retired; others wait for theirs to end."""
+        """The last one starts children, unless it has been retired; the others wait for theirs to end."""
         self._executes_until_s = 0.0
 
     def start(self, folder: Path, environment: Mapping[str, str]) -> StartedProcess:
@@ -60,7 +60,7 @@ class Launcher:
         return execute([sys.executable, "-I", launch.__file__, str(os.getpid())], folder, environment)
 
     def close(self) -> None:
-        """End the fork server with the children that it still has."""
+        """End the fork servers with their remaining children."""
         self._can_fork = False
         with self._lock:
             for server in self._servers:
@@ -76,7 +76,7 @@ class Launcher:
 
 
 def can_fork_children() -> bool:
-    """Whether this system has what the fork server needs: descriptors of processes, which Linux has since 5.4."""
+    """Return whether this system supports the fork server, which needs process descriptors (Linux since 5.4)."""
     if sys.platform != "linux":
         return False
     try:
@@ -86,7 +86,7 @@ def can_fork_children() -> bool:
     try:
         os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
     except ChildProcessError:
-        return True  # it knows what was asked for, and we are no child of ours
+        return True  # the call is known, and fails because this process is not its own child
     except OSError:
         return False
     finally:
@@ -95,7 +95,7 @@ def can_fork_children() -> bool:
 
 
 class ExecutedProcess:
-    """A child of our own that runs a program."""
+    """A direct child that runs a program."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None  # noqa: S101 - PIPE was asked for
@@ -108,12 +108,12 @@ class ExecutedProcess:
         self._process = process
 
     def kill_group(self) -> None:
-        """Kill it and all it has started."""
+        """Kill the child and its descendants."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def has_ended(self) -> bool:
-        """Whether it has, whatever has become of what it started."""
+        """Return whether the child has ended, even if its descendants have not."""
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def wait(self) -> int:

@@ -1,4 +1,4 @@
-"""A child process with its own group and session: lines out of it, and no survivor after it."""
+"""Reads the lines of a child process, and kills its whole process group at the end."""
 
 import contextlib
 import os
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import IO, Protocol
 
 TICK_S = 0.5
-"""How late a deadline, or the death of a child whose pipes somebody else holds open, may be noticed."""
+"""The delay in noticing a deadline, or the death of a child whose pipes another process holds open."""
 LINE_BYTES = 16 * 2**20
 """The longest line a child may write: five hundred highlights with their reasons are a tenth of this."""
 READ_BYTES = 64 * 1024
 STDERR_BYTES = 16 * 1024
-"""The tail that is kept for the log."""
+"""The last bytes of standard error, for the log."""
 GRACE_AFTER_EXIT_S = 1.0
 
 
@@ -31,17 +31,17 @@ class StartedProcess(Protocol):
     stderr: IO[bytes]
 
     def kill_group(self) -> None:
-        """Kill it and all it has started; not after `wait`, when the number may be somebody else's."""
+        """Kill the child and its descendants; not after `wait`, when its process id may be reused."""
 
     def has_ended(self) -> bool:
-        """Whether it has, whatever has become of what it started."""
+        """Return whether the child has ended, even if its descendants have not."""
 
     def wait(self) -> int:
         """Wait for its end, once, and return its status (negative: the signal it died of)."""
 
 
 class ChildProcess:
-    """Takes over a child that has just been started, and kills it after `wall_s`."""
+    """Watches a child that has just started, and kills it after `wall_s`."""
 
     def __init__(self, process: StartedProcess, *, wall_s: float | None = None) -> None:
         self.timed_out = False
@@ -54,11 +54,11 @@ class ChildProcess:
 
     @property
     def stderr(self) -> str:
-        """The end of what the child said on standard error."""
+        """The last part of the child's standard error."""
         return self._stderr.decode(errors="replace")
 
     def kill(self) -> None:
-        """Kill the child and all it has started; from any thread, at any time."""
+        """Kill the child and its descendants; from any thread, at any time."""
         with self._lock:
             if not self._is_reaped:
                 self._process.kill_group()
@@ -69,7 +69,7 @@ class ChildProcess:
         Kills it at its deadline. LineTooLongError when a line does not end.
         """
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
-        with contextlib.suppress(BrokenPipeError):  # a child that died at once shows in its status
+        with contextlib.suppress(BrokenPipeError):  # if the child died at once, its status says so
             stdin.write(request)
             stdin.close()
         buffer = b""
@@ -99,13 +99,13 @@ class ChildProcess:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
         with self._lock:
-            # Killed above, so this does not take long; the lock keeps `kill` from a number that is no longer ours.
+            # Killed above, so this is quick. The lock keeps `kill` from using a process id that may be reused.
             status = self._process.wait()
             self._is_reaped = True
         return status
 
     def _is_over(self) -> bool:
-        """Whether the child has ended long enough ago: somebody else may hold its pipes open for ever."""
+        """Return whether the child ended long enough ago; another process may hold its pipes open forever."""
         if not self._process.has_ended():
             return False
         now = time.monotonic()

@@ -1,6 +1,6 @@
-"""The only way from a media child to the network: a Unix socket in its folder that leads to one server, its storage.
+"""Relays a media child's only network connections: a Unix socket in its folder leads to its storage server.
 
-The child may open no other connection. TLS stays between the child and the server; the relay sees bytes.
+The child can open no other connection. TLS is end-to-end between the child and the server; the relay copies bytes.
 """
 
 import os
@@ -18,7 +18,7 @@ NAME = "storage.sock"
 CONNECT_S = 10.0
 CHUNK_BYTES = 256 * 1024
 MAX_CONNECTIONS = 32
-"""At once, of one child: each reader has one, and a render has a few readers."""
+"""Concurrent connections of one child: each reader has one, and a render has a few readers."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def relaying(folder: Path, url: str) -> Iterator[str]:
-    """Relay connections from a socket in `folder` to the server of `url`; yield the socket's path from there."""
+    """Relay connections from a socket in `folder` to the server of `url`; yield the socket's path within `folder`."""
     relay = _Relay(folder, url)
     try:
         yield NAME
@@ -68,7 +68,7 @@ class _Relay:
             threading.Thread(target=self._serve, args=(client,), name="relay-connection", daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        """Carry one connection; the child takes one that ends early for a passing failure."""
+        """Relay one connection; for the child, an early end is a temporary failure."""
         try:
             with client, socket.create_connection(self._server, timeout=CONNECT_S) as server:
                 server.settimeout(None)
@@ -98,7 +98,7 @@ class _Relay:
 
 
 def _listen(folder: Path) -> socket.socket:
-    """Return a listening socket in a folder, whose path may be longer than the 107 bytes that a socket's may have."""
+    """Return a listening socket in a folder, even if its path is longer than a socket's limit of 107 bytes."""
     listener = socket.socket(socket.AF_UNIX)
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -114,7 +114,7 @@ def _listen(folder: Path) -> socket.socket:
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
-    """Carry bytes one way until either side ends, and tell the other."""
+    """Copy bytes one way until either side ends, then shut down the other."""
     buffer = memoryview(bytearray(CHUNK_BYTES))
     with suppress(OSError):
         while count := source.recv_into(buffer):

@@ -1,8 +1,8 @@
-"""What a media child gives up before it touches a file: its user, its capabilities, and calls that media never needs.
+"""Confines a media child before it opens a file: another user, no capabilities, and a filter of system calls.
 
-The worker decides (`choose`) and tells the child in its environment; the child itself calls `enter`, when it has one
-thread and before it reads anything that a stranger has sent. Where the system lacks one of these, the child runs
-without it, and `missing` says so for `snuggles doctor`.
+The worker decides (`choose`) and tells the child in its environment. The child calls `enter` while it has one thread
+and before it reads untrusted data. If the system lacks one of these, the child runs without it, and `missing` says so
+for `snuggles doctor`.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ if sys.platform == "linux":
 
 UID = "SNUGGLES_CHILD_UID"
 MEDIA_UID = 61183
-"""Just below the users that systemd makes up (61184 to 65519), where distributions put nobody."""
+"""Just below systemd's dynamic users (61184 to 65519), in a range that distributions leave unused."""
 CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38  # linux/prctl.h
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
@@ -40,27 +40,27 @@ FORBIDDEN = (
     *("adjtimex", "sethostname", "setdomainname", "iopl", "ioperm", "personality", "vhangup", "fanotify_init"),
     *("open_by_handle_at", "name_to_handle_at", "lookup_dcookie", "bind", "listen", "accept", "accept4"),
 )
-"""Debugging others, mounts, namespaces, kernel code, clocks, keys, raw devices, and serving."""
+"""Calls for debugging, mounts, namespaces, kernel code, clocks, keys, raw devices, and servers."""
 
 
 class Sandbox(Struct, frozen=True, kw_only=True):
-    """What children of one worker give up."""
+    """The confinement of one worker's children."""
 
     uid: int | None = None
-    """The user that they become; None where they stay the worker's."""
+    """Their user; None if they run as the worker's user."""
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that tell a child."""
+        """Return the environment variables for a child."""
         return {} if self.uid is None else {UID: str(self.uid)}
 
 
 def choose(*, reads_urls: bool) -> Sandbox:
-    """Return what children of this process can give up; `reads_urls` where recordings are not files of the worker's."""
+    """Return the possible confinement of this process's children; `reads_urls` if recordings are not local files."""
     return Sandbox(uid=MEDIA_UID if reads_urls and why_same_user() is None else None)
 
 
 def why_same_user() -> str | None:
-    """Return why children cannot have a user of their own; None when they can."""
+    """Return why children cannot have their own user; None if they can."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "only root can give its children another user"
     closed = [path for path in _needed() if not _is_open(path)]
@@ -68,9 +68,9 @@ def why_same_user() -> str | None:
 
 
 def missing(*, reads_urls: bool) -> list[str]:
-    """Return what children of this machine go without, each as a sentence's part."""
+    """Return the confinements that this machine lacks, each as a clause."""
     if sys.platform != "linux":
-        return ["media children are confined on Linux alone"]
+        return ["media children are confined only on Linux"]
     found = []
     if not seccompy.supported():
         found.append("the kernel filters no system calls (seccomp), so media children may open connections")
@@ -84,21 +84,23 @@ def missing(*, reads_urls: bool) -> list[str]:
 
 
 def enter(environment: Mapping[str, str] = os.environ) -> None:
-    """Give up what the environment says, and all capabilities, for good."""
+    """Drop what the environment says, and all capabilities, permanently."""
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)
     uid = environment.get(UID)
     for capability in range(LAST_CAPABILITY + 1):
-        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # refused without the right to, and where there is none
+        libc.prctl(
+            PR_CAPBSET_DROP, capability, 0, 0, 0
+        )  # fails without the permission, and on systems without the call
     libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     if uid is not None:
         os.setgroups([])
         os.setresgid(int(uid), int(uid), int(uid))
         os.setresuid(int(uid), int(uid), int(uid))
-        libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # or its own /proc is closed to it
+        libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # or the process cannot read its own /proc
     _drop_capabilities(libc)
-    libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)  # forgotten when the user changes
+    libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)  # the change of user resets this
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "no_new_privs cannot be set")
     if seccompy.supported():
@@ -106,18 +108,19 @@ def enter(environment: Mapping[str, str] = os.environ) -> None:
 
 
 def _filter() -> "seccompy.Filter":
-    """Return a filter that refuses what media work never asks for, among it every connection to a network."""
+    """Return a filter that refuses calls that media work never needs, including all network connections."""
     calls = seccompy.Filter(default=seccompy.Action.ALLOW)
     for name in FORBIDDEN:
         try:
             calls.errno(name, errno.EPERM)
         except (ValueError, KeyError, seccompy.SeccompError):
             continue  # not a call of this architecture
-    # Threads and processes yes, namespaces no; clone3 hides its flags in memory, and the C library does without it.
+    # Threads and processes are allowed, namespaces are not. clone3 has its flags in memory, so it is refused; the C
+    # library falls back to clone.
     calls.errno("clone3", errno.ENOSYS)
     for bit in (1 << number for number in range(32) if NAMESPACES >> number & 1):
         calls.errno("clone", errno.EPERM, args=[ArgCmp(0, CmpOp.MASKED_EQ, bit, mask=bit)])
-    # Unix sockets alone: one leads to storage (`workers.children.relay`).
+    # Only Unix sockets: one leads to storage (`workers.children.relay`).
     calls.errno("socket", errno.EACCES, args=[ArgCmp(0, CmpOp.NE, int(socket.AF_UNIX))])
     return calls
 
@@ -130,7 +133,7 @@ def _drop_capabilities(libc: ctypes.CDLL) -> None:
 
 
 def _needed() -> Sequence[Path]:
-    """Return what a child opens after it has changed its user: the interpreter, its libraries, the encoder."""
+    """Return the files that a child opens after the change of user: the interpreter, its libraries, the encoder."""
     paths = {Path(sys.executable), Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("purelib"))}
     paths |= {Path(sys.base_prefix), Path(__file__).parents[2] / "pipeline"}
     encoder = os.environ.get("IMAGEIO_FFMPEG_EXE") or shutil.which("ffmpeg")
@@ -138,7 +141,7 @@ def _needed() -> Sequence[Path]:
 
 
 def _is_open(path: Path) -> bool:
-    """Say whether any user can reach and read a path."""
+    """Return whether any user can reach and read a path."""
     for place in [*path.parents, *([path] if path.is_dir() else [])]:
         if not place.stat().st_mode & 0o001:
             return False

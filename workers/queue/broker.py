@@ -29,7 +29,7 @@ IDLE_POLL_MS = 100
 REDIS_TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 10.0
 RABBITMQ_BLOCKED_S = 5.0
-"""How long to wait for a broker that is short of memory or disk; less than the lease of the active dispatcher."""
+"""How long to wait for a broker without free memory or disk; less than the lease of the active dispatcher."""
 
 
 class NotifyingBroker(RedisBroker):
@@ -90,7 +90,7 @@ def open_broker(url: str, *, slots: SlotLimit, connections: int = 8) -> Broker:
             timeout=REDIS_TIMEOUT_S,
             socket_timeout=REDIS_TIMEOUT_S,
             socket_connect_timeout=REDIS_TIMEOUT_S,
-            # A connection that only listens would not notice otherwise that the server is gone.
+            # Otherwise a connection that only listens would not notice that the server is gone.
             health_check_interval=HEALTH_CHECK_S,
         )
         client, notifier, outage = redis.Redis(connection_pool=pool), Notifier(), Outage()

@@ -1,4 +1,4 @@
-"""Fetches the messages of one queue from Redis: no more than the process has slots for, as soon as they are sent."""
+"""Fetches the messages of one queue from Redis as soon as they are sent, but no more than the process has slots."""
 
 import time
 from collections import deque
@@ -10,7 +10,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import _RedisConsumer
 
 OUTAGE_PAUSE_S = 0.5
-"""How late a consumer notices that Redis is back."""
+"""How long a consumer takes to notice that Redis is back."""
 
 
 class NotifiedConsumer(_RedisConsumer):
@@ -32,7 +32,7 @@ class NotifiedConsumer(_RedisConsumer):
         return fetched
 
     def ack(self, message: MessageProxy) -> None:
-        """Acknowledge a message; after an outage if Redis is away, because the job's row no longer needs it."""
+        """Acknowledge a message, or if Redis is down, after the outage: the job's row no longer needs the message."""
         try:
             self._acknowledge(message.options["redis_message_id"])
         except redis.RedisError as error:
@@ -43,7 +43,7 @@ class NotifiedConsumer(_RedisConsumer):
             self._hold()
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Return messages that were not started; if Redis is away, the dispatcher sends their jobs again."""
+        """Return messages that were not started; if Redis is down, the dispatcher sends their jobs again."""
         try:
             super().requeue(messages)  # type: ignore[no-untyped-call]
         except redis.RedisError as error:

@@ -28,7 +28,7 @@ from workers.queue.reconciler import Reconciler
 from workers.queue.slots import SlotLimit
 
 SLOW_POLL_S = 1.0
-"""How late the dispatcher notices a delayed job that is due, or a job whose notification was lost."""
+"""The delay in noticing a job that is due, or one whose notification was lost."""
 BROKER_PAUSE_S = 1.0
 GATHER_S = 0.005
 """A round costs the same for one job as for ten, so under load jobs gather for this long."""
@@ -114,7 +114,7 @@ class Dispatcher:
         )
 
     def _dispatch(self, connection: Transaction, dispatch: Dispatch) -> None:
-        """Send jobs until the slots of the workers are full; pause for a moment when the broker is away."""
+        """Send jobs until the slots of the workers are full; pause for a moment if the broker is down."""
         if time.monotonic() < self._broker_away_until_s:
             return
         while not self._stopped.is_set():
@@ -123,7 +123,7 @@ class Dispatcher:
             if not batch:
                 return
             if not self._send(batch):
-                # If some were sent all the same, their dispatch number is stale when they arrive.
+                # If some were sent anyway, their dispatch number is stale when they arrive.
                 with _transaction(connection) as tx:
                     rows.unmark(tx, [(sent.job_id, sent.dispatch_no) for sent in batch])
                 self._broker_away_until_s = time.monotonic() + BROKER_PAUSE_S

@@ -1,4 +1,4 @@
-"""Keeps Dramatiq from taking a process whose slots are all busy for dead."""
+"""Prevents Dramatiq from declaring a busy process dead."""
 
 import threading
 import time

@@ -11,7 +11,7 @@ from services.jobs.service import QUEUES
 from workers.queue.outage import Outage
 
 TICK_S = 1.0
-"""How late the listener notices that the process ends."""
+"""How long the listener takes to notice that the process is ending."""
 
 
 class Notifier:
@@ -73,7 +73,7 @@ class Listener(Middleware):
                 if message is None:
                     continue
                 # The confirmation of a subscription notifies every queue: messages may have been sent before it.
-                # Whoever reaches Redis can publish, so a message may name no queue.
+                # Anybody who reaches Redis can publish, so a message may not name a queue.
                 is_sent = message["type"] == "message"
                 named = [queue for queue in QUEUES if queue.encode() == message["data"]]
                 self._notifier.notify(named if is_sent else QUEUES)

@@ -1,4 +1,4 @@
-"""Logs one line when the broker stops answering and one when it is back, however many threads notice."""
+"""Logs one line when the broker stops answering and one when it is back, however many threads see it."""
 
 import threading
 import time

@@ -20,7 +20,7 @@ from workers.queue.broker import message_id
 
 INTERVAL_S = 1.0
 TICK_S = 5.0
-"""How late a schedule may run; the shortest interval is a minute."""
+"""How often schedules are checked; the shortest interval is a minute."""
 
 log = structlog.get_logger(__name__)
 

@@ -1,1 +1,1 @@
-"""Commands of clients: what each takes, and what it does."""
+"""Commands of clients: their payloads and handlers."""

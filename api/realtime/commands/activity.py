@@ -1,4 +1,4 @@
-"""What people do in rooms, added up in memory and written every few seconds."""
+"""Counts of activity in rooms, kept in memory and written every few seconds."""
 
 import asyncio
 from collections import defaultdict
@@ -18,7 +18,7 @@ logger = structlog.get_logger(__name__)
 
 
 class Activity:
-    """Reactions and seconds of voice by room and person since they were last written."""
+    """Reactions and seconds of voice by room and person since the last write."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -30,7 +30,7 @@ class Activity:
         self._reactions[room_id, user_id] += 1
 
     def add_voice(self, room_id: UUID, user_id: UUID, seconds: float) -> None:
-        """Add time for which a microphone was on."""
+        """Add seconds for which a microphone was on."""
         self._voice_s[room_id, user_id] += seconds
 
     async def run(self) -> None:

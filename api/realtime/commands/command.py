@@ -1,4 +1,4 @@
-"""Commands of clients: decoded, limited, carried out and acknowledged. No event is left without an answer."""
+"""Decodes, limits, executes and acknowledges commands of clients. Every event gets an answer."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -30,26 +30,26 @@ from services.rooms.wire import to_wire
 T = TypeVar("T")
 MAX_NAME_SHOWN = 50
 OTHER = "other"
-"""In the metrics, any event that does not exist."""
+"""The label of unknown events in metrics."""
 
 logger = structlog.get_logger(__name__)
 
 
 class Command(Struct, frozen=True):
-    """What a client sends with an event, and what that does; the result is the acknowledgement's `data`."""
+    """The payload of an event and its handler, whose result is the acknowledgement's `data`."""
 
     takes: type[Any]
     run: Callable[[Connection, Any], Awaitable[Mapping[str, Any]]]
 
 
 class NotInRoomError(ConflictError):
-    """The command is about a room, and this connection is in none."""
+    """The command needs a room, and this connection is in none."""
 
     code = "not_in_room"
 
 
 class Commands:
-    """Every event that clients send."""
+    """Dispatches every event that clients send."""
 
     def __init__(self, commands: Mapping[str, Command], metrics: SocketMetrics) -> None:
         self._commands = commands
@@ -57,7 +57,7 @@ class Commands:
         self._buckets: dict[tuple[UUID, str], Bucket] = {}
 
     async def answer(self, connection: Connection, data: list[Any]) -> dict[str, Any]:
-        """Carry out an event and return what is acknowledged; raises nothing."""
+        """Execute an event and return its acknowledgement; raises nothing."""
         answer = await self._answer(connection, data)
         event = data[0] if data[0] in self._commands else OTHER
         self._metrics.answer(event, is_success=answer["success"])
@@ -76,7 +76,7 @@ class Commands:
         return {"success": True, "data": to_wire(result)}
 
     def forget(self, user_id: UUID) -> None:
-        """Forget how much somebody has done, once their last connection is gone."""
+        """Forget a person's counts, once their last connection is gone."""
         for event in RATES:
             self._buckets.pop((user_id, event), None)
 
@@ -101,7 +101,7 @@ class Commands:
 
 
 async def in_transaction(database: Database, work: Callable[[Transaction], T]) -> T:
-    """Run a use case in a thread, in a transaction of its own."""
+    """Run a use case in a thread, in its own transaction."""
 
     def run() -> T:
         with database.transaction(SERVICE) as tx:

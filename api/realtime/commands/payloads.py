@@ -1,4 +1,4 @@
-"""What commands about rooms take."""
+"""The payloads of commands about rooms."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -10,7 +10,7 @@ from services.rooms.text import MAX_CONTENT
 
 
 class JoinCommand(Struct, frozen=True, rename="camel"):
-    """Which room to join: by its code, or by its id."""
+    """A room to join, by its code or its id."""
 
     room_code: Annotated[str, Meta(max_length=20)] | None = None
     room_id: UUID | None = None
@@ -31,20 +31,20 @@ class MessageCommand(Struct, frozen=True, rename="camel"):
 
 
 class EditCommand(Struct, frozen=True):
-    """A new wording of one's own message."""
+    """New text for one's own message."""
 
     id: UUID
     content: Annotated[str, Meta(max_length=MAX_CONTENT)]
 
 
 class DeleteCommand(Struct, frozen=True):
-    """A message to take back."""
+    """A message to delete."""
 
     id: UUID
 
 
 class TypingCommand(Struct, frozen=True, rename="camel"):
-    """Whether somebody is writing."""
+    """The start or end of somebody's writing."""
 
     is_typing: bool = True
 
@@ -56,7 +56,7 @@ class ReactionCommand(Struct, frozen=True):
 
 
 class Changes(Struct, frozen=True, rename="camel"):
-    """What to change about a room."""
+    """Changes to a room."""
 
     name: RoomName | UnsetType = UNSET
     mode: Mode | UnsetType = UNSET

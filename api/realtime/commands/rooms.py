@@ -1,4 +1,4 @@
-"""What clients do in rooms over Socket.IO."""
+"""Commands about rooms over Socket.IO."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ from services.rooms.text import has_visible
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """What a client gets who joins."""
+    """The acknowledgement of a join."""
 
     joined: Joined
     participants: list[ParticipantRow]
@@ -57,7 +57,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class RoomCommands:
-    """Commands about rooms, and what a connection leaves behind in one."""
+    """Handles commands about rooms, and people who leave or lose their connection."""
 
     def __init__(  # noqa: PLR0913 - keyword-only, one a collaborator
         self, deps: Deps, *, hub: Hub, bus: Bus, presence: Presence, outbox: Outbox, limits: Limits
@@ -92,8 +92,8 @@ class RoomCommands:
         }
 
     async def join(self, connection: Connection, asked: JoinCommand) -> Mapping[str, Any]:
-        """Join a room, or resume in it behind `lastSeq`."""
-        # Told nothing meanwhile: what happens before the room is read would come twice.
+        """Join a room, or resume after `lastSeq`."""
+        # No events until the room has been read, or some would come twice.
         seen, before = connection.seen, self._hub.unsubscribe(connection)
         try:
             entry = await sync_to_thread(self._enter, connection, asked)
@@ -111,7 +111,7 @@ class RoomCommands:
         if was_away and not entry.joined.is_new:
             self._tell_presence(room_id, connection.user_id, is_online=True)
         if is_closed(connection.transport):
-            await self.disconnected(connection)  # which was said before there was anything to leave
+            await self.disconnected(connection)  # the client asked to leave before the join was done
         return answer
 
     async def leave(self, connection: Connection, _: Nothing) -> Mapping[str, Any]:
@@ -129,7 +129,7 @@ class RoomCommands:
         return {}
 
     async def message(self, connection: Connection, asked: MessageCommand) -> Mapping[str, Any]:
-        """Write to the room."""
+        """Post a message."""
         room_id, person = require_room(connection), connection.person
 
         def send(tx: Transaction) -> Sent:
@@ -142,7 +142,7 @@ class RoomCommands:
         return {"message": message_shape(sent.message)}
 
     async def edit(self, connection: Connection, asked: EditCommand) -> Mapping[str, Any]:
-        """Reword one's own message."""
+        """Edit one's own message."""
         room_id, person = require_room(connection), connection.person
 
         def edit(tx: Transaction) -> Message:
@@ -151,7 +151,7 @@ class RoomCommands:
         return {"message": await in_transaction(self._deps.database, edit)}
 
     async def delete(self, connection: Connection, asked: DeleteCommand) -> Mapping[str, Any]:
-        """Take a message back."""
+        """Delete a message."""
         room_id, person = require_room(connection), connection.person
 
         def delete(tx: Transaction) -> Message:
@@ -165,16 +165,16 @@ class RoomCommands:
         return {}
 
     async def reaction(self, connection: Connection, asked: ReactionCommand) -> Mapping[str, Any]:
-        """React, for everybody to see."""
+        """Show a reaction to everybody."""
         room_id = require_room(connection)
         if not has_visible(asked.emoji):
-            raise InvalidFieldError("emoji", "emoji must be something to see.")
+            raise InvalidFieldError("emoji", "emoji must be a visible character.")
         self.activity.count_reaction(room_id, connection.user_id)
         self._publish(room_id, "room:reaction", connection, emoji=asked.emoji, at=datetime.now(UTC))
         return {}
 
     async def presence_update(self, connection: Connection, _: Nothing) -> Mapping[str, Any]:
-        """Say that one is there."""
+        """Note that one is present."""
         room_id = require_room(connection)
         await self._presence.add(connection, room_id)
         self._tell_presence(room_id, connection.user_id, is_online=True)
@@ -193,14 +193,14 @@ class RoomCommands:
         return {"room": await in_transaction(self._deps.database, update)}
 
     async def signal(self, connection: Connection, asked: SignalCommand) -> Mapping[str, Any]:
-        """Hand WebRTC signalling to another member."""
+        """Pass WebRTC signalling to another member."""
         room_id = require_room(connection)
         if (asked.description is None) == (asked.candidate is None):
             raise InvalidFieldError("description", "Send a description or a candidate.")
         if asked.to not in await self._presence.online(room_id):
             raise NotFoundError("This person is not connected to the room.")
         said = {"description": asked.description} if asked.candidate is None else {"candidate": asked.candidate}
-        # As it came: the keys of WebRTC are its own.
+        # Unchanged: WebRTC defines the keys.
         payload = {"roomId": str(room_id), "from": str(connection.user_id), **said}
         self._bus.publish(
             Notice(room_id=room_id, event="room:signal", payload=msgspec.json.encode(payload).decode(), to=asked.to)
@@ -208,7 +208,7 @@ class RoomCommands:
         return {}
 
     async def voice_start(self, connection: Connection, _: Nothing) -> Mapping[str, Any]:
-        """Say that one's microphone is on."""
+        """Announce that one's microphone is on."""
         room_id, user_id = require_room(connection), connection.user_id
         found = await in_transaction(
             self._deps.database,
@@ -224,26 +224,26 @@ class RoomCommands:
         return {}
 
     async def voice_stop(self, connection: Connection, _: Nothing) -> Mapping[str, Any]:
-        """Say that one's microphone is off."""
+        """Announce that one's microphone is off."""
         self._stop_voice(connection, require_room(connection))
         return {}
 
     async def disconnected(self, connection: Connection) -> None:
-        """Note that a connection is gone; its person keeps the place in the room for a while."""
+        """Note that a connection is gone; its person keeps their place in the room for a while."""
         room_id = self._hub.unsubscribe(connection)
         if room_id is not None and not self._is_stopping:
             await self._depart(connection, room_id)
 
     async def gone(self, room_id: UUID, user_id: UUID) -> None:
-        """Begin the absence of somebody whose process died."""
+        """Start the absence of a person whose process died."""
         self._watch(room_id, user_id)
 
     def stop(self) -> None:
-        """Take nobody for gone any more: clients go to the next process, which finds those who do not in Redis."""
+        """Stop noting absences: clients reconnect to another process, which finds the missing ones in Redis."""
         self._is_stopping = True
 
     async def close(self) -> None:
-        """Stop waiting for those who left."""
+        """Cancel the timers of people who left."""
         self.stop()
         tasks = [*self._absences.values(), *self._tasks]
         for task in tasks:
@@ -284,7 +284,7 @@ class RoomCommands:
             raise
 
     def _welcome(self, connection: Connection, entry: Entry, online: set[UUID]) -> dict[str, Any]:
-        """Tell a client what it finds in the room, and return the acknowledgement."""
+        """Send a client the state of the room, and return the acknowledgement."""
         joined = entry.joined
         room = room_shape(joined.room, your_role=joined.me.role)
         you = participant_shape(joined.me, online=online)
@@ -312,7 +312,7 @@ class RoomCommands:
             task.add_done_callback(lambda _: self._absences.pop(key, None))
 
     async def _await_return(self, room_id: UUID, user_id: UUID) -> None:
-        """Tell the room that somebody is gone, and give up their place, unless they are back in time."""
+        """Announce that somebody is away, and free their place unless they return in time."""
         await asyncio.sleep(self._limits.presence_grace_s)
         if user_id in await self._presence.online(room_id):
             return

@@ -1,4 +1,4 @@
-"""What may be lost, between realtime processes: typing, reactions, signals and presence, over one channel of Redis."""
+"""Messages between realtime processes that may be lost (typing, reactions, signals, presence), over Redis."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ logger = structlog.get_logger(__name__)
 
 
 class Notice(Struct, frozen=True, kw_only=True):
-    """Something to tell a room, or one person in it. `payload` is JSON."""
+    """A message to a room, or to one person in it. `payload` is JSON."""
 
     room_id: UUID
     event: str
@@ -28,7 +28,7 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 class Bus:
-    """Publishes notices to the other processes and hands theirs to `deliver`; this process's own go there directly."""
+    """Publishes notices to other processes, and passes theirs and its own to `deliver`."""
 
     def __init__(self, redis: Redis, deliver: Callable[[Notice], None]) -> None:
         self._redis = redis
@@ -37,9 +37,9 @@ class Bus:
         self._waiting: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING)
 
     def publish(self, notice: Notice) -> None:
-        """Deliver a notice here, and everywhere else as far as Redis is there."""
+        """Deliver a notice here and, if Redis is up, in the other processes."""
         self._deliver(notice)
-        with suppress(asyncio.QueueFull):  # Redis is away: this may be lost
+        with suppress(asyncio.QueueFull):  # Redis is down, and notices may be lost
             self._waiting.put_nowait(_encode(self._me, notice))
 
     async def send(self) -> None:
@@ -52,7 +52,7 @@ class Bus:
                 logger.warning("notice_lost", error=str(error))
 
     async def receive(self) -> None:
-        """Hand on what other processes publish until cancelled."""
+        """Deliver what other processes publish, until cancelled."""
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:
@@ -64,12 +64,12 @@ class Bus:
             await asyncio.sleep(RETRY_S)
 
     def _heard(self, data: bytes) -> None:
-        """Deliver what another process published. Whoever reaches Redis can publish, so it may be anything."""
+        """Deliver a published notice. Anybody who reaches Redis can publish, so it may be anything."""
         try:
             sender, notice = _decode(data.decode())
             if sender != self._me:
                 self._deliver(notice)
-        except Exception as error:  # noqa: BLE001 - the next notice is heard all the same
+        except Exception as error:  # noqa: BLE001 - one bad notice must not stop the next
             logger.warning("notice_refused", length=len(data), error=repr(error)[:200])
 
 

@@ -1,4 +1,4 @@
-"""What people are told of their own recordings and clips: the events that webhooks get, under Socket.IO's names."""
+"""Events about people's own recordings and clips: those that webhooks get, under Socket.IO's names."""
 
 import asyncio
 from collections import defaultdict
@@ -32,18 +32,18 @@ class EventFeeds:
 
     @property
     def people(self) -> list[UUID]:
-        """Who is connected."""
+        """The people who are connected."""
         return list(self._connections)
 
     def begin(self, user_id: UUID, *, last_event_id: str | None) -> Feed:
-        """Note where a client stands; InvalidFieldError when it names no event of ours. Reads the database."""
+        """Note the last event a client has seen; InvalidFieldError if it does not exist. Reads the database."""
         with self._deps.database.transaction(user_identity(user_id)) as tx:
             return events.follow(tx, user_id=user_id, last_event_id=last_event_id)
 
     def attach(self, connection: Connection, feed: Feed, *, is_resumed: bool) -> None:
-        """Tell a connection what happens from now on; and what it missed, where it resumes.
+        """Send a connection its events from now on, and those it missed if it resumes.
 
-        What happens meanwhile may come twice, and is never missed.
+        Events during this call may arrive twice, and none is missed.
         """
         user_id = connection.user_id
         self._connections[user_id].add(connection)
@@ -56,7 +56,7 @@ class EventFeeds:
         self.wake(user_id)
 
     def detach(self, connection: Connection) -> None:
-        """Tell a connection nothing more."""
+        """Send a connection nothing more."""
         user_id = connection.user_id
         connections = self._connections.get(user_id)
         if connections is None:
@@ -75,7 +75,7 @@ class EventFeeds:
         return len(self._connections.get(user_id, ()))
 
     def wake(self, user_id: UUID) -> None:
-        """Read on for somebody, if they are connected."""
+        """Read a person's new events, if they are connected."""
         if user_id not in self._feeds:
             return
         self._dirty.add(user_id)
@@ -83,7 +83,7 @@ class EventFeeds:
             self._readers[user_id] = asyncio.create_task(self._drain(user_id))
 
     def wake_all(self) -> None:
-        """Read on for everybody: notifications may have been lost."""
+        """Read everybody's new events: notifications may have been lost."""
         for user_id in self.people:
             self.wake(user_id)
 
@@ -132,7 +132,7 @@ def name_of(event: EventRow) -> str:
 
 
 def data_of(event: EventRow) -> dict[str, Any]:
-    """Return a webhook's message, with the id to resume behind, and what the event is about."""
+    """Return a webhook's message, with the id to resume after and the subject of the event."""
     message: dict[str, Any] = msgspec.json.decode(deliveries.body_of(event))
     about = {"eventId": str(event.seq)}
     if event.recording_id is not None:

@@ -1,7 +1,7 @@
-"""Frames of WebSockets: encoded once, however many clients get them, and written without a detour.
+"""Writes frames to WebSockets without a switch of tasks; a frame is encoded once for all clients.
 
-Engine.IO puts a packet on a queue for each client, and a task for each client takes it from there, has it framed and
-writes it. While that task waits, everything earlier is written: then the queue writes the next frame itself.
+In Engine.IO each client has a queue of packets, and a task that frames and writes them. While that task waits for a
+packet, all earlier ones are written, so the queue here writes the next frame itself.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ WRITE_FRAME = "snuggles.write_frame"
 
 
 class FrameProtocol(WebSocketsSansIOProtocol):
-    """Uvicorn's protocol with the extension."""
+    """Uvicorn's protocol with this extension."""
 
     async def run_asgi(self) -> None:
         """Run the application."""
@@ -58,7 +58,7 @@ class FrameSocket(WebSocket):  # type: ignore[misc]  # the library has no types
 
 
 class PacketQueue(asyncio.Queue[Packet | None]):
-    """The packets that wait for a client; those that need not wait are written."""
+    """The packets that wait for a client; a packet that need not wait is written at once."""
 
     def __init__(self, maxsize: int = 0) -> None:
         super().__init__(maxsize)
@@ -67,7 +67,7 @@ class PacketQueue(asyncio.Queue[Packet | None]):
         self._waiting = 0
 
     def attach(self, socket: Any, write: Callable[[bytes], bool] | None) -> None:
-        """Write to this WebSocket from the end of the upgrade on."""
+        """Write to this WebSocket, from the end of the upgrade on."""
         self._socket, self._write = socket, write
 
     async def get(self) -> Packet | None:
@@ -80,12 +80,12 @@ class PacketQueue(asyncio.Queue[Packet | None]):
 
     def put_nowait(self, item: Packet | None) -> None:
         """Write a packet, or queue it behind those that wait."""
-        # The library's task closes a client for which nothing passes the queue for long; the pings do.
+        # The library's task closes a client if nothing passes its queue for long, so pings go through the queue.
         if item is None or item.packet_type != MESSAGE or item.binary or not self.write(frame_of(item)):
             super().put_nowait(item)
 
     def write(self, frame: bytes) -> bool:
-        """Write a frame; False where packets wait, or the client is not to be written to."""
+        """Write a frame; False if packets wait or the client cannot be written to."""
         if self._write is None or not self._waiting or not self.empty() or not self._socket.upgraded:
             return False
         return self._write(frame)

@@ -1,6 +1,6 @@
 """The rooms that this process serves: each event is read once, encoded once, and put on the queue of every member.
 
-Events that this process writes itself are handed over as they are, if the room has been told all before them.
+Events that this process writes itself are delivered without a read, once all events before them have been.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from services.rooms.wire import to_wire
 BATCH = 500
 RETRY_S = 0.5
 HAND_OVER_S = 0.005
-"""A notification is often here before the thread that wrote the event has returned."""
+"""A notification often arrives before the thread that wrote the event returns."""
 UNKNOWN = 2**63 - 1
-"""There may be events of any number."""
+"""Read on without an upper bound."""
 LEFT = "room:participant-left"
 ENDED = "room:ended"
 EXPELLED = frozenset({"kicked", "banned"})
@@ -37,7 +37,7 @@ logger = structlog.get_logger(__name__)
 
 
 class Channel:
-    """A room: who of this process is in it, and how far its events were read."""
+    """A room: its members in this process, and how far its events were read."""
 
     __slots__ = ("lock", "members", "newest", "opened_at", "position", "reader", "room_id", "writing")
 
@@ -48,9 +48,9 @@ class Channel:
         self.members: dict[str, Connection] = {}
         self.lock = asyncio.Lock()
         self.newest = 0
-        """The highest number that was notified and not yet read."""
+        """The highest notified number that is not read yet."""
         self.writing = 0
-        """How many commands of this process write to the room now."""
+        """Commands of this process that are writing to the room."""
         self.reader: asyncio.Task[None] | None = None
 
 
@@ -68,11 +68,11 @@ class Hub:
 
     @property
     def rooms(self) -> list[UUID]:
-        """The rooms that somebody of this process is in."""
+        """The rooms with members in this process."""
         return list(self._channels)
 
     def users(self, room_id: UUID) -> set[UUID]:
-        """Return who of this process is in a room."""
+        """Return the members of a room in this process."""
         channel = self._channels.get(room_id)
         return {member.user_id for member in channel.members.values()} if channel else set()
 
@@ -82,7 +82,7 @@ class Hub:
             yield from list(channel.members.values())
 
     async def subscribe(self, connection: Connection, room_id: UUID, *, after: int) -> None:
-        """Tell a connection everything in a room from the event behind `after` on, each once and in order."""
+        """Send a connection all events of a room after `after`, each once and in order."""
         while True:
             channel = self._channels.get(room_id)
             if channel is None:
@@ -97,11 +97,11 @@ class Hub:
                             self._outbox.push(connection.transport, event_packet(row.type, row.payload))
                     connection.seen = channel.position
                 channel.members[connection.sid] = connection
-            self.wake(room_id)  # what happened before anybody listened
+            self.wake(room_id)  # events from before the first listener
             return
 
     def unsubscribe(self, connection: Connection) -> UUID | None:
-        """Tell a connection nothing more; returns the room that it was in."""
+        """Send a connection nothing more; returns its room."""
         room_id, connection.room_id = connection.room_id, None
         channel = self._channels.get(room_id) if room_id else None
         if channel is not None:
@@ -111,7 +111,7 @@ class Hub:
         return room_id
 
     def wake(self, room_id: UUID, newest: int = UNKNOWN) -> None:
-        """Read on in a room up to this number, if somebody of this process is in it."""
+        """Read a room's events up to this number, if it has members in this process."""
         channel = self._channels.get(room_id)
         if channel is None or newest <= channel.position:
             return
@@ -121,7 +121,7 @@ class Hub:
 
     @contextmanager
     def writing(self, room_id: UUID) -> Iterator[None]:
-        """Give what is written in the block the time to be handed over before it is read."""
+        """Delay reading, so that events written in the block can be handed over instead."""
         channel = self._channels.get(room_id)
         if channel is None:
             yield
@@ -133,18 +133,18 @@ class Hub:
             channel.writing -= 1
 
     def hand_over(self, room_id: UUID, row: RoomEventRow) -> None:
-        """Tell the members of a room an event that has been committed; one that is not the next is read in its turn."""
+        """Send a committed event to the members of a room; if it is not the next one, it is read in its turn."""
         channel = self._channels.get(room_id)
         if channel is not None and row.seq == channel.position + 1 and not channel.lock.locked():
             self._deliver(channel, row)
 
     def wake_all(self) -> None:
-        """Read on in every room: notifications may have been lost."""
+        """Read new events of every room: notifications may have been lost."""
         for room_id in self.rooms:
             self.wake(room_id)
 
     def wake_poll(self, room_id: UUID, poll_id: UUID) -> None:
-        """Tell a room how a poll stands, at once and then at most every `results_every_s`."""
+        """Send a poll's counts to its room, at once and then at most every `results_every_s`."""
         if room_id not in self._channels:
             return
         self._voted.add(poll_id)
@@ -207,7 +207,7 @@ class Hub:
             if row.seq > member.seen:
                 member.seen = row.seq
                 self._outbox.push(member.transport, packet)
-        if row.created_at >= channel.opened_at:  # earlier ones waited for somebody to listen
+        if row.created_at >= channel.opened_at:  # earlier ones waited for the first listener
             self._deps.socket_metrics.deliver((self._deps.clock() - row.created_at).total_seconds())
         if row.type == LEFT:
             self._expel(channel, msgspec.json.decode(row.payload))

@@ -1,15 +1,15 @@
-"""What a client may say: packets that a server of Socket.IO handles, and no name that the library keeps for itself."""
+"""Checks packets of clients: only those that a Socket.IO server handles, and no names reserved by the library."""
 
 from engineio.packet import CLOSE, MESSAGE, PONG, UPGRADE
 from engineio.packet import Packet as TransportPacket
 from socketio.packet import ACK, CONNECT, DISCONNECT, EVENT, Packet
 
 OWN_EVENTS = frozenset({"connect", "disconnect", "*"})
-"""Handlers of ours that the library would call for an event of that name, with whatever the client says."""
+"""The library would call our handlers of these names for an event from a client, with its data."""
 
 
 def is_allowed(packet: TransportPacket) -> bool:
-    """Say whether what a client sends may reach the library, which does not look before it calls."""
+    """Return whether a packet may reach the library, which calls handlers by name without a check."""
     if packet.packet_type == MESSAGE:
         return isinstance(packet.data, str) and _is_sound(packet.data)
     return packet.packet_type in {PONG, UPGRADE, CLOSE}

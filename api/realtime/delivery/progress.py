@@ -1,4 +1,4 @@
-"""How far the clips of connected people are, as it changes."""
+"""Progress of the clips of connected people."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from services.clips import service as clips
 from services.clips.service import ClipStep
 
 PAUSE_S = 0.5
-"""Changes are gathered for so long: one query and one event a clip, however often its worker reports."""
+"""Changes are gathered for this long: one query and one event a clip, however often its worker reports."""
 
 Tell = Callable[[UUID, str, Mapping[str, Any]], None]
 
@@ -41,7 +41,7 @@ class ProgressFeed:
                 try:
                     steps = await sync_to_thread(self._read, job_ids, people)
                 except DatabaseUnavailableError:
-                    continue  # progress is news only while it is new
+                    continue  # missed progress is out of date
                 for step in steps:
                     self._tell(step.user_id, "clip:progress", data_of(step))
 
@@ -51,7 +51,7 @@ class ProgressFeed:
 
 
 def data_of(step: ClipStep) -> dict[str, Any]:
-    """Return what a client is told; progress in percent."""
+    """Return the event's data; progress in percent."""
     return {
         "clipId": str(step.clip_id),
         "recordingId": str(step.recording_id),

@@ -1,4 +1,4 @@
-"""Socket.IO's server with our own handling of what goes in and out: packets are encoded once for all who get them."""
+"""Socket.IO's server with our own handling of packets: each is encoded once for all its receivers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,9 +21,9 @@ logger = structlog.get_logger(__name__)
 
 
 class SocketServer(AsyncServer):  # type: ignore[misc]  # the library has no types
-    """The library's server, but for events: `on_event` gets them with the number of the acknowledgement they wait for.
+    """The library's server, except that `on_event` gets each event, with the number of its acknowledgement.
 
-    `on_admitted` is called once a client knows that it is connected: anything sent earlier would overtake that.
+    `on_admitted` is called once a client knows that it is connected; packets sent earlier would overtake that.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ def _packet(text: str) -> TransportPacket:
 
 
 def is_closed(transport: Any) -> bool:
-    """Say whether nothing can be sent any more."""
+    """Return whether the transport can send nothing more."""
     return transport is None or transport.closed or transport.closing
 
 
@@ -122,7 +122,7 @@ def guard(
     on_opened: Callable[[str, Mapping[str, Any]], bool],
     on_closed: Callable[[str], None],
 ) -> None:
-    """Put checks before the library's own handlers of transports; `on_opened` says whether one may be opened."""
+    """Put checks before the library's own handlers of transports; `on_opened` returns whether one may be opened."""
     handlers = server.eio.handlers
     connect, message, disconnect = handlers["connect"], handlers["message"], handlers["disconnect"]
 
@@ -133,7 +133,7 @@ def guard(
         return await connect(eio_sid, environ)
 
     async def on_message(eio_sid: str, data: str) -> None:
-        with suppress(SocketIsClosedError):  # it left while it was being answered
+        with suppress(SocketIsClosedError):  # the client left during the answer
             await message(eio_sid, data)
         # Engine.IO does not clean up clients that disconnect during connect.
         sid = server.manager.sid_from_eio_sid(eio_sid, NAMESPACE)
@@ -148,14 +148,14 @@ def guard(
 
 
 def _check_packets(transport: Any, max_queued: int) -> None:
-    """Let nothing in that is_allowed refuses, nor anything from a client that reads no answers or was cut off."""
+    """Drop packets that is_allowed refuses, and all packets of clients that read no answers or were cut off."""
     receive = transport.receive
 
     async def receive_checked(packet: Any) -> None:
         if not is_allowed(packet) or transport.queue.qsize() >= max_queued:
             await close(transport)
         if transport.closed:
-            raise SocketIsClosedError  # which ends the loop that reads from it
+            raise SocketIsClosedError  # ends the loop that reads from the client
         await receive(packet)
 
     transport.receive = receive_checked

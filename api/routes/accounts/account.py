@@ -46,7 +46,7 @@ from services.mail.message import ConfirmEmail, Verification
 from services.paging import decode_time_cursor
 
 EXPORT_NAME = "big-snuggles-export.zip"
-EXPORT_URL_S = 3600  # long enough for a slow line to begin and to resume
+EXPORT_URL_S = 3600  # long enough to begin and resume on a slow line
 
 
 @get("", sync_to_thread=True)
@@ -60,8 +60,8 @@ def get_me(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[AccountVi
 def change_me(data: JSONBody[ProfileRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[AccountView]:
     """Change the name, the address, the password, the language of mails, or which mails are sent.
 
-    A new address or password needs the current password. A new address counts from when the link mailed to it is
-    opened; a new password ends every session and API key.
+    A new address or password needs the current password. A new address takes effect when the link mailed to it is
+    opened. A new password ends every session and API key.
     """
     user = request.user.user
     new_email = clean_email(data.email) if data.email is not None else None
@@ -90,7 +90,7 @@ def change_me(data: JSONBody[ProfileRequest], request: ApiRequest, deps: NamedDe
             language=data.language,
             mail_clips_ready=data.mail_clips_ready,
         )
-    # The answer is the same for an address that has an account: who asks need not learn that.
+    # The answer is the same for an address that has an account, so that it reveals nothing.
     if new_email is not None and mailing.may_mail(deps, new_email):
         mailing.send_link(deps, ConfirmEmail(), recipient=new_email, user_id=user.id, language=account.language)
     return Answer(data=account_view(account, pending_email=new_email))
@@ -102,7 +102,7 @@ def delete_me(
     deps: NamedDependency[Deps],
     data: Annotated[DeleteAccountRequest | None, Body()] = None,
 ) -> Response[Answer[Done]]:
-    """Delete the account with everything in it: recordings, clips, links, jobs. There is no way back.
+    """Delete the account with everything in it: recordings, clips, links, jobs. This cannot be undone.
 
     Needs the password, or a login of the last ten minutes.
     """
@@ -149,7 +149,7 @@ def end_session(session_id: FromPath[UUID], request: ApiRequest, deps: NamedDepe
 
 @post("/export", guards=[people_only], sync_to_thread=True, status_code=202)
 def begin_export(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ExportJobView]:
-    """Make an archive of everything that the service has of the user: data and clips. A mail says when it is ready."""
+    """Make an archive of all data and clips that the service has of the user. A mail says when it is ready."""
     with deps.database.transaction(SERVICE) as tx:
         made, job = export.request(tx, user_id=request.user.user_id, trace_id=request.trace_id)
     return Answer(data=ExportJobView(export=export_view(made, url=None), job=job_view(job)))
@@ -221,7 +221,7 @@ def list_keys(
 
 @delete("/keys/{key_id:uuid}", guards=[people_only], sync_to_thread=True, status_code=200)
 def delete_key(key_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[ApiKeyView]:
-    """Stop an API key from working, at once."""
+    """Revoke an API key, at once."""
     with deps.database.transaction(SERVICE) as tx:
         key = api_keys.revoke(tx, user_id=request.user.user_id, key_id=key_id)
     return Answer(data=api_key_view(key, now=deps.clock()))

@@ -141,7 +141,7 @@ def forgot(data: JSONBody[ForgotRequest], request: ApiRequest, deps: NamedDepend
     """Mail a link to choose a new password. The answer is the same whether the address has an account or not."""
     deps.limits.hit(rate_limit.LINKS, limit_key(address_of(request)))
     email = data.email.strip().lower()
-    # Silent when there were too many: an answer that differs would say that there is an account.
+    # Too many are dropped silently: a different answer would reveal that there is an account.
     if is_email(email) and mailing.may_mail(deps, email):
         mailing.send_link(deps, PasswordReset(), recipient=email, language=language_of(request))
     return Answer(data=Done(status="mailed_if_known"))
@@ -167,7 +167,7 @@ def reset(data: JSONBody[ResetRequest], request: ApiRequest, deps: NamedDependen
 def _sign_up_by_mail(
     deps: Deps, request: ApiRequest, data: SignupRequest, *, email: str, password_hash: str
 ) -> Response[Any]:
-    """Note the sign-up and have its mail sent; answers alike, and as fast, whether the address has an account."""
+    """Store the sign-up and send its mail. The answer and its time do not reveal whether the address has an account."""
     if mailing.may_mail(deps, email):
         with deps.database.transaction(SERVICE) as tx:
             language = language_of(request)
@@ -184,7 +184,7 @@ def _sign_up_by_mail(
 
 
 def _remember_signup(tx: Transaction, deps: Deps, request: ApiRequest, account: Account) -> None:
-    """Store whose sign-up this was, and nothing of the answer, which holds a token."""
+    """Store the account of this sign-up, but not the answer, which contains a token."""
     if (key := request.headers.get(HEADER)) is None:
         return
     request_hash = fingerprint(deps, request)
@@ -195,7 +195,7 @@ def _remember_signup(tx: Transaction, deps: Deps, request: ApiRequest, account: 
 
 
 def _is_repeated(deps: Deps, request: ApiRequest, email: str) -> bool:
-    """Say whether this very request made the account of this address before."""
+    """Return whether an earlier try of this request made the account of this address."""
     if (key := request.headers.get(HEADER)) is None:
         return False
     with deps.database.transaction(SERVICE) as tx:
@@ -206,7 +206,7 @@ def _is_repeated(deps: Deps, request: ApiRequest, email: str) -> bool:
 
 
 def _sign_in_again(deps: Deps, request: ApiRequest, data: SignupRequest) -> Response[Answer[SessionView]]:
-    """Answer a repeated sign-up with a session of its own, if its password is still the account's."""
+    """Answer a repeated sign-up with a new session, if its password is still the account's."""
     try:
         account = guessing.check_login(deps, request, email=data.email, password=data.password)
     except UnauthenticatedError:

@@ -62,7 +62,7 @@ def enrol_totp(
 def confirm_totp(
     data: JSONBody[CodeRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[RecoveryCodesView]:
-    """Ask for codes from now on. The recovery codes are shown in this answer only."""
+    """Turn on one-time codes. The recovery codes are shown in this answer only."""
     user = request.user.user
     deps.limits.hit(rate_limit.CODE_GUESSES, str(user.id))
     with deps.database.transaction(SERVICE) as tx:
@@ -78,7 +78,7 @@ def confirm_totp(
 def remove_totp(
     request: ApiRequest, deps: NamedDependency[Deps], data: Annotated[ProofRequest | None, Body()] = None
 ) -> Answer[Done]:
-    """Ask for no more codes; needs the password, or a login of the last ten minutes."""
+    """Turn off one-time codes; needs the password, or a login of the last ten minutes."""
     _require_proof(deps, request, data.password if data else None)
     with deps.database.transaction(SERVICE) as tx:
         second_factor.remove(tx, user_id=request.user.user_id)
@@ -135,7 +135,7 @@ def delete_passkey(passkey_id: FromPath[UUID], request: ApiRequest, deps: NamedD
 
 @post("/options", opt={PUBLIC: True}, sync_to_thread=True, status_code=200)
 def passkey_request(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[dict[str, Any]]:
-    """Return what the browser needs to log in with a passkey; it says nothing of any account."""
+    """Return what the browser needs to log in with a passkey; it reveals nothing about accounts."""
     deps.limits.hit(rate_limit.LINKS, limit_key(address_of(request)))
     asked = challenge.issue(deps, LOGIN)
     return Answer(data=passkeys.request_options(public_url=deps.settings.public_url, challenge=asked))
@@ -145,7 +145,7 @@ def passkey_request(request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[
 def passkey_login(
     data: JSONBody[PasskeyLoginRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Response[Answer[SessionView]]:
-    """Log in with a passkey. It proves its owner too, so no code is asked for."""
+    """Log in with a passkey. It is a second factor itself, so no code is needed."""
     deps.limits.hit(rate_limit.GUESSES_OF_ADDRESS, limit_key(address_of(request)))
     answered = challenge.take(deps, LOGIN, data.credential)
     with deps.database.transaction(SERVICE) as tx:

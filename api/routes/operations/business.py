@@ -74,7 +74,7 @@ def get_user(user_id: FromPath[UUID], deps: NamedDependency[Deps]) -> Answer[Ope
 def grant(
     user_id: FromPath[UUID], data: JSONBody[GrantRequest], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[OperatorUserView]:
-    """Give a user a tier for a time, with a reason that the audit log keeps; `free` takes it back."""
+    """Grant a user a tier for a time, with a reason for the audit log; `free` revokes the grant."""
     with deps.database.transaction(SERVICE) as tx:
         row = business.grant(
             tx,
@@ -96,7 +96,7 @@ def list_stripe_events(
     kind: Kind = None,
     status: StatusOfEvent = None,
 ) -> Answer[Items[StripeEventView]]:
-    """Show Stripe's events, newest first, with what became of each."""
+    """Show Stripe's events, newest first, with the outcome of each."""
     with deps.database.transaction(SERVICE) as tx:
         position = event_rows.find_position(tx, event_id=before) if before else None
         found = event_rows.list_events(tx, limit=limit, before=position, kind=kind, status=status)
@@ -108,7 +108,7 @@ def list_stripe_events(
 def replay_stripe_event(
     event_id: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]
 ) -> Answer[StripeEventView]:
-    """Fetch again from Stripe what this event is about; an event without effect is 409."""
+    """Fetch the subject of this event from Stripe again; 409 for an event without effect."""
     with deps.database.transaction(SERVICE) as tx:
         event = business.replay_event(tx, operator_of(request.user), event_id=event_id)
     return Answer(data=stripe_event_view(event))
@@ -116,7 +116,7 @@ def replay_stripe_event(
 
 @get("/figures", sync_to_thread=True)
 def get_figures(deps: NamedDependency[Deps]) -> Answer[FiguresView]:
-    """Show how the business does."""
+    """Show the figures of the business."""
     with deps.database.transaction(SERVICE) as tx:
         return Answer(data=figures_view(business.figures(tx)))
 

@@ -1,4 +1,4 @@
-"""Is the process serving, is everything behind it there, and how busy is it."""
+"""Health, readiness and metrics of the process."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from services.errors import UnavailableError
 
 @get("/health", sync_to_thread=False)
 def health() -> Answer[Done]:
-    """Say that the process serves."""
+    """Answer that the process serves."""
     return Answer(data=Done(status="ok"))
 
 
 @get("/ready")
 async def ready(deps: NamedDependency[Deps]) -> Answer[dict[str, str]]:
-    """Say whether database, Redis and storage answer; 503 names the part that does not."""
+    """Answer whether database, Redis and storage are up; 503 names the part that is not."""
     checks = {"database": _ask_database(deps), "redis": deps.redis.ping, "storage": deps.buckets.recordings.ping}
     asked = [deps.readiness.ask(name, check) for name, check in checks.items()]
     states = dict(zip(checks, await asyncio.gather(*asked), strict=True))

@@ -1,4 +1,4 @@
-"""`/api/ops`: the queue at a glance, and everything an operator does to it. Each change is in the audit log."""
+"""`/api/ops`: the state of the queue, and operators' actions on it. Each change is in the audit log."""
 
 from typing import Annotated
 from uuid import UUID
@@ -55,7 +55,7 @@ Before = Annotated[int | None, QueryParameter(ge=1, description="Entries before 
 
 
 def operator_of(principal: Principal) -> Operator:
-    """Return who acts, for the audit log."""
+    """Return the operator's name for the audit log."""
     if principal.account is None:
         return Operator(name="operator token")
     return Operator(name=principal.account.email, user_id=principal.account.id)
@@ -76,13 +76,13 @@ def list_queues(deps: NamedDependency[Deps], back_s: Span = DAY_S) -> Answer[Que
 
 @post("/queues/{queue:str}/pause", sync_to_thread=True, status_code=200)
 def pause_queue(queue: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
-    """Send nothing more of a queue to the workers; what they have is finished."""
+    """Pause a queue: no more of its jobs are sent to workers; those they have are finished."""
     return _pause_queue(request, deps, queue, is_paused=True)
 
 
 @post("/queues/{queue:str}/resume", sync_to_thread=True, status_code=200)
 def resume_queue(queue: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
-    """Go on with a queue."""
+    """Resume a queue."""
     return _pause_queue(request, deps, queue, is_paused=False)
 
 
@@ -95,7 +95,7 @@ def list_workers(deps: NamedDependency[Deps]) -> Answer[Items[WorkerState]]:
 
 @post("/workers/{worker_id:uuid}/drain", sync_to_thread=True, status_code=200)
 def drain_worker(worker_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
-    """Let a worker finish what it has and take nothing more, until it is stopped."""
+    """Drain a worker: it finishes its jobs and takes no more, until it is stopped."""
     with deps.database.transaction(SERVICE) as tx:
         operations.drain_worker(tx, operator_of(request.user), worker_id=worker_id)
     return Answer(data=Done(status="draining"))
@@ -198,7 +198,7 @@ def get_job(job_id: FromPath[UUID], deps: NamedDependency[Deps]) -> Answer[Opera
 
 @post("/jobs/retry", sync_to_thread=True, status_code=200)
 def retry_jobs(data: JSONBody[BulkRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[BulkResult]:
-    """Queue failed jobs again, with all their attempts before them."""
+    """Queue failed jobs again, with a full number of attempts."""
     return _act(request, deps, "retry", data)
 
 
@@ -216,20 +216,20 @@ def cancel_jobs(data: JSONBody[BulkRequest], request: ApiRequest, deps: NamedDep
 
 @post("/jobs/run-next", sync_to_thread=True, status_code=200)
 def run_jobs_next(data: JSONBody[BulkRequest], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[BulkResult]:
-    """Put queued jobs before everybody's."""
+    """Move queued jobs to the front of the queue."""
     return _act(request, deps, "run_next", data)
 
 
 @get("/tenants", sync_to_thread=True)
 def list_tenants(deps: NamedDependency[Deps]) -> Answer[Items[Tenant]]:
-    """Show who fills the queue."""
+    """Show the owners of the waiting jobs."""
     with deps.database.transaction(SERVICE) as tx:
         return Answer(data=Items(items=operations.list_tenants(tx)))
 
 
 @get("/schedules", sync_to_thread=True)
 def list_schedules(deps: NamedDependency[Deps]) -> Answer[Items[ScheduleView]]:
-    """Show what happens by itself, and how it went last."""
+    """Show the schedules, with the last run of each."""
     with deps.database.transaction(SERVICE) as tx:
         found = schedules.list_schedules(tx)
     return Answer(data=Items(items=[schedule_view(state) for state in found]))
@@ -237,7 +237,7 @@ def list_schedules(deps: NamedDependency[Deps]) -> Answer[Items[ScheduleView]]:
 
 @post("/schedules/{name:str}/run", sync_to_thread=True, status_code=202)
 def run_schedule(name: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[JobView]:
-    """Run a schedule's job now, besides its ticks."""
+    """Run a schedule's job now, in addition to its usual runs."""
     with deps.database.transaction(SERVICE) as tx:
         job = schedules.run_now(tx, name=name)
         operations.record(tx, operator_of(request.user), action="schedule.run", subject=("schedule", name))
@@ -246,13 +246,13 @@ def run_schedule(name: FromPath[str], request: ApiRequest, deps: NamedDependency
 
 @post("/schedules/{name:str}/pause", sync_to_thread=True, status_code=200)
 def pause_schedule(name: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
-    """Let a schedule's ticks pass."""
+    """Pause a schedule."""
     return _pause_schedule(request, deps, name, is_paused=True)
 
 
 @post("/schedules/{name:str}/resume", sync_to_thread=True, status_code=200)
 def resume_schedule(name: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Done]:
-    """Go on with a schedule."""
+    """Resume a schedule."""
     return _pause_schedule(request, deps, name, is_paused=False)
 
 
@@ -263,7 +263,7 @@ def list_deliveries(
     cursor: CursorParameter = None,
     status: Annotated[DeliveryStatus | None, QueryParameter()] = None,
 ) -> Answer[Items[OperatorDeliveryView]]:
-    """Show what was sent to all webhooks, newest first."""
+    """Show the deliveries to all webhooks, newest first."""
     with deps.database.transaction(SERVICE) as tx:
         page = operations.list_deliveries(tx, limit=limit, cursor=decode_time_cursor(cursor), status=status)
         receivers = operations.receivers_of(tx, page.items)
@@ -285,7 +285,7 @@ def replay_delivery(
 def list_audit(
     deps: NamedDependency[Deps], limit: Limit = DEFAULT_LIMIT, before: Before = None
 ) -> Answer[Items[AuditEntry]]:
-    """Show what operators did, newest first."""
+    """Show the actions of operators, newest first."""
     with deps.database.transaction(SERVICE) as tx:
         found = operations.list_audit(tx, limit=limit, before=before)
     following = str(found[-1].id) if len(found) == limit else None

@@ -1,4 +1,4 @@
-"""What anybody may open: shared clips, their player, oEmbed, and the links sent by mail."""
+"""Pages without login: shared clips, their player, oEmbed, and the links sent by mail."""
 
 import re
 from typing import Annotated
@@ -28,10 +28,10 @@ from services.clips.share import PublicClip
 from services.errors import DomainError, NotFoundError
 
 SLUG = re.compile(r"[A-Za-z0-9_-]{10,64}")
-CACHE_S = 60  # a link that was closed is gone from caches a minute later
+CACHE_S = 60  # a closed link disappears from caches after a minute
 MAX_SIDE = 10_000
 MAX_FORM_BYTES = 16 * 1024
-"""A form with a password. Forms are parsed on the event loop, where a large one would hold up everybody."""
+"""Enough for a form with a password. Forms are parsed on the event loop, where a large one would delay requests."""
 Side = Annotated[int | None, QueryParameter(ge=1, le=MAX_SIDE)]
 
 
@@ -60,7 +60,7 @@ def media(
     deps: NamedDependency[Deps],
     download: Annotated[bool, QueryParameter()] = False,  # noqa: FBT002 - a query parameter
 ) -> Response[None]:
-    """Lead to a file of a shared clip; the address stays the same when the signed one behind it expires."""
+    """Redirect to a file of a shared clip; this address stays the same when the signed one expires."""
     clip = _visit(deps, slug)
     if name not in clip.objects:
         raise NotFoundError(f"This clip was not made as {name[:10]}.")
@@ -110,7 +110,7 @@ def oembed(
 
 @get("/verify/{token:str}", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def ask_to_verify(token: FromPath[str], request: ApiRequest) -> Response[str]:
-    """Ask for a press of the button."""
+    """Show the button that confirms the address."""
     return _html(pages.verify_page(token, language_of(request)))
 
 
@@ -138,7 +138,7 @@ def verify(token: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps
 
 @get("/reset/{token:str}", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def ask_for_password(token: FromPath[str], request: ApiRequest) -> Response[str]:
-    """Ask for a new password."""
+    """Show the form for a new password."""
     return _html(pages.reset_page(token, language_of(request)))
 
 

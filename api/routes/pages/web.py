@@ -1,4 +1,4 @@
-"""The web app, as it was built: a document for its pages, and files whose names change with their content."""
+"""Serves the built web app: a document for its pages, and files whose names change with their content."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from api.auth import PUBLIC
 from services.errors import NotFoundError
 
 BUILT = Path(__file__).parents[2] / "site"
-"""What `make web` leaves: `app.html` and `ops.html`, `assets/`, and the files of `web/public`."""
+"""The output of `make web`: `app.html` and `ops.html`, `assets/`, and the files of `web/public`."""
 PAGES = (
     "/",
     "/signup",
@@ -54,7 +54,7 @@ PERMISSIONS = "camera=(self), microphone=(self), display-capture=(self), geoloca
 def policy_of(sources: Sequence[str] = ()) -> str:
     """Return the content security policy of the pages; `sources` are the origins of storage.
 
-    Scripts and styles are files of ours, and text becomes HTML in no other place than Svelte's own templates.
+    Scripts and styles are our own files, and only Svelte's templates turn text into HTML.
     """
     storage = "".join(f" {source}" for source in sources)
     return "; ".join(
@@ -89,11 +89,11 @@ def web_router(built: Path = BUILT, *, sources: Sequence[str] = ()) -> Router:
     return Router("/", route_handlers=handlers, opt={PUBLIC: True})
 
 
-# One handler a path: one with several paths and a thread is wrapped twice by Litestar, and answers a coroutine.
+# One handler a path: Litestar wraps a threaded handler with several paths twice, and then answers a coroutine.
 def _page(path: str, document: Path, policy: str) -> HTTPRouteHandler:
     @get(path, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
     def show() -> Response[str]:
-        """Show the document; the page that it draws depends on the address."""
+        """Return the document; the address decides which page it draws."""
         try:
             html = document.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -110,7 +110,7 @@ def _page(path: str, document: Path, policy: str) -> HTTPRouteHandler:
 def _root_file(path: Path) -> HTTPRouteHandler:
     @get(f"/{path.name}", sync_to_thread=True, include_in_schema=False)
     def show() -> Response[bytes]:
-        """Return a file that browsers look for under a fixed name."""
+        """Return a file that browsers request under a fixed name."""
         if not path.is_file():
             raise NotFoundError("There is no such file.")
         return Response(path.read_bytes(), media_type=TYPES[path.suffix], headers={"Cache-Control": FOR_A_DAY})
@@ -121,7 +121,7 @@ def _root_file(path: Path) -> HTTPRouteHandler:
 def _assets(folder: Path) -> HTTPRouteHandler:
     @get("/assets/{name:str}", sync_to_thread=True, include_in_schema=False)
     def asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Return a file of the pages, compressed for clients that accept it; another content has another name."""
+        """Return a file of the pages, compressed if the client accepts that; changed content has another name."""
         path = folder / name
         if not ASSET.fullmatch(name) or not path.is_file():
             raise NotFoundError("There is no such file; load the page again, it may have been replaced.")

@@ -30,9 +30,9 @@ UseCookie = Annotated[
     ),
 ]
 KeepApiKeys = Annotated[
-    bool, Meta(description="Let API keys go on working; otherwise they end with the sessions.", examples=[False])
+    bool, Meta(description="Keep API keys; otherwise they end with the sessions.", examples=[False])
 ]
-AccountLanguage = Annotated[Language, Meta(description="What mails are written in.", examples=["en"])]
+AccountLanguage = Annotated[Language, Meta(description="The language of mails.", examples=["en"])]
 MailClipsReady = Annotated[
     bool,
     Meta(description="Mail the user once all clips of a recording that were asked for are made.", examples=[False]),
@@ -50,7 +50,7 @@ class SignupRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class LoginRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Who wants in."""
+    """Credentials of a login."""
 
     email: Annotated[str, Meta(max_length=254, examples=["ada@example.com"])]
     password: Annotated[str, Meta(max_length=1000, examples=["correct horse battery staple"])]
@@ -72,7 +72,7 @@ class ExchangeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class LogoutRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Which sessions end."""
+    """The extent of a logout."""
 
     everywhere: Annotated[
         bool, Meta(description="End every session, reset link and API key of the account.", examples=[False])
@@ -87,7 +87,7 @@ class VerifyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ForgotRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Whose password was forgotten."""
+    """The address of an account whose password was forgotten."""
 
     email: Annotated[str, Meta(max_length=254, examples=["ada@example.com"])]
 
@@ -101,7 +101,7 @@ class ResetRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ProfileRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What changes; a new address or password needs the current password."""
+    """Changes to the account; a new address or password needs the current password."""
 
     display_name: DisplayName | None = None
     email: Email | None = None
@@ -113,7 +113,7 @@ class ProfileRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class DeleteAccountRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Proof that it is the owner who wants the account gone; not needed within ten minutes of a login."""
+    """Proof of the owner for deleting the account; not needed within ten minutes of a login."""
 
     password: CurrentPassword | None = None
 
@@ -154,7 +154,7 @@ class AccountView(Struct, kw_only=True):
     pending_email: Annotated[
         str | None,
         Meta(
-            description="The new address that a link was just mailed to; it counts once that is opened.",
+            description="A new address that a link was mailed to; it takes effect when the link is opened.",
             examples=[None],
         ),
     ] = None
@@ -196,7 +196,7 @@ class ListedSessionView(Struct, kw_only=True):
     address: Annotated[str, Meta(examples=["203.0.113.7"])]
     last_seen_at: Time
     expires_at: Time
-    is_current: Annotated[bool, Meta(description="Whether it is the one that asks.", examples=[True])]
+    is_current: Annotated[bool, Meta(description="Whether this request belongs to it.", examples=[True])]
 
 
 class ApiKeyView(Struct, kw_only=True):
@@ -219,7 +219,7 @@ class NewApiKeyView(ApiKeyView, kw_only=True):
         str | None,
         CREDENTIAL,
         Meta(
-            description="Null in the answer to a repeated request: a secret is shown once, and stored nowhere.",
+            description="Null in the answer to a repeated request: a secret is shown once and not stored.",
             examples=["snk_3fK9xQ…"],
         ),
     ]
@@ -260,7 +260,7 @@ def export_view(export: Export, *, url: str | None) -> ExportView:
 
 
 def account_fields(account: Account) -> dict[str, Any]:
-    """Return what an account shows of itself, by field."""
+    """Return the fields of an account that clients see."""
     return {
         "id": account.id,
         "email": account.email,
@@ -283,7 +283,7 @@ def account_view(account: Account, *, pending_email: str | None = None) -> Accou
 
 
 def session_view(account: Account, session: Session, *, in_body: bool) -> SessionView:
-    """Show a new session, with its token where that is not in a cookie."""
+    """Show a new session, with its token unless that is in a cookie."""
     user = account_view(account)
     return SessionView(
         id=user.id,

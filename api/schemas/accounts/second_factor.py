@@ -21,7 +21,7 @@ Credential = Annotated[
 
 
 class ProofRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Proof that it is the owner who asks; not needed within ten minutes of a login."""
+    """Proof of the owner; not needed within ten minutes of a login."""
 
     password: CurrentPassword | None = None
 
@@ -33,14 +33,14 @@ class CodeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class TotpView(Struct, kw_only=True):
-    """Whether logins need a one-time code."""
+    """The state of one-time codes."""
 
     status: Literal["off", "active"]
     recovery_codes_left: Annotated[int, Meta(examples=[10])]
 
 
 class EnrolmentView(Struct, kw_only=True):
-    """What an authenticator app is set up with; it counts once a code is confirmed."""
+    """The secret for an authenticator app; it takes effect when a code is confirmed."""
 
     secret: Annotated[str, CREDENTIAL, Meta(examples=["JBSWY3DPEHPK3PXP"])]
     uri: Annotated[

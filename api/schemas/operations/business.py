@@ -11,11 +11,11 @@ from db.billing import PaymentRow
 from db.stripe_events import EventStatus
 from services.operations.business import Figures, StripeEvent, UserRow, ratio
 
-Share = Annotated[float | None, Meta(description="0 to 1; null where there is nothing to divide by.", examples=[0.42])]
+Share = Annotated[float | None, Meta(description="0 to 1; null if the divisor is zero.", examples=[0.42])]
 
 
 class GrantRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A tier for a user, until a moment; `free` takes a grant back."""
+    """A tier for a user until a given time; `free` revokes a grant."""
 
     tier: Annotated[str, Meta(examples=["pro"])]
     until: Annotated[datetime, Meta(tz=True, description="Null: without end.")] | None = None
@@ -67,16 +67,18 @@ class OperatorUserDetailView(OperatorUserView, kw_only=True):
 
 
 class FiguresView(Struct, kw_only=True):
-    """How the business does; shares are of the last 30 days."""
+    """Figures of the business; shares are of the last 30 days."""
 
     paying: Annotated[dict[str, int], Meta(examples=[{"premium": 12, "pro": 3}])]
     trialing: int
     past_due: int
     granted: int
     revenue_monthly_cents: int
-    conversion: Annotated[Share, Meta(description="Of trials that began 7 to 37 days ago, those that have paid.")]
-    churn: Annotated[Share, Meta(description="Ended in 30 days, of those that were there.")]
-    payment_completion: Annotated[Share, Meta(description="Of checkouts of 30 days, those that led to a subscription.")]
+    conversion: Annotated[Share, Meta(description="Share of the trials begun 7 to 37 days ago that have paid.")]
+    churn: Annotated[Share, Meta(description="Share of subscriptions that ended within 30 days.")]
+    payment_completion: Annotated[
+        Share, Meta(description="Share of the checkouts of 30 days that led to a subscription.")
+    ]
     trials_started: int
     trials_converted: int
     ended: int
@@ -86,7 +88,7 @@ class FiguresView(Struct, kw_only=True):
     checkouts_completed: int
     events_day: int
     events_waiting: int
-    events_failed: Annotated[int, Meta(description="Of those that wait, the ones whose sync is not under way.")]
+    events_failed: Annotated[int, Meta(description="Waiting events whose sync is not under way.")]
     events_oldest_s: float
     drift_month: int
 

@@ -19,7 +19,7 @@ MAX_IDS = 1000
 
 
 class SelectionView(Struct, kw_only=True, forbid_unknown_fields=True):
-    """All jobs that fit every condition given. The list of jobs takes the same words."""
+    """Jobs that match all given conditions. The list of jobs takes the same parameters."""
 
     status: JobStatus | None = None
     q: Annotated[str, Meta(max_length=200, description="Words of the error.", examples=["moov"])] | None = None
@@ -56,7 +56,7 @@ class SelectionView(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class BulkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Which jobs an action is for: by ids, by filter, or those of the ids that the filter lets through."""
+    """The jobs of an action: by ids, by filter, or those of the ids that match the filter."""
 
     ids: Annotated[list[UUID], Meta(min_length=1, max_length=MAX_IDS)] | None = None
     filter: SelectionView | None = None
@@ -68,14 +68,14 @@ class BulkRequest(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class OperatorJobView(JobView, kw_only=True):
-    """A job of any owner, with what workers and dispatcher know of it."""
+    """A job of any owner, with data of workers and dispatcher."""
 
     user_id: UUID | None
     email: Annotated[str | None, Meta(description="The owner's; null for the system's own jobs.")]
     queue: Annotated[str, Meta(examples=["render"])]
     priority: int
     charged: Annotated[int, Meta(description="Attempts that count against max_attempts.")]
-    setbacks: Annotated[int, Meta(description="Attempts that ended because storage or network were away.")]
+    setbacks: Annotated[int, Meta(description="Attempts that ended because storage or the network was down.")]
     worker_id: UUID | None
     run_at: Time
     dispatched_at: Time | None
@@ -84,7 +84,7 @@ class OperatorJobView(JobView, kw_only=True):
 
 
 class OperatorJobDetailView(OperatorJobView, kw_only=True):
-    """The same with everything that happened to it, oldest first."""
+    """A job of any owner with its events, oldest first."""
 
     timeline: list[JobEventView]
 
@@ -98,7 +98,7 @@ class OperatorDeliveryView(DeliveryView, kw_only=True):
 
 
 class QueuesView(Struct, kw_only=True):
-    """All queues now, and how jobs have ended."""
+    """The current state of all queues, and the results of jobs."""
 
     items: list[QueueState]
     series: list[SeriesPoint]
@@ -106,18 +106,20 @@ class QueuesView(Struct, kw_only=True):
 
 
 class JobCountsView(Struct, kw_only=True):
-    """How many jobs are in each state."""
+    """Number of jobs in each state."""
 
     queued: int
     running: int
     succeeded: int
     failed: int
     cancelled: int
-    most: Annotated[int, Meta(description="Counts stop here: a greater one means more than this.", examples=[10000])]
+    most: Annotated[
+        int, Meta(description="Counts stop here: a greater one means at least this many.", examples=[10000])
+    ]
 
 
 class ScheduleView(Struct, kw_only=True):
-    """Something that happens every so often, and how it went last."""
+    """A periodic task, with its last run."""
 
     name: Annotated[str, Meta(examples=["expire-clips"])]
     kind: str
@@ -161,7 +163,7 @@ def schedule_view(state: ScheduleState) -> ScheduleView:
 
 
 def operator_job_view(job: Job, emails: Mapping[UUID, str]) -> OperatorJobView:
-    """Show a job to an operator, with its owner's address from `emails`; the lease's token is nobody's business."""
+    """Show a job to an operator, with its owner's address from `emails` and without the lease's token."""
     return OperatorJobView(
         **msgspec.structs.asdict(job_view(job)),
         user_id=job.user_id,

@@ -38,14 +38,14 @@ class OperatorRoomView(Struct, kw_only=True):
 
 
 class OperatorParticipantView(Struct, kw_only=True):
-    """Somebody who is or was in a room."""
+    """A present or former member of a room."""
 
     user_id: UUID
     display_name: Annotated[str, Meta(examples=["Ada"])]
     email: Annotated[str | None, Meta(description="Null for guests.", examples=["ada@example.com"])]
     role: Role
     is_guest: bool
-    is_online: Annotated[bool, Meta(description="Whether a socket of theirs is in the room now.")]
+    is_online: Annotated[bool, Meta(description="Whether they are connected to the room now.")]
     is_muted: bool
     is_banned: bool
     has_consented: Annotated[bool, Meta(description="To being recorded.")]
@@ -55,7 +55,7 @@ class OperatorParticipantView(Struct, kw_only=True):
 
 
 class OperatorRoomDetailView(OperatorRoomView, kw_only=True):
-    """The same with the people in it, those present first."""
+    """A room of any host with its people, those present first."""
 
     participants: list[OperatorParticipantView]
 

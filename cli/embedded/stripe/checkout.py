@@ -11,7 +11,7 @@ SESSION_S = 24 * 3600
 
 
 def create(world: World, params: Json) -> Json:
-    """Open a session on a page of ours."""
+    """Open a session on our own page."""
     mode = params.get("mode")
     items = params.get("line_items") or []
     if mode not in ("subscription", "payment") or not items:
@@ -47,7 +47,7 @@ def create(world: World, params: Json) -> Json:
 
 
 def expire(world: World, session: Json) -> Json:
-    """Close a session that nobody has completed."""
+    """Expire an open session."""
     _require_open(session)
     session.update(status="expired", url=None)
     world.emit("checkout.session.expired", session)
@@ -55,7 +55,7 @@ def expire(world: World, session: Json) -> Json:
 
 
 def complete(world: World, session: Json, method: Json, *, email: str | None = None) -> Json:
-    """Pay on the page; a decline is an error and leaves the session open."""
+    """Pay on the page; if the card is declined, raise an error and leave the session open."""
     _require_open(session)
     is_later = method["type"] == "sepa_debit"
     reason = None if is_later else payment.why_not(world, method, is_present=True)

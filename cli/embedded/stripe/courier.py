@@ -24,7 +24,7 @@ def signature(payload: str, secret: str, *, at: int) -> str:
 
 
 class Courier:
-    """Delivers events to the endpoints that want them, in order, again after failures."""
+    """Delivers events to the subscribed endpoints in order, with retries."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -34,7 +34,7 @@ class Courier:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Begin to deliver what happens from now on."""
+        """Begin to deliver new events."""
         self._world.on_event = self.take
         self._thread.start()
 
@@ -45,7 +45,7 @@ class Courier:
             self._wake.notify()
 
     def take(self, event: Json) -> None:
-        """Queue an event for every endpoint that wants it."""
+        """Queue an event forevery subscribed endpoint."""
         with self._wake:
             for endpoint in self._world.find("webhook_endpoint", status="enabled"):
                 if "*" in endpoint["enabled_events"] or event["type"] in endpoint["enabled_events"]:

@@ -8,7 +8,7 @@ PART = re.compile(r"\[([^\]]*)\]")
 
 
 def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return form fields as nested values; text stays text, as Stripe's own types are decided by each field."""
+    """Return form fields as nested values. Text stays text, because each field decides its type."""
     root: dict[str, Any] = {}
     for name, value in pairs:
         first, *_ = name.split("[", 1)

@@ -1,4 +1,4 @@
-"""Invoices: made, finalised, paid, tried again, voided."""
+"""Invoices: creating, finalising, paying, retrying and voiding them."""
 
 from cli.embedded.stripe import payment
 from cli.embedded.stripe.shapes import Json, blank
@@ -6,13 +6,13 @@ from cli.embedded.stripe.world import StripeError, World
 
 DAY_S = 86_400
 RETRY_AFTER_DAYS = (3, 5, 7)
-"""A failed payment is tried again so many days after each attempt; then the subscription ends."""
+"""Days after each failed payment until the next attempt; then the subscription ends."""
 
 
 def add_line(  # noqa: PLR0913 - keyword-only, one a field
     world: World, invoice: Json, *, amount: int, description: str, period: tuple[int, int], parent: Json
 ) -> None:
-    """Put a line on a draft and sum up."""
+    """Add a line to a draft and update its total."""
     world.note("counter")["line"] = number = world.note("counter").get("line", 0) + 1
     line = blank("line_item")
     line.update(
@@ -88,7 +88,7 @@ def create(world: World, params: Json) -> Json:
 
 
 def create_item(world: World, params: Json) -> Json:
-    """Put an amount on a customer's next invoice."""
+    """Add an amount to a customer's next invoice."""
     customer = world.get("customer", params.get("customer"))
     item = world.new(
         "invoiceitem",
@@ -106,7 +106,7 @@ def create_item(world: World, params: Json) -> Json:
 
 
 def finalize(world: World, invoice: Json) -> Json:
-    """Close a draft, so that it can be paid."""
+    """Finalise a draft, so that it can be paid."""
     if invoice["status"] != "draft":
         return invoice
     customer = world.get("customer", invoice["customer"])
@@ -120,7 +120,7 @@ def finalize(world: World, invoice: Json) -> Json:
 
 
 def pay(world: World, invoice: Json, method: Json | None, *, is_present: bool = False) -> bool:
-    """Try to pay a finalised invoice; False when that fails."""
+    """Try to pay a finalised invoice; False if that fails."""
     if invoice["amount_due"] == 0:
         settled(world, invoice, None)
         return True
@@ -155,7 +155,7 @@ def pay_by_api(world: World, invoice: Json, params: Json) -> Json:
 
 
 def void(world: World, invoice: Json) -> Json:
-    """Make an open invoice not be owed any more."""
+    """Void an open invoice."""
     if invoice["status"] not in ("open", "uncollectible"):
         raise StripeError("You can only pass in open invoices.", code="invoice_not_editable")
     invoice.update(status="void", auto_advance=False, next_payment_attempt=None)
@@ -165,7 +165,7 @@ def void(world: World, invoice: Json) -> Json:
 
 
 def method_of(world: World, invoice: Json) -> Json | None:
-    """Return what an invoice is paid with: the subscription's method, else the customer's."""
+    """Return the payment method of an invoice: the subscription's, else the customer's."""
     subscription_id = subscription_of(invoice)
     subscription = world.objects.get(subscription_id) if subscription_id else None
     if subscription is None or not subscription.get("default_payment_method"):
@@ -184,7 +184,7 @@ def subscription_of(invoice: Json) -> str | None:
 
 
 def settled(world: World, invoice: Json, intent: Json | None) -> None:
-    """Note that an invoice is paid."""
+    """Mark an invoice as paid."""
     invoice.update(
         status="paid",
         amount_paid=invoice["amount_due"],

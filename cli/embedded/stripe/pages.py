@@ -1,4 +1,4 @@
-"""The pages that people see: checkout, and the customer portal. Plainly marked as a simulation."""
+"""The pages of the simulation: checkout and customer portal, clearly marked as such."""
 
 from datetime import UTC, datetime
 from html import escape
@@ -26,7 +26,7 @@ def pay_page(world: World, session_id: str, *, error: str = "") -> str:
     """Return the checkout page of a session."""
     session = world.get("checkout.session", session_id)
     if session["status"] != "open":
-        return _page("Checkout", "<p>This checkout is over. Go back and begin again.</p>")
+        return _page("Checkout", "<p>This checkout has ended. Go back and start again.</p>")
     note = world.note(session_id)
     price = world.objects[note["line_items"][0]["price"]]
     product = world.objects[price["product"]]
@@ -49,7 +49,7 @@ def pay_page(world: World, session_id: str, *, error: str = "") -> str:
 
 
 def submit_payment(world: World, session_id: str, form: Json) -> str:
-    """Pay with what was filled in and return where to go next; StripeError with words for the page."""
+    """Pay with the form's data and return the next address; StripeError with a message for the page."""
     session = world.get("checkout.session", session_id)
     if form.get("action") == "link":
         method = payment.link_method(world)
@@ -79,7 +79,7 @@ def portal_page(world: World, session_id: str, *, error: str = "") -> str:
 
 
 def submit_portal(world: World, session_id: str, form: Json) -> None:
-    """Do what was chosen in the portal; StripeError with words for the page."""
+    """Do the chosen action of the portal; StripeError with a message for the page."""
     customer = world.get("customer", world.get("billing_portal.session", session_id)["customer"])
     live = [
         each for each in world.find("subscription", customer=customer["id"]) if each["status"] not in subscriptions.OVER

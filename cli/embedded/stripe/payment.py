@@ -51,7 +51,7 @@ def card_method(world: World, number: str) -> Json:
 
 
 def link_method(world: World) -> Json:
-    """Make a payment method that is no card and has no fingerprint."""
+    """Make a payment method without a card and fingerprint."""
     method = world.new("payment_method", type="link")
     del method["card"]
     method["link"] = {"email": "someone@example.com"}
@@ -60,7 +60,7 @@ def link_method(world: World) -> Json:
 
 
 def debit_method(world: World, iban: str) -> Json:
-    """Make a payment method that is paid from days later, by a bank account."""
+    """Make a payment method that pays days later, from a bank account."""
     method = world.new("payment_method", type="sepa_debit")
     del method["card"]
     fingerprint = sha256(f"{world.salt}{iban}".encode()).hexdigest()[:16]
@@ -91,7 +91,7 @@ def resolve_method(world: World, name: str) -> Json:
 
 
 def attach(world: World, method: Json, customer_id: str) -> Json:
-    """Give a payment method to a customer; a card that declines everything is refused here."""
+    """Attach a payment method to a customer; a card that declines everything is refused here."""
     behaves = world.note(method["id"]).get("behaves")
     if behaves in REFUSED_AT_ONCE:
         raise declined(behaves)
@@ -101,7 +101,7 @@ def attach(world: World, method: Json, customer_id: str) -> Json:
 
 
 def declined(behaves: str) -> StripeError:
-    """Return the error of a card that does not pay."""
+    """Return the error of a declined card."""
     return StripeError(
         WORDS.get(behaves, "Your card was declined."),
         status=402,
@@ -112,7 +112,7 @@ def declined(behaves: str) -> StripeError:
 
 
 def why_not(world: World, method: Json | None, *, is_present: bool = False) -> str | None:
-    """Return why a method would not pay now, or None; `is_present` when its owner can authenticate."""
+    """Return why a method would not pay now, or None; `is_present` if its owner can authenticate."""
     if method is None:
         return "no_payment_method"
     behaves = str(world.note(method["id"]).get("behaves", "pays"))
@@ -155,7 +155,7 @@ def charge(world: World, method: Json, *, amount: int, currency: str, customer: 
 
 
 def refund(world: World, params: Json) -> Json:
-    """Give money back."""
+    """Refund a charge."""
     if params.get("payment_intent"):
         paid = world.get("charge", world.get("payment_intent", params["payment_intent"])["latest_charge"])
     else:
@@ -181,7 +181,7 @@ def refund(world: World, params: Json) -> Json:
 
 
 def dispute(world: World, paid: Json) -> Json:
-    """Let the card's bank dispute a charge."""
+    """Open a dispute of a charge by the card's bank."""
     made = world.new(
         "dispute",
         amount=paid["amount"],

@@ -37,7 +37,7 @@ LISTS = {
 
 
 def answer(world: World, method: str, path: str, params: Json) -> Json:
-    """Do what a request asks for and return the object; StripeError when that cannot be."""
+    """Handle a request and return the object; StripeError if it is invalid."""
     timeline.tick(world)
     for verb, pattern, handler in ROUTES:
         found = pattern.fullmatch(path)

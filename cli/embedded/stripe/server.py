@@ -37,7 +37,7 @@ def handle(world: World, method: str, target: str, *, body: str = "", headers: J
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection's requests, one at a time with those of the others."""
+    """Answers the requests of a connection; only one request of all connections runs at a time."""
 
     world: World
     lock: threading.RLock
@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing; keys travel in headers."""
+        """Log nothing, because headers contain keys."""
 
     def do_GET(self) -> None:
         """Answer."""
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
 def serving(
     world: World, *, host: str = "127.0.0.1", port: int = 0, on_change: Callable[[], None] = lambda: None
 ) -> Iterator[str]:
-    """Serve for as long as the block; returns the address. `on_change` is called after each request that may change."""
+    """Serve during the block; yields the address. `on_change` is called after each request that may change objects."""
     handler = type("BoundHandler", (Handler,), {"world": world, "lock": threading.RLock(), "on_change": on_change})
     server = ThreadingHTTPServer((host, port), handler)
     world.base_url = f"http://{host}:{server.server_port}"

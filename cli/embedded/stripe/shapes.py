@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def blank(kind: str) -> Json:
-    """Return a new object of a kind, with every field that Stripe documents and nothing in it."""
+    """Return a new object of a kind, with every field that Stripe documents, all empty."""
     return copy.deepcopy(_shapes()[kind])
 
 

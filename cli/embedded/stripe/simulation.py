@@ -1,4 +1,4 @@
-"""The simulation as a process of its own: with our prices, a webhook to our API, and a file that outlives restarts."""
+"""Runs the simulation as a separate process, with our prices, a webhook to our API, and a file for its state."""
 
 import json
 import time
@@ -20,7 +20,7 @@ ENDPOINT = "we_simulated"
 
 
 class Simulation(Struct, frozen=True, kw_only=True):
-    """Where the simulation serves, and where it sends events."""
+    """The addresses of the simulation and of its webhook endpoint."""
 
     port: int
     webhook_secret: str
@@ -28,11 +28,11 @@ class Simulation(Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The address of the simulation."""
         return f"http://{HOST}:{self.port}"
 
     def settings(self) -> dict[str, str]:
-        """Return the environment of processes that use it."""
+        """Return the environment variables of processes that use the simulation."""
         return {
             "STRIPE_API_BASE": self.url,
             "STRIPE_SECRET_KEY": SECRET_KEY,
@@ -44,7 +44,7 @@ class Simulation(Struct, frozen=True, kw_only=True):
 
 
 def run(simulation: Simulation, state: Path) -> None:
-    """Serve until the process is told to stop; what happened is kept in the file `state`."""
+    """Serve until a signal stops the process; the objects are stored in the file `state`."""
     world = World()
     if state.exists():
         world.restore(json.loads(state.read_text()))
@@ -64,7 +64,7 @@ def run(simulation: Simulation, state: Path) -> None:
 
 
 def furnish(world: World, simulation: Simulation) -> None:
-    """Add our products and prices, the webhook endpoint and the portal, where they are missing."""
+    """Add our products and prices, the webhook endpoint and the portal, if they are missing."""
     for tier, (price_id, cents) in PRICES.items():
         if price_id not in world.objects:
             product = world.new("product", name=f"Big Snuggles {tier.title()}")

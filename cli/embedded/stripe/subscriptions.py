@@ -1,4 +1,4 @@
-"""Subscriptions: begun, renewed, changed, paused, ended, and the schedules that change them later."""
+"""Subscriptions: starting, renewing, changing, pausing and ending them, and schedules for later changes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,7 +50,7 @@ def create(world: World, params: Json) -> Json:
 
 
 def bill(world: World, subscription: Json, *, reason: str, is_present: bool = False) -> Json:
-    """Invoice the present period, try to collect it, and let the status follow."""
+    """Invoice the current period, try to collect it, and update the status."""
     customer = world.get("customer", subscription["customer"])
     item = subscription["items"]["data"][0]
     invoice = invoices.new_invoice(world, customer, reason=reason, subscription=subscription)
@@ -64,7 +64,7 @@ def bill(world: World, subscription: Json, *, reason: str, is_present: bool = Fa
 
 
 def collect(world: World, subscription: Json, invoice: Json, *, is_present: bool = False) -> bool:
-    """Try to pay a subscription's invoice and let its status follow."""
+    """Try to pay a subscription's invoice and update its status."""
     is_first = subscription["status"] == "incomplete"
     paid = invoices.pay(world, invoice, invoices.method_of(world, invoice), is_present=is_present)
     if paid:
@@ -101,7 +101,7 @@ def update(world: World, subscription: Json, params: Json) -> Json:
 
 
 def resume(world: World, subscription: Json) -> Json:
-    """Take up a paused subscription with a new period."""
+    """Resume a paused subscription with a new period."""
     if subscription["status"] != "paused":
         raise StripeError("Only paused subscriptions can be resumed.")
     _set_period(subscription, world.now)
@@ -126,7 +126,7 @@ def end(world: World, subscription: Json, *, reason: str = "cancellation_request
 
 
 def end_trial(world: World, subscription: Json) -> None:
-    """End a trial: pay and go on, or do what was chosen for a missing payment method."""
+    """End a trial: pay and continue, or apply the setting for a missing payment method."""
     subscription["trial_end"] = world.now
     method = invoices.method_of(world, {"customer": subscription["customer"], "parent": _parent(subscription)})
     behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
@@ -143,7 +143,7 @@ def end_trial(world: World, subscription: Json) -> None:
 
 
 def renew(world: World, subscription: Json) -> None:
-    """Begin the next period, on the price that a schedule has for it."""
+    """Begin the next period, at the price of its schedule, if any."""
     if subscription["cancel_at_period_end"]:
         end(world, subscription)
         return
@@ -154,14 +154,14 @@ def renew(world: World, subscription: Json) -> None:
 
 
 def set_status(world: World, subscription: Json, status: str) -> None:
-    """Change the status and tell."""
+    """Change the status and add an event."""
     if subscription["status"] != status:
         subscription["status"] = status
         world.emit("customer.subscription.updated", subscription)
 
 
 def period_of(subscription: Json) -> tuple[int, int]:
-    """Return the present period, which stands on the items."""
+    """Return the current period, which is stored on the items."""
     item = subscription["items"]["data"][0]
     return item["current_period_start"], item["current_period_end"]
 
@@ -203,7 +203,7 @@ def update_schedule(world: World, schedule: Json, params: Json) -> Json:
 
 
 def release_schedule(world: World, schedule: Json) -> Json:
-    """Let a subscription go on by itself."""
+    """Release a subscription from its schedule."""
     subscription = world.get("subscription", schedule["subscription"])
     schedule.update(status="released", released_at=world.now, released_subscription=subscription["id"])
     schedule["subscription"] = None
@@ -214,7 +214,7 @@ def release_schedule(world: World, schedule: Json) -> Json:
 
 
 def month_after(moment: int, months: int = 1, anchor: int | None = None) -> int:
-    """Return the same day of a later month; `anchor` is where the day comes from."""
+    """Return the same day of a later month; `anchor` has the day."""
     begin = datetime.fromtimestamp(moment, UTC)
     day = datetime.fromtimestamp(anchor if anchor is not None else moment, UTC).day
     index = begin.year * 12 + begin.month - 1 + months
@@ -234,7 +234,7 @@ def _begin_trial(world: World, subscription: Json, trial_end: int) -> Json:
 
 
 def warn(world: World, subscription: Json) -> None:
-    """Tell that the trial will end."""
+    """Add the event that the trial will end."""
     world.note(subscription["id"])["warned"] = True
     world.emit("customer.subscription.trial_will_end", subscription)
 

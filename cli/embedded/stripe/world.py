@@ -37,7 +37,7 @@ PREFIXES = {
 
 
 class StripeError(Exception):
-    """An error as Stripe answers it."""
+    """An error in Stripe's form."""
 
     def __init__(  # noqa: PLR0913 - one a field of Stripe's error
         self,
@@ -63,18 +63,18 @@ class StripeError(Exception):
 
 
 class World:
-    """Everything that one account holds."""
+    """All objects of one account."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time, base_url: str = "http://127.0.0.1") -> None:
         self.clock = clock
         self.base_url = base_url
         self.ahead_s = 0
         self.at: int | None = None
-        """The moment that is being worked through; None for the present."""
+        """The time of the event that is running; None for the current time."""
         self.objects: dict[str, Json] = {}
         self.events: list[Json] = []
         self.notes: dict[str, Json] = {}
-        """What the simulation knows of an object beyond what Stripe shows, by id."""
+        """The simulation's own notes about objects, by id."""
         self.answers: dict[str, tuple[int, Json]] = {}
         self.on_event: Callable[[Json], None] = lambda _event: None
         self.salt = secrets.token_hex(3)
@@ -82,7 +82,7 @@ class World:
 
     @property
     def now(self) -> int:
-        """The present in seconds."""
+        """The current time in seconds."""
         return self.at if self.at is not None else int(self.clock()) + self.ahead_s
 
     def new(self, kind: str, /, **fields: Any) -> Json:
@@ -110,7 +110,7 @@ class World:
         return [each for each in reversed(found) if all(each.get(name) == value for name, value in wanted.items())]
 
     def note(self, object_id: str) -> Json:
-        """Return what is noted of an object beside it."""
+        """Return the notes about an object."""
         return self.notes.setdefault(object_id, {})
 
     def emit(self, kind: str, subject: Json) -> Json:
@@ -130,7 +130,7 @@ class World:
         return event
 
     def state(self) -> Json:
-        """Return everything, to be kept in a file."""
+        """Return all data, for a file."""
         return {
             "objects": self.objects,
             "notes": self.notes,
@@ -141,7 +141,7 @@ class World:
         }
 
     def restore(self, state: Json) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         self.objects, self.notes, self.events = state["objects"], state["notes"], state["events"]
         self.ahead_s, self.salt, self._count = state["ahead_s"], state["salt"], state["count"]
 

@@ -24,7 +24,7 @@ from pipeline.reading.media import AV_ERRORS, as_media_error
 ENCODERS = {"webm": "libopus", "mp3": "libmp3lame"}
 DEFAULT_ENCODER = "aac"
 BPS_PER_CHANNEL = {"aac": 96_000, "libopus": 64_000, "libmp3lame": 96_000}
-"""Rates at which each encoder is taken for transparent on nearly everything."""
+"""Bit rates at which each encoder is considered transparent for nearly all sound."""
 RATES = {
     "aac": frozenset({32_000, 44_100, 48_000}),
     "libopus": frozenset({48_000}),
@@ -34,7 +34,7 @@ RATES = {
 PACKED = "flt"
 USUAL_RATE = 48_000
 ROUNDING_S = Fraction(1, 50)
-"""Containers round times; only a larger step means that sound is missing or doubled."""
+"""Containers round times; only a larger step means missing or repeated sound."""
 MAX_CHANNELS = {"aac": 8, "libopus": 8, "libmp3lame": 2}
 LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 STEREO = 2
@@ -50,8 +50,8 @@ def encoder_for(path: Path) -> str:
 class SoundEncoder:
     """Turns decoded sound into packets of an output stream, cut to [start_s, end_s) of the recording's clock.
 
-    `at_s` is where the output's own clock is at the first of them. Gaps are filled with silence and overlaps dropped,
-    so that sound stays with the pictures.
+    `at_s` is the output's time of the first packet. Gaps are filled with silence and overlaps dropped, so that sound
+    stays in step with the pictures.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only
@@ -91,7 +91,7 @@ class SoundEncoder:
         self._index = source.index
 
     def push(self, frame: AudioFrame) -> Iterator["Packet[Stream]"]:
-        """Take a decoded frame with its time and yield what is ready; MediaError DECODE_FAILED, ENCODE_FAILED."""
+        """Add a decoded frame with its time and yield finished packets; MediaError DECODE_FAILED, ENCODE_FAILED."""
         try:
             for gathered, at_s in self._gatherer.push(frame, self._base):
                 self._take(gathered, at_s)
@@ -111,7 +111,7 @@ class SoundEncoder:
             raise as_media_error(exc, ENCODE_FAILED) from exc
 
     def _packed(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """Yield the samples of a frame in one plane, in a layout that every encoder can be given."""
+        """Yield the samples of a frame in one plane, in a layout that every encoder accepts."""
         samples = self._packer.pack(frame)
         if not len(samples):
             return
@@ -128,7 +128,7 @@ class SoundEncoder:
                 self._convert(part)
 
     def _placed(self, frame: AudioFrame, at_s: Fraction) -> Iterator[AudioFrame]:
-        """Yield the part of a frame that belongs to the clip, after silence for what is missing before it."""
+        """Yield the part of a frame that belongs to the clip, after silence for a gap before it."""
         rate = frame.sample_rate
         missing = round((at_s - self._filled_s) * rate)
         if abs(missing) < ROUNDING_S * rate and self._shape is not None:
@@ -142,7 +142,7 @@ class SoundEncoder:
         self._filled_s += Fraction(max(0, missing) + keep, rate)
 
     def _convert(self, part: AudioFrame) -> None:
-        """Bring samples to the encoder's format and queue them."""
+        """Convert samples to the encoder's format and queue them."""
         shape = (part.format.name, part.layout.name, part.sample_rate)
         if shape != self._shape:
             self._drain()

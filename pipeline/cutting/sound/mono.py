@@ -1,4 +1,4 @@
-"""Mixes sound of any layout to one channel, by the same rule for a recording and for the clips made of it."""
+"""Mixes sound of any layout to one channel, by the same rule for a recording and its clips."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 SAMPLES_A_SECOND = 8000
 """Enough to compare level and timing of speech and music."""
 JOIN_S = Fraction(1, 50)
-"""A frame this close to the end of the one before it follows it without a gap."""
+"""A frame this close to the end of the previous one follows it without a gap."""
 GATHERED_SAMPLES = 2048
 SURROUND_GAIN = 0.7071
 """ITU-R BS.775: centre and surround channels enter a stereo mix 3 dB lower."""
@@ -29,11 +29,11 @@ _UNNAMED: dict[int, tuple[str, ...]] = {
     7: ("FL", "FR", "FC", "LFE", "BC", "SL", "SR"),
     8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
 }
-"""FFmpeg's default layout of so many channels, for streams that do not name theirs."""
+"""FFmpeg's default layout by number of channels, for streams that do not state theirs."""
 
 
 def stereo_weights(names: list[str]) -> NDArray[np.float32]:
-    """Return how much of each channel goes left and right [channels, 2], by ITU-R BS.775; LFE is left out."""
+    """Return each channel's gain in a stereo mix [channels, 2], by ITU-R BS.775; LFE is left out."""
     count = len(names)
     if any(name.startswith(("NONE", "UNK", "AMBI", "USR")) for name in names):
         if count not in _UNNAMED:
@@ -67,7 +67,7 @@ class Packer:
         """Return the samples of a frame."""
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or shape != self._shape:
-            # PyAV miscounts the planes of eight and more channels: one plane has no such trouble.
+            # PyAV miscounts the planes of eight and more channels, so the samples are converted to one plane.
             self._resampler, self._shape = AudioResampler(format="flt"), shape
         parts = [
             packed.to_ndarray().reshape(-1, frame.layout.nb_channels) for packed in self._resampler.resample(frame)
@@ -85,7 +85,7 @@ class Gatherer:
         self._due_s: Fraction | None = None
 
     def push(self, frame: AudioFrame, base: Fraction) -> Iterator[tuple[AudioFrame, Fraction]]:
-        """Take a decoded frame, whose time counts in `base` where it does not say, and yield what is long enough.
+        """Add a decoded frame, whose time counts in `base` unless it says otherwise, and yield long enough frames.
 
         A frame without a time follows the one before it; the second of a packet often has none.
         """
@@ -96,7 +96,7 @@ class Gatherer:
         if self._due_s is None or shape != self._shape or abs(at_s - self._due_s) >= JOIN_S:
             yield from self.finish()
             self._fifo, self._shape, self._begin_s, self._due_s = AudioFifo(), shape, at_s, at_s
-        frame.pts = None  # the FIFO would insist on times that fit to the sample
+        frame.pts = None  # the FIFO would require sample-exact times
         self._fifo.write(frame)
         self._due_s += Fraction(frame.samples, frame.sample_rate)
         if self._fifo.samples >= GATHERED_SAMPLES:
@@ -127,11 +127,11 @@ class MonoTrack:
 
     @property
     def samples(self) -> NDArray[np.float32]:
-        """Return the sound so far; what was pushed last may still be missing before `finish`."""
+        """Return the sound so far; before `finish`, the last frames may be missing."""
         return self._samples
 
     def push(self, frame: AudioFrame, base: Fraction) -> None:
-        """Add a decoded frame; its time counts in `base` where it does not say."""
+        """Add a decoded frame; its time counts in `base` unless it says otherwise."""
         for gathered, at_s in self._gatherer.push(frame, base):
             self._add(gathered, at_s)
 
@@ -149,7 +149,7 @@ class MonoTrack:
         self._write(made)
 
     def finish(self) -> None:
-        """Take what is still on its way."""
+        """Process the frames that are still buffered."""
         for gathered, at_s in self._gatherer.finish():
             self._add(gathered, at_s)
         self._flush()

@@ -1,1 +1,1 @@
-"""Newly encoded pictures in one stream with a recording's own packets."""
+"""Splicing: joins newly encoded pictures and a recording's own packets to one stream."""

@@ -1,7 +1,7 @@
-"""What it takes, codec by codec, to put newly encoded pictures and a recording's own packets into one stream.
+"""Splices newly encoded pictures and a recording's own packets into one stream, codec by codec.
 
-The parameter sets of both encoders are kept side by side under different numbers, where the recording keeps its own (in
-the container's header, or before keyframes), so the result is one ordinary stream and no player need expect a change.
+The parameter sets of both encoders are stored under different numbers in the recording's usual place (the container's
+header, or before keyframes), so the result is one ordinary stream without a change of parameters.
 """
 
 import os
@@ -18,19 +18,19 @@ from pipeline import limits
 from pipeline.reading.format import nal
 
 CRF = 17
-"""x264's and x265's scale: hardly told from the source, so that the seam does not show."""
+"""On x264's and x265's scale: hardly distinguishable from the source, so that the seam is invisible."""
 MAX_RATE = 240
 PROGRESSIVE = 1
 MAX_SPS_ID = 31
 AV1_SEQUENCE_HEADER = 1
 SVT_PRESET = "8"
-"""From 10 on, pictures that differ much from the one before come out at 13 dB (measured; its log warns of it)."""
+"""Above 9, pictures that differ much from the previous one reach only 13 dB (measured; its log warns of it)."""
 SVT_ERRORS = "1"
 """SVT-AV1 prints its settings to standard error otherwise."""
 
 
 class SpliceCodec(Protocol):
-    """Joins pictures of one codec. `formats` are the pixel formats it can encode; empty means any."""
+    """Splices pictures of one codec. `formats` are the pixel formats that it can encode; empty means any."""
 
     formats: frozenset[str]
 
@@ -38,16 +38,16 @@ class SpliceCodec(Protocol):
         """Return why this stream's pictures cannot be joined to encoded ones, in words, or None."""
 
     def is_seam(self, data: bytes) -> bool:
-        """Whether a copy may begin with this keyframe after pictures of another encoder."""
+        """Return whether a copy may begin with this keyframe after pictures of another encoder."""
 
     def is_other(self, data: bytes) -> bool:
-        """Whether this keyframe brings parameters that are not the stream's own: a change midway."""
+        """Return whether this keyframe has other parameters than the stream: a change midway."""
 
     def encoder(self) -> VideoCodecContext:
-        """Return an encoder matched to the stream, not yet open, that puts out pictures in order of display."""
+        """Return an encoder that matches the stream, not yet open, and emits pictures in order of display."""
 
     def encoded(self, data: bytes) -> bytes:
-        """Turn a packet of the encoder into one for the joint stream; ValueError when that cannot be done."""
+        """Turn a packet of the encoder into one for the joint stream; ValueError if that is impossible."""
 
     def seam(self, data: bytes) -> bytes:
         """Turn the first copied packet into one that may follow encoded pictures."""
@@ -60,13 +60,13 @@ class SpliceCodec(Protocol):
 
 
 def codec_for(stream: VideoStream) -> SpliceCodec | None:
-    """Return what joins pictures of this stream's codec, or None when nothing does."""
+    """Return the splice of this stream's codec, or None if there is none."""
     kind = _CODECS.get(stream.codec_context.codec.canonical_name)
     return None if kind is None else kind(stream)
 
 
 class _H264:
-    """Joins by numbering x264's parameter sets apart: `avcC` may carry several."""
+    """Splices H.264 by giving x264's parameter sets other numbers: `avcC` may contain several."""
 
     formats = frozenset(
         {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
@@ -136,13 +136,13 @@ def _h264_sets(units: Iterable[bytes], kind: int) -> list[bytes]:
 
 
 class _Hevc:
-    """Joins by renumbering x265's parameter sets, in them and in every slice, and by making the first copied CRA a BLA.
+    """Splices HEVC: renumbers x265's parameter sets, also in every slice, and turns the first copied CRA into a BLA.
 
-    A CRA picture leans on the clock of what was before it; as BLA (the same bits under another type, made for splices)
-    it starts its own. Its leading pictures, which cannot be decoded there, are encoded.
+    A CRA picture continues the clock of the pictures before it. As a BLA (the same bits with another type, meant for
+    splices) it starts a new clock. Its leading pictures, which cannot be decoded there, are encoded.
 
-    Firefox reads only the first parameter set of each kind in a file's header, and those before a keyframe, and keeps
-    the last it met wherever it jumps: so all sets stand in the header, and each encoder's before each of its keyframes.
+    Firefox reads only the first parameter set of each kind in a file's header, and those before keyframes, and keeps
+    the last one when it seeks. So all sets are in the header, and each encoder's own before each of its keyframes.
     """
 
     formats = frozenset(
@@ -218,7 +218,7 @@ class _Hevc:
 
 
 class _Plain:
-    """Joins codecs whose keyframes bring all that a decoder needs."""
+    """Splices codecs whose keyframes contain everything that a decoder needs."""
 
     formats: frozenset[str] = frozenset()
 
@@ -243,7 +243,7 @@ class _Plain:
     def entry(self, data: bytes) -> bytes:
         return data
 
-    def header(self, extradata: bytes) -> bytes | None:  # noqa: ARG002 - the protocol's; nothing of it is needed
+    def header(self, extradata: bytes) -> bytes | None:  # noqa: ARG002 - the protocol's parameter
         return None
 
 
@@ -268,20 +268,20 @@ class _Av1(_Plain):
     formats = frozenset(("yuv420p", "yuv420p10le"))
 
     def is_seam(self, data: bytes) -> bool:
-        """Only where the sequence header is repeated: the one in the container's header is not read again."""
+        """Only if the sequence header is repeated there: decoders do not read the container's header again."""
         return AV1_SEQUENCE_HEADER in set(_obu_types(data))
 
     def encoder(self) -> VideoCodecContext:
-        os.environ.setdefault("SVT_LOG", SVT_ERRORS)  # it knows no other way to be quiet
+        os.environ.setdefault("SVT_LOG", SVT_ERRORS)  # the encoder has no other way to be quiet
         encoder = _matched("libsvtav1", self._stream)
         encoder.options = {"preset": SVT_PRESET, "crf": "20", "svtav1-params": "pred-struct=1:lookahead=0:scd=0"}
         encoder.open()
-        limits.leave_realtime()  # as root it puts this thread and its own before everything else on the machine
+        limits.leave_realtime()  # as root it gives this thread and its own real-time priority
         return encoder
 
 
 class _Intra(_Plain):
-    """Every picture stands alone: any cut is a copy, nothing is ever encoded."""
+    """For codecs in which every picture is independent: any cut is a copy, and nothing is encoded."""
 
     def encoder(self) -> VideoCodecContext:
         raise ValueError("nothing to encode between pictures that stand alone")
@@ -308,7 +308,7 @@ def _obu_types(data: bytes) -> Iterable[int]:
 
 
 def _matched(name: str, stream: VideoStream) -> VideoCodecContext:
-    """Return an encoder with the shape, the colours and the clock of a stream, that never reorders pictures."""
+    """Return an encoder with the size, colours and clock of a stream that never reorders pictures."""
     source = stream.codec_context
     encoder: VideoCodecContext = av.CodecContext.create(name, "w")  # type: ignore[assignment] # these are video encoders
     encoder.width, encoder.height = source.width, source.height
@@ -323,7 +323,7 @@ def _matched(name: str, stream: VideoStream) -> VideoCodecContext:
     encoder.color_trc = source.color_trc
     encoder.colorspace = source.colorspace
     encoder.color_range = source.color_range
-    encoder.max_b_frames = 0  # in order of display: their decoding times then fit before any copy's
+    encoder.max_b_frames = 0  # in order of display, so that their decoding times come before those of any copy
     encoder.flags |= Flags.global_header
     return encoder
 

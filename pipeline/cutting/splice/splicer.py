@@ -1,4 +1,4 @@
-"""Encodes a few pictures so that they can stand in one stream with a recording's own packets."""
+"""Encodes a few pictures for one stream with a recording's own packets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from pipeline.reading.media import AV_ERRORS, as_media_error
 
 @dataclass(frozen=True)
 class Coded:
-    """An encoded picture, ready to be written beside copied ones; times in ticks of the stream."""
+    """An encoded picture for a stream with copied ones; times in ticks of the stream."""
 
     data: bytes
     pts: int
@@ -24,14 +24,14 @@ class Coded:
 
 @dataclass(frozen=True)
 class Part:
-    """Pictures that were encoded, in order of display and of decoding, and the header to use for the whole stream."""
+    """Encoded pictures, in order of display and decoding, and the header for the whole stream."""
 
     pictures: tuple[Coded, ...]
     header: bytes | None
 
 
 class Splicer:
-    """Knows how to join encoded pictures to those of one stream."""
+    """Splices encoded pictures into one stream."""
 
     def __init__(self, stream: VideoStream) -> None:
         self.stream = stream
@@ -50,17 +50,17 @@ class Splicer:
         return rules.why_not()
 
     def is_seam(self, packet: "Packet[Stream]") -> bool:
-        """Whether a copy may begin with this packet after pictures of another encoder."""
+        """Return whether a copy may begin with this packet after pictures of another encoder."""
         return bool(packet.is_keyframe and self._rules is not None and self._rules.is_seam(bytes(packet)))
 
     def is_other(self, packet: "Packet[Stream]") -> bool:
-        """Whether this packet changes the stream's parameters (size, pixel format …) midway."""
+        """Return whether this packet changes the stream's parameters (size, pixel format …) midway."""
         if packet.has_sidedata("new_extradata"):
             return True
         return bool(packet.is_keyframe and self._rules is not None and self._rules.is_other(bytes(packet)))
 
     def entry(self, packet: "Packet[Stream]", *, is_seam: bool) -> "Packet[Stream]":
-        """Return a copied keyframe as it must be beside encoded pictures; with `is_seam`, right behind them."""
+        """Return a copied keyframe, adapted to a stream with encoded pictures; with `is_seam`, directly after them."""
         data = bytes(packet)
         changed = data
         if self._rules is not None:

@@ -1,1 +1,1 @@
-"""A stretch of a recording as a local file: packets where a container carries them whole, decoded media elsewhere."""
+"""A stretch of a recording as a local file: packets if a container can carry them, else decoded media."""

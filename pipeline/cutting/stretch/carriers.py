@@ -1,7 +1,7 @@
-"""Which codecs the local file of a stretch carries whole, by container; everything else is decoded where it was read.
+"""The codecs that each container carries without loss in the file of a stretch; others are decoded while reading.
 
-A test copies a stretch of each entry and compares what decodes with the recording. Codecs that keep part of their
-parameters elsewhere (palettes, block sizes, ADPCM tables) are not here: a copy would lose them without an error.
+A test copies a stretch of each entry and compares the decoded result with the recording. Codecs with parameters
+elsewhere (palettes, block sizes, ADPCM tables) are not listed: a copy would lose those without an error.
 """
 
 from av.audio.stream import AudioStream
@@ -25,23 +25,23 @@ SPLIT_PACKETS = frozenset({"wav", "w64", "avi", "asf"})
 LAYOUTS = frozenset(
     {"mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.0(side)", "5.1", "5.1(side)", "6.1", "7.1"}
 )
-"""Channel layouts that every filter and encoder knows; sound in others is decoded and brought to one of them."""
+"""Channel layouts that every filter and encoder knows; sound in others is decoded and converted to one of them."""
 
 
 def carries_pictures(suffix: str, stream: VideoStream) -> bool:
-    """Whether a file with this suffix keeps all that a decoder needs of the stream."""
+    """Return whether a file with this suffix keeps all that a decoder needs of the stream."""
     return stream.codec_context.codec.canonical_name in PICTURES[suffix]
 
 
 def carries_sound(suffix: str, stream: AudioStream, container: str) -> bool:
-    """Whether a file with this suffix keeps all that a decoder needs of a stream that comes from `container`."""
+    """Return whether a file with this suffix keeps all that a decoder needs of a stream that comes from `container`."""
     if SPLIT_PACKETS & set(container.split(",")):
         return False
     return stream.codec_context.codec.canonical_name in SOUNDS[suffix] and stream.layout.name in LAYOUTS
 
 
 def suffix_for(container: str, video: VideoStream | None) -> str:
-    """Return the suffix of the container that keeps most of what a source in `container` says, times included."""
+    """Return the suffix of the container that keeps most of the source's properties, including times."""
     formats = set(container.split(","))
     if "matroska" in formats:
         return ".mkv"

@@ -1,4 +1,4 @@
-"""Reads a stretch of a recording before it is copied: where decoding begins, what changes midway, how it sounds."""
+"""Examines a stretch of a recording before it is copied: start of decoding, changes midway, and sound."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ from pipeline.reading.media import passing_over_damage
 from pipeline.reading.streams import Selection
 
 TIME_SLACK_S = Fraction(1, 1000)
-"""A new file's times may be rounded to milliseconds; asking for 1 ms earlier still meets the first picture wanted."""
+"""A new file's times may be rounded to milliseconds; seeking 1 ms earlier still finds the first wanted picture."""
 SOUND_LEAD_S = Fraction(3, 5)
-"""Sound is decoded from so long before the stretch: clips begin a little earlier, and WMA needs a while to settle."""
+"""Sound is decoded from this long before the stretch: clips may begin a little earlier, and WMA must settle."""
 CONTINUOUS_SOUND = frozenset(
     {"adpcm_yamaha", "adpcm_g722", "adpcm_g726", "adpcm_g726le", "adpcm_ima_oki", "adpcm_ima_ws", "adpcm_ima_apc"}
     | {
@@ -35,11 +35,11 @@ CONTINUOUS_SOUND = frozenset(
     }
     | {"sol_dpcm", "xan_dpcm", "shorten", "ape", "speex", "g729", "g723_1"}
 )
-"""Codecs whose every sample rests on the one before: decoded from the middle they are at a wrong level for long."""
+"""Codecs in which every sample depends on the previous one: decoded from the middle, their level is wrong for long."""
 SOUND_MARGIN_S = Fraction(1, 2)
-"""Sound around the stretch that belongs to the reference: a clip may begin a little before its stretch."""
+"""Sound around the stretch in the reference, because a clip may begin a little before its stretch."""
 MOST_KEYFRAMES = 64
-"""Keyframes that are remembered; of more, every second one is forgotten."""
+"""Most keyframes in the list; beyond this, every second one is dropped."""
 MOST_BYTES = 64 * 1024 * 1024
 MOST_DECODED = 8
 """Keyframes that are decoded to find changes and to compare clips with."""
@@ -47,13 +47,13 @@ MOST_DECODED = 8
 
 @dataclass
 class Findings:
-    """What reading a stretch told. Times are the container's own."""
+    """The results of examining a stretch. Times are the container's own."""
 
     key_s: Fraction
-    """When the keyframe is shown from which the first picture can be decoded."""
+    """Display time of the keyframe from which the first picture can be decoded."""
     reference: Reference
     decoding_times: list[int] | None = None
-    """When the pictures from that keyframe on are due at the decoder, in ticks; None where the container is right."""
+    """Decoding times of the pictures from that keyframe on, in ticks; None if the container's are right."""
     stands_alone: bool = True
     """Whether that keyframe decodes by itself."""
     sound_shapes: set[tuple[str, int]] = field(default_factory=set)
@@ -127,16 +127,16 @@ class _Examination:
         if sound is None or (settles and piece.shown_s < self._begin - SOUND_LEAD_S - AUDIO_PREROLL_S):
             return
         frames: list[AudioFrame] = []
-        with passing_over_damage():  # what decodes tells enough
+        with passing_over_damage():  # the sound that decodes is enough
             frames = audio.decode(piece.packet)
         for frame in frames:
             self._found.sound_shapes.add((frame.layout.name, frame.sample_rate))
             sound.push(frame, piece.base)
 
     def _decoding_times(self) -> list[int] | None:
-        """Return decoding times that rise and come no later than the pictures; None where the container's do.
+        """Return decoding times that rise and are no later than those of display; None if the container's own are.
 
-        Containers that keep none (Matroska) leave the first ones after a seek unknown.
+        In containers without decoding times (Matroska), the first ones after a seek are unknown.
         """
         first = self._keys[0].pts if self._keys else None
         times = [(pts, dts) for pts, dts in self._times if first is None or pts >= first]
@@ -162,13 +162,13 @@ class _Examination:
 
 
 def sound_origin(demuxer: Demuxer, begin: Fraction) -> Fraction:
-    """Return from where on a stretch must be read for its sound to be right."""
+    """Return the time from which a stretch must be read for correct sound."""
     audio = demuxer.selection.audio
     return demuxer.zero if audio is not None and is_continuous(audio) else begin
 
 
 def is_continuous(audio: AudioStream) -> bool:
-    """Whether decoding sound from the middle goes wrong for long.
+    """Return whether sound decoded from the middle is wrong for long.
 
     Groups of samples of more than 16 bits may run over the packets of pcm_dvd: FFmpeg does not look for their starts.
     """
@@ -177,7 +177,7 @@ def is_continuous(audio: AudioStream) -> bool:
 
 
 def _alone(video: VideoStream, piece: Piece) -> VideoFrame | None:
-    """Decode one keyframe by itself; None for one that does not stand alone."""
+    """Decode one keyframe by itself; None if it needs other pictures."""
     frames: list[VideoFrame] = []
     with passing_over_damage():
         frames = [*video.decode(piece.packet), *video.decode(None)]

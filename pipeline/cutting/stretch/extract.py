@@ -1,7 +1,7 @@
-"""Makes a local file of a stretch of a recording, so that FFmpeg never works on the source.
+"""Extracts a stretch of a recording to a local file, so that FFmpeg never reads the source.
 
-Streams that a container carries whole are copied. All others are decoded where they were demuxed: pictures are kept
-without loss (long and large ones nearly so), sound as PCM. No container in between decides what can be cut.
+Streams that a container carries without loss are copied. All others are decoded as they are demuxed: pictures are
+stored without loss (long and large ones nearly so), sound as PCM. So no container limits what can be cut.
 """
 
 import re
@@ -44,24 +44,24 @@ PCM = "pcm_f32le"
 DECODED_SUFFIX = ".mov"
 """The container of decoded pictures: it keeps any clock."""
 LONGEST_COMMON_TICK_S = 60
-"""Where ticks meet more rarely, only the longest are kept whole."""
+"""If ticks coincide more rarely than this, only those of the slowest clock stay whole."""
 SOUND_KEPT_S = Fraction(1, 4)
-"""Decoded sound begins this long before the stretch: the clip may begin with a picture that is a little earlier."""
+"""Decoded sound begins this long before the stretch, because the clip may begin with a slightly earlier picture."""
 PICTURE_LEAD_S = Fraction(10)
-"""Pictures are decoded from the last keyframe that is so long before the stretch: what a seek broke has healed then."""
+"""Pictures are decoded from the last keyframe at least this long before the stretch, after errors of a seek."""
 NEAR_START_S = Fraction(60)
-"""Stretches that begin so soon are decoded from the start of the recording."""
+"""Stretches that begin earlier than this are decoded from the start of the recording."""
 FALSE_KEYFRAMES = frozenset(
     {"cinepak", "msvideo1", "msrle", "rpza", "smc", "qtrle", "flic", "8bps", "indeo2", "indeo3", "indeo4", "indeo5"}
     | {"truemotion1", "truemotion2", "vmnc", "gif", "apng", "ansi"}
 )
-"""Codecs that are found with every packet marked as a keyframe: only decoding from the start is sure to be right."""
+"""Codecs found with every packet marked as a keyframe: only decoding from the start is certain to be right."""
 
 
 FULL_CHROMA = ("yuv444", "yuvj444", "gbrp")
 X264_BUILD = re.compile(rb"x264 - core (\d+)")
 LAST_ODD_X264 = 150
-"""Up to this build x264 wrote 4:4:4 in its own way; decoders know by the name that stands in the first packet."""
+"""Up to this build x264 wrote 4:4:4 in its own way; decoders recognise that by the name in the first packet."""
 WHY_DECODED = {
     "first_packet": "This 4:4:4 H.264 by an old x264 decodes right only from the start of the recording.",
     "no_times": NO_TIMES,
@@ -73,13 +73,13 @@ WHY_DECODED = {
     "no_keyframe": "What is marked as the keyframe before the clip does not decode by itself.",
     "decode_errors": "The pictures did not decode well from the keyframe before the clip, so decoding began earlier.",
 }
-"""Why pictures are decoded when they are read, and the clip is encoded as a whole."""
+"""Reasons why pictures are decoded while reading, and the whole clip is encoded."""
 
 
 class StretchReport(Struct, frozen=True, kw_only=True):
-    """What `extract_stretch` wrote.
+    """The file that `extract_stretch` wrote.
 
-    `begin_s` is the asked start on the new file's clock; from there `duration_s` seconds are what was asked for.
+    `begin_s` is the requested start on the new file's clock, and `duration_s` the requested length from there.
     """
 
     path: str
@@ -90,9 +90,9 @@ class StretchReport(Struct, frozen=True, kw_only=True):
     sample_aspect: str = "1/1"
     """Shape of the source's pixels, which Matroska and NUT files made here cannot say."""
     decoded: Problem | None = None
-    """Why the pictures were decoded, None where they were copied."""
+    """Why the pictures were decoded; None if they were copied."""
     shape: Shape | None = None
-    """What decoded pictures look like."""
+    """The properties of decoded pictures."""
     notes: list[Problem] = []
 
 
@@ -105,7 +105,7 @@ def extract_stretch(  # noqa: PLR0913 - keyword-only
     must_decode: bool = False,
     on_progress: Callable[[float], None] | None = None,
 ) -> StretchReport:
-    """Write what is needed to show [start_s, end_s) of the best video and audio stream into `out` plus a suffix.
+    """Write everything needed to show [start_s, end_s) of the best video and audio stream to `out` plus a suffix.
 
     A copy starts at the keyframe before `start_s`; all times keep their distances. With `must_decode` the pictures are
     decoded even if they could be copied, from well before the stretch or the start of the recording. MediaError
@@ -119,9 +119,9 @@ def extract_stretch(  # noqa: PLR0913 - keyword-only
 
 
 class _Extraction:
-    """One stretch being written."""
+    """The state of one extraction."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - one for each thing that was found out before
+    def __init__(  # noqa: PLR0913, PLR0917 - one for each earlier finding
         self,
         media: Media,
         demuxer: Demuxer,
@@ -150,7 +150,7 @@ class _Extraction:
             suffix = DECODED_SUFFIX
             self._reopen()
             audio = self._selection.audio
-        # Each kind of container words the delay of sound in its own way: beside decoded pictures it is decoded too.
+        # Containers state the delay of sound in different ways, so sound is decoded whenever the pictures are.
         keeps_sound = audio is not None and why is None and self._keeps_sound(suffix, audio, container)
         path = out.with_suffix(suffix)
         keeper = self._write(path, decodes=why is not None, keeps_sound=keeps_sound)
@@ -165,7 +165,7 @@ class _Extraction:
         self._demuxer = Demuxer(self._media, self._selection)
 
     def _why_decode(self, suffix: str, video: VideoStream, *, must_decode: bool) -> Problem | None:
-        """Return why the pictures are decoded here, None where the file with this suffix carries them whole."""
+        """Return why the pictures are decoded here; None if a file with this suffix carries them without loss."""
         self._crop = find_crop(self._media, video)
         applies = (
             ("no_times", is_counted(self._media.container)),
@@ -185,7 +185,7 @@ class _Extraction:
         return Problem(code=code, message=message, stream=video.index)
 
     def _needs_first_packet(self, video: VideoStream) -> bool:
-        """Whether only the first packet tells how to decode: 4:4:4 by x264 up to build 150, by its name in an SEI."""
+        """Return whether decoding needs the first packet: 4:4:4 by x264 up to build 150, named in an SEI."""
         context = video.codec_context
         if context.codec.canonical_name != "h264" or not (context.pix_fmt or "").startswith(FULL_CHROMA):
             return False
@@ -199,7 +199,7 @@ class _Extraction:
         return len(self._found.sound_shapes) <= 1 and carries_sound(suffix, audio, container)
 
     def _write(self, path: Path, *, decodes: bool, keeps_sound: bool) -> PictureKeeper | None:
-        """Write the file; notes the container time at which it starts."""
+        """Write the file and store the container time at which it starts."""
         key = self._begin if decodes else self._found.key_s
         lead = LEAD_S if decodes else AUDIO_PREROLL_S + SOUND_KEPT_S
         self._shift = shift = _in_whole_ticks(min(key, self._begin) - lead, self._selection)
@@ -316,7 +316,7 @@ class _Extraction:
         def take(piece: Piece) -> None:
             if settles and piece.shown_s < start - SOUND_LEAD_S:
                 return
-            with passing_over_damage():  # what is missing becomes silence
+            with passing_over_damage():  # gaps become silence
                 for frame in audio.decode(piece.packet):
                     mux(encoder.push(frame))
 
@@ -359,11 +359,11 @@ class _Extraction:
 
 
 def _leave(_piece: Piece) -> None:
-    """Pass over a packet of a stream that is not wanted."""
+    """Skip a packet of an unused stream."""
 
 
 def _rest() -> None:
-    """End a stream of which nothing is left."""
+    """End a stream that has no more packets."""
 
 
 def _sample_aspect(stream: VideoStream | None) -> str:
@@ -372,9 +372,9 @@ def _sample_aspect(stream: VideoStream | None) -> str:
 
 
 def _in_whole_ticks(time_s: Fraction, selection: Selection) -> Fraction:
-    """Return a time at or before `time_s` that is a whole number of ticks of every stream: all then move alike.
+    """Return a time at or before `time_s` that is a whole number of ticks of every stream, so that all shift equally.
 
-    AVI counts in whole pictures and whole packets of sound, which rounding would set apart by half of one.
+    AVI counts in whole pictures and whole packets of sound, which rounding would shift by half of one.
     """
     bases = [stream.time_base for stream in selection.all if stream.time_base]
     if not bases:

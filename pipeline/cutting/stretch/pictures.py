@@ -1,4 +1,4 @@
-"""Decodes pictures where they were demuxed and keeps them for the encoder: one size and format, in display order."""
+"""Decodes pictures as they are demuxed and stores them for the encoder: in one size and format, in display order."""
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -28,12 +28,12 @@ from pipeline.reading.media import passing_over_damage
 
 ENCODER = "libx264"
 LOSSLESS_PIXELS = 1_200_000_000
-"""Up to so many pixels in all (a minute of 720x480 at 60 Hz) pictures are kept without loss: some 700 MB."""
+"""Up to this many pixels in all (a minute of 720x480 at 60 Hz), pictures are stored without loss: some 700 MB."""
 LOSSLESS = {"preset": "ultrafast", "qp": "0", "g": "25"}
 NEAR_LOSSLESS = {"preset": "ultrafast", "crf": "8", "g": "50"}
-"""Longer and larger stretches are kept at a quality far above that of any clip, at a tenth of the size."""
+"""Longer and larger stretches are stored at a quality far above that of any clip, at a tenth of the size."""
 LEAD_S = Fraction(1, 2)
-"""Pictures before the stretch that are kept: one may still be on the screen, and they show the rhythm."""
+"""Length of the pictures kept before the stretch: one may still be on the screen, and they show the rhythm."""
 SAMPLES = 8
 USUAL_RATE = Fraction(25)
 MAX_RATE = Fraction(240)
@@ -45,27 +45,27 @@ _JPEG_RANGE = 2
 
 
 Clock = Literal["container", "decoding", "counted"]
-"""Whose times pictures get: the container's, those of decoding (packed bitstreams), or those that counting gives."""
+"""The source of pictures' times: the container, decoding (packed bitstreams), or counting."""
 
 
 class Shape(Struct, frozen=True, kw_only=True):
-    """What the first decoded picture tells of the stream, as the kept pictures have it."""
+    """Properties of the stored pictures, from the first decoded one."""
 
     rotation: int
     color_trc: int
     matrix: str | None
-    """The colour matrix by FFmpeg's name; None where the recording does not say."""
+    """The colour matrix by FFmpeg's name; None if the recording does not state it."""
     is_flattened: bool
-    """Whether there was an alpha channel that lets something show through."""
+    """Whether there was an alpha channel with transparent pixels."""
 
 
 def has_alpha(stream: VideoStream) -> bool:
-    """Whether the pictures of a stream may be transparent."""
+    """Return whether the pictures of a stream may be transparent."""
     return stream.metadata.get("alpha_mode") == "1" or is_transparent(stream.codec_context.pix_fmt)
 
 
 def is_transparent(pixels: str | None) -> bool:
-    """Whether a pixel format has an alpha channel; palettes, whose entries rarely have any, do not count."""
+    """Return whether a pixel format has an alpha channel; palettes do not count, as few entries have one."""
     if not pixels or pixels == "pal8":
         return False
     return any(part.is_alpha for part in VideoFormat(pixels, 16, 16).components)
@@ -127,7 +127,7 @@ class PictureKeeper:
         self.shape: Shape | None = None
         self.first_s: Fraction | None = None
         self.failures = 0
-        """Packets at or after `begin` that could not be decoded."""
+        """Number of packets at or after `begin` that could not be decoded."""
 
     @property
     def is_open(self) -> bool:
@@ -178,9 +178,9 @@ class PictureKeeper:
         self._write(frame)
 
     def _time_of(self, frame: VideoFrame) -> int:
-        """Return when a picture is shown; where the container tells no times, pictures are counted.
+        """Return the display time of a picture; if the container has no times, pictures are counted.
 
-        Where its times of display step back more often than those of decoding, those are taken, as FFmpeg does
+        If the times of display step back more often than those of decoding, the latter are used, as in FFmpeg
         (libavcodec/decode.c, guess_correct_pts).
         """
         if self._clock == "counted":
@@ -244,7 +244,7 @@ class PictureKeeper:
 
 
 class _Fitter:
-    """Brings pictures to the size and format of the first: cropped, deinterlaced, flattened on black, fitted."""
+    """Converts pictures to the size and format of the first: crops, deinterlaces, flattens on black, and fits them."""
 
     def __init__(self, first: VideoFrame, crop: Crop | None) -> None:
         self._crop = crop
@@ -259,7 +259,7 @@ class _Fitter:
         self._graph: Graph | None = None
 
     def push(self, frame: VideoFrame, take: Callable[[VideoFrame], None]) -> None:
-        """Hand a picture to `take` in its final shape, perhaps one picture later."""
+        """Pass a picture to `take` in its final shape, perhaps one picture later."""
         shape = (frame.width, frame.height, frame.format.name, int(frame.color_range), int(frame.colorspace))
         if shape != self._shape:
             self.finish(take)
@@ -270,7 +270,7 @@ class _Fitter:
             take(made)
 
     def finish(self, take: Callable[[VideoFrame], None]) -> None:
-        """Hand over what the filters still hold."""
+        """Pass on the pictures that the filters still hold."""
         if self._graph is None:
             return
         self._graph.vpush(None)
@@ -336,7 +336,7 @@ def _bits(frame: VideoFrame) -> int:
 
 
 def _kept_format(frame: VideoFrame, *, is_odd: bool) -> str:
-    """Return the pixel format in which pictures like this one are kept: the same, or the nearest that has no alpha."""
+    """Return the pixel format for storing such pictures: the same, or the nearest one without alpha."""
     depth = "10le" if _bits(frame) > BYTE else ""
     if is_odd or is_transparent(frame.format.name) or _is_rgb(frame):
         return f"yuv444p{depth}"
@@ -348,7 +348,7 @@ def _kept_format(frame: VideoFrame, *, is_odd: bool) -> str:
 
 BYTE = 8
 RGB_MATRIX = "bt709"
-"""What RGB pictures become YUV by."""
+"""Return the colour matrix for converting RGB pictures to YUV."""
 
 
 def _shape_of(frame: VideoFrame, fitter: _Fitter) -> Shape:

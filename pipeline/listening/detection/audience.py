@@ -1,4 +1,4 @@
-"""The audience as a second timeline: how much more than usual people write, react and mark, and how late they do it."""
+"""Evidence from the audience: how much more than usual people write, react and mark, and with what delay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,38 +13,38 @@ from pipeline.types import ActivityEvent
 Curve = NDArray[np.float64]
 
 EVENT_WEIGHTS: Final = {"message": 1.0, "reaction": 1.0, "vote": 0.5, "join": 0.25, "mark": 4.0, "replay": 2.0}
-"""How much one event says about the moment: a mark is meant for it, a join is hardly about it."""
+"""The weight of an event: a mark refers to the moment, a join hardly does."""
 SPREAD_S: Final = 2.0
-"""Standard deviation of a person's delay around the audience's mean: events are smeared by it."""
+"""Standard deviation of a person's delay around the audience's mean, by which events are smoothed."""
 USUAL_S: Final = 120
-"""Activity is compared with the mean of the two minutes around: rooms fill and empty."""
+"""Activity is compared with the mean of the two minutes around it, because rooms fill and empty."""
 QUIET_RATE: Final = 0.5
-"""Weighted events within the smear that count as usual at least: three reactions in a silent room are not a riot."""
+"""The least usual activity in smoothed events: three reactions in a silent room mean little."""
 MAX_LAG_S: Final = 20
-"""Nobody reacts later than this to a moment; a stream adds its own delay."""
+"""The longest delay of a reaction, including that of a stream."""
 USUAL_LAG_S: Final = 4.0
-"""Hearing, finding the key and typing; used where the sound does not tell (no sound, or no correlation)."""
+"""Time for hearing, finding the key and typing; used without sound, or without a correlation with it."""
 MIN_EVENTS: Final = 8
-"""From fewer events no lag can be estimated."""
+"""The least number of events for estimating the lag."""
 CLEAR_PEAK: Final = 4.0
-"""How many standard deviations over the far-off correlations the best lag must stand to be believed."""
+"""The best lag counts if it is this many standard deviations above the correlations at impossible lags."""
 FAR_S: Final = (40, 240)
-"""Lags at which no correlation can be meant: they show how high chance reaches."""
+"""Impossible lags, whose correlations are due to chance."""
 USUAL_SIGMA: Final = 1.0
-"""Activity up to this many standard deviations over the usual is usual."""
+"""Activity up to this many standard deviations above the usual gives no evidence."""
 EVIDENCE_PER_SIGMA: Final = 0.8
-"""Log-odds for each standard deviation beyond: four make an even chance where there is no sound to judge by."""
+"""Log-odds for each further standard deviation: four make an even chance without sound."""
 MAX_EVIDENCE: Final = 8.0
-"""The whole room at once outweighs the dullest sound."""
+"""The most log-odds: the whole room at once outweighs the dullest sound."""
 SILENCE_EVIDENCE: Final = -0.5
-"""Log-odds for a moment that an otherwise lively audience did not notice."""
+"""Log-odds for a moment to which an otherwise lively audience did not react."""
 LIVELY_RATE: Final = 1.0
-"""Usual weighted events within the smear from which silence means something."""
+"""The least usual activity at which silence gives evidence."""
 
 
 @dataclass(frozen=True)
 class Audience:
-    """What the audience says at each row, in log-odds, its lag undone; `lag_s` is the lag that was taken out."""
+    """The audience's evidence at each row, in log-odds, shifted back by its lag `lag_s`."""
 
     evidence: Curve
     lag_s: float
@@ -80,14 +80,14 @@ def _counts(activity: Sequence[ActivityEvent], rows: int) -> Curve:
 
 
 def _smear(counts: Curve) -> Curve:
-    """Return how many events are near each row: a sum under a bell of height 1."""
+    """Return the number of events near each row, weighted by a bell curve of height 1."""
     half = int(3 * SPREAD_S * ROWS_PER_S)
     bell = np.exp(-0.5 * np.square(np.arange(-half, half + 1) / (SPREAD_S * ROWS_PER_S)))
     return np.convolve(counts, bell)[half : half + len(counts)]
 
 
 def _usual(counts: Curve) -> Curve:
-    """Return how many events would be near each row if those of two minutes were spread evenly."""
+    """Return the number of events near each row if those of two minutes were spread evenly."""
     rows, half = len(counts), USUAL_S * ROWS_PER_S // 2
     sums = np.concatenate(([0.0], np.cumsum(counts)))
     start, stop = np.maximum(np.arange(rows) - half, 0), np.minimum(np.arange(rows) + half, rows)
@@ -96,7 +96,7 @@ def _usual(counts: Curve) -> Curve:
 
 
 def _lag(smeared: Curve, sound: NDArray[np.floating], events: int) -> tuple[int, bool]:
-    """Return by how many rows the audience follows the sound, and whether the sound told."""
+    """Return the audience's lag in rows, and whether it was estimated from the sound."""
     usual = min(int(USUAL_LAG_S * ROWS_PER_S), max(0, len(sound) - 1))
     if events < MIN_EVENTS or len(sound) < 2 * FAR_S[0] * ROWS_PER_S or np.ptp(sound) < 1e-6:  # noqa: PLR2004 - flat
         return usual, False
@@ -111,7 +111,7 @@ def _lag(smeared: Curve, sound: NDArray[np.floating], events: int) -> tuple[int,
 
 
 def _correlate(later: Curve, earlier: NDArray[np.floating]) -> Curve:
-    """Return the correlation at lags 0, 1, 2 … rows, and backwards from the end the negative ones."""
+    """Return the correlation at lags 0, 1, 2 … rows; negative lags count back from the end."""
     size = 1 << (2 * len(later) - 1).bit_length()
     product = np.fft.rfft(later, size) * np.conj(np.fft.rfft(earlier, size))
     return np.asarray(np.fft.irfft(product, size))

@@ -1,4 +1,4 @@
-"""From the moment itself to a clip: what led there, all of the reaction, cut at pauses, never overlapping."""
+"""Extends moments to clips: includes what led to them and the whole reaction, cuts at pauses, without overlaps."""
 
 from bisect import bisect_right, insort
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from pipeline.listening.features import ROWS_PER_S
 
 LEAD_ROWS: Final = 15
-"""What came before, at least: a reaction is not understood without the words that caused it."""
+"""The least time before a moment: a reaction needs the words that caused it."""
 TAIL_ROWS: Final = 5
-"""The reaction dies away, and a cut needs air."""
+"""The time after a moment, in which the reaction ends."""
 SNAP_ROWS: Final = 10
-"""How much further an edge may move to fall into a pause: speech pauses about once a second."""
+"""How far an edge may move to a pause: speech pauses about once a second."""
 STRONG: Final = 0.5
-"""Moments from this score on keep their cores free of each other's padding, at every sensitivity alike."""
+"""The cores of moments with at least this score are free of other moments' padding, at every sensitivity."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A core and what is around it, in rows; `start` <= `core_start` < `core_stop` <= `stop`."""
+    """A core with its padding, in rows; `start` <= `core_start` < `core_stop` <= `stop`."""
 
     start: int
     stop: int
@@ -32,7 +32,7 @@ class Span:
 
 
 class Placer:
-    """Gives each moment its span. Ask best first: a span depends on better moments only, and on the strong cores.
+    """Gives each moment its span. Call it for the best first: a span depends only on better moments and strong cores.
 
     `cores` are all cores of the recording with their scores, as [start, stop) in rows.
     """
@@ -54,7 +54,7 @@ class Placer:
         self._taken: list[tuple[int, int]] = []
 
     def place(self, core: tuple[int, int]) -> Span | None:
-        """Return the span of a core, or None when better moments hold it already or leave too little room.
+        """Return the span of a core, or None if better moments cover it or leave too little room.
 
         Spans never overlap, and are min_s to max_s long (shorter only if the recording is).
         """
@@ -79,7 +79,7 @@ class Placer:
         return core[0] + spare // 2, core[1] - (spare - spare // 2)
 
     def _room(self, row: int) -> tuple[int, int]:
-        """Return the free stretch around a row; empty when the row is taken."""
+        """Return the free stretch around a row; empty if the row is taken."""
         i = bisect_right(self._taken, (row, len(self._level_db) + 1))
         low = self._taken[i - 1][1] if i else 0
         high = self._taken[i][0] if i < len(self._taken) else len(self._level_db)
@@ -92,7 +92,7 @@ class Placer:
         return low, high
 
     def _lead(self, core_start: int, low: int) -> int:
-        """Return where the clip starts: the quietest place from LEAD to LEAD + SNAP before the core."""
+        """Return the start of the clip: the quietest row from LEAD to LEAD + SNAP before the core."""
         first, last = max(low, core_start - LEAD_ROWS - SNAP_ROWS), max(low, core_start - LEAD_ROWS)
         return first + self._quietest(first, last + 1)
 
@@ -101,7 +101,7 @@ class Placer:
         return first + self._quietest(first, last + 1)
 
     def _fit(self, start: int, stop: int, room: tuple[int, int], walls: tuple[int, int]) -> tuple[int, int]:
-        """Grow to the least length: first back, then on, up to the walls, then past them."""
+        """Extend a span to the least length: first back, then forward, up to the walls, then past them."""
         for low, high in ((max(room[0], walls[0]), min(room[1], walls[1])), room):
             start = min(start, max(low, stop - self._shortest))
             stop = max(stop, min(high, start + self._shortest))

@@ -1,7 +1,7 @@
-"""From a moment's evidence to a score that means something: of the moments that score 0.7 or more, 70 % are right.
+"""Calibrates scores: of the moments that score 0.7 or more, 70 % are right.
 
-The constants were measured on the shared recordings and both development sets (`docs/highlights.md`), each weighing the
-same; `bench/highlights/calibrate.py` prints them, and `bench/highlights/bench_highlights.py` the precision at each.
+The constants were measured on the shared recordings and both development sets (`docs/highlights.md`), with equal
+weights; `bench/highlights/calibrate.py` prints them, and `bench/highlights/bench_highlights.py` the precision at each.
 """
 
 from typing import Final
@@ -17,14 +17,14 @@ EVIDENCE_AT: Final[dict[str, tuple[float, float, float]]] = {
     "yamnet": (-4.4, -3.0, 0.0),
     "": (-6.8, -4.5, -2.0),
 }
-"""Evidence from which on these shares of moments are right, by kind of tagger; "" is no tagger."""
+"""The least evidence at which these shares of moments are right, by kind of tagger; "" means no tagger."""
 STEEP: Final = 1.5
-"""Log-odds for each unit of evidence below the first knot, where hardly anything is right."""
+"""Log-odds for each unit of evidence below the first knot, where few moments are right."""
 _LOG_ODDS: Final = tuple(float(np.log(p / (1.0 - p))) for p in PRECISIONS)
 
 
 def log_odds(evidence: NDArray[np.floating], tagger: str) -> Values:
-    """Return the log-odds of a highlight for evidence [n]: straight lines between the knots, the last one going on."""
+    """Return the log-odds of a highlight for evidence [n]: linear between the knots, with the last line extended."""
     knots = EVIDENCE_AT[family(tagger)]
     inside = np.interp(evidence, knots, _LOG_ODDS)
     last = (_LOG_ODDS[2] - _LOG_ODDS[1]) / (knots[2] - knots[1])
@@ -33,7 +33,7 @@ def log_odds(evidence: NDArray[np.floating], tagger: str) -> Values:
 
 
 def family(tagger: str) -> str:
-    """Return the kind of tagger: one with other weights or another export is judged by the same constants."""
+    """Return the kind of tagger, whose constants hold for all its weights and exports."""
     return next((name for name in EVIDENCE_AT if name and tagger.startswith(name)), "")
 
 

@@ -1,6 +1,6 @@
-"""Evidence for a highlight at each tenth of a second: the tagger's class groups, and how the moment differs.
+"""Evidence for a highlight at each tenth of a second: the tagger's class groups, and the moment's contrast.
 
-A timeline that no tagger has listened to is judged by its measures alone, by the usual rule for crowds.
+A timeline without a tagger is judged by its measures alone, with a rule for crowds.
 """
 
 from dataclasses import dataclass
@@ -17,44 +17,44 @@ from pipeline.listening.timeline_file import Timeline
 Values = NDArray[np.float64]
 
 NOTHING_HEARD: Final = -12.0
-"""The logit of a group that is surely absent: evidence counts from here."""
+"""The logit of a group that is certainly absent; evidence counts from here."""
 SMOOTHED_TAGS: Final = 5
-"""Tagger rows averaged (2.4 s): a laugh or a round of applause lasts that long, a mistaken syllable does not."""
+"""Tagger rows in an average (2.4 s): a laugh or applause lasts that long, a misheard syllable does not."""
 SUPPRESSORS: Final = tuple(group for group in DISTRACTORS if group not in {"speech", "music"})
 SUPPRESSION: Final = 0.2
-"""By how much of its lead one of these lowers a group: rain is taken for applause, a siren for a scream, a cough for a
-laugh. Speech and music fill recordings, and people laugh over them."""
+"""The share of its lead by which one of these lowers a group: rain sounds like applause, a siren like a scream, a cough
+like a laugh. Speech and music fill recordings, and people laugh over them."""
 LOUDNESS: Final = 0.08
 LOUDNESS_DB: Final = (-6.0, 9.0)
-"""Log-odds for each dB over the usual level of a minute, within these limits."""
+"""Log-odds for each dB above the usual level of a minute, within these limits."""
 NOVELTY: Final = 0.15
 NOVELTY_DB: Final = (2.0, 12.0)
 NOVELTY_USUAL_DB: Final = 5.0
-"""Log-odds for each dB by which the spectrum differs from the usual one more than moments do."""
+"""Log-odds for each dB by which the spectrum differs more from the usual one than typical moments do."""
 TONE: Final = -2.0
 TONE_USUAL: Final = 0.4
-"""Log-odds for each unit of harmonicity (0..1) over this: one voice or instrument is steadier in pitch than a crowd."""
+"""Log-odds for each unit of harmonicity (0..1) above this: one voice or instrument is more harmonic than a crowd."""
 RULE: Final[dict[str, dict[str, float]]] = {
     "loudness": {"level": 0.15},
     "steadiness": {"unsteady": -0.5},
     "tone": {"tonal_low": -2.0, "harmonic": -10.0},
     "pauses": {"pauses": -2.0},
 }
-"""Without a tagger: loud, steady, flat, without pitch or pauses is a crowd."""
+"""The rule without a tagger: loud, steady and flat sound without pitch or pauses is a crowd."""
 RULE_AT_REST: Final[dict[str, float]] = {
     "loudness": 0.0,
     "steadiness": -2.0,
     "tone": -5.0,
     "pauses": -0.8,
 }
-"""What the rule says of ordinary speech."""
+"""The rule's value for ordinary speech."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What speaks for a highlight, in log-odds: `groups` [rows, HIGHLIGHTS] logits, `others` by signal [rows].
+    """The evidence for a highlight in log-odds: `groups` [rows, HIGHLIGHTS] are logits, `others` [rows] by signal.
 
-    `groups` has no columns where no tagger has listened.
+    `groups` has no columns without a tagger.
     """
 
     groups: Values
@@ -62,7 +62,7 @@ class Evidence:
 
     @property
     def sounds(self) -> Values:
-        """Log-odds [rows] that any group is heard, over `NOTHING_HEARD`; zeros without a tagger."""
+        """Log-odds [rows] that any group is present, above `NOTHING_HEARD`; zeros without a tagger."""
         if self.groups.shape[1] == 0:
             return np.zeros(len(self.groups))
         return np.asarray(np.logaddexp.reduce(self.groups, axis=1) - NOTHING_HEARD)
@@ -97,7 +97,7 @@ def gather_evidence(timeline: Timeline, weights: dict[str, float]) -> Evidence:
 
 
 def _by_rule(measures: dict[str, NDArray[np.float32]], weights: dict[str, float]) -> dict[str, Values]:
-    """Return what the rule's signals say, over what they say of ordinary speech."""
+    """Return the rule's signals, relative to their values for ordinary speech."""
     others: dict[str, Values] = {}
     for signal, parts in RULE.items():
         told = np.sum([weight * measures[name] for name, weight in parts.items()], axis=0, dtype=np.float64)
@@ -106,7 +106,7 @@ def _by_rule(measures: dict[str, NDArray[np.float32]], weights: dict[str, float]
 
 
 def _column(timeline: Timeline, group: str) -> Values:
-    """Return one group's logits averaged over 2.4 s and drawn through the middles of the tagger's rows [rows]."""
+    """Return one group's logits [rows], averaged over 2.4 s, interpolated between the middles of the tagger's rows."""
     tags, rows = timeline.tags[:, GROUPS.index(group)], timeline.rows
     if len(tags) == 0:
         return np.full(rows, NOTHING_HEARD)

@@ -1,4 +1,4 @@
-"""What kind of moment it is, from the class groups that are heard in it."""
+"""Derives the kind of a highlight from the class groups in it."""
 
 from typing import Final, get_args
 
@@ -19,15 +19,15 @@ KIND_OF_GROUP: Final[dict[str, Kind]] = {
     "screaming": "surprise",
 }
 LONG_SHOUT_ROWS: Final = 26
-"""A voice raised for longer than 2.6 s is no cry of surprise: somebody is moved."""
+"""A voice raised for longer than 2.6 s counts as emotion, not as surprise."""
 assert ROWS_PER_S == 10  # noqa: S101, PLR2004 - LONG_SHOUT_ROWS counts on it
 _KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 def tell_kind(shares: NDArray[np.float64], rows: int) -> KindGuess:
-    """Return the likeliest kind and its share 0..1, for the shares [HIGHLIGHTS] of the groups; they sum to 1.
+    """Return the likeliest kind and its share 0..1, from the shares [HIGHLIGHTS] of the groups, which sum to 1.
 
-    Without a tagger there are no rows to decide by.
+    Without a tagger there are no shares, and the kind is `engagement`.
     """
     if len(shares) == 0:
         return "engagement", 0.0

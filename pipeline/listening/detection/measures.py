@@ -1,4 +1,4 @@
-"""Measures of a timeline that are relative to the recording itself, so that gain and room do not matter."""
+"""Measures of a timeline relative to the recording itself, so that gain and room do not matter."""
 
 from typing import Final
 
@@ -16,13 +16,13 @@ NEAR_ROWS: Final = 7
 """0.7 s: long enough to average syllables, short enough to keep the edges of a shout."""
 SHORT_ROWS: Final = 10
 LONG_ROWS: Final = 20
-"""2 s, a few words: steadiness shows only over several of them."""
+"""2 s, a few words, the shortest time that shows steadiness."""
 MINUTE_S: Final = 60
 SHAPE_BLOCK_ROWS: Final = 100
 SHAPE_BLOCKS: Final = 19
-"""The usual spectral shape is a median of means over 10 s, over three minutes: scenes may differ."""
+"""The usual spectral shape is the median of 10 s means over three minutes, because scenes differ."""
 SHAPE_RANGE_DB: Final = 45.0
-"""Bands further under the level than this are lost in the codec."""
+"""Bands further below the level than this are lost in the codec."""
 NEPERS_PER_DB: Final = np.float32(np.log(10.0) / 10.0)
 """e^(x * this) is the power ratio of x dB."""
 LEAST_POWER: Final = np.float32(1e-10)
@@ -78,13 +78,13 @@ def _usual_shape(shape: Rows) -> Rows:
 
 
 def _course(values: NDArray[np.floating], size: int, rows: int) -> Column:
-    """Return values [n] of blocks of `size` rows as a course in time: straight between the middles of the blocks."""
+    """Return values [n] of blocks of `size` rows for each row, interpolated between the middles of the blocks."""
     middles = (np.arange(len(values)) + 0.5) * min(size, rows)
     return np.asarray(np.interp(np.arange(rows) + 0.5, middles, values), dtype=np.float32)
 
 
 def _blocks(values: Rows, size: int) -> Rows:
-    """Return means [..., n] of whole blocks of `size` rows, one block at least."""
+    """Return means [..., n] of whole blocks of `size` rows, at least one block."""
     count = max(1, values.shape[-1] // size)
     used = values[..., : count * size]
     return np.asarray(used.reshape(*values.shape[:-1], count, -1).mean(axis=-1))
@@ -100,7 +100,7 @@ def _windows(blocks: Rows, width: int) -> Rows:
 
 
 def _mean(values: Rows, width: int) -> Rows:
-    """Return the centred running mean over `width` rows along the last axis; at the ends, over what is there."""
+    """Return the centred running mean over `width` rows along the last axis; at the ends, over the rows that exist."""
     count, before = values.shape[-1], width // 2
     sums = np.zeros((*values.shape[:-1], count + 1))
     np.cumsum(values, axis=-1, out=sums[..., 1:])

@@ -1,4 +1,4 @@
-"""Peaks of a curve that stand out of their surroundings, and how far each one reaches."""
+"""Finds the prominent peaks of a curve and their extents."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ Curve = NDArray[np.floating]
 
 
 class Peak(NamedTuple):
-    """A peak of a curve: rows [start, stop), the highest row, and how far it stands above the pass to a higher one."""
+    """A peak of a curve: rows [start, stop), the highest row, and its height above the pass to a higher one."""
 
     start: int
     stop: int
@@ -20,8 +20,8 @@ class Peak(NamedTuple):
 def find_peaks(curve: Curve, *, least: float, drop: float) -> list[Peak]:
     """Return peaks of at least this prominence, in order of time; none overlaps another.
 
-    A peak reaches as far as the curve stays within `drop` of its top, and no further than the lowest row between it and
-    the next peak. Prominence is that of topography: maxima are joined over their passes, the highest pass first.
+    A peak extends as far as the curve stays within `drop` of its top, but not beyond the lowest row before the next
+    peak. Prominence is the topographic one: maxima are joined over their passes, the highest pass first.
     """
     tops = _maxima(curve)
     passes = _passes(curve, tops)

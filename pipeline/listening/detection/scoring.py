@@ -1,4 +1,4 @@
-"""Scoring one timeline: the evidence curve, its peaks, their scores and what speaks for them."""
+"""Scores a timeline: the evidence curve, its peaks, their scores and reasons."""
 
 import functools
 from collections.abc import Sequence
@@ -24,42 +24,42 @@ Values = NDArray[np.float64]
 
 AUDIENCE: Final = "audience"
 BASE: Final = "base"
-"""The reason that stands for no evidence at all: how rare highlights are."""
+"""The reason for the score without any evidence, which is the rarity of highlights."""
 UNHEARD_DB: Final = SILENCE_DB + 10.0
-"""Where there is no sound (-90 dBFS), the sound gives no evidence; only the audience speaks there."""
+"""At this level (-90 dBFS) there is no sound, and only the audience gives evidence."""
 DEAF_LOG_ODDS: Final = -2.5
-"""Where there is no sound, one stretch in thirteen is worth sharing for all we know."""
+"""Without sound, one stretch in thirteen is assumed to be worth sharing."""
 NEAR_ROWS: Final = 3 * ROWS_PER_S
-"""A pause in sound this near is not the lack of sound."""
+"""A pause with sound this near does not count as missing sound."""
 SURE: Final = -3.0
 SURE_UNTAGGED: Final = NOTHING_HEARD + 3.0
-"""Evidence beyond this only says the same again: its ups and downs do not split a moment."""
+"""Evidence beyond this is certain anyway: its ups and downs do not split a moment."""
 LEAST_PROMINENCE: Final = 1.0
-"""How far evidence must fall between two moments, below `SURE`."""
+"""How far evidence must fall below `SURE` between two moments."""
 DROP: Final = 1.4
-"""A moment reaches as far as evidence stays this near to its top."""
+"""A moment extends as far as evidence stays this near to its top."""
 CONTRAST: Final = 0.3
 CONTRAST_LIMIT: Final = 6.0
-"""What a peak's prominence adds, up to this prominence."""
+"""Evidence for each unit of a peak's prominence, up to this prominence."""
 LONGEST_ROWS: Final = 30 * ROWS_PER_S
-"""Half a minute of the same is a place, not a moment: its best half minute is taken."""
+"""The longest moment; of a longer stretch, the best half minute counts."""
 SHORTEST_ROWS: Final = 5
 AUDIENCE_LEAST: Final = 0.5
 AUDIENCE_SHARE: Final = 0.5
-"""A stretch of audience activity is a candidate itself where it has half of the greatest near it, and half a unit of
+"""A stretch of audience activity is a candidate by itself if it has half of the maximum near it, and half a unit of
 log-odds."""
 AUDIENCE_NEAR_ROWS: Final = 10 * ROWS_PER_S
 ENGAGEMENT_SCORE: Final = 0.3
-"""A moment that the sound alone would score under this is there because of the audience."""
+"""A moment below this score by sound alone is credited to the audience."""
 
 
 class OptionsError(ValueError):
-    """Detection was asked for something that it does not have: the message says what and lists what there is."""
+    """An option of detection is invalid; the message names it and lists the valid ones."""
 
 
 @dataclass(frozen=True)
 class Core:
-    """A moment as it was found: rows [start, stop), its score and the reasons, which sum to it."""
+    """A found moment: rows [start, stop), its score, and the reasons, which sum to it."""
 
     rows: tuple[int, int]
     peak_row: int
@@ -76,12 +76,12 @@ class _Candidate(NamedTuple):
 
 
 def signal_names() -> list[str]:
-    """Return the signals that can be weighted; they are the names in `reasons`, beside `base`."""
+    """Return the signals that can be weighted; these and `base` are the names in `reasons`."""
     return list(SIGNALS)
 
 
 class Hearing:
-    """What is heard in one recording, under one set of options. OptionsError for weights that make no sense."""
+    """The scores of one recording under one set of options. OptionsError for invalid weights."""
 
     def __init__(self, timeline: Timeline, options: DetectOptions, activity: Sequence[ActivityEvent]) -> None:
         self._weights = _checked_weights(options.weights)
@@ -94,7 +94,7 @@ class Hearing:
         self._audience = audience * self._weights.get(AUDIENCE, 1.0)
 
     def curve(self) -> Values:
-        """Return how likely each row belongs to a highlight, 0..1."""
+        """Return the probability of each row to belong to a highlight."""
         return sigmoid(self._sound_log_odds() + self._audience)
 
     def cores(self, least: float) -> list[Core]:
@@ -115,7 +115,7 @@ class Hearing:
         return np.where(self._is_heard, log_odds(self._joint, self._tagger), nothing)
 
     def _candidates(self) -> list[_Candidate]:
-        """Return the peaks of what is heard, and stretches of audience activity."""
+        """Return the peaks of the sound's evidence, and stretches of audience activity."""
         sure = SURE if self._tagger else SURE_UNTAGGED
         squashed = -np.logaddexp(0.0, sure - self._joint)
         found = [
@@ -163,7 +163,7 @@ class Hearing:
         return Core((start, stop), peak_row, score, kind, self._reasons(given))
 
     def _parts(self, candidate: _Candidate) -> dict[str, float]:
-        """Return what each signal adds to the evidence: halfway between the peak and the mean of the moment."""
+        """Return each signal's part of the evidence: halfway between its peak and its mean in the moment."""
         start, stop, row, contrast = candidate
 
         def level(values: Values) -> float:
@@ -177,7 +177,7 @@ class Hearing:
         return parts
 
     def _shares(self, row: int) -> Values:
-        """Return how the groups share what is heard at a row; they sum to 1."""
+        """Return the groups' shares of the sound at a row; they sum to 1."""
         groups = self._evidence.groups[row]
         if len(groups) == 0:
             return np.empty(0)
@@ -186,17 +186,17 @@ class Hearing:
 
     @staticmethod
     def _given(parts: dict[str, float], base_score: float, sound_score: float) -> dict[str, float]:
-        """Return what each part gives to the score, in proportion; they sum to `sound_score`."""
+        """Return each part's contribution to the score, in proportion; they sum to `sound_score`."""
         total = sum(parts.values())
         per_unit = (sound_score - base_score) / total if abs(total) > 1e-9 else 0.0  # noqa: PLR2004 - no evidence
         return {BASE: sound_score - per_unit * total} | {name: per_unit * part for name, part in parts.items()}
 
     def _is_deaf(self, start: int, stop: int) -> bool:
-        """Say whether there is no sound at all in or near a stretch."""
+        """Return whether there is no sound in or near a stretch."""
         return not bool(self._is_heard[max(0, start - NEAR_ROWS) : stop + NEAR_ROWS].any())
 
     def _reasons(self, given: dict[str, float]) -> list[Reason]:
-        """Return what gave the score, the greatest first; what gave nothing is left out."""
+        """Return the contributions to the score, greatest first, without those of zero."""
         return [
             Reason(signal=name, weight=self._weights.get(name, 1.0), contribution=value)
             for name, value in sorted(given.items(), key=lambda item: -abs(item[1]))
@@ -206,7 +206,7 @@ class Hearing:
 
 @functools.lru_cache(maxsize=2)
 def _gathered(timeline: Timeline, weights: tuple[tuple[str, float], ...]) -> Evidence:
-    """Return the evidence of a timeline; kept for the last ones, which are often scored again with other options."""
+    """Return the evidence of a timeline, cached for the last ones, which are often scored again with other options."""
     return gather_evidence(timeline, dict(weights))
 
 

@@ -1,1 +1,1 @@
-"""Audio taggers: what kinds of sound are heard in each half second."""
+"""Audio taggers: classify the sound of each half second."""

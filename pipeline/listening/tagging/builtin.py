@@ -1,4 +1,4 @@
-"""The built-in tagger: a small convolutional network, taught by YAMNet (see `bench/tagger`), run with numpy."""
+"""The built-in tagger: a small convolutional network in numpy, trained on YAMNet's output (see `bench/tagger`)."""
 
 import functools
 import importlib.resources
@@ -16,14 +16,14 @@ from pipeline.types import BUILTIN_TAGGER
 WEIGHTS_FILE: Final = "builtin.npz"
 ROW_FRAMES: Final = ROW_SAMPLES // HOP_SAMPLES
 FIELD_FRAMES: Final = 95
-"""Frames that one row looks at (1.9 s), as the layers below make it."""
+"""Frames that one row depends on (1.9 s), from the layers below."""
 LEAD_FRAMES: Final = 36
-"""How many of them come before the row."""
+"""Number of those frames before the row."""
 WINDOW_ROWS: Final = 30
-"""Rows at once: 14 s, whose arrays stay near the processor."""
+"""Rows computed at once: 14 s, whose arrays fit the processor's cache."""
 MEL_MEAN: Final = np.float32(-11.0)
 MEL_SCALE: Final = np.float32(1.0 / 4.5)
-"""Bring log-mel values to about zero mean and unit spread; the training uses the same."""
+"""Scale log-mel values to about zero mean and unit variance; the training uses the same constants."""
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 Maps = NDArray[np.float32]
@@ -32,11 +32,11 @@ STRIDES: Final = ((2, 2), (2, 2), (2, 2), (1, 2), (1, 1), (1, 1), (3, 1))
 """Steps in frames and bands of each layer."""
 KERNELS: Final = ((3, 3), (3, 3), (3, 3), (3, 3), (3, 4), (3, 1), (5, 1))
 PADDED_LAYERS: Final = 4
-"""The first four see one band of zeros beyond each edge. No layer pads in time: a row hears what is there."""
+"""The first four layers pad each edge with one band of zeros. No layer pads in time."""
 
 
 class BuiltinTagger:
-    """A `Tagger` that needs nothing but numpy."""
+    """A `Tagger` that needs only numpy."""
 
     name = BUILTIN_TAGGER
     _frames = WINDOW_ROWS * ROW_FRAMES + FIELD_FRAMES - ROW_FRAMES
@@ -61,7 +61,7 @@ class BuiltinTagger:
 
 
 def _convolve(maps: Maps, layer: Layer, kernel: tuple[int, int], stride: tuple[int, int], *, padding: int) -> Maps:
-    """Return max(0, convolution + bias): patches are gathered, then multiplied at once."""
+    """Return max(0, convolution + bias): patches are collected, then multiplied at once."""
     if padding:
         maps = np.pad(maps, ((0, 0), (padding, padding), (0, 0)))
     patches = sliding_window_view(maps, kernel, axis=(0, 1))[:: stride[0], :: stride[1]]
@@ -84,4 +84,4 @@ def _load_weights() -> tuple[list[Layer], Layer]:
     return layers, (arrays["weights_head"], arrays["bias_head"])
 
 
-assert KERNELS[PADDED_LAYERS][1] == BANDS >> PADDED_LAYERS  # noqa: S101 - the fifth layer folds what bands are left
+assert KERNELS[PADDED_LAYERS][1] == BANDS >> PADDED_LAYERS  # noqa: S101 - the fifth layer covers all remaining bands

@@ -1,4 +1,4 @@
-"""Which tagger to use: YAMNet where a model is named, else the built-in one."""
+"""Loads the tagger: YAMNet if a model is named, else the built-in one."""
 
 from pathlib import Path
 

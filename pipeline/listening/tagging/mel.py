@@ -1,4 +1,4 @@
-"""The log-mel spectrogram that the built-in tagger looks at: 64 bands, a frame each 20 ms."""
+"""The log-mel spectrogram for the built-in tagger: 64 bands, a frame each 20 ms."""
 
 from typing import Final
 
@@ -16,9 +16,9 @@ LOW_HZ: Final = 125.0
 HIGH_HZ: Final = 7500.0
 TRANSFORM: Final = 512
 LEAST_POWER: Final = 1e-9
-"""-90 dB: under the noise of any recording; digital silence reads as this."""
+"""-90 dB, the value of digital silence, below the noise of any recording."""
 BATCH_FRAMES: Final = 512
-"""Frames transformed at once: their arrays stay in the processor's cache."""
+"""Frames transformed at once: their arrays fit the processor's cache."""
 
 
 def _bank() -> NDArray[np.float32]:

@@ -27,14 +27,14 @@ DISTRACTORS: Final = (
     "machine",
     "impact",
 )
-"""Groups that are mistaken for one, or fill the recording."""
+"""Groups that are mistaken for a highlight, or fill the recording."""
 GROUPS: Final = (*HIGHLIGHTS, *DISTRACTORS)
 LOGIT_LIMIT: Final = 16.0
-"""Beyond this a logit says no more, and half precision stays exact to a hundredth."""
+"""Larger logits mean nothing more, and up to here half precision is exact to a hundredth."""
 
 
 class Window(NamedTuple):
-    """The stretch of sound that one call to a tagger takes: `rows` rows and what lies before and after them."""
+    """The sound for one call of a tagger: `rows` rows with the samples before and after them."""
 
     rows: int
     before: int
@@ -44,15 +44,15 @@ class Window(NamedTuple):
 
     @property
     def samples(self) -> int:
-        """How many samples a call takes."""
+        """Number of samples for a call."""
         return self.before + self.rows * ROW_SAMPLES + self.after
 
 
 class Tagger(Protocol):
-    """Tags sound in windows of one fixed size, so that a row depends on the samples near it and on nothing else."""
+    """Tags sound in windows of a fixed size, so that a row depends only on the samples near it."""
 
     name: str
-    """Which tagger this is, with the version of its weights: timelines tagged by different names do not compare."""
+    """The tagger's name, with the version of its weights. Timelines with different names are not comparable."""
     window: Window
 
     def tag(self, samples: Samples) -> Rows:
@@ -61,7 +61,7 @@ class Tagger(Protocol):
 
 
 class TagStream:
-    """Feeds a tagger with sound as it arrives; the rows are the same, to the bit, for every way of portioning it."""
+    """Feeds a tagger with sound as it arrives; the rows are identical for any portions."""
 
     def __init__(self, tagger: Tagger) -> None:
         self._tagger = tagger
@@ -105,5 +105,5 @@ class TagStream:
 
 
 def row_count(duration_s: float) -> int:
-    """Return how many rows a recording of this length has: one for each begun 0.48 s."""
+    """Return the number of rows of a recording of this length: one for each started 0.48 s."""
     return max(0, int(np.ceil(duration_s / ROW_S - 1e-6)))

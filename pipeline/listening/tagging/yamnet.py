@@ -1,7 +1,7 @@
-"""YAMNet, by the path of a TensorFlow Lite export: Google's tagger of 521 AudioSet classes (Apache-2.0).
+"""YAMNet, Google's tagger of 521 AudioSet classes (Apache-2.0), from a TensorFlow Lite export.
 
-Its logits are averaged with the built-in tagger's. The two err differently: YAMNet knows more sounds, and the built-in
-one was taught with quiet, distant and coded ones.
+Its logits are averaged with the built-in tagger's. The two make different errors: YAMNet knows more sounds, and the
+built-in one was trained with quiet, distant and coded ones.
 """
 
 from pathlib import Path
@@ -40,9 +40,9 @@ CLASSES_OF: Final[dict[str, tuple[int, ...]]] = {
 }
 """Indices in YAMNet's class map (`yamnet_class_map.csv`) by group."""
 LEAST_SCORE: Final = 1e-6
-"""Scores are kept this far from 0 and 1, so that their logits stay finite."""
+"""Scores are clamped this far from 0 and 1, so that their logits are finite."""
 SHARE: Final = 0.4
-"""YAMNet's part of the mean: the best of 0.3, 0.4, 0.5 and 0.7 on recordings that neither was taught with."""
+"""YAMNet's weight in the mean: the best of 0.3, 0.4, 0.5 and 0.7 on recordings that neither was trained with."""
 MAX_MODEL_BYTES: Final = 64 * 1024 * 1024
 """YAMNet has 4 MB (15 MB in full precision); anything much larger is another kind of file."""
 
@@ -50,8 +50,8 @@ MAX_MODEL_BYTES: Final = 64 * 1024 * 1024
 class Yamnet:
     """A `Tagger` that runs a YAMNet export with a waveform input of 15,600 samples and 521 class scores.
 
-    Each row is the mean of one of its windows, whose middle is the row's, and the built-in tagger's row. Raises
-    MediaError (TAGGER_UNUSABLE) for a file that is not one.
+    Each row is the mean of YAMNet's window around the middle of the row and the built-in tagger's row. Raises
+    MediaError (TAGGER_UNUSABLE) for another file.
     """
 
     window = BuiltinTagger.window
@@ -99,7 +99,7 @@ def group_logits(scores: NDArray[np.float32]) -> Rows:
 
 
 def read_model(path: Path) -> bytes:
-    """Return a model file's content; MediaError when it cannot be read or is no TensorFlow Lite file."""
+    """Return a model file's content; MediaError if it cannot be read or is not a TensorFlow Lite file."""
     try:
         if path.stat().st_size > MAX_MODEL_BYTES:
             raise MediaError(TAGGER_UNUSABLE, f"{path} is too large to be YAMNet")

@@ -1,7 +1,7 @@
-"""Caches what was read of a recording in a folder that all its clips share, across processes and threads.
+"""Caches the blocks read from a recording in a folder that all its clips share, across processes and threads.
 
-Blocks lie in files of 8 MiB each, at their own places, so that a long recording needs neither one huge sparse file nor
-a lock: writing the same block twice writes the same bytes, and a block counts only once its length has been written.
+Blocks are stored at their offsets in files of 8 MiB, so that a long recording needs neither a huge sparse file nor a
+lock: writing a block twice writes the same bytes, and a block counts only after its length has been written.
 """
 
 import contextlib
@@ -17,11 +17,11 @@ BLOCK_BYTES = 64 * 1024
 """Unit of caching: large enough to keep requests few, small enough that the edges of a range waste little."""
 BLOCKS_A_FILE = 128
 MAX_FILES = 64
-"""512 MiB on scratch disk; beyond it the file used longest ago is dropped and read again when needed."""
+"""512 MiB on scratch disk; beyond this the least recently used file is dropped."""
 OPEN_FILES = 16
 LENGTH_BYTES = 4
 DATA_AT = 4096
-"""Behind the lengths of all blocks of a file, on a page of its own."""
+"""The start of the blocks, on a page after the lengths of all blocks."""
 IDENTITY = "identity"
 SUFFIX = ".blocks"
 
@@ -30,20 +30,20 @@ class Blocks(Protocol):
     """Blocks of a file by number."""
 
     def __contains__(self, block: int) -> bool:
-        """Whether a block is here."""
+        """Return whether a block is cached."""
 
     def get(self, block: int) -> bytes | None:
-        """Return a block, or None when it is not here."""
+        """Return a block, or None if it is not cached."""
 
     def put(self, block: int, content: bytes) -> None:
-        """Keep a block; it may be dropped again at any moment."""
+        """Store a block; it may be dropped at any time."""
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
 
 
 class Identity(Struct, frozen=True):
-    """Which file the blocks are of, as the server said when the first was read."""
+    """Identifies the file of the blocks, from the server's answer to the first read."""
 
     etag: str
     size_bytes: int
@@ -59,14 +59,14 @@ class SharedBlockCache:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def identity(self) -> Identity | None:
-        """Return which file the blocks are of, None before any was read."""
+        """Return the file of the blocks; None before the first read."""
         try:
             return msgspec.json.decode((self._folder / IDENTITY).read_bytes(), type=Identity)
         except (OSError, msgspec.MsgspecError):
             return None
 
     def identify(self, identity: Identity) -> bool:
-        """Say which file the blocks are of; False when another process has said otherwise before."""
+        """Set the file of the blocks; False if another process has set another one."""
         made = self._folder / f"{IDENTITY}.{os.getpid()}.{id(self)}"
         made.write_bytes(msgspec.json.encode(identity))
         with contextlib.suppress(FileExistsError):
@@ -78,21 +78,21 @@ class SharedBlockCache:
         return self._length(block) > 0
 
     def get(self, block: int) -> bytes | None:
-        """Return a block, or None when it is not here."""
+        """Return a block, or None if it is not cached."""
         length = self._length(block)
         if not length:
             return None
         return os.pread(self._open[block // BLOCKS_A_FILE], length, _data_at(block))
 
     def put(self, block: int, content: bytes) -> None:
-        """Keep a block."""
+        """Store a block."""
         file = self._file(block, makes=True)
-        assert file is not None  # noqa: S101 - made if need be
+        assert file is not None  # noqa: S101 - created if missing
         write_at(file, content, _data_at(block))
         write_at(file, len(content).to_bytes(LENGTH_BYTES, "big"), _length_at(block))
 
     def close(self) -> None:
-        """Let go of the files; they stay for others."""
+        """Close the files, which stay for other processes."""
         while self._open:
             os.close(self._open.popitem()[1])
 
@@ -101,7 +101,7 @@ class SharedBlockCache:
         return 0 if file is None else int.from_bytes(os.pread(file, LENGTH_BYTES, _length_at(block)), "big")
 
     def _file(self, block: int, *, makes: bool) -> int | None:
-        """Return the descriptor of the file that a block lies in; None where there is none and none is to be made."""
+        """Return the descriptor of a block's file; None if it is missing and not to be created."""
         number = block // BLOCKS_A_FILE
         file = self._open.get(number)
         if file is not None:
@@ -125,7 +125,7 @@ class SharedBlockCache:
         return file
 
     def _make_room(self) -> None:
-        """Drop the files used longest ago; who reads one meanwhile keeps it until done."""
+        """Drop the least recently used files; current readers keep theirs until they close it."""
         aged: list[tuple[float, Path]] = []
         for path in self._folder.glob(f"*{SUFFIX}"):
             with contextlib.suppress(FileNotFoundError):
@@ -135,7 +135,7 @@ class SharedBlockCache:
 
 
 def write_at(file: int, content: bytes, place: int) -> None:
-    """Write all of it to a place; OSError when it finds no room. A disk that fills up takes a part without a word."""
+    """Write all bytes at an offset; OSError if the disk is full. A single write may be partial without an error."""
     written = 0
     while written < len(content):
         written += os.pwrite(file, content[written:], place + written)

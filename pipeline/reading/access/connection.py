@@ -1,4 +1,4 @@
-"""Connections to the server of an address: straight, or through a Unix socket where nothing else may be opened."""
+"""Connections to the server of an address: direct, or through a Unix socket if nothing else may be opened."""
 
 import http.client
 import socket
@@ -8,7 +8,7 @@ from urllib.parse import SplitResult
 
 
 def open_connection(url: SplitResult, *, relay: str | None, timeout_s: float) -> http.client.HTTPConnection:
-    """Return a connection, made at its first request, to the server of `url`; `relay` is the path of a socket."""
+    """Return a connection to the server of `url`, opened at its first request; `relay` is the path of a socket."""
     host = cast("str", url.hostname)
     if relay is not None:
         is_tls = url.scheme == "https"
@@ -18,7 +18,7 @@ def open_connection(url: SplitResult, *, relay: str | None, timeout_s: float) ->
 
 
 class _RelayedConnection(http.client.HTTPConnection):
-    """Names the server in its requests and in TLS, and leaves reaching it to the relay."""
+    """Sends requests to the server, also with TLS, through the relay."""
 
     def __init__(self, host: str, port: int | None, *, relay: str, is_tls: bool, timeout_s: float) -> None:
         super().__init__(host, port or (http.client.HTTPS_PORT if is_tls else None), timeout=timeout_s)

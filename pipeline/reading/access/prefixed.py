@@ -1,10 +1,10 @@
-"""Reads a file as if other bytes stood before it: a new index in front of media data whose own is lost."""
+"""Reads a file as if other bytes came before it: a new index for media data whose own is lost."""
 
 from pipeline.reading.access.reader import PositionedReader, Reader
 
 
 class PrefixedReader(PositionedReader):
-    """A reader over `beginning` followed by the whole of another reader, which it closes with itself."""
+    """A reader of `beginning` followed by the whole of another reader, which it closes with itself."""
 
     def __init__(self, beginning: bytes, inner: Reader) -> None:
         super().__init__()
@@ -13,7 +13,7 @@ class PrefixedReader(PositionedReader):
 
     @property
     def bytes_read(self) -> int:
-        """Bytes taken from disk or network."""
+        """Bytes read from disk or network."""
         return self._inner.bytes_read
 
     @property
@@ -36,11 +36,11 @@ class PrefixedReader(PositionedReader):
         return content
 
     def prefetch(self, start: int, length: int) -> None:
-        """Fetch a range that will be needed, where that saves requests."""
+        """Fetch a range that will be needed, if that saves requests."""
         begin = start - len(self._beginning)
         self._inner.prefetch(max(0, begin), length + min(0, begin))
 
     def close(self) -> None:
-        """Close the file below."""
+        """Close the underlying file."""
         self._inner.close()
         super().close()

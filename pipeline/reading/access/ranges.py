@@ -1,6 +1,6 @@
-"""Reads a file over HTTP by byte ranges: what FFmpeg sees is a seekable file, what the server sees is few requests.
+"""Reads a file over HTTP by byte ranges: FFmpeg sees a seekable file, and the server sees few requests.
 
-FFmpeg's own network protocols are never used: they would follow references into places that nobody meant to open.
+FFmpeg's own network protocols are never used, because they would follow references to other places.
 """
 
 import http.client
@@ -22,36 +22,36 @@ __all__ = ["BLOCK_BYTES", "RangeReader"]
 
 FIRST_READ_BYTES = BLOCK_BYTES
 MAX_READ_AHEAD_BYTES = 2 * 1024 * 1024
-"""Read-ahead doubles while reading goes straight on, up to this: the most that is wasted when it stops."""
+"""Read-ahead doubles during sequential reading, up to this, which is the most wasted when reading stops."""
 PREFETCH_BYTES = 8 * 1024 * 1024
-"""The most that one request asks for when it is known what is needed."""
+"""The largest request for a range that is known to be needed."""
 CACHE_BLOCKS = 8192
-"""512 MiB on scratch disk; beyond it the block used longest ago is dropped and read again when needed."""
+"""512 MiB on scratch disk; beyond this the least recently used block is dropped."""
 CHANGED = "the file changed while it was being read"
 TIMEOUT_S = 30.0
 RETRY_PAUSES_S = (0.1, 0.4, 1.6)
-"""Pauses before the second, third and fourth try of a request that failed for a passing reason."""
+"""Pauses before the second, third and fourth try of a request after a temporary failure."""
 _PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _REFUSED_STATUSES = frozenset({401, 403})
 _RANGE_NOT_SATISFIABLE = 416
 _PARTIAL_CONTENT = 206
 _WINDOW_SLACK_BLOCKS = 1
 _ADDRESS_CHARACTERS = "!$%&'()*+,/:;=?@[]~"
-"""What stays as it is in a path and a query: reserved characters, and what is percent-encoded already."""
-_NO_ADDRESS = "this is no http or https address"
+"""Characters that are not encoded in a path and a query: reserved ones, and existing percent-encodings."""
+_NO_ADDRESS = "this is not an http or https address"
 _CHECK_ADDRESS = "Check the address."
 
 
 class _PassingError(Exception):
-    """A request failed in a way that may not repeat."""
+    """A request failed for a reason that may be temporary."""
 
 
 class RangeReader(PositionedReader):
     """A read-only, seekable file over an http(s) URL that answers byte ranges.
 
     Blocks are cached on scratch disk, so reading a part twice costs one transfer; in the folder `cache_dir`, for all
-    readers that share it. With `relay`, the server is reached through that Unix socket. `bytes_read` counts what
-    crossed the network. MediaError(READ_FAILED) when the server refuses, changes the file meanwhile, or stays
+    readers that share it. With `relay`, the server is reached through that Unix socket. `bytes_read` counts bytes from
+    the network. MediaError(READ_FAILED) if the server refuses, the file changes meanwhile, or the server stays
     unreachable.
     """
 
@@ -122,7 +122,7 @@ class RangeReader(PositionedReader):
     def __enter__(self) -> Self:
         return self
 
-    # -- what the pipeline adds
+    # -- additions for the pipeline
 
     @property
     def size_bytes(self) -> int:
@@ -132,7 +132,7 @@ class RangeReader(PositionedReader):
         return self._size or 0
 
     def know(self, ranges: Iterable[tuple[int, bytes]]) -> None:
-        """Take over bytes known from elsewhere (offset, content): reads inside them cost no request."""
+        """Store known bytes (offset, content), so that reading them needs no request."""
         self._known.extend(ranges)
 
     def prefetch(self, start: int, length: int) -> None:
@@ -153,7 +153,7 @@ class RangeReader(PositionedReader):
     # -- inside
 
     def _use_shared_cache(self, folder: Path) -> None:
-        """Use what others have read of this file; not where it is known to be another by now."""
+        """Use the blocks that others have read, unless the file is known to have changed."""
         blocks = SharedBlockCache(folder)
         identity = blocks.identity()
         if identity is not None:
@@ -187,7 +187,7 @@ class RangeReader(PositionedReader):
         self._window = min(self._window * 2, MAX_READ_AHEAD_BYTES) if straight_on else FIRST_READ_BYTES
 
     def _fetch(self, block: int, count: int) -> bytes:
-        """Fetch `count` blocks from `block` on, but none that is already here; return the first."""
+        """Fetch `count` blocks from `block` on, except cached ones; return the first."""
         run = 1
         while run < count and block + run not in self._cache:
             run += 1
@@ -223,7 +223,7 @@ class RangeReader(PositionedReader):
         return content
 
     def _request(self, begin: int, end: int) -> bytes:
-        """Ask for [begin, end) once; may return less when the connection ends early."""
+        """Request [begin, end) once; may return less if the connection ends early."""
         connection = self._connect()
         headers = {"Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
         connection.request("GET", self._target, headers=headers)
@@ -240,7 +240,7 @@ class RangeReader(PositionedReader):
         self.bytes_read += len(content)
         if not content:
             raise _PassingError("empty answer")
-        if response.length:  # more than was asked for: do not reuse the connection
+        if response.length:  # more than requested: do not reuse the connection
             self._disconnect()
         return content
 
@@ -255,7 +255,7 @@ class RangeReader(PositionedReader):
             raise _PassingError(f"HTTP {status}")
         if status in _REFUSED_STATUSES:
             detail = f"the link has expired or was refused (HTTP {status})"
-            raise MediaError(READ_FAILED, detail, remedy="Try again with a fresh link.")
+            raise MediaError(READ_FAILED, detail, remedy="Try again with a new link.")
         if status == http.HTTPStatus.OK:
             detail, remedy = "the server does not answer byte ranges", "Download the file, and use that."
             raise MediaError(READ_FAILED, detail, remedy=remedy)
@@ -291,7 +291,7 @@ class RangeReader(PositionedReader):
 
 
 def _split(url: str) -> SplitResult:
-    """Return the parts of an address; MediaError where the brackets, the port or the name of the host cannot be."""
+    """Return the parts of an address; MediaError if its brackets, port or host name are invalid."""
     try:
         address = urlsplit(url)
         if address.scheme in {"http", "https"} and address.hostname and address.port != 0:
@@ -303,7 +303,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _target(address: SplitResult) -> str:
-    """Return what a request asks for: people write spaces and letters of their own language into addresses."""
+    """Return the request target, with spaces and non-ASCII letters encoded, which people write into addresses."""
     path, query = (quote(part, safe=_ADDRESS_CHARACTERS) for part in (address.path or "/", address.query))
     return f"{path}?{query}" if query else path
 
@@ -331,7 +331,7 @@ class _BlockCache:
         return block in self._slots
 
     def get(self, block: int) -> bytes | None:
-        """Return a block, or None when it is not here."""
+        """Return a block, or None if it is not cached."""
         entry = self._slots.get(block)
         if entry is None:
             return None
@@ -340,12 +340,12 @@ class _BlockCache:
         return os.pread(self._file.fileno(), length, slot * BLOCK_BYTES)
 
     def put(self, block: int, content: bytes) -> None:
-        """Keep a block."""
+        """Store a block."""
         slot = self._slots.popitem(last=False)[1][0] if len(self._slots) >= self._limit else len(self._slots)
         write_at(self._file.fileno(), content, slot * BLOCK_BYTES)
         self._slots[block] = (slot, len(content))
 
     def close(self) -> None:
-        """Give the scratch space back."""
+        """Release the scratch space."""
         self._file.close()
         self._slots.clear()

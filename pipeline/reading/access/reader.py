@@ -1,4 +1,4 @@
-"""What the pipeline needs of a file, wherever it is, and what readers of ours have in common."""
+"""The protocol of readers of local and remote files, and their common base."""
 
 import errno
 import io
@@ -8,18 +8,18 @@ from collections.abc import Iterable
 from typing import Protocol
 
 NO_SUCH_PLACE = -errno.EINVAL
-"""What FFmpeg expects from a seek that cannot be."""
+"""The result that FFmpeg expects of an impossible seek."""
 
 
 class Reader(Protocol):
     """A seekable file that counts what it reads."""
 
     is_remote: bool
-    """Whether each read may cost a request to a server."""
+    """Whether reads may need requests to a server."""
 
     @property
     def bytes_read(self) -> int:
-        """Bytes taken from disk or network so far."""
+        """Bytes read from disk or network so far."""
 
     @property
     def size_bytes(self) -> int:
@@ -35,27 +35,27 @@ class Reader(Protocol):
         """Return the position."""
 
     def ranges_read(self) -> list[tuple[int, int]]:
-        """Return what has been read so far as (first byte, byte after the last), merged, in order."""
+        """Return the ranges read so far as (first byte, byte after the last), merged, in order."""
 
     def know(self, parts: Iterable[tuple[int, bytes]]) -> None:
-        """Take over bytes whose places are known, so that they are not fetched again."""
+        """Store known bytes, so that they are not fetched again."""
 
     def prefetch(self, start: int, length: int) -> None:
-        """Fetch a range that will be needed, where that saves requests."""
+        """Fetch a range that will be needed, if that saves requests."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
 
 class RangeLog:
-    """Notes which parts of a file were read, merging as it goes; forgets all once there are too many parts."""
+    """Records the parts of a file that were read, merged; forgets all once there are too many."""
 
     def __init__(self, limit: int = 4096) -> None:
         self._parts: list[tuple[int, int]] = []
         self._limit = limit
 
     def note(self, begin: int, length: int) -> None:
-        """Note that `length` bytes from `begin` on were read."""
+        """Record that `length` bytes from `begin` on were read."""
         if not length or len(self._parts) >= self._limit:
             return
         if self._parts and self._parts[-1][0] <= begin <= self._parts[-1][1]:
@@ -65,7 +65,7 @@ class RangeLog:
         self._parts.append((begin, begin + length))
 
     def merged(self) -> list[tuple[int, int]]:
-        """Return the parts in order, those that touch as one."""
+        """Return the parts in order, with adjacent ones merged."""
         merged: list[tuple[int, int]] = []
         for begin, end in sorted(self._parts):
             if merged and begin <= merged[-1][1]:
@@ -76,7 +76,7 @@ class RangeLog:
 
 
 class PositionedReader(io.RawIOBase):
-    """A read-only file whose position is a number of its own: reads move it, and seeking costs nothing."""
+    """A read-only file that keeps its position as a number, so that seeking costs nothing."""
 
     is_remote = False
 
@@ -103,7 +103,7 @@ class PositionedReader(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move the position, NO_SUCH_PLACE where that cannot be; the size is asked for only from the end."""
+        """Move the position, or return NO_SUCH_PLACE; the size is needed only for a seek from the end."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position}.get(whence)
         if base is None:
             base = self.size_bytes
@@ -113,11 +113,11 @@ class PositionedReader(io.RawIOBase):
         return self._position
 
     def ranges_read(self) -> list[tuple[int, int]]:
-        """Return what has been read so far as (first byte, byte after the last), merged, in order."""
+        """Return the ranges read so far as (first byte, byte after the last), merged, in order."""
         return self._log.merged()
 
     def know(self, parts: Iterable[tuple[int, bytes]]) -> None:
-        """Pass over what is known: reading it again costs nothing here."""
+        """Ignore known bytes: reading them again costs nothing here."""
 
     def prefetch(self, start: int, length: int) -> None:
         """Do nothing: there is no server to spare."""

@@ -1,6 +1,6 @@
-"""The part of the pictures that a container says is to be shown: Matroska's PixelCrop, the `clap` box of MP4 and MOV.
+"""The cropping of pictures in a container's header: Matroska's PixelCrop, the `clap` box of MP4 and MOV.
 
-Decoders do not know of it, and a copy of the packets loses it. Sources: RFC 9559, 5.1.4.1.28.8 to 11; ISO/IEC 14496-12,
+Decoders ignore it, and a copy of the packets loses it. Sources: RFC 9559, 5.1.4.1.28.8 to 11; ISO/IEC 14496-12,
 12.1.4.
 """
 
@@ -32,7 +32,7 @@ class Crop(Struct, frozen=True, kw_only=True):
 
 
 def find_crop(media: Media, stream: VideoStream) -> Crop | None:
-    """Return how a container crops a stream's pictures, None where it does not."""
+    """Return the container's cropping of a stream's pictures, or None."""
     tracks = read_tracks(media)
     if stream.index >= len(tracks):
         return None

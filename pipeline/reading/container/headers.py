@@ -1,4 +1,4 @@
-"""What the headers of Matroska, MP4 and AVI say of each track that FFmpeg's interface for Python does not hand on.
+"""Reads track headers of Matroska, MP4 and AVI, for facts that PyAV does not expose.
 
 Sources: RFC 8794 and RFC 9559, 5.1.4 (Matroska); ISO/IEC 14496-12, 8.5.2 (sample entries) and ISO/IEC 23001-7 (`encv`,
 `enca`); Microsoft's AVI RIFF reference (`strh`); ISO/IEC 13818-1, 2.4.3.2 (scrambling of transport packets).
@@ -12,7 +12,7 @@ from pipeline.reading.access.reader import Reader
 from pipeline.reading.media import Media
 
 MOST_BYTES = 4 * 1024 * 1024
-"""Where the description of the tracks is looked for; indexes of samples may make it larger, and stand behind."""
+"""Bytes searched for the description of the tracks; indexes of samples may make it larger, but come after it."""
 _SEGMENT, _TRACKS, _TRACK, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675
 _CODEC_ID, _ENCODINGS, _ENCODING, _ENCRYPTION = 0x86, 0x6D80, 0x6240, 0x5035
 _CONTAINERS = frozenset({b"trak", b"mdia", b"minf", b"stbl"})
@@ -31,7 +31,7 @@ _SCRAMBLED = 0xC0
 
 
 class Track(Struct, frozen=True, kw_only=True):
-    """One track by its header: the container's name for its codec, whether it is encrypted, and its description."""
+    """A track's header: the container's name of its codec, whether it is encrypted, and its description."""
 
     tag: str
     is_encrypted: bool
@@ -51,14 +51,14 @@ def read_tracks(media: Media) -> list[Track]:
         if "avi" in formats:
             return list(_avi(media.reader))
     except (ValueError, IndexError):
-        pass  # FFmpeg made sense of what it needed
+        pass  # FFmpeg could read what it needs
     finally:
         media.reader.seek(position)
     return []
 
 
 def is_protected(media: Media, tracks: list[Track]) -> bool:
-    """Whether the recording is encrypted, by its headers; of transport streams by the bits of its first packets."""
+    """Return whether the recording is encrypted, by its headers, or for transport streams by its first packets."""
     if any(track.is_encrypted for track in tracks):
         return True
     formats = set(media.container.format.name.split(","))
@@ -74,7 +74,7 @@ def is_protected(media: Media, tracks: list[Track]) -> bool:
 
 
 def _is_scrambled(head: bytes) -> bool:
-    """Whether half of the packets that carry something are scrambled."""
+    """Return whether half of the packets with a payload are scrambled."""
     if len(head) < _TS_BYTES or head[0] != _TS_SYNC:
         return False
     flags = head[3::_TS_BYTES]
@@ -111,7 +111,7 @@ def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
         width = 9 - data[at].bit_length()
         length = int.from_bytes(data[at : at + width], "big") & (1 << 7 * width) - 1
         at += width
-        if length == (1 << 7 * width) - 1:  # not known: up to the end of what it is in
+        if length == (1 << 7 * width) - 1:  # unknown size: up to the end of the parent
             length = len(data) - at
         yield kind, data[at : at + length]
         at += length

@@ -1,6 +1,6 @@
-"""Finds out whether a file ends before its content does, as far as its format lets one know.
+"""Finds out whether a file is truncated, as far as its format shows it.
 
-Every check looks at a header or at the last bytes, never at everything. Sources: RFC 9559 (Matroska) and RFC 8794, 4
+Every check reads only a header or the last bytes. Sources: RFC 9559 (Matroska) and RFC 8794, 4
 (variable-size integers); RFC 3533 (Ogg pages); RFC 9639 (FLAC); Microsoft's Multimedia Programming Interface 1.0 (RIFF)
 and EBU Tech 3306 (RF64); Adobe's Flash Video File Format 10.1, E.3 (tags); ISO/IEC 13818-1, 2.4.3.2 (transport
 packets); ISO/IEC 14496-12, 8.8.4 (`moof`).
@@ -18,12 +18,12 @@ from pipeline.reading.media import AV_ERRORS, Media
 from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
 
 TAIL_BYTES = 256 * 1024
-"""Where the last page, tag or fragment header is looked for: an Ogg page has 64 KiB at most."""
+"""Bytes searched for the last page, tag or fragment header: an Ogg page has at most 64 KiB."""
 MOST_CHUNKS = 64
 UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF})
-"""What recorders write into a RIFF header before they know the size, or that cannot hold it."""
+"""Values of recorders in a RIFF header before they know the size, or if it does not fit."""
 PACKET_SIZES = {188: 0, 192: 4, 204: 0}
-"""Sizes of transport packets, with where in the first its sync byte is."""
+"""Sizes of transport packets, with the offset of the sync byte in the first."""
 SYNC = 0x47
 OGG_END = 0x04
 SLACK_S = Fraction(1, 2)
@@ -34,17 +34,17 @@ _ID3_BYTES = 10
 
 
 class Shortfall(Struct, frozen=True, kw_only=True):
-    """A file ends early. `announced_bytes` is how long it should be, None where nothing tells."""
+    """A file ends early. `announced_bytes` is its full size; None if unknown."""
 
     announced_bytes: int | None = None
     is_of_index: bool = False
-    """All that was recorded is there, but not all of the index that tells where."""
+    """The media data is complete, but its index is not."""
 
 
 def find_shortfall(media: Media, layout: Layout) -> Shortfall | None:
-    """Return how a recording falls short of what it announces; None where it is whole, or its format cannot tell.
+    """Return what a recording lacks of its announced size; None if it is complete, or its format does not show it.
 
-    May move the demuxer; leaves the position of the reader as it was.
+    May move the demuxer, but keeps the position of the reader.
     """
     formats = media.container.format.name.split(",")
     check = next((_CHECKS[name] for name in formats if name in _CHECKS), None)
@@ -66,9 +66,9 @@ def find_shortfall(media: Media, layout: Layout) -> Shortfall | None:
 
 
 def indexed_end_s(media: Media) -> Fraction | None:
-    """Return when the last packet that is wholly in the file ends, by the container's own index, without reading.
+    """Return the end of the last packet that is completely in the file, by the container's index, without reading.
 
-    In seconds of the recording; None where the container's index knows of none.
+    In seconds of the recording; None if the container's index has none.
     """
     ends: list[Fraction] = []
     for stream in media.container.streams:
@@ -97,7 +97,7 @@ def _tail(reader: Reader, size_bytes: int) -> tuple[int, bytes]:
 
 
 def _fragments(reader: Reader, size_bytes: int) -> Shortfall | None:
-    """Walk on from the last fragment header to the end."""
+    """Follow the boxes from the last fragment header to the end."""
     begin, tail = _tail(reader, size_bytes)
     at = tail.rfind(b"mfhd") - 12
     if at < 0 or tail[at + 4 : at + 8] != b"moof":
@@ -115,7 +115,7 @@ def _fragments(reader: Reader, size_bytes: int) -> Shortfall | None:
 
 
 def _matroska(reader: Reader, size_bytes: int) -> Shortfall | None:
-    """Compare the size of the segment with what is there; a live one has none."""
+    """Compare the size of the segment with the file's; a live segment has none."""
     head = _at(reader, 0, 4096)
     at = 0
     for element in (b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"):
@@ -139,7 +139,7 @@ def _vint(data: bytes, at: int) -> tuple[int | None, int]:
 
 
 def _wave(reader: Reader, size_bytes: int) -> Shortfall | None:
-    """Compare the size of the `data` chunk with what is there."""
+    """Compare the size of the `data` chunk with the file's."""
     position, long_size = 12, None
     if _at(reader, 0, 4) not in {b"RIFF", b"RF64", b"BW64"}:
         return None
@@ -160,7 +160,7 @@ def _wave(reader: Reader, size_bytes: int) -> Shortfall | None:
 
 
 def _avi(reader: Reader, size_bytes: int) -> Shortfall | None:
-    """Walk the RIFF chunks, of which a large file has several."""
+    """Check the RIFF chunks, of which a large file has several."""
     position = 0
     for _ in range(MOST_CHUNKS):
         header = _at(reader, position, 8)
@@ -174,7 +174,7 @@ def _avi(reader: Reader, size_bytes: int) -> Shortfall | None:
 
 
 def _ogg(reader: Reader, size_bytes: int) -> Shortfall | None:
-    """Look whether the last page is whole, and is marked as the last of its stream."""
+    """Check whether the last page is complete and marked as the last of its stream."""
     begin, tail = _tail(reader, size_bytes)
     at = tail.rfind(b"OggS")
     if at < 0:
@@ -187,7 +187,7 @@ def _ogg(reader: Reader, size_bytes: int) -> Shortfall | None:
 
 
 def _flv(reader: Reader, size_bytes: int) -> Shortfall | None:
-    """Look whether the file ends with the size of the tag before."""
+    """Check whether the file ends with the size of the previous tag."""
     length = int.from_bytes(_at(reader, size_bytes - 4, 4), "big")
     begin = size_bytes - 4 - length
     if length < _FLV_TAG_BYTES or begin < 0:
@@ -197,7 +197,7 @@ def _flv(reader: Reader, size_bytes: int) -> Shortfall | None:
 
 
 def _transport(reader: Reader, size_bytes: int) -> Shortfall | None:
-    """Look whether the file ends between packets."""
+    """Check whether the file ends between packets."""
     head = _at(reader, 0, 3 * max(PACKET_SIZES))
     for size, offset in PACKET_SIZES.items():
         if all(head[n * size + offset : n * size + offset + 1] == bytes([SYNC]) for n in range(3)):
@@ -206,7 +206,7 @@ def _transport(reader: Reader, size_bytes: int) -> Shortfall | None:
 
 
 def _mp3(reader: Reader, size_bytes: int) -> Shortfall | None:
-    """Compare with the number of bytes in the header of Xing, where the encoder left one."""
+    """Compare the file's size with that in the Xing header, if there is one."""
     head = _at(reader, 0, _ID3_BYTES)
     begin = 0
     if head[:3] == b"ID3":
@@ -222,7 +222,7 @@ def _mp3(reader: Reader, size_bytes: int) -> Shortfall | None:
 
 
 def _flac(media: Media) -> Shortfall | None:
-    """Look whether there is sound up to the length that the header states."""
+    """Check whether there is sound up to the length in the header."""
     stated: int | None = media.container.duration
     if not stated or stated < 0:
         return None

@@ -1,4 +1,4 @@
-"""Looks at the outermost boxes of an MP4 or MOV file: enough to say why it cannot be read and how it is laid out.
+"""Reads the outermost boxes of an MP4 or MOV file, which show its layout and why it cannot be read.
 
 Source: ISO/IEC 14496-12, 4.2 (box structure).
 """
@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 MAX_BOXES = 64
-"""A recording has a handful of outer boxes; a fragmented one has thousands, of which the first few tell enough."""
+"""A recording has a handful of outer boxes; a fragmented one has thousands, of which the first few suffice."""
 _KNOWN = frozenset(
     {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"styp", b"sidx", b"uuid", b"pnot", b"meta"}
 )
@@ -18,7 +18,7 @@ _TO_END = 0
 
 
 class Readable(Protocol):
-    """What is needed of a file: seek and read."""
+    """A file with seek and read."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Move to a byte position."""
@@ -61,7 +61,7 @@ class Layout(Struct, frozen=True, kw_only=True):
 
     @property
     def missing_bytes(self) -> int:
-        """How many bytes the boxes announce beyond the end of the file; 0 when it is whole."""
+        """Bytes that the boxes announce beyond the end of the file; 0 if it is complete."""
         return max([end - self.size_bytes for _, _, end in self.boxes] + [0])
 
 

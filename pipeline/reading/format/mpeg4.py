@@ -4,5 +4,5 @@ _VOP_START = b"\x00\x00\x01\xb6"
 
 
 def is_packed(packet: bytes) -> bool:
-    """Whether a packet holds several pictures: in a packed bitstream a B-picture travels with the one it refers to."""
+    """Return whether a packet has several pictures: packed bitstreams put a B-picture into its reference's packet."""
     return packet.count(_VOP_START) > 1

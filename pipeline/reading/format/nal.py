@@ -1,4 +1,4 @@
-"""Reads H.264 and HEVC bitstreams as far as joining two encoders' pictures in one stream needs it.
+"""Reads the parts of H.264 and HEVC bitstreams that are needed to join two encoders' pictures.
 
 Sources: ITU-T H.264 (7.3.1 NAL units, 7.3.2 parameter sets), ITU-T H.265 (7.3.1, 7.3.2), ISO/IEC 14496-15 (the decoder
 configuration records `avcC` and `hvcC`).
@@ -15,7 +15,7 @@ H264_PPS = 8
 HEVC_BLA_N_LP = 18
 HEVC_CRA = 21
 HEVC_SEAMS = frozenset({16, 17, HEVC_BLA_N_LP, 19, 20, HEVC_CRA})
-"""BLA, IDR and CRA: pictures that need nothing before them, nor does what is shown after them."""
+"""BLA, IDR and CRA: neither they nor pictures shown after them need earlier pictures."""
 HEVC_IRAP = range(16, 24)
 HEVC_VPS = 32
 HEVC_SPS = 33
@@ -40,7 +40,7 @@ def split_annexb(data: bytes) -> Iterator[bytes]:
 
 
 def split_lengths(data: bytes, length_bytes: int) -> Iterator[bytes]:
-    """Yield the NAL units of a sample whose units carry their length in front; stops at a length that cannot be."""
+    """Yield the NAL units of a sample with length prefixes; stops at an impossible length."""
     at = 0
     while at + length_bytes <= len(data):
         size = int.from_bytes(data[at : at + length_bytes], "big")
@@ -52,7 +52,7 @@ def split_lengths(data: bytes, length_bytes: int) -> Iterator[bytes]:
 
 
 def join_lengths(units: Sequence[bytes], length_bytes: int) -> bytes:
-    """Return a sample in which every unit carries its length in front."""
+    """Return a sample with a length prefix forevery unit."""
     return b"".join(len(unit).to_bytes(length_bytes, "big") + unit for unit in units)
 
 
@@ -86,7 +86,7 @@ def h264_pps_id(unit: bytes) -> int:
 
 @dataclass(frozen=True)
 class AvcConfig:
-    """What an `avcC` record says; `tail` is what follows the parameter sets."""
+    """The content of an `avcC` record; `tail` follows the parameter sets."""
 
     head: bytes
     length_bytes: int
@@ -109,7 +109,7 @@ class AvcConfig:
         return cls(record[:4], (record[4] & 3) + 1, sps, pps, record[at:])
 
     def with_sets(self, sps: Sequence[bytes], pps: Sequence[bytes]) -> bytes:
-        """Return a record that also carries these parameter sets."""
+        """Return a record with these parameter sets added."""
         all_sps, all_pps = (*self.sps, *sps), (*self.pps, *pps)
         return b"".join(
             (
@@ -148,8 +148,8 @@ def hevc_with_type(unit: bytes, kind: int) -> bytes:
 
 
 HEVC_ID = 15
-"""The number that our parameter sets get. Its Exp-Golomb code has 9 bits where that of 0 has 1: what follows moves by a
-whole byte, so that slices, whose data must begin on one, need no other change."""
+"""The number of our parameter sets. Its Exp-Golomb code has 9 bits instead of the 1 bit of 0, so everything after it
+shifts by a whole byte, and slices, whose data must be byte-aligned, need no other change."""
 _CODE_BITS = 9
 _CODE = HEVC_ID + 1
 _SPS_ID_BIT = 16 + 8 + 96
@@ -157,9 +157,9 @@ _SPS_ID_BIT = 16 + 8 + 96
 
 
 def hevc_renumbered(unit: bytes) -> bytes:
-    """Return a unit of an encoder that numbers all its parameter sets 0, as a unit that numbers them HEVC_ID.
+    """Renumber the parameter sets of an encoder's unit from 0 to HEVC_ID.
 
-    ValueError when the unit numbers them otherwise.
+    ValueError if the unit has another number.
     """
     kind = hevc_type(unit)
     if kind == HEVC_VPS:
@@ -176,7 +176,7 @@ def hevc_renumbered(unit: bytes) -> bytes:
 
 
 def _renumber(data: bytes, bit: int) -> bytes:
-    """Put the code of HEVC_ID in the place of that of 0."""
+    """Replace the code of 0 by that of HEVC_ID."""
     if not _bit(data, bit):
         raise ValueError("a parameter set that is not numbered 0")
     after = len(data) * 8 - bit - 1
@@ -187,12 +187,12 @@ def _renumber(data: bytes, bit: int) -> bytes:
 
 
 def _unescape(unit: bytes) -> bytes:
-    """Take out the bytes that keep start codes from appearing in data."""
+    """Remove the bytes that prevent start codes in data."""
     return unit.replace(b"\x00\x00\x03", b"\x00\x00")
 
 
 def _escape(data: bytes) -> bytes:
-    """Put them in again."""
+    """Insert the bytes that prevent start codes in data."""
     return re.sub(rb"\x00\x00(?=[\x00-\x03])", b"\x00\x00\x03", data)
 
 
@@ -201,7 +201,7 @@ _HVCC_HEADER_BYTES = 23
 
 @dataclass(frozen=True)
 class HevcConfig:
-    """What an `hvcC` record says: its head, and the parameter sets by NAL unit type."""
+    """The content of an `hvcC` record: its head, and the parameter sets by NAL unit type."""
 
     head: bytes
     length_bytes: int
@@ -222,7 +222,7 @@ class HevcConfig:
         return cls(record[:22], (record[21] & 3) + 1, sets) if at <= len(record) else None
 
     def with_sets(self, units: Sequence[bytes]) -> bytes:
-        """Return a record that also carries these parameter sets."""
+        """Return a record with these parameter sets added."""
         sets = {kind: list(old) for kind, old in self.sets.items()}
         for unit in units:
             sets.setdefault(hevc_type(unit), []).append(unit)

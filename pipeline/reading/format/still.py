@@ -1,4 +1,4 @@
-"""Tells still pictures from recordings by their first bytes.
+"""Distinguishes still pictures from recordings by their first bytes.
 
 Sources: the PNG, APNG, JPEG, TIFF and BMP specifications, RFC 9649 (WebP), ISO/IEC 23008-12 (HEIF brands).
 """
@@ -11,7 +11,7 @@ _WEBP_ANIMATED = 0x02
 
 
 def is_still(head: bytes) -> bool:
-    """Whether a file that begins with these bytes holds one picture and nothing that moves."""
+    """Return whether a file that begins with these bytes is a single still picture."""
     if head[4:8] == b"ftyp":
         return head[8:12] in _STILL_BRANDS and b"moov" not in head
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

@@ -1,4 +1,4 @@
-"""Writes the beginning of an MP4 file (`ftyp`, `moov`, the head of `mdat`) for media data that lies behind it.
+"""Writes the beginning of an MP4 file (`ftyp`, `moov`, the head of `mdat`) for the media data that follows it.
 
 Source: ISO/IEC 14496-12 (boxes), ISO/IEC 14496-14 (`esds`), ISO/IEC 14496-15 (`avc1`, `hvc1`).
 """
@@ -30,13 +30,13 @@ class Track(Struct, frozen=True, kw_only=True):
     position: Ints
     size: Ints
     shift: Ints | None = None
-    """How many ticks later than decoded each sample is shown, 0 or more."""
+    """Ticks from decoding to display of each sample, 0 or more."""
     keys: Ints | None = None
     """Numbers of the samples, from 0, where decoding can begin; None for all."""
     start: int = 0
-    """The tick that is time 0 of the recording."""
+    """The tick of time 0 of the recording."""
     shown: int
-    """How many ticks from there on are shown."""
+    """Number of ticks shown from there on."""
     width: int = 0
     height: int = 0
 
@@ -56,7 +56,7 @@ def aac_entry(rate: int, channels: int, specific: bytes) -> bytes:
 
 
 def write_beginning(tracks: list[Track], media_bytes: int) -> bytes:
-    """Return what goes before `media_bytes` of data; positions of samples count from the data's first byte."""
+    """Return the bytes before `media_bytes` of data; positions of samples count from the data's first byte."""
     brands = _box(b"ftyp", b"isom", struct.pack(">I", 512), b"isomiso2mp41")
     length = len(brands) + len(_moov(tracks, 0)) + MDAT_HEAD_BYTES
     head = struct.pack(">I4sQ", 1, b"mdat", media_bytes + MDAT_HEAD_BYTES)
@@ -71,7 +71,7 @@ def _moov(tracks: list[Track], base: int) -> bytes:
 
 
 def _shown(track: Track) -> int:
-    """Return the length of what is shown, in ticks of the movie."""
+    """Return the displayed length, in ticks of the movie."""
     return int(Fraction(track.shown, track.scale) * MOVIE_SCALE)
 
 

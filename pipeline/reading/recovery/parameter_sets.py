@@ -1,4 +1,4 @@
-"""Parameter sets and slice headers of H.264 and HEVC, as far as telling pictures apart in raw data needs them.
+"""Reads parameter sets and slice headers of H.264 and HEVC, as needed to find pictures in raw data.
 
 Sources: ITU-T H.264 (7.3.2.1.1, 7.3.2.2, 7.3.3, 8.2.1.1), ITU-T H.265 (7.3.2.2, 7.3.2.3, 7.3.3, 7.3.6.1, 8.3.1).
 """
@@ -23,13 +23,13 @@ from pipeline.reading.format.nal import (
 )
 
 HEAD_BYTES = 512
-"""Parameter sets are shorter, and the first fields of a slice by far."""
+"""Parameter sets are shorter, and the first fields of a slice much shorter."""
 MOST_SLICE_TYPES = 9
 """H.264 numbers them up to this (7.4.3)."""
 MOST_LOG2 = 16
 """Counters in slice headers have at most 16 bits (H.264 7.4.2.1.1, H.265 7.4.3.2.1)."""
 MOST_PIXELS = (1 << 16) - 1
-"""No level allows a longer side, and a sample entry has no room for one."""
+"""No level allows a longer side, and it would not fit into a sample entry."""
 _SEI, _AUD, _END_OF_SEQUENCE, _FILLER = 6, 9, 10, 12
 _HEVC_AUD, _HEVC_END, _HEVC_SEI = 35, range(36, 39), (39, 40)
 _HEVC_RASL_OR_RADL = range(6, 10)
@@ -38,27 +38,27 @@ _HEVC_LAST_SUB_LAYER = 14
 
 
 class Unit(NamedTuple):
-    """What the beginning of a NAL unit tells."""
+    """The fields at the beginning of a NAL unit."""
 
     is_slice: bool
     begins: bool = False
-    """Whether a picture begins with it (a slice), or nothing before it belongs to the picture after it (others)."""
+    """Whether a picture begins with it (a slice), or it begins the data of the next picture (other units)."""
     is_key: bool = False
     is_idr: bool = False
-    """Whether order of display is counted anew from here."""
+    """Whether the order of display is counted from 0 again here."""
     is_anchor: bool = False
     """Whether the next pictures count their order from this one."""
     lsb: int = 0
-    """The low bits of the place in the order of display."""
+    """The low bits of the picture's place in the order of display."""
     frame_num: int = 0
 
 
 class Codec(Protocol):
-    """How to read one codec's units."""
+    """Reads one codec's units."""
 
     name: str
     heads: bytes
-    """First bytes of the units that a picture can begin with."""
+    """First bytes of units with which a picture can begin."""
     lsb_bits: int
     width: int
     height: int
@@ -67,10 +67,10 @@ class Codec(Protocol):
         """Read the first bytes of a unit that is `size` bytes long; None when it cannot be one."""
 
     def follows(self, unit: Unit, last: Unit | None) -> bool:
-        """Whether a picture can be the next one in decoding order."""
+        """Return whether a picture can be the next one in decoding order."""
 
     def configuration(self) -> tuple[bytes, bytes]:
-        """Return the name of its box in a sample description, and its content."""
+        """Return the name and content of the codec's box in a sample description."""
 
 
 class _Bits:
@@ -110,7 +110,7 @@ def _checked(value: int, most: int) -> int:
 
 
 class H264:
-    """H.264 by its parameter sets. LookupError when they are none."""
+    """H.264 with its parameter sets. LookupError if they are invalid."""
 
     name = "h264"
     heads = bytes([0x01, 0x21, 0x41, 0x61, 0x25, 0x45, 0x65, 0x06, 0x09, 0x27, 0x47, 0x67])
@@ -189,7 +189,7 @@ class H264:
         return Unit(is_slice=False, begins=kind in {_SEI, _AUD}) if is_plausible else None
 
     def _learn(self, unit: bytes, size: int, kind: int) -> bool:
-        """Check a parameter set, and note the number of one for pictures."""
+        """Check a parameter set, and store the number of a picture parameter set."""
         if unit in self._sets:
             return True
         if size > HEAD_BYTES:
@@ -230,7 +230,7 @@ class H264:
         )
 
     def follows(self, unit: Unit, last: Unit | None) -> bool:
-        """Whether the counter of pictures is the last one's or the next."""
+        """Return whether the counter of pictures equals the last one or follows it."""
         if last is None or not unit.is_slice or unit.is_idr:
             return True
         return (unit.frame_num - last.frame_num) % (1 << self.frame_num_bits) <= 1
@@ -256,7 +256,7 @@ def _skip_scaling_list(bits: _Bits, size: int) -> None:
 
 
 def sei_fits(unit: bytes, size: int) -> bool:
-    """Whether the first message of supplemental information (after the header) ends within its unit."""
+    """Return whether the first SEI message (after the header) ends within its unit."""
     at = 0
     while at < len(unit) and unit[at] == 0xFF:  # noqa: PLR2004 - the type goes on
         at += 1
@@ -269,7 +269,7 @@ def sei_fits(unit: bytes, size: int) -> bool:
 
 
 class Hevc:
-    """HEVC by its parameter sets. LookupError when they are none."""
+    """HEVC with its parameter sets. LookupError if they are invalid."""
 
     name = "hevc"
     heads = bytes([kind << 1 for kind in (*range(10), *range(16, 22), HEVC_VPS, HEVC_SPS, 35, 39)])
@@ -354,7 +354,7 @@ class Hevc:
         )
 
     def follows(self, unit: Unit, last: Unit | None) -> bool:
-        """Whether the place in the order of display is near the last one's."""
+        """Return whether the place in the order of display is near the last one's."""
         if last is None or not unit.is_slice or unit.is_idr:
             return True
         distance = (unit.lsb - last.lsb) % (1 << self.lsb_bits)

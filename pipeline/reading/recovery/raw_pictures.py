@@ -1,9 +1,8 @@
 """Finds pictures in the bare data of an MP4 or MOV file whose index is lost.
 
-The units of H.264 and HEVC stand there with their length in front, sound and other data between them. A length is
-believed when what follows reads as a unit of this very stream and has no start code inside, which the standards forbid
-(H.264 and H.265, 7.4.1); after foreign data, also when the picture's counter goes on from the last one's, or another
-unit follows.
+Units of H.264 and HEVC have a length prefix, with sound and other data between them. A length counts as valid if the
+next bytes are a unit of this stream without a start code inside, which the standards forbid (H.264 and H.265, 7.4.1).
+After other data, the picture's counter must also continue from the last one's, or another unit must follow.
 """
 
 import re
@@ -21,21 +20,21 @@ MOST_UNIT_BYTES = 16 * 1024 * 1024 - 1
 """A larger slice would need more than 3 Gbit/s. Also what makes the first byte of every length a zero."""
 WINDOW_BYTES = 1024 * 1024
 SEARCH_BYTES = 16 * 1024
-"""Foreign data is looked through in pieces of this size: what lies between two pictures is mostly smaller."""
+"""Other data is searched in pieces of this size: the data between two pictures is mostly smaller."""
 PIECE_BYTES = 64 * 1024
-"""What a length announces is looked through in pieces of this size: what is no length shows that soon."""
+"""A possible unit is checked in pieces of this size: a false length mostly shows in the first."""
 MOST_PICTURES = 2_600_000
 """Twelve hours at 60 a second."""
 DOUBT_FACTOR = 8
-"""So many times the file may be looked at for lengths that turn out to be none, before the search is given up."""
+"""The search is given up after reading the file this many times because of false lengths."""
 TRIAL_BYTES = 4096
-"""Trying a place costs as much as looking at so many bytes; in sound, one place in as many looks worth it."""
+"""Trying a place costs as much as reading this many bytes; in sound, one place in as many looks like a unit."""
 LEAST_DOUBT_BYTES = 256 * 1024 * 1024
 """Half a second of searching."""
 SETS_WITHIN_BYTES = 64 * 1024 * 1024
 """Recorders that repeat the parameter sets do so with every key picture, at least every few seconds."""
 LARGER = 16
-"""A picture after foreign data is not larger than so many times the largest before, or 1 MiB."""
+"""A picture after other data is at most this many times as large as the largest before, or 1 MiB."""
 _FORBIDDEN = re.compile(rb"\x00\x00[\x00-\x02]")
 _H264_SETS = re.compile(rb"\x00\x00(?=[\x00-\x01][\x04-\xff][\x27\x47\x67])", re.DOTALL)
 _HEVC_SETS = re.compile(rb"\x00\x00(?=[\x00-\x01][\x04-\xff]\x40\x01)", re.DOTALL)
@@ -72,7 +71,7 @@ class Window:
 
 @dataclass
 class Pictures:
-    """The pictures found, in decoding order, and what lay between them."""
+    """The found pictures in decoding order, and the other data between them."""
 
     position: "array[int]" = field(default_factory=lambda: array("q"))
     size: "array[int]" = field(default_factory=lambda: array("q"))
@@ -82,7 +81,7 @@ class Pictures:
     gaps: list[tuple[int, int, int]] = field(default_factory=list)
     """Other data: its first byte, its length, and how many pictures lie before it."""
     broken_bytes: int = 0
-    """The last unit is not whole: so many bytes of it are there."""
+    """Bytes of the last unit, if it is incomplete."""
     is_given_up: bool = False
 
     def __len__(self) -> int:
@@ -90,7 +89,7 @@ class Pictures:
 
 
 def find_codec(window: Window, begin: int) -> Codec | None:
-    """Look for parameter sets among the data; None where there are none in its first 64 MiB."""
+    """Search the data for parameter sets; None if its first 64 MiB have none."""
     end = min(window.end, begin + SETS_WITHIN_BYTES)
     for position in range(begin, end, WINDOW_BYTES // 2):
         part = window.at(position, WINDOW_BYTES)
@@ -130,7 +129,7 @@ def _hevc_sets(units: Iterator[bytes]) -> Codec:
 
 
 def find_pictures(window: Window, begin: int, codec: Codec) -> Pictures:
-    """Read on from `begin` to the end of the window; memory is 25 bytes a picture and one window."""
+    """Read from `begin` to the end of the window; memory is 25 bytes a picture and one window."""
     return _Search(window, begin, codec).run()
 
 
@@ -146,13 +145,13 @@ class _Search:
         self._order = _Order(codec.lsb_bits)
         self._last: Unit | None = None
         self._open: tuple[int, bool] | None = None
-        """Where the picture begins that units are being added to, and whether it has a slice yet."""
+        """The start of the current picture, and whether it has a slice yet."""
         self._picture: Unit | None = None
         self._most = MOST_UNIT_BYTES
         self._doubt = DOUBT_FACTOR * (window.end - begin) + LEAST_DOUBT_BYTES
 
     def run(self) -> Pictures:
-        """Return what was found."""
+        """Return the results."""
         at = self._begin
         end = self._window.end
         while at < end and len(self._found) < MOST_PICTURES and not self._found.is_given_up:
@@ -182,7 +181,7 @@ class _Search:
         self._found.gaps.append((begin, end - begin, len(self._found)))
 
     def _unit(self, at: int) -> tuple[Unit, int] | None:
-        """Return the unit whose length stands here, and that length."""
+        """Return the unit with its length prefix here, and its length."""
         head = self._window.at(at, LENGTH_BYTES + HEAD_BYTES)
         size = int.from_bytes(head[:LENGTH_BYTES], "big")
         if not 0 < size <= MOST_UNIT_BYTES or at + LENGTH_BYTES + size > self._window.end:
@@ -195,7 +194,7 @@ class _Search:
         return unit, size
 
     def _is_content(self, at: int, size: int) -> bool:
-        """Whether this can be a unit's content; looks no farther than to what cannot, and counts how far it looked."""
+        """Return whether this can be a unit's content; stops at the first invalid place, and counts the bytes read."""
         begin, end = at, at + size
         while at < end:
             part = self._window.at(at, min(PIECE_BYTES, end - at))
@@ -208,11 +207,11 @@ class _Search:
             if is_last and part[-1] == 0:
                 self._doubt -= size
                 return False
-            at = end if is_last else at + len(part) - 2  # what is forbidden may begin in the last two
+            at = end if is_last else at + len(part) - 2  # a start code may begin in the last two
         return True
 
     def _resume(self, at: int) -> int:
-        """Return where units go on after other data; the end where they do not."""
+        """Return where units continue after other data, else the end."""
         end = self._window.end
         while at < end:
             part = self._window.at(at, SEARCH_BYTES)
@@ -230,7 +229,7 @@ class _Search:
         return end
 
     def _is_next(self, at: int) -> bool:
-        """Whether units go on here: one to begin with, that fits the last or has a successor."""
+        """Return whether units continue here: one can begin a picture, and matches the last or has a successor."""
         if int.from_bytes(self._window.at(at, LENGTH_BYTES), "big") > self._most:
             return False
         found = self._unit(at)
@@ -243,7 +242,7 @@ class _Search:
         return unit.begins and self._unit(at + LENGTH_BYTES + size) is not None
 
     def _take(self, unit: Unit, at: int) -> None:
-        """Add a unit to the picture that is open, or begin the next one with it."""
+        """Add a unit to the current picture, or begin the next one with it."""
         has_slice = self._open is not None and self._open[1]
         if unit.begins and has_slice:
             self._close(at)
@@ -255,7 +254,7 @@ class _Search:
                 self._open = (self._open[0], True)
 
     def _close(self, end: int) -> None:
-        """End the picture that is open."""
+        """End the current picture."""
         if self._open is not None and not len(self._found):
             self._most = WINDOW_BYTES
         if self._open is not None and self._picture is not None:
@@ -269,7 +268,7 @@ class _Search:
 
 
 class _Order:
-    """Counts the order of display (H.264 8.2.1.1, H.265 8.3.1), on and on from one sequence to the next."""
+    """Counts the order of display (H.264 8.2.1.1, H.265 8.3.1) continuously over all sequences."""
 
     def __init__(self, lsb_bits: int) -> None:
         self._cycle = 1 << lsb_bits
@@ -279,7 +278,7 @@ class _Order:
         self._highest = -1
 
     def place(self, unit: Unit, number: int) -> int:
-        """Return the place of a picture; without an order of its own, that of decoding."""
+        """Return the place of a picture in the order of display, or of decoding if it has none."""
         if not self._has_order:
             return number
         if unit.is_idr:

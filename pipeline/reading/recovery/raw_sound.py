@@ -1,8 +1,8 @@
 """Finds the packets of AAC sound in the bare data of an MP4 or MOV file whose index is lost.
 
-They carry neither a mark nor a length. But the decoder says how many whole packets a piece of data holds, and fails on
-any other data, so the piece is made longer until the first packet comes out: there it ends. What stands between two
-pictures is such a run of packets, and must be used up by them; that also tells the settings they were coded with.
+They have neither a mark nor a length. But the decoder counts the whole packets in a piece of data and fails on other
+data, so the piece is extended until the first packet is decoded, which ends there. The data between two pictures is a
+run of such packets without a rest, which also shows their coding settings.
 """
 
 from array import array
@@ -24,25 +24,25 @@ RATES: dict[int, tuple[int, ...]] = {
     11: (8_000,),
     1: (96_000, 88_200),
 }
-"""Rates by the index of the first in ISO/IEC 14496-3, table 1.18; those of one line are coded alike (4.5.4)."""
+"""Rates by the index of the first in ISO/IEC 14496-3, table 1.18; those of one line have the same coding (4.5.4)."""
 CHANNELS: dict[int, tuple[int, ...]] = {0: (1, 6), 1: (2,)}
 """Channels by the kind of a packet's first element (ISO/IEC 14496-3, 4.5.2.1.2): a single channel, or a pair."""
 PACKET_SAMPLES = 1024
 MOST_PACKET_BYTES = 8192
-"""6,144 bits a channel (ISO/IEC 14496-3, 4.5.3.3), here for eight; what is read of a run at once."""
+"""6,144 bits a channel (ISO/IEC 14496-3, 4.5.3.3), here for eight; the bytes read from a run at once."""
 TRIED_RUNS = 24
 LEAST_SHARE = 0.95
-"""So much of the data between pictures must be sound for it to be taken as sound."""
+"""The least share of the data between pictures that must be sound."""
 USUAL_PACKET_BYTES = 400
 SOUND_ALONE_BYTES = 256 * 1024
-"""Recorders write a second of sound or two before the first picture: no more than this at 1 Mbit/s."""
+"""Recorders write a second or two of sound before the first picture: at most this at 1 Mbit/s."""
 MOST_PACKETS = 2_600_000
 """Fifteen hours at 48 kHz."""
 
 
 @dataclass
 class Sound:
-    """The packets found. `rates` are those that they may have been recorded at."""
+    """The found packets. `rates` are the possible sample rates."""
 
     channels: int
     rates: tuple[int, ...]
@@ -56,7 +56,7 @@ class Sound:
 
 
 def find_sound(window: Window, gaps: Sequence[tuple[int, int, int]]) -> Sound | None:
-    """Look for AAC in what lies between pictures; None where it is something else, or too little of it is whole."""
+    """Search the data between pictures for AAC; None if it is something else, or too little of it is intact."""
     total = sum(length for _, length, _ in gaps)
     tried = gaps[1 : 1 + TRIED_RUNS] or gaps[:1]
     firsts = [window.at(position, 1)[0] >> 5 for position, _, _ in tried]
@@ -86,26 +86,26 @@ def find_sound(window: Window, gaps: Sequence[tuple[int, int, int]]) -> Sound | 
 
 
 def is_sound_alone(window: Window, begin: int) -> bool:
-    """Whether data begins with so much AAC that no picture can be meant to follow."""
+    """Return whether data begins with so much AAC that it must be a file without pictures."""
     length = max(0, min(SOUND_ALONE_BYTES, window.end - begin))
     kinds = [(index, count) for counts in CHANNELS.values() for count in counts for index in RATES]
-    least = max(length // 2, length - MOST_PACKET_BYTES)  # the last packet is not whole
+    least = max(length // 2, length - MOST_PACKET_BYTES)  # the last packet is incomplete
     return any(sum(split_run(window, begin, length, _decoder(*kind))) > least for kind in kinds)
 
 
 def _fits(window: Window, runs: Sequence[tuple[int, int, int]], decoder: AudioCodecContext) -> bool:
-    """Whether runs are used up by packets of these settings."""
+    """Return whether runs consist of packets with these settings, without a rest."""
     used = total = 0
     for position, length, _ in runs:
         part = min(length, MOST_PACKET_BYTES)
         sizes = split_run(window, position, part, decoder)
-        used += sum(sizes) if length == part or not sizes else part  # the last packet of a part is not whole
+        used += sum(sizes) if length == part or not sizes else part  # the last packet of a part is incomplete
         total += part
     return used >= LEAST_SHARE * total
 
 
 def split_run(window: Window, position: int, length: int, decoder: AudioCodecContext) -> list[int]:
-    """Return the sizes of the packets that a run begins with, up to its end or the first that is none."""
+    """Return the sizes of the packets at the beginning of a run, up to its end or the first invalid one."""
     sizes: list[int] = []
     at, end = position, position + length
     while at < end:
@@ -119,7 +119,7 @@ def split_run(window: Window, position: int, length: int, decoder: AudioCodecCon
 
 
 def _first_size(data: bytes, usual: int, decoder: AudioCodecContext) -> int:
-    """Return the size of the packet that data begins with: the least piece of it that decodes; 0 for none."""
+    """Return the size of the first packet in data: the least piece of it that decodes; 0 for none."""
     if len(data) <= 2 * usual and _count(data, decoder) == 1:
         return len(data)
     low, high = 0, min(usual, len(data))
@@ -137,7 +137,7 @@ def _first_size(data: bytes, usual: int, decoder: AudioCodecContext) -> int:
 
 
 def _count(data: bytes, decoder: AudioCodecContext) -> int:
-    """Return how many whole packets data begins with; what follows them may be anything."""
+    """Return the number of whole packets at the beginning of data; anything may follow them."""
     try:
         return len(decoder.decode(av.Packet(data)))
     except (av.error.FFmpegError, ValueError):

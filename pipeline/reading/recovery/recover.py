@@ -1,7 +1,7 @@
 """Makes MP4 and MOV files readable whose index (moov) is lost, because the recorder stopped before it could write it.
 
-Nothing is copied: a new index is written for the data where it lies, and read as if it stood before it. What can be
-told from bare data: the pictures of H.264 and HEVC where the parameter sets stand among them, and AAC between them.
+Nothing is copied: a new index is written for the data in its place, and read as if it came before it. The pictures of
+H.264 and HEVC can be found in bare data that contains the parameter sets, and AAC between them.
 """
 
 from fractions import Fraction
@@ -32,18 +32,18 @@ from pipeline.types import Problem
 USUAL_RATES = (30, 25, Fraction(30000, 1001), 24, Fraction(24000, 1001), 60, 50, Fraction(60000, 1001), 15, 20, 120)
 """Pictures a second that recorders use, the usual first."""
 SAME_RATE = 0.03
-"""Sound is written up to a second after its pictures: a share of a recording of half a minute."""
+"""Sound is written up to a second after its pictures, which is this share of half a minute."""
 TRIED_PICTURES = 120
-"""Among these is a key picture."""
+"""This many pictures include a key picture."""
 DEEPEST_ORDER = 32
-"""Decoders keep 16 frames (H.264 A.3.1), or fields of as many; an order that needs more is none."""
+"""Decoders keep 16 frames (H.264 A.3.1), or the fields of as many, so no order needs more."""
 LEAST_SCALE = 1000
 MOST_LEFT_BYTES = 16 * 1024 * 1024
-"""Of an index that was cut off, this much is looked through for settings."""
+"""Bytes of a truncated index that are searched for settings."""
 OTHER_SHARE = 0.01
-"""Less of the data than this is padding, no sound."""
+"""A smaller share of the data is padding, not sound."""
 LARGE_SIZE = b"\0\0\0\1"
-"""In place of a box's size: eight bytes of it stand behind the type (ISO/IEC 14496-12, 4.2)."""
+"""Instead of a box's size: its size is in eight bytes after the type (ISO/IEC 14496-12, 4.2)."""
 _WITHOUT_SETTINGS = (
     "its pictures cannot be decoded without their settings (SPS, PPS), which only the index held; programs that repair "
     "such files take them from another recording of the same device"
@@ -53,13 +53,13 @@ _SOUND_WITHOUT_SETTINGS = (
     "from another recording of the same device"
 )
 SOUND_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P "})
-"""Of files that hold no pictures (Apple's; registered at mp4ra.org)."""
+"""Brands of files without pictures (Apple's; registered at mp4ra.org)."""
 
 
 def recover(file: Readable, layout: Layout) -> Recovery:
-    """Search the media data of a file without a usable index; reads through it once, in constant memory.
+    """Search the media data of a file without a usable index; reads it once, in constant memory.
 
-    MediaError NO_INDEX says why nothing can be made of it.
+    MediaError NO_INDEX says why it cannot be recovered.
     """
     start = next((begin for kind, begin, _ in layout.boxes if kind == "mdat"), None)
     if start is None:
@@ -94,7 +94,7 @@ def _is_branded_as_sound(file: Readable, layout: Layout) -> bool:
 
 
 def _kept_codec(file: Readable, layout: Layout, left: int) -> Codec | None:
-    """Return the codec by what is left of an index that was cut off or damaged."""
+    """Return the codec from the rest of a truncated or damaged index."""
     if left >= layout.size_bytes:
         return None
     content = Window(file, layout.size_bytes).at(left, MOST_LEFT_BYTES)
@@ -115,13 +115,13 @@ def _kept_codec(file: Readable, layout: Layout, left: int) -> Codec | None:
 
 
 def _content(data: bytes, at: int) -> bytes:
-    """Return the content of the box whose type stands at a place."""
+    """Return the content of the box whose type is at a place."""
     size = int.from_bytes(data[max(0, at - 4) : max(0, at)], "big")
     return data[at + 4 : at - 4 + size]
 
 
 def _stated_rate(window: Window, codec: Codec, pictures: Pictures) -> Fraction | None:
-    """Decode one picture; return how many a second its settings state, None where they do not."""
+    """Decode one picture; return the pictures a second in its settings, or None."""
     context = CodecContext.create(codec.name, "r")
     assert isinstance(context, VideoCodecContext)  # noqa: S101 - the codec says so
     context.extradata = codec.configuration()[1]
@@ -136,10 +136,10 @@ def _stated_rate(window: Window, codec: Codec, pictures: Pictures) -> Fraction |
 
 
 def _rates(stated: Fraction | None, pictures: int, sound: Sound | None) -> tuple[Fraction, int]:
-    """Return pictures and samples a second: those by which both tracks are of the same length.
+    """Return pictures and samples a second that give both tracks the same length.
 
-    Rates of sound that are coded alike (48 and 44.1 kHz) lead to different numbers of pictures a second, of which one
-    is stated or usual. Where none is near, the pictures came unevenly, and sound sets their mean.
+    Rates of sound with the same coding (48 and 44.1 kHz) give different numbers of pictures a second, of which one is
+    stated or usual. If none is close, the pictures were uneven, and the sound sets their mean rate.
     """
     if sound is None:
         return stated or Fraction(USUAL_RATES[0]), 0
@@ -178,8 +178,8 @@ def _video_track(codec: Codec, pictures: Pictures, rate: Fraction) -> Track:
 
 
 def _ticks(rate: Fraction) -> tuple[int, int]:
-    """Return ticks a second, and those of a picture."""
-    # Of a single picture in an hour of sound, the inverse is the number to keep.
+    """Return ticks a second and ticks a picture."""
+    # For a single picture in an hour of sound, the inverse must be precise.
     rate = rate.limit_denominator(1001) if rate >= 1 else 1 / (1 / rate).limit_denominator(1001)
     factor = max(1, -(-LEAST_SCALE // rate.numerator))
     return rate.numerator * factor, rate.denominator * factor
@@ -200,7 +200,7 @@ def _sound_track(sound: Sound, rate: int) -> Track:
 
 
 def _of_pictures(pictures: Pictures, rate: Fraction, *, is_rate_known: bool) -> Problem:
-    """Say what became of the pictures."""
+    """Return the problem that describes the recovered pictures."""
     text = (
         f"The recorder stopped before it wrote the file's index (moov). {len(pictures)} pictures were found in its data"
     )
@@ -213,7 +213,7 @@ def _of_pictures(pictures: Pictures, rate: Fraction, *, is_rate_known: bool) -> 
 
 
 def _of_sound(sound: Sound | None, rate: int, other_bytes: int) -> list[Problem]:
-    """Say what became of the sound."""
+    """Return the problem that describes the recovered sound."""
     if sound is None:
         text = f"{other_bytes} bytes between the pictures are no AAC sound; what they held is lost."
         return [Problem(code="sound_lost", message=text)]

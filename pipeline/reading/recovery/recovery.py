@@ -1,4 +1,4 @@
-"""What a search in a file without an index found."""
+"""The result of a search in a file without an index."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ from pipeline.types import Problem
 
 
 class Recovery(Struct, frozen=True):
-    """What makes a file readable: the bytes to put before it, and what is lost all the same."""
+    """Makes a file readable: the bytes to put before it, and the problems that remain."""
 
     beginning: bytes
     problems: list[Problem]

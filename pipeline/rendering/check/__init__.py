@@ -1,1 +1,1 @@
-"""The check of a finished file: what it is, and how much it resembles the recording."""
+"""Checks of finished files: their properties, and their resemblance to the recording."""

@@ -1,4 +1,4 @@
-"""The loudness meter of EBU R128 (ITU-R BS.1770-4), fed with frames that are being decoded anyway."""
+"""The loudness meter of EBU R128 (ITU-R BS.1770-4), fed with frames that are decoded anyway."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from av.filter import Graph
 from msgspec import Struct
 
 SILENCE_LUFS = -65.0
-"""Below this there is nothing to make louder but noise (the meter itself ends at -70)."""
+"""Below this there is only noise (the meter itself ends at -70)."""
 _INTEGRATED, _TRUE_PEAK = "lavfi.r128.I", "lavfi.r128.true_peak"
 
 
@@ -22,26 +22,26 @@ class Loudness(Struct, frozen=True, kw_only=True):
 
     @property
     def is_silent(self) -> bool:
-        """Whether there is nothing to hear."""
+        """Whether there is only silence or noise."""
         return not self.lufs > SILENCE_LUFS
 
 
 class LoudnessMeter:
-    """Takes the sound of one stream in order, then tells how loud it was."""
+    """Measures the loudness of one stream, whose sound is added in order."""
 
     def __init__(self) -> None:
         self._graph: Graph | None = None
         self._lufs = self._peak = float("-inf")
 
     def take(self, frame: AudioFrame) -> None:
-        """Hear a stretch of sound; all have the format of the first, else PyAV's errors."""
+        """Add sound; all of it must have the format of the first, else PyAV raises."""
         if self._graph is None:
             self._graph = _graph_for(frame)
         self._graph.push(frame)
         self._read(self._graph)
 
     def end(self) -> Loudness:
-        """Return the loudness of all that was taken; minus infinity for less than 0.4 s."""
+        """Return the loudness of all added sound; minus infinity for less than 0.4 s."""
         if self._graph is not None:
             self._graph.push(None)
             self._read(self._graph)

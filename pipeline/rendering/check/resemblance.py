@@ -1,7 +1,7 @@
-"""Holds a finished clip against the recording: its sound in level and time, its pictures in shape and colour.
+"""Compares a finished clip with the recording: its sound by level and time, its pictures by shape and colour.
 
-A clip can decode without a fault and still be mute, noisy, slow, grey or green, because something between the recording
-and the encoder was lost. Only the recording knows.
+A clip can decode without an error and still be mute, noisy, slow, grey or green, because something was lost between the
+recording and the encoder. Only a comparison with the recording shows that.
 """
 
 import math
@@ -20,38 +20,38 @@ from pipeline.rendering.material import Segment
 
 LEVEL_TOLERANCE_DB = 3.0
 LIMITER_TOLERANCE_DB = 12.0
-"""A limiter takes this much off the loudest places at most: gains are 30 dB, whispers that need them have few peaks."""
+"""The most that a limiter lowers the loudest places: gains reach 30 dB, but whispers that need them have few peaks."""
 SILENT_DB = -60.0
-"""Sound below this level, of full scale, need not be there; rooms and tape hiss are some 20 dB above it."""
+"""Sound below this level (dBFS) may be missing; room noise and tape hiss are some 20 dB above it."""
 AUDIBLE_DB = -45.0
 """Where the recording is silent, the clip must stay below this."""
 LAG_S = 0.04
-"""What broadcasters allow sound to be off the picture (EBU R37); larger lags are looked for up to `SEARCH_S`."""
+"""The tolerance of broadcasters for sound against picture (EBU R37); larger lags are searched up to `SEARCH_S`."""
 SEARCH_S = 0.3
 REACH = round(SEARCH_S * SAMPLES_A_SECOND)
 WINDOW_S = 1.0
 LIKE = 0.3
 """Least correlation of a clip's sound with the recording's; encoders of speech and music reach 0.9."""
 BETTER = 0.1
-"""How much better a lag must fit than none: tones fit everywhere."""
+"""How much better a lag must fit than none, because tones fit at many lags."""
 PLACES = 2
 FLAT = 4.0
-"""Standard deviation, of 255, under which a picture is one colour."""
+"""A picture with a smaller standard deviation (of 255) counts as one colour."""
 FAR = 45.0
-"""Mean difference of the fields of two pictures, of 255, that no encoder makes."""
+"""A mean difference of the fields of two pictures (of 255) that no encoder causes."""
 ALIKE = 0.5
-"""Correlation of brightness from which two pictures show the same, whatever was done to their tones."""
+"""The least correlation of brightness at which two pictures show the same, whatever their tones."""
 TINT = 60.0
-"""Difference in the mean of one colour that no encoder makes."""
+"""A difference in the mean of one colour that no encoder causes."""
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How a clip should resemble its recording.
+    """The expected resemblance of a clip to its recording.
 
-    `start_s` is where the clip begins on the reference's clock, `length_s` how long it is. `gain_db` was added to its
-    sound; with `is_limited` loud places may be lower. Fades are left out. `is_whole` pictures show all of the
-    recording's; others (cropped, over a background) are not compared. With `is_toned` tones were mapped.
+    `start_s` is the clip's start on the reference's clock, `length_s` its length. `gain_db` was added to its sound;
+    with `is_limited` loud places may be lower. Fades are not compared. With `is_whole`, pictures show the recording's
+    whole picture; others (cropped, over a background) are not compared. With `is_toned`, tones were mapped.
     """
 
     reference: Reference
@@ -68,7 +68,7 @@ class Likeness:
 
 
 def original(segment: Segment, *, moved_s: Fraction, length_s: float) -> Likeness:
-    """Return how a clip must resemble the recording that shows all of it, from `moved_s` after the asked start on."""
+    """Return the expected resemblance of a clip with whole pictures, from `moved_s` after the requested start on."""
     reference = segment.reference
     return Likeness(
         reference=reference,
@@ -79,7 +79,7 @@ def original(segment: Segment, *, moved_s: Fraction, length_s: float) -> Likenes
 
 
 class Comparison:
-    """Takes the decoded pictures and sound of a clip whose clock starts at `zero_s`, then says what differs."""
+    """Compares the decoded pictures and sound of a clip whose clock starts at `zero_s`."""
 
     def __init__(self, wanted: Likeness, zero_s: Fraction) -> None:
         self._wanted = wanted
@@ -94,19 +94,19 @@ class Comparison:
         self._has_sound = False
 
     def take_sound(self, frame: AudioFrame) -> None:
-        """Note a stretch of sound."""
+        """Add sound."""
         self._has_sound = True
         self._track.push(frame, Fraction(frame.time_base or 1))
 
     def take_picture(self, frame: VideoFrame, at_s: Fraction) -> None:
-        """Note a picture; compares it where the recording's picture of that time is known."""
+        """Add a picture; compares it if the recording's picture of that time is known."""
         self._pictures += 1
         while self._due and self._due[0][0] <= at_s - self._zero_s:
             self._compare(self._due.pop(0)[1], frame)
         self._before = frame
 
     def finish(self) -> None:
-        """Raise MediaError VERIFY_FAILED where the clip differs from the recording."""
+        """Raise MediaError VERIFY_FAILED if the clip differs from the recording."""
         for _, sample in self._due[:1]:
             self._compare(sample, self._before)
         if self._far:
@@ -123,7 +123,7 @@ class Comparison:
         return [(at, sample) for at, sample in timed if first <= at < last]
 
     def _compare(self, sample: Sample, frame: VideoFrame | None) -> None:
-        """Compare the recording's picture with the clip's at that time and the one before it, whichever is nearer."""
+        """Compare the recording's picture with the clip's at that time or the one before it, whichever is closer."""
         turned = (self._wanted.reference.rotation - _rotation(frame)) // 90 if frame is not None else 0
         original = np.rot90(sample.fields, -turned)
         found = [_difference(original, self._shrinker.fields(f), self._wanted) for f in (frame, self._before) if f]
@@ -155,9 +155,9 @@ def _rotation(frame: VideoFrame | None) -> int:
 
 
 def _difference(original: NDArray[np.float32], made: NDArray[np.float32], wanted: Likeness) -> str:
-    """Return how two pictures differ by more than encoding explains, "" where they do not."""
+    """Return how two pictures differ by more than encoding explains, else ""."""
     if not wanted.is_whole:
-        return ""  # a part of the picture may have any colour
+        return ""  # a cropped picture may have other colours
     bright, dark = original.mean(axis=2), made.mean(axis=2)
     tint = np.abs((original - bright[..., None]).mean(axis=(0, 1)) - (made - dark[..., None]).mean(axis=(0, 1))).max()
     if tint > TINT:
@@ -172,7 +172,7 @@ def _difference(original: NDArray[np.float32], made: NDArray[np.float32], wanted
 
 
 def _stretch(samples: NDArray[np.float32], begin: int, end: int) -> NDArray[np.float32]:
-    """Return samples from `begin` to `end`; what lies outside is silent."""
+    """Return samples from `begin` to `end`, with silence outside the sound."""
     inside = samples[max(0, begin) : max(0, end)]
     return np.pad(inside, (max(0, -begin), 0))
 
@@ -196,7 +196,7 @@ def _check_level(original: NDArray[np.float32], made: NDArray[np.float32], wante
 
 
 def _loudest(samples: NDArray[np.float32]) -> int:
-    """Return where the loudest second begins, in samples."""
+    """Return the start of the loudest second, in samples."""
     size = min(len(samples), round(WINDOW_S * SAMPLES_A_SECOND))
     power = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
     return int(np.argmax(power[size:] - power[: len(power) - size])) if size else 0
@@ -223,7 +223,7 @@ def _check_window(around: NDArray[np.float32], made: NDArray[np.float32], at: in
 
 
 def _fits(window: NDArray[np.float32], piece: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the correlation of `piece` with each place of `window`."""
+    """Return the correlation of `piece` at each place of `window`."""
     size = 1 << (len(window) + len(piece)).bit_length()
     spectrum = np.fft.rfft(window, size) * np.conj(np.fft.rfft(piece, size))
     raw = np.fft.irfft(spectrum, size)[: max(1, len(window) - len(piece) + 1)]

@@ -1,4 +1,4 @@
-"""Decodes a finished file from end to end and compares it with what was planned, before anybody else sees it."""
+"""Decodes a whole finished file and compares it with its plan, before it is published."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,21 +19,21 @@ from pipeline.rendering.check.ebur128 import Loudness, LoudnessMeter
 from pipeline.rendering.check.resemblance import Comparison, Likeness
 
 SOUND_TOLERANCE_S = Fraction(1, 10)
-"""How far a sound file's length may be off: encoders pad to whole packets."""
+"""Tolerance of a sound file's length: encoders pad to whole packets."""
 STEPS = 1.5
-"""Times may be off by a picture, and containers round: one step and a half."""
+"""Tolerance of times in pictures: one, and half of one for the rounding of containers."""
 SHORTEST_STEP_S = Fraction(1, 100)
 LOUDNESS_TOLERANCE_LU = 0.5
-"""What EBU R128 allows a finished programme to be off its target."""
+"""EBU R128's tolerance for a finished programme."""
 LARGEST_OVERLAP_S = Fraction(1, 100)
-"""Sound may step back by this much where packets overlap or times were rounded; more is a fault."""
+"""Sound may step back by this much if packets overlap or times were rounded; more is an error."""
 
 
 class Expectation(Struct, frozen=True, kw_only=True):
-    """What a file must be like; None means: whatever it is.
+    """The expected properties of a file; None means any.
 
-    `duration_s` is met within one picture, or `tolerance_s`. `pictures` is the exact number of pictures. `lufs` is met
-    within 0.5 LU, `max_true_peak_db` (dBTP) is not passed.
+    `duration_s` holds within one picture, or `tolerance_s`. `pictures` is the exact number of pictures. `lufs` holds
+    within 0.5 LU, and `max_true_peak_db` (dBTP) is the highest peak.
     """
 
     duration_s: float | None = None
@@ -47,16 +47,16 @@ class Expectation(Struct, frozen=True, kw_only=True):
     lufs: float | None = None
     max_true_peak_db: float | None = None
     likeness: Likeness | None = None
-    """What of the recording the clip must resemble."""
+    """The expected resemblance to the recording."""
 
     @property
     def is_levelled(self) -> bool:
-        """Whether the sound is to have a certain level."""
+        """Whether a level of the sound is expected."""
         return self.lufs is not None or self.max_true_peak_db is not None
 
 
 class LoudnessMissedError(MediaError):
-    """A file is sound but for its level; `found` says what that is."""
+    """A file is correct except for its level; `found` has the properties."""
 
     def __init__(self, found: Loudness, detail: str) -> None:
         self.found = found
@@ -64,9 +64,9 @@ class LoudnessMissedError(MediaError):
 
 
 class VerifyReport(Struct, frozen=True, kw_only=True):
-    """What decoding found. Offsets are sound minus picture, in seconds; None without both.
+    """The properties found by decoding. Offsets are sound minus picture, in seconds; None without both.
 
-    `loudness` is measured where a level was expected, None elsewhere.
+    `loudness` is measured only if a level is expected, else None.
     """
 
     duration_s: float
@@ -79,10 +79,10 @@ class VerifyReport(Struct, frozen=True, kw_only=True):
 
 
 def verify(path: Path, expected: Expectation, *, watch: Callable[[VideoFrame], None] | None = None) -> VerifyReport:
-    """Decode all of a file and hold it against what was planned; `watch` is shown every picture on the way.
+    """Decode a whole file and compare it with its plan; `watch` gets every picture.
 
-    Raises MediaError: TOO_LARGE, VERIFY_FAILED with what differs, where and by how much, or, when nothing else is
-    wrong, LOUDNESS_MISSED.
+    Raises MediaError: TOO_LARGE, VERIFY_FAILED with the difference, its place and size, or, if nothing else is wrong,
+    LOUDNESS_MISSED.
     """
     size_bytes = path.stat().st_size
     if expected.max_bytes is not None and size_bytes > expected.max_bytes:
@@ -118,7 +118,7 @@ def verify(path: Path, expected: Expectation, *, watch: Callable[[VideoFrame], N
 
 @dataclass
 class _Track:
-    """Times met while decoding one stream, in seconds of the file's clock."""
+    """Times found while decoding one stream, in seconds of the file's clock."""
 
     index: int
     first: Fraction | None = None
@@ -131,7 +131,7 @@ class _Track:
     steps: list[Fraction] = field(default_factory=list)
 
     def take_picture(self, frame: VideoFrame) -> None:
-        """Note a picture; MediaError when it does not come after the one before."""
+        """Add a picture; MediaError unless it comes after the previous one."""
         at = self._time(frame)
         if self.last is not None:
             if at <= self.last:
@@ -141,7 +141,7 @@ class _Track:
         self._note(at, at + (frame.duration * (frame.time_base or 0) if frame.duration else usual))
 
     def take_sound(self, frame: AudioFrame) -> None:
-        """Note a stretch of sound; MediaError when it steps back."""
+        """Add sound; MediaError if it steps back."""
         at = self._time(frame)
         if self.end is not None and at < self.end - LARGEST_OVERLAP_S:
             raise MediaError(VERIFY_FAILED, "the sound steps back", stream=self.index, time_s=float(at))
@@ -171,7 +171,7 @@ class _Track:
 
 @dataclass(frozen=True)
 class _Audience:
-    """Who else looks at the pictures and listens to the sound while they are decoded."""
+    """Other consumers of the decoded pictures and sound."""
 
     watch: Callable[[VideoFrame], None] | None
     meter: LoudnessMeter | None
@@ -185,7 +185,7 @@ class _Found:
     audience: _Audience
 
     def take(self, frame: object) -> None:
-        """Note a frame and pass it on."""
+        """Add a frame and pass it on."""
         audience = self.audience
         if isinstance(frame, VideoFrame):
             self.pictures.take_picture(frame)
@@ -232,7 +232,7 @@ def _decode(container: InputContainer, selection: Selection, audience: _Audience
         detail = getattr(exc, "strerror", None) or str(exc)
         raise MediaError(VERIFY_FAILED, f"decoding failed: {detail}", time_s=float(reached)) from exc
     if found.pictures.first is None and found.sounds.first is None:
-        raise MediaError(VERIFY_FAILED, "it holds nothing that decodes")
+        raise MediaError(VERIFY_FAILED, "nothing in it can be decoded")
     return found
 
 

@@ -17,30 +17,30 @@ from pipeline.types import Format
 
 CRF_H264 = 21
 CRF_VP9 = 34
-"""Both look alike at clip sizes and are above what platforms keep after their own transcode."""
+"""Both look the same at clip sizes, and better than platforms' own transcodes."""
 X264_PRESETS = {False: "veryfast", True: "superfast"}
-"""Drawn pictures have nothing that the slower one would find, and cost a third less with the faster."""
+"""For drawn pictures the slower one gains nothing, and the faster one costs a third less."""
 MOTION_PRECISION = 1
 """x264's `subme`: a quarter of `veryfast`'s work is its second, finer search for motion, which at the same constant
 quality saves an eighth of the bytes at most (fine drawn patterns), usually a hundredth (pans over texture, grain)."""
 VP9_SPEED = 6
-"""Of the real-time deadline: a sixth of the work of `good` at speed 5, at the same PSNR for a quarter more bytes."""
+"""With the real-time deadline: a sixth of the work of `good` at speed 5, at the same PSNR for a quarter more bytes."""
 KEYFRAME_EVERY_S = 2
-"""What players and platforms expect for seeking and for thumbnails."""
+"""The interval that players and platforms expect for seeking and thumbnails."""
 AUDIO_BPS: dict[Format, tuple[int, int]] = {
     "mp4": (96_000, 160_000),
     "webm": (80_000, 128_000),
     "mp3": (128_000, 192_000),
 }
-"""Mono and stereo, at the rates where each encoder is taken for transparent on speech and nearly so on music."""
+"""Mono and stereo, at the rates where each encoder is considered transparent for speech and nearly so for music."""
 AAC_CODER = "fast"
 """Half the work of FFmpeg's default at these rates, and closer to the source: 40 against 32 dB on mono talk at 96 kb/s,
 51 to 53 against 40 to 42 dB in stereo at 160 kb/s."""
 MIN_VIDEO_BPS = 80_000
 MIN_AUDIO_BPS = 48_000
-"""Below these a clip is not worth publishing: it is refused as too large instead."""
+"""Below these rates a clip is not worth publishing, and is refused as too large instead."""
 SIZE_MARGIN = 0.93
-"""Share of the limit aimed at: single-pass rate control and container overhead take the rest."""
+"""The target as a share of the limit: single-pass rate control and container overhead need the rest."""
 SECOND_TRY = 0.8
 
 
@@ -52,7 +52,7 @@ class Rates(Struct, frozen=True, kw_only=True):
 
 
 class Stream(Struct, frozen=True, kw_only=True):
-    """What goes into an encoder: chains that end at time `duration_s`; `clock` is the tick rate of the picture."""
+    """The input of an encoder: chains that end at time `duration_s`; `clock` is the tick rate of the picture."""
 
     video: Any | None
     audio: Any | None
@@ -60,18 +60,18 @@ class Stream(Struct, frozen=True, kw_only=True):
     channels: int = 2
     clock: int = CLOCK
     is_even: bool = True
-    """Whether frames come at even steps; where they do not, each keeps its own time and length."""
+    """Whether frames come at even steps; otherwise each keeps its own time and length."""
     is_drawn: bool = False
-    """Whether the picture is flat colours and lines, as an audiogram is."""
+    """Whether the picture has flat colours and lines, like an audiogram."""
     title: str = ""
     picture_part: Callable[[Part], Any] | None = None
     """Returns the chain of a part of the picture, where parts may be encoded side by side."""
 
 
 def encode(kind: Format, stream: Stream, *, out: Path, max_bytes: int, report: Callable[[float], None]) -> list[str]:
-    """Write `out`; when it turns out larger than `max_bytes`, twice more at a lower bit rate. Returns FFmpeg's log.
+    """Write `out`; if it is larger than `max_bytes`, try up to twice more at a lower bit rate. Returns FFmpeg's log.
 
-    MediaError `output_too_large` when even the least bit rate worth having does not fit.
+    MediaError `output_too_large` if even the least acceptable bit rate does not fit.
     """
     mono, stereo = AUDIO_BPS[kind]
     wanted = Rates(video_bps=None, audio_bps=mono if stream.channels == 1 else stereo)
@@ -88,7 +88,7 @@ def encode(kind: Format, stream: Stream, *, out: Path, max_bytes: int, report: C
             log = _encode_once(kind, stream, rates, out, report)
         except MediaError as exc:
             if exc.cause is not TOO_LARGE:
-                raise  # the limit on file sizes was met before the end: a lower rate may stay under it
+                raise  # the limit on file sizes was reached before the end; a lower rate may stay under it
             continue
         if out.stat().st_size <= max_bytes:
             report(1.0)
@@ -120,14 +120,14 @@ def _encode_once(kind: Format, stream: Stream, rates: Rates, out: Path, report: 
 
 
 def _part_output(kind: Format, stream: Stream, rates: Rates, *, chain: Any, name: str) -> Any:
-    """Return the output of a part: always MP4, which keeps both times of a packet, in ticks as fine as the clip's."""
+    """Return the output of a part: always MP4, which stores both times of a packet, in ticks as fine as the clip's."""
     options = _picture_options(kind, stream, rates) | {"threads": 1, "format": "mp4"}
     options |= {"video_track_timescale": stream.clock, "movie_timescale": stream.clock}
     return chain.output(f"file:{name}", **options).global_args("-copyts")
 
 
 def fit(wanted: Rates, budget_bps: float, stream: Stream) -> Rates | None:
-    """Return rates whose sum is within the budget: sound first, the picture takes the rest; None when none are sane."""
+    """Return rates within the budget: the sound's first, and the rest for the picture; None if that is too little."""
     if stream.video is None:
         audio_bps = min(wanted.audio_bps, int(budget_bps))
         return Rates(video_bps=None, audio_bps=audio_bps) if audio_bps >= MIN_AUDIO_BPS else None
@@ -176,7 +176,7 @@ def _picture_options(kind: Format, stream: Stream, rates: Rates) -> dict[str, An
             "video_track_timescale": stream.clock,
         }
         if stream.is_drawn:
-            options["bf"] = 0  # what only shifts gains nothing by B-frames, and loses the time to look for them
+            options["bf"] = 0  # pictures that only shift gain nothing from B-frames
         if not stream.is_even:
             # In order of display, MP4 keeps each frame's own length, and the last one's can end with the clip.
             options |= {"bf": 0, "bsf:v": _ending_with(stream)}
@@ -192,7 +192,7 @@ def _picture_options(kind: Format, stream: Stream, rates: Rates) -> dict[str, An
 
 
 def _ending_with(stream: Stream) -> str:
-    """Return the filter that lets no picture last longer than the clip."""
+    """Return the filter that ends every picture with the clip."""
     return f"setts=duration='min(DURATION,{stream.duration_s:.6f}/TB-PTS)'"
 
 

@@ -1,7 +1,7 @@
-"""Runs the FFmpeg binary: arguments come from ffmpeg-python graphs, progress goes out, failures become `MediaError`.
+"""Runs the FFmpeg binary: takes ffmpeg-python graphs, reports progress, and turns failures into `MediaError`.
 
-FFmpeg never sees a network address, a path from outside the scratch folder or a container format we did not choose:
-what it reads was written by us, and `-protocol_whitelist file,pipe` holds even if that were wrong.
+FFmpeg never gets a network address, a path outside the scratch folder or an unexpected container format: it reads only
+our own files, and `-protocol_whitelist file,pipe` holds even if that were wrong.
 """
 
 import ctypes
@@ -36,16 +36,16 @@ from pipeline.limits import is_own_file_limit, thread_count
 
 INPUT_PROTOCOLS = "file,pipe"
 STDERR_LINES = 200
-"""Enough for the telling line and for loudnorm's report, however much a broken file makes FFmpeg say."""
+"""Enough for the decisive line and the meter's report, however long FFmpeg's log of a broken file is."""
 LINE_CHARS = 300
 FONTS_CONF = "fonts.conf"
-"""The font settings FFmpeg looks for in its folder (see `encoding.subtitle`): the machine's own may be missing."""
+"""FFmpeg's font settings in its folder (see `encoding.subtitle`), because the machine's own may be missing."""
 POLL_S = 0.25
-"""How long `on_progress` may go uncalled, and so how late a cancellation can be seen."""
+"""The longest time between two calls of `on_progress`, and so the delay of a cancellation."""
 ENDED_BY_SIGNAL = 255
-"""What FFmpeg ends with when it has caught a signal; of those it catches, we cause only SIGXCPU."""
+"""FFmpeg's exit status after a signal that it catches; of those, only SIGXCPU is ours."""
 STALL_S = 120.0
-"""An FFmpeg that writes nothing for this long hangs (seen when a thread could not be made for want of memory)."""
+"""An FFmpeg that writes nothing for this long hangs (seen when there was no memory for a thread)."""
 PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>: the signal a process gets when its parent dies."""
 
@@ -74,7 +74,7 @@ _CAUSES: tuple[tuple[str, Cause], ...] = (
     ("Decoding requested, but no decoder", UNSUPPORTED),
 )
 _VAGUE_CAUSES: tuple[tuple[str, Cause], ...] = (("Invalid data found when processing input", DECODE_FAILED),)
-"""Said also of what follows from another failure, so looked for last."""
+"""Also logged as a consequence of other failures, so searched last."""
 _SIGNALS: dict[int, Cause] = {
     signal.SIGXCPU: TIMED_OUT,
     signal.SIGXFSZ: TOO_LARGE,
@@ -85,8 +85,8 @@ _SIGNALS: dict[int, Cause] = {
 def executable() -> str:
     """Return the FFmpeg binary: `IMAGEIO_FFMPEG_EXE` when set, else the one in the imageio-ffmpeg wheel.
 
-    The wheel's own finder starts the binary once to see that it runs, which costs every media child some 50 ms; the
-    folder is looked into directly and the finder is the way out for wheels without a binary (a source install).
+    The wheel's own finder runs the binary once as a check, which costs every media child some 50 ms. So the folder is
+    searched directly, and the finder is used only for wheels without a binary (a source install).
     """
     given = os.environ.get("IMAGEIO_FFMPEG_EXE")
     if given:
@@ -105,12 +105,12 @@ def executable() -> str:
 
 
 def open_input(path: Path | str, *, demuxer: str | None = None, **options: Any) -> Any:
-    """Return an ffmpeg-python input of a local file, with the protocols it may use fixed, and the format if known."""
+    """Return an ffmpeg-python input of a local file, with fixed protocols, and the format if known."""
     import ffmpeg
 
     if demuxer is not None:
         options["format"] = demuxer
-    # The prefix makes `file:` explicit, so that a name such as `concat:x` is a name.
+    # An explicit `file:`, so that a name such as `concat:x` is not a protocol.
     return ffmpeg.input(f"file:{path}", protocol_whitelist=INPUT_PROTOCOLS, threads=thread_count(), **options)
 
 
@@ -124,8 +124,8 @@ def run(
 ) -> list[str]:
     """Run an ffmpeg-python output node in `folder` and return the last lines of its log.
 
-    `on_progress` gets the share done, 0 to 1, at least four times a second once `duration_s` (of the output) is given;
-    whatever it raises stops FFmpeg and passes through, which is how work is cancelled. MediaError says what went wrong.
+    `on_progress` gets the share done, 0 to 1, at least four times a second if `duration_s` (of the output) is given.
+    Its exceptions stop FFmpeg and propagate, which cancels the work. MediaError says what went wrong.
     """
     import ffmpeg
 
@@ -176,9 +176,9 @@ def capture(output: Any, *, folder: Path) -> bytes:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """Return what makes FFmpeg die with us (Linux): a killed child must not leave its encoder running.
+    """Return a function that makes FFmpeg die with this process (Linux): a killed child must leave no encoder running.
 
-    The signal follows the thread that forked, so FFmpeg is started by the thread that waits for it.
+    The signal depends on the forking thread, so the thread that waits for FFmpeg must start it.
     """
     if sys.platform != "linux":
         return None
@@ -223,7 +223,7 @@ def _watch(
 
 
 def _moves(done: dict[bytes, bytes], lines: Sequence[bytes]) -> bool:
-    """Note what the lines of `-progress` say of work done; return whether any of it has changed."""
+    """Read lines of `-progress`; return whether the work has advanced."""
     news = {name: value for name, _, value in (line.partition(b"=") for line in lines) if name in _WORK}
     moves = any(done.get(name) != value for name, value in news.items())
     done.update(news)
@@ -235,7 +235,7 @@ def _collect(stream: IO[bytes], log: deque[str]) -> None:
 
 
 def _share(line: bytes, duration_s: float | None) -> float:
-    """Return the share done that a line of `-progress` tells, 0 when it tells none."""
+    """Return the share done by a line of `-progress`, else 0."""
     name, _, value = line.partition(b"=")
     if name != b"out_time_us" or not duration_s or not value.strip().isdigit():
         return 0.0
@@ -243,7 +243,7 @@ def _share(line: bytes, duration_s: float | None) -> float:
 
 
 def telling_line(log: Sequence[str]) -> str:
-    """Return the log line that says most about a failure: the first error that is not about the errors themselves."""
+    """Return the most informative log line: the first error that is not a consequence of another."""
     found = ""
     for line in log:
         match = _LEVEL.search(line)
@@ -256,13 +256,13 @@ def telling_line(log: Sequence[str]) -> str:
 
 
 def decoding_errors(log: Sequence[str], codecs: Collection[str]) -> list[str]:
-    """Return what the decoders of these codecs called an error in a log."""
+    """Return the errors of these codecs' decoders in a log."""
     found = (_DECODER.match(line) for line in log)
     return [_bare(match.string) for match in found if match is not None and match["codec"] in codecs]
 
 
 def _bare(line: str) -> str:
-    """Return what a log line says, without the module's address and the level."""
+    """Return the text of a log line, without the module's address and the level."""
     return _PREFIX.sub("", _LEVEL.sub("", _PREFIX.sub("", line), count=1)).strip()[:LINE_CHARS]
 
 

@@ -1,6 +1,6 @@
-"""Filter graphs, built with ffmpeg-python: what turns a stretch of a local file into the picture and sound of a clip.
+"""Filter graphs, built with ffmpeg-python, that turn a stretch of a local file into the picture and sound of a clip.
 
-Every chain starts by moving the clip's first instant to 0, so all later filters and both streams share one clock.
+Every chain first shifts the clip's start to 0, so all later filters and both streams share one clock.
 """
 
 import math
@@ -15,27 +15,27 @@ from pipeline.rendering.presets import Picture, display_size, even
 from pipeline.types import Options, StreamInfo
 
 HDR_WHITE_NITS = 203
-"""HDR reference white (BT.2408): it becomes 84 % of SDR white by the Möbius curve, which leaves mid-greys where they
-were (HLG's 38 % is SDR's 43 %, both 18 % grey) and keeps the rest of the range for highlights."""
+"""HDR reference white (BT.2408). The Möbius curve maps it to 84 % of SDR white, keeps mid-greys (HLG's 38 % is SDR's
+43 %, both 18 % grey), and leaves the rest of the range for highlights."""
 BLUR_SHRINK = 8
-"""Blurred sides are made from a picture this much smaller: the blur hides it, and it costs a sixty-fourth."""
+"""Blurred sides are made from a picture this much smaller, at a sixty-fourth of the cost; the blur hides it."""
 MARGIN_S = Fraction(1, 2)
-"""How far around a part pictures are read, for filters that look at neighbours (deinterlacing)."""
+"""How far around a part pictures are read, for filters that need neighbours (deinterlacing)."""
 MAX_SAMPLE_RATE = 48_000
 STEREO = 2
 CEILING = 0.98
-"""Where the limiter after a downmix holds samples: just under full scale."""
+"""The ceiling of the limiter after a downmix: just below full scale."""
 
 
 class Look(Struct, frozen=True, kw_only=True):
-    """Everything that decides the picture of a clip beside its material."""
+    """Everything that determines the picture of a clip, except its material."""
 
     picture: Picture
     options: Options
     subtitles: str | None = None
     """Name of an ASS script in the scratch folder."""
     is_captioned: bool = False
-    """Whether that script changes as the clip goes on: captions, not a title alone."""
+    """Whether that script changes during the clip: captions, not only a title."""
     path: str | None = None
     """Name of a command file that moves the crop window (see `pipeline.rendering.pictures.motion`)."""
 
@@ -50,8 +50,8 @@ class Part(Struct, frozen=True, kw_only=True):
 def source(material: Material, part: Part | None = None) -> Any:
     """Return the ffmpeg-python input for a material; timestamps stay the file's own (`copyts` on the output).
 
-    FFmpeg does not turn the picture by itself: `video` does, by what the probe of the recording said. For a part the
-    file is opened at the keyframe before it.
+    FFmpeg does not rotate the picture by itself; `video` does, by the recording's probe. For a part, the file is opened
+    at the keyframe before it.
     """
     if part is None or not part.start:
         return open_input(material.name, noautorotate=None)
@@ -61,7 +61,7 @@ def source(material: Material, part: Part | None = None) -> Any:
 
 
 def video_part(material: Material, look: Look, part: Part) -> Any:
-    """Return the pictures of a part of the clip, exactly those that `video` gives between its times, from time 0 on."""
+    """Return the pictures of a part of the clip, the same ones as `video` between its times, from time 0 on."""
     whole = video(source(material, part), material, look, part=part)
     inside = whole.filter("trim", start=seconds(part.start), end=seconds(part.end))
     return inside.filter("setpts", expr=f"PTS-round(({part.start.numerator}/{part.start.denominator})/TB)")
@@ -84,7 +84,7 @@ def video(node: Any, material: Material, look: Look, *, part: Part | None = None
 def clipped_video(node: Any, material: Material, *, part: Part | None = None) -> Any:
     """Return the frames on the screen from start to end, the first at time 0, the last held to the end.
 
-    Of a part only the frames in and around it are read; their times are those of the clip all the same.
+    For a part, only the frames in and around it are read, but their times are those of the clip.
     """
     assert material.video is not None  # noqa: S101 - callers check
     first, last, held = material.shown_from, material.end, material.held
@@ -104,9 +104,9 @@ def clipped_video(node: Any, material: Material, *, part: Part | None = None) ->
 
 
 def _held(chain: Any, material: Material) -> Any:
-    """Repeat the last picture once, for its own length before the end: players know then how long it stands.
+    """Repeat the last picture once, shortly before the end, so that players know its length.
 
-    `tpad` alone would repeat it at every tick where the rhythm is not known.
+    `tpad` alone would repeat it at every tick if the rhythm is unknown.
     """
     last = round((material.last_shown - material.start) * material.clock)
     repeated = round((material.last_shown + material.held - material.start) * material.clock)
@@ -115,14 +115,14 @@ def _held(chain: Any, material: Material) -> Any:
 
 
 def upright(chain: Any, material: Material) -> Any:
-    """Turn the picture the way a person sees it."""
+    """Rotate the picture for display."""
     for name, arguments in _TURNS[material.video.rotation if material.video else 0]:
         chain = chain.filter(name, **arguments)
     return chain
 
 
 def faded_video(chain: Any, options: Options, duration_s: float) -> Any:
-    """Fade from and to black where the options ask for it."""
+    """Fade from and to black, if the options say so."""
     if options.fade_in_s:
         chain = chain.filter("fade", type="in", start_time=0, duration=min(options.fade_in_s, duration_s))
     if options.fade_out_s:
@@ -136,9 +136,8 @@ def audio(
 ) -> Any:
     """Return the sound of the clip from time 0 to its end, mono or stereo, gaps filled with silence.
 
-    `level` are the filters of `encoding.loudness`. More than two channels become stereo as ITU-R BS.775
-    says, at the dialogue's own loudness: nothing is scaled down to make room, a limiter catches the rare sum that would
-    clip.
+    `level` are the filters of `encoding.loudness`. More than two channels are mixed to stereo by ITU-R BS.775 at the
+    dialogue's own loudness: the mix is not scaled down, and a limiter holds the rare sums that would clip.
     """
     chain = sound(node, material)
     for name, arguments in level or []:
@@ -174,17 +173,17 @@ def sound(node: Any, material: Material) -> Any:
 
 
 def output_rate(stream: StreamInfo) -> int:
-    """Return the sample rate of the clip: the source's where every encoder takes it, else 48 kHz."""
+    """Return the sample rate of the clip: the source's if every encoder accepts it, else 48 kHz."""
     return stream.sample_rate if stream.sample_rate in {32_000, 44_100} else MAX_SAMPLE_RATE
 
 
 def seconds(value: Fraction | float) -> str:
-    """Write a time the way FFmpeg reads it, to the microsecond (its own resolution for option values)."""
+    """Format a time for FFmpeg, to the microsecond (its resolution for option values)."""
     return f"{float(value):.6f}"
 
 
 def _framed(chain: Any, stream: StreamInfo, material: Material, look: Look) -> Any:
-    """Bring the picture to the frame's size, upright and with square pixels, then to BT.709 SDR."""
+    """Convert the picture to the frame's size, upright and with square pixels, then to BT.709 SDR."""
     picture = look.picture
     if material.unmarked_matrix:
         chain = chain.filter("setparams", colorspace=material.unmarked_matrix)
@@ -209,7 +208,7 @@ def _scaled(chain: Any, width: int, height: int, *, flags: str = "bicubic") -> A
 
 
 def _cropped(chain: Any, stream: StreamInfo, picture: Picture, path: str | None) -> Any:
-    """Square the pixels, then take the window; a command file moves it, without one it stays in the middle."""
+    """Make pixels square, then crop to the window, which a command file moves; without one it stays in the middle."""
     chain = _scaled(chain, *display_size(stream))
     if path is not None:
         chain = chain.filter("sendcmd", filename=path)
@@ -237,7 +236,7 @@ def before_over(behind: Any, before: Any) -> Any:
 
 
 def _to_sdr(chain: Any, stream: StreamInfo) -> Any:
-    """Tone-map PQ and HLG in linear light, and mark what comes out as 8-bit BT.709 video range."""
+    """Tone-map PQ and HLG in linear light, and mark the result as 8-bit BT.709 video range."""
     if stream.hdr is not None:
         curve = "smpte2084" if stream.hdr == "pq" else "arib-std-b67"
         chain = (

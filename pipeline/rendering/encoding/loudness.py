@@ -1,8 +1,8 @@
-"""Loudness by EBU R128 (ITU-R BS.1770): measured first, then reached by one gain, and a true-peak limiter if needed.
+"""Loudness by EBU R128 (ITU-R BS.1770): measures first, then applies one gain, and a true-peak limiter if needed.
 
-FFmpeg's `loudnorm` is left out on purpose: when the peaks do not leave room it silently becomes a compressor that rides
-the level through the clip. One gain keeps the balance of quiet and loud as it was; only peaks that would pass the
-ceiling are held, by a limiter at four times the sample rate (the oversampling of BS.1770-4, annex 2).
+FFmpeg's `loudnorm` is not used: without headroom for the peaks it silently becomes a compressor that changes the level
+through the clip. One gain keeps the balance of quiet and loud; only peaks above the ceiling are lowered, by a limiter
+at four times the sample rate (the oversampling of BS.1770-4, annex 2).
 """
 
 import re
@@ -18,17 +18,17 @@ from pipeline.rendering.material import Material
 from pipeline.types import Options
 
 CEILING_DBTP = -2.0
-"""Encoders add up to some 0.8 dB to peaks, so clips end under the -1 dBTP that platforms ask for."""
+"""Encoders add up to some 0.8 dB to peaks, so clips stay under the -1 dBTP of platforms."""
 MAX_TRUE_PEAK_DB = -1.0
-"""What platforms ask for, and what a finished clip is held against."""
+"""The limit of platforms, with which a finished clip is compared."""
 MAX_GAIN_DB = 30.0
-"""What a whisper needs; more would lift the noise of a quiet room to the level of speech."""
+"""Enough for a whisper; more would raise the noise of a quiet room to the level of speech."""
 TOLERANCE_LU = 0.3
 LIMITER_PASSES = 3
-"""Holding peaks takes loudness away; after three corrections the rest is below hearing."""
+"""Limiting peaks lowers the loudness; after three corrections the error is inaudible."""
 OVERSAMPLING = 4
 LAME_LOSS_DB = 0.446
-"""LAME scales what it is given by 0.95 against clipping; a clip that is to land on a target gets that back before."""
+"""LAME scales its input by 0.95 against clipping; clips with a target are raised by that before."""
 
 Filters = list[tuple[str, dict[str, Any]]]
 
@@ -37,7 +37,7 @@ _PEAK = re.compile(r"\bPeak:\s+(-?\d+(?:\.\d+)?|-?inf|nan) dBFS")
 
 
 class Level(Struct, frozen=True, kw_only=True):
-    """One gain, and the ceiling that true peaks are held under where they would pass it (None: they do not)."""
+    """One gain, and the ceiling for true peaks; None if they stay below it."""
 
     target_lufs: float
     gain_db: float
@@ -46,13 +46,13 @@ class Level(Struct, frozen=True, kw_only=True):
 
     @property
     def filters(self) -> Filters:
-        """FFmpeg filters that do it."""
+        """FFmpeg filters that apply it."""
         if self.ceiling_db is None:
             return gain(self.gain_db)
         return limited(self.gain_db, self.rate, self.ceiling_db)
 
     def corrected(self, found: Loudness) -> "Level | None":
-        """Return what should land on the target after an encoder's output came out as `found`; None if nothing can."""
+        """Return the level that reaches the target, after an encoder's output measured `found`; None if impossible."""
         gain_db = _capped(self.gain_db + self.target_lufs - found.lufs)
         above_db = max(0.0, found.true_peak_db - MAX_TRUE_PEAK_DB)
         ceiling_db = self.ceiling_db
@@ -63,7 +63,7 @@ class Level(Struct, frozen=True, kw_only=True):
 
 
 def measure(folder: Path, material: Material, options: Options, filters: Filters | None = None) -> Loudness:
-    """Measure the sound of a clip as it would be published, fades and all, behind these filters."""
+    """Measure the sound of a clip as published, with fades, after these filters."""
     chain = graph.audio(graph.source(material), material, options, level=filters).filter(
         "ebur128", peak="true", framelog="quiet"
     )
@@ -78,7 +78,7 @@ def parse(log: str) -> Loudness:
 
 
 def level(folder: Path, material: Material, options: Options, target_lufs: float) -> Level | None:
-    """Decide what brings a clip to a loudness, None for silence; decodes its sound once to four times."""
+    """Return the level for a target loudness, None for silence; decodes the sound one to four times."""
     found = measure(folder, material, options)
     if found.is_silent:
         return None
@@ -101,7 +101,7 @@ def gain(gain_db: float) -> Filters:
 
 
 def limited(gain_db: float, rate: int, ceiling_db: float = CEILING_DBTP) -> Filters:
-    """Return filters that change the level and then hold true peaks under the ceiling."""
+    """Return filters that change the level and then limit true peaks to the ceiling."""
     ceiling = 10 ** (ceiling_db / 20)
     limiter = {"limit": f"{ceiling:.6f}", "attack": 5, "release": 50, "level": "disabled", "latency": 1}
     return [
@@ -113,7 +113,7 @@ def limited(gain_db: float, rate: int, ceiling_db: float = CEILING_DBTP) -> Filt
 
 
 LAME_FILTERS = gain(LAME_LOSS_DB)
-"""What goes behind a level when the encoder is LAME."""
+"""Return the filters after a level if the encoder is LAME."""
 
 
 def _capped(gain_db: float) -> float:
@@ -121,6 +121,6 @@ def _capped(gain_db: float) -> float:
 
 
 def _number(found: list[str]) -> float:
-    """Return the last number, minus infinity where the meter had nothing to say."""
+    """Return the last number; minus infinity if the meter has none."""
     value = float(found[-1]) if found else float("-inf")
     return value if value == value else float("-inf")  # noqa: PLR0124 - NaN is the number that differs from itself

@@ -1,4 +1,4 @@
-"""Long encodes in parts, side by side: split where a keyframe falls anyway, joined by copying, all times kept."""
+"""Encodes long clips in parallel parts: split at keyframes, and joined by copying with all times kept."""
 
 import heapq
 import threading
@@ -21,12 +21,12 @@ from pipeline.rendering.encoding.graph import Part
 PART_UNIT_S = 2
 """Parts begin at multiples of the keyframe interval, so that a split adds no keyframe."""
 LEAST_PART_S = 16
-"""Below this the start of one more encoder costs more than it saves."""
+"""For shorter parts, the start of another encoder costs more than it saves."""
 POLL_S = 0.25
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """One FFmpeg run. `start` is when its pictures begin in the clip, None for the sound, which has its own times."""
+    """One FFmpeg run. `start` is the start of its pictures in the clip; None for the sound, which has its own times."""
 
     output: Any
     name: str
@@ -35,7 +35,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 def parts(duration_s: float, workers: int) -> list[Part]:
-    """Split a clip evenly among workers; none when it is too short, or alone, to be worth it."""
+    """Split a clip evenly among workers; no parts if it is too short or there is one worker."""
     count = min(workers, int(duration_s // LEAST_PART_S))
     if count < 2:  # noqa: PLR2004 - one part is no split
         return []
@@ -46,11 +46,9 @@ def parts(duration_s: float, workers: int) -> list[Part]:
 
 
 def run(jobs: list[Job], out: Path, *, title: str, report: Callable[[float], None]) -> list[str]:
-    """Run the jobs side by side in the folder of `out`, join what they made, and return their logs.
+    """Run the jobs in parallel in the folder of `out`, join their outputs, and return their logs.
 
-    Raises the first failure.
-
-    Whatever `report` raises stops them all. Files in between are removed.
+    Raises the first failure. An exception of `report` stops all jobs. Intermediate files are removed.
     """
     shares = [0.0] * len(jobs)
     stop = threading.Event()
@@ -78,7 +76,7 @@ def run(jobs: list[Job], out: Path, *, title: str, report: Callable[[float], Non
 
 
 def _await(futures: list[Future[list[str]]], report: Callable[[], None]) -> None:
-    """Wait for all, or for the first that fails."""
+    """Wait for all jobs, or for the first failure."""
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=POLL_S)
@@ -88,7 +86,7 @@ def _await(futures: list[Future[list[str]]], report: Callable[[], None]) -> None
 
 
 class _Due(NamedTuple):
-    """A packet and when it is due at the decoder; sorts by time, then by stream."""
+    """A packet and its decoding time; sorts by time, then by stream."""
 
     time: Fraction
     stream: int
@@ -96,7 +94,7 @@ class _Due(NamedTuple):
 
 
 def _join(jobs: list[Job], out: Path, title: str) -> None:
-    """Copy the packets of all parts into one file, sound and pictures side by side."""
+    """Copy the packets of all parts into one file, with sound and pictures interleaved."""
     with ExitStack() as stack:
         opened = [(job, stack.enter_context(open_media(out.parent / job.name)).container) for job in jobs]
         pictures = [(job, container) for job, container in opened if job.start is not None]
@@ -112,7 +110,7 @@ def _join(jobs: list[Job], out: Path, title: str) -> None:
 
 
 def _packets(group: list[tuple[Job, Any]], stream: int) -> Iterator[_Due]:
-    """Yield the packets of parts that follow each other, at their times in the clip."""
+    """Yield the packets of consecutive parts, at their times in the clip."""
     for job, container in group:
         for packet in container.demux():
             if packet.dts is None or packet.pts is None:

@@ -1,7 +1,7 @@
-"""Text on the picture: SRT and WebVTT are read strictly and rewritten as ASS; none of their markup reaches libass.
+"""Text on the picture: parses SRT and WebVTT strictly and writes ASS; none of their markup reaches libass.
 
-Fonts: a bare machine has none, so Noto Sans comes from the `fontpkg-noto-sans` wheel; scripts that it lacks are drawn
-with the machine's own fonts where there are any.
+A bare machine has no fonts, so Noto Sans comes from the `fontpkg-noto-sans` wheel; scripts that it lacks are drawn with
+the machine's own fonts, if any.
 """
 
 import html
@@ -18,9 +18,9 @@ from pipeline.rendering.encoding.ffmpeg import FONTS_CONF
 FONT = "Noto Sans"
 FONT_CACHE = "fontcache"
 MAX_CUES = 5_000
-"""Two hours of dense captions have some 2,500."""
+"""Two hours of dense captions have some 2,500 cues."""
 MAX_CUE_CHARS = 400
-"""Four full lines; what is longer covers the picture."""
+"""Four full lines; longer text covers the picture."""
 MAX_TITLE_CHARS = 140
 
 _STYLE_FORMAT = (
@@ -37,7 +37,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 
 
 class Cue(Struct, frozen=True, kw_only=True):
-    """A piece of text and when it shows, in seconds; lines are separated by a newline."""
+    """A text and its times in seconds; lines are separated by a newline."""
 
     start_s: float
     end_s: float
@@ -45,7 +45,7 @@ class Cue(Struct, frozen=True, kw_only=True):
 
 
 class Style(Struct, frozen=True, kw_only=True):
-    """How text looks on a frame of `width` by `height` pixels. Colours are `#rrggbb`."""
+    """The style of text on a frame of `width` by `height` pixels. Colours are `#rrggbb`."""
 
     width: int
     height: int
@@ -55,7 +55,7 @@ class Style(Struct, frozen=True, kw_only=True):
 
 
 def parse(text: str) -> list[Cue]:
-    """Read SRT or WebVTT text; MediaError when it holds no cue at all or too many.
+    """Parse SRT or WebVTT text; MediaError if it has no cues or too many.
 
     Markup is dropped, entities are resolved, control characters and direction overrides removed; cues that end before
     they start are left out.
@@ -77,7 +77,7 @@ def parse(text: str) -> list[Cue]:
 
 
 def shift(cues: Sequence[Cue], by_s: float, end_s: float) -> list[Cue]:
-    """Move cues by some seconds and keep what shows between 0 and `end_s`."""
+    """Shift cues and keep those between 0 and `end_s`."""
     moved = (Cue(start_s=c.start_s + by_s, end_s=c.end_s + by_s, text=c.text) for c in cues)
     return [
         Cue(start_s=max(0.0, c.start_s), end_s=min(end_s, c.end_s), text=c.text)
@@ -87,7 +87,7 @@ def shift(cues: Sequence[Cue], by_s: float, end_s: float) -> list[Cue]:
 
 
 def write_ass(path: Path, style: Style, cues: Sequence[Cue], *, title: str = "", duration_s: float = 0.0) -> None:
-    """Write an ASS script: cues at the bottom, a title at the top; and the font configuration beside it."""
+    """Write an ASS script (cues at the bottom, a title at the top), and the font configuration beside it."""
     events = [_event("Caption", cue.start_s, cue.end_s, cue.text) for cue in cues]
     if title.strip():
         events.append(_event("Title", 0.0, duration_s, _shortened(title, MAX_TITLE_CHARS)))
@@ -96,7 +96,7 @@ def write_ass(path: Path, style: Style, cues: Sequence[Cue], *, title: str = "",
 
 
 def write_fonts_conf(folder: Path) -> None:
-    """Write the configuration by which FFmpeg finds our font on any machine, and the machine's own if it has some."""
+    """Write the configuration with which FFmpeg finds our font on any machine, and the machine's own, if any."""
     spec = importlib.util.find_spec("fontpkg_noto_sans")
     if spec is None or not spec.submodule_search_locations:
         raise MediaError(CRASHED, "the font package `fontpkg-noto-sans` is not installed")
@@ -138,7 +138,7 @@ def _event(style: str, start_s: float, end_s: float, text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    r"""Make every character stand for itself: libass reads `\N`, `\h` and `{…}`; a word joiner parts the backslash."""
+    r"""Escape text for libass, which interprets `\N`, `\h` and `{…}`; a word joiner follows each backslash."""
     plain = text.replace("\\", "\\\u2060").replace("{", "\\{").replace("}", "\\}")
     return plain.replace("\n", "\\N")
 
@@ -155,7 +155,7 @@ def _colour(value: str) -> str:
 
 
 def _head(style: Style) -> str:
-    """Sizes follow the shorter side; captions of upright pictures stay clear of the controls that phones draw."""
+    """Return the style lines. Sizes follow the shorter side; captions of upright pictures avoid phones' controls."""
     short = min(style.width, style.height)
     caption, title = max(8, round(short / 17)), max(8, round(short / 14))
     upright = style.height > style.width

@@ -1,1 +1,1 @@
-"""Pictures that go with a clip: thumbnail, preview, poster, waveform, and the path of a moving window."""
+"""Pictures of a clip: thumbnail, preview, poster, waveform, and the path of a moving crop window."""

@@ -18,21 +18,21 @@ BAR_SHARE = 0.012
 HEAD_WIDTH = 4
 STILL_SIZE = (1280, 720)
 STILL_RATE = 10
-"""Frames a second of a video that is one picture: seeking stays smooth, and repeats cost next to nothing."""
+"""Frames a second of a video with one picture: seeking is smooth, and repeated frames cost almost nothing."""
 LISTENING_RATE = 8_000
 """Sample rate for drawing a still: far more than a picture has columns."""
 
 
 def frame_size(options: Options) -> tuple[int, int]:
-    """Return width and height of the audiogram these options ask for."""
+    """Return width and height of the audiogram with these options."""
     shape = options.shape if isinstance(options, AudiogramOptions) else "square"
     return AUDIOGRAM_SIZES[shape]
 
 
 def video(material: Material, look: Look, *, size: tuple[int, int], strip: Strip) -> Any:
-    """Return the moving picture: the waveform passes under a playhead, below it a bar shows how far the clip is.
+    """Return the moving picture: the waveform passes under a playhead, and a bar below shows the progress.
 
-    A title that nothing else moves over is drawn once.
+    A title without other moving text is drawn once.
     """
     options = look.options
     theme, width, height = theme_for(options), *size
@@ -54,7 +54,7 @@ def video(material: Material, look: Look, *, size: tuple[int, int], strip: Strip
 
 
 def theme_for(options: Options) -> Theme:
-    """Return the colours that these options ask for."""
+    """Return the colours of these options."""
     return theme_of(options) if isinstance(options, AudiogramOptions) else THEMES["dark"]
 
 
@@ -64,7 +64,7 @@ def strip_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def colour_source(colour: str, size: tuple[int, int]) -> Any:
-    """Return one plain picture, of exactly the colour that `yuv` says (FFmpeg's own conversion rounds otherwise)."""
+    """Return one plain picture of exactly the colour `yuv` (FFmpeg's own conversion rounds differently)."""
     import ffmpeg
 
     luma, blue, red = yuv(colour)
@@ -85,12 +85,12 @@ def _over(behind: Any, before: Any, *, x: int | str, y: int) -> Any:
 
 
 def marked(chain: Any) -> Any:
-    """Say that drawn pictures are BT.709 video range."""
+    """Mark drawn pictures as BT.709 video range."""
     return chain.filter("format", pix_fmts="yuv420p").filter("setparams", **BT709)
 
 
 def text_style(options: Options, size: tuple[int, int]) -> subtitle.Style:
-    """Return how the title and the captions of an audiogram look."""
+    """Return the style of the title and the captions of an audiogram."""
     theme = theme_for(options)
     return subtitle.Style(
         width=size[0], height=size[1], colour=theme.text, outline=theme.background, title_colour=theme.text

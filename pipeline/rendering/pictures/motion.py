@@ -1,8 +1,8 @@
-"""Where the motion is: the path of a window over a picture that is wider (or taller) than the frame a preset makes.
+"""Follows motion: computes the path of a crop window over a picture that is wider (or taller) than a preset's frame.
 
-The picture is looked at ten times a second, 64 columns wide. What moves is the difference of neighbouring pictures
-above the noise. The window takes the path that covers most of it while moving little (dynamic programming over
-positions, with free jumps at scene cuts), and is then slowed to the speed of a calm camera.
+The picture is sampled ten times a second, 64 columns wide. Motion is the difference of neighbouring samples above the
+noise. The window takes the path that covers most motion with little movement (dynamic programming over positions, with
+free jumps at scene cuts), which is then smoothed to the speed of a calm camera.
 """
 
 from itertools import pairwise
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE = 10
-"""Looks a second: at a scene cut the window jumps at most a tenth of a second early."""
+"""Samples a second: at a scene cut the window jumps at most a tenth of a second early."""
 CELLS = 64
 """Columns along the axis the window moves on."""
 ACROSS = 36
@@ -32,17 +32,17 @@ SCENE_CUT = 40.0
 LEAST_MOTION = 0.15
 """Mean difference above noise below which a clip counts as still: the window stays in the middle."""
 STAY = 0.35
-"""Cost of moving the window by its whole range, in shares of the motion seen in a look: small, but never free."""
+"""Cost of moving the window by its whole range, in shares of the motion in a sample: small, but not zero."""
 CENTRE_BIAS = 0.05
-"""Between places with equal motion the one nearer to the middle wins."""
+"""Of places with equal motion, the one nearer to the middle wins."""
 EDGE_LOSS = 0.5
-"""Motion at the edge of the window counts half: people want to see where a thing is going."""
+"""Motion at the edge of the window counts half, because people want to see where it goes."""
 SMOOTH_S = 1.2
-"""The window's path is averaged over this long inside a shot: pans start and end softly."""
+"""The window's path is averaged over this time inside a shot, so that pans start and end softly."""
 
 
 class Move(Struct, frozen=True, kw_only=True):
-    """One stretch of the window's path: from `start_s` to `end_s` its offset goes evenly from `start` to `end`.
+    """A part of the window's path: from `start_s` to `end_s`, its offset changes linearly from `start` to `end`.
 
     Times count from the clip's start; offsets are shares (0 to 1) of the room the window has along its axis.
     """
@@ -54,7 +54,7 @@ class Move(Struct, frozen=True, kw_only=True):
 
 
 def follow(folder: Path, material: Material, picture: Picture) -> list[Move]:
-    """Return the path of the crop window of a picture, empty when it has no room to move or nothing moves."""
+    """Return the path of the crop window, empty if it has no room to move or nothing moves."""
     assert material.video is not None  # noqa: S101 - callers have a picture
     width, height = display_size(material.video)
     sideways = width - picture.crop_width >= height - picture.crop_height
@@ -93,7 +93,7 @@ def write_commands(path_: Path, moves: list[Move], picture: Picture, size: tuple
 
 
 def _looks(folder: Path, material: Material, *, sideways: bool) -> "NDArray[np.uint8]":
-    """Return small grey pictures [time, across, along] of the clip, the way a person sees them."""
+    """Return small grey pictures [time, across, along] of the clip, rotated for display."""
     columns, rows = (CELLS, ACROSS) if sideways else (ACROSS, CELLS)
     chain = graph.upright(graph.clipped_video(graph.source(material), material), material)
     chain = chain.filter("fps", fps=RATE).filter("scale", w=columns, h=rows, flags="area").filter("format", "gray")
@@ -103,7 +103,7 @@ def _looks(folder: Path, material: Material, *, sideways: bool) -> "NDArray[np.u
 
 
 def _covered(columns: "NDArray[np.float32]", window: int) -> "NDArray[np.float64]":
-    """Return how much of the motion [time, offset] a window at each offset covers; 1 is all of a usual look's."""
+    """Return the motion [time, offset] that a window at each offset covers; 1 is all motion of a usual sample."""
     values = columns.astype(np.float64)
     taper = 1.0 - EDGE_LOSS * np.linspace(-1.0, 1.0, window) ** 2 if window > 1 else np.ones(1)
     inside = np.lib.stride_tricks.sliding_window_view(values, window, axis=1) @ taper
@@ -114,7 +114,7 @@ def _covered(columns: "NDArray[np.float32]", window: int) -> "NDArray[np.float64
 
 
 def _best_path(cover: "NDArray[np.float64]", cuts: "NDArray[np.bool_]") -> "NDArray[np.float64]":
-    """Return the offset for each look that covers most motion for least movement (Viterbi); jumps are free at cuts."""
+    """Return each sample's offset that covers most motion with least movement (Viterbi); jumps are free at cuts."""
     count, places = cover.shape
     distance = np.abs(np.arange(places)[:, None] - np.arange(places)[None, :]) / max(1, places - 1)
     cost = STAY * RATE * distance
@@ -145,7 +145,7 @@ def _smoothed(offsets: "NDArray[np.float64]", cuts: "NDArray[np.bool_]") -> "NDA
 
 
 def _moves(offsets: "NDArray[np.float64]", cuts: "NDArray[np.bool_]") -> list[Move]:
-    """Turn an offset for each step between looks into moves without gaps; at a cut the window jumps."""
+    """Turn an offset for each step between samples into moves without gaps; at a cut the window jumps."""
     moves = []
     for number, offset in enumerate(offsets):
         last = number + 1 >= len(offsets)

@@ -1,4 +1,4 @@
-"""The poster of a whole recording: the most telling of a few keyframes, found by seeking, not by reading everything."""
+"""The poster of a recording: the best of a few keyframes, found by seeking instead of reading everything."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -14,13 +14,13 @@ from pipeline.rendering.pictures.thumbnail import small_luma, telling_score, wri
 from pipeline.types import Probe, Source
 
 PLACES = (0.08, 0.2, 0.35, 0.5, 0.65, 0.8, 0.92)
-"""Shares of the length that are looked at: title cards and black ends are left out."""
+"""Sampled places as shares of the length, without title cards and black ends."""
 LENGTH_S = 0.5
 SEGMENT = "poster-segment"
 
 
 def write_poster(source: Source, found: Probe, out: Path) -> bool:
-    """Write a JPEG (long side 1280 at most) of the recording; False when no picture of it can be decoded."""
+    """Write a JPEG (long side at most 1280) of the recording; False if no picture of it can be decoded."""
     if found.video is None:
         return False
     for time_s in _times_by_score(source, found):
@@ -28,7 +28,7 @@ def write_poster(source: Source, found: Probe, out: Path) -> bool:
             end_s = min(time_s + LENGTH_S, max(found.duration_s, time_s + 0.01))
             segment = fetch(source, out=out.parent / SEGMENT, start_s=time_s, end_s=end_s)
         except MediaError:
-            continue  # damaged here; another place will do
+            continue  # damaged here; try another place
         try:
             if segment.material.video is not None:
                 write_thumbnail(out.parent, segment.material, segment.material.shown_from, out.name)
@@ -41,7 +41,7 @@ def write_poster(source: Source, found: Probe, out: Path) -> bool:
 
 
 def _times_by_score(source: Source, found: Probe) -> list[float]:
-    """Return times in the recording, the one whose keyframe shows most first."""
+    """Return times in the recording, the one with the best keyframe first."""
     scored: list[tuple[float, float]] = []
     with open_container(source) as container:
         stream = next(s for s in container.streams.video if s.index == found.video)

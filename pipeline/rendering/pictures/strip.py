@@ -1,7 +1,7 @@
-"""The waveform of a clip as a long picture of bars that passes through the frame from right to left.
+"""The waveform of a clip as a long picture of bars that moves through the frame from right to left.
 
-Drawn once, and moved by cropping: a picture that only shifts costs an encoder next to nothing, where one redrawn for
-each frame costs more than the rest of an audiogram together.
+It is drawn once and moved by cropping. A shifting picture costs an encoder almost nothing, whereas redrawing each frame
+costs more than the rest of an audiogram.
 """
 
 import math
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FRAME_RATE = 20
-"""A waveform moves as well at 20 as at 25 frames a second, for a fifth less work."""
+"""A waveform looks as smooth at 20 as at 25 frames a second, for a fifth less work."""
 STEP = 6
-"""Pixels from frame to frame: even, as chroma has half of them, and well under half a bar's distance, or the eye would
-see bars that change their height in place instead of bars that move."""
+"""Pixels from frame to frame: even, since chroma has half of them, and well under half the distance of bars. Otherwise
+the bars would seem to change their height in place instead of moving."""
 PITCH, BAR = 16, 10
 """Pixels from bar to bar, an eighth of a second, and their width."""
 LEAST_HEIGHT = 6
 """Silence is a row of dots."""
 TILE_S = 60
-"""The strip is kept in pictures of a minute each, so that memory does not grow with the clip."""
+"""The strip is stored as pictures of a minute each, so that memory does not grow with the clip."""
 SAMPLE_RATE = 8_000
 FULL_SCALE = 32_768.0
 BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709", "range": "tv"}
-"""What drawn pictures are. Laid over each other unmarked, FFmpeg would convert one to the other's supposed range."""
+"""The colour properties of drawn pictures. Without them, FFmpeg would convert one to the other's assumed range."""
 _PER_S = STEP * FRAME_RATE
 
 
 class Strip(Struct, frozen=True, kw_only=True):
-    """A file of raw pictures (yuv420p) in the scratch folder, and the size of the part that is seen at once."""
+    """A file of raw pictures (yuv420p) in the scratch folder, and the size of the visible part."""
 
     name: str
     width: int
@@ -45,12 +45,12 @@ class Strip(Struct, frozen=True, kw_only=True):
 
     @property
     def tile_width(self) -> int:
-        """Pixels across in the file: what passes in a minute, and what is seen at its end."""
+        """Width of a picture in the file: the pixels of a minute, and the visible part at its end."""
         return TILE_S * _PER_S + self.width
 
 
 def write_strip(sound: Any, folder: Path, name: str, *, size: tuple[int, int], theme: Theme) -> Strip:
-    """Draw the waveform of a chain of sound (from time 0 on); half of `size`'s width passes before it begins."""
+    """Draw the waveform of a chain of sound (from time 0 on), after an empty half of `size`'s width."""
     mono = sound.filter("aformat", sample_fmts="s16", sample_rates=SAMPLE_RATE, channel_layouts="mono")
     output = mono.output("pipe:1", format="s16le").global_args("-copyts")
     samples = np.frombuffer(runner.capture(output, folder=folder), dtype="<i2")
@@ -63,7 +63,7 @@ def write_strip(sound: Any, folder: Path, name: str, *, size: tuple[int, int], t
 
 
 def moving(strip: Strip, duration_s: float) -> Any:
-    """Return the chain that shows the strip passing; it does not end."""
+    """Return the endless chain of the moving strip."""
     import ffmpeg
 
     shape = {"pixel_format": "yuv420p", "video_size": (strip.tile_width, strip.height)}
@@ -79,14 +79,14 @@ def moving(strip: Strip, duration_s: float) -> Any:
 
 
 def tile_count(duration_s: float) -> int:
-    """Return how many pictures of a minute a clip takes."""
+    """Return the number of one-minute pictures of a clip."""
     return max(1, math.ceil(duration_s / TILE_S))
 
 
 def bar_heights(samples: "NDArray[np.int16]", strip: Strip) -> "NDArray[np.int64]":
     """Return the height in pixels (even) of each bar from the strip's left end on; peaks by their square root.
 
-    The strip begins half its seen width before the sound and ends as much after it.
+    The strip begins half its visible width before the sound and ends as much after it.
     """
     lead = strip.width / 2 / _PER_S
     duration_s = len(samples) / SAMPLE_RATE

@@ -1,4 +1,4 @@
-"""Pictures of a clip: the most telling frame, an animated preview, a storyboard."""
+"""Pictures of a clip: the best frame, an animated preview, a storyboard."""
 
 import math
 from collections.abc import Iterable
@@ -25,36 +25,36 @@ THUMBNAIL_LONG_SIDE = 1280
 PREVIEW_LONG_SIDE = 320
 PREVIEW_S = 3.0
 PREVIEW_BEFORE_S = 1.0
-"""The preview starts a second before the most telling frame: the way into the moment is part of it."""
+"""The preview starts a second before the best frame, to show what leads to it."""
 PREVIEW_RATE = 8
-"""Frames a second: motion reads as motion, and three seconds stay near 100 KB."""
+"""Frames a second: enough to show motion, and three seconds stay near 100 KB."""
 PREVIEW_QUALITY = 50
 PREVIEW_EFFORT = 2
-"""Of libwebp's 0 to 6: half the time of 3, for a tenth more bytes."""
+"""Of libwebp's methods 0 to 6: half the time of 3, for a tenth more bytes."""
 JPEG_QUALITY = 3
 """FFmpeg's scale from 2 (best) to 31."""
 STILL_MATRIX = "bt601"
-"""JPEG and WebP know no other: with BT.709 in them, red and green come out a shade off."""
+"""The only matrix of JPEG and WebP: with BT.709, red and green would be slightly wrong."""
 STORYBOARD_COLUMNS = 10
 STORYBOARD_FRAMES = 50
 STORYBOARD_WIDTH = 160
 LOOK_WIDTH = 96
-"""Frames are compared at this width: enough to tell black, blurred and empty from a picture."""
+"""Frames are compared at this width, enough to recognise black, blurred and empty ones."""
 ENOUGH_KEYFRAMES = 3
 MAX_CANDIDATES = 24
 EDGE_S = 0.25
-"""Frames this close to either end of a clip lose to others: cuts, fades and flashes live there."""
+"""Frames this close to either end of a clip rank lower, because of cuts, fades and flashes."""
 EDGE_FACTOR = 0.6
 FULL_CONTRAST = 55.0
-"""Standard deviation of luma (of 255) beyond which more contrast says nothing more."""
+"""Standard deviation of luma (of 255) beyond which more contrast does not count."""
 FULL_SHARPNESS = 12.0
-"""Mean absolute Laplacian of luma beyond which a small picture is simply sharp."""
+"""Mean absolute Laplacian of luma beyond which a small picture counts as sharp."""
 DARK, BRIGHT = 20.0, 235.0
 """Mean luma outside of which a frame counts as black or blown out."""
 
 
 def telling_score(luma: "NDArray[np.uint8]") -> float:
-    """Return how much a frame shows, 0 to 1: spread of tones times contrast times sharpness, little for black or white.
+    """Return the quality of a frame, 0 to 1: spread of tones times contrast times sharpness; low for black or white.
 
     `luma` is a small picture (rows, columns) of 0 to 255.
     """
@@ -74,7 +74,7 @@ def telling_score(luma: "NDArray[np.uint8]") -> float:
 
 
 def telling_time(folder: Path, material: Material) -> Fraction:
-    """Return the timestamp of the frame of the material that shows most; keyframes alone when there are enough."""
+    """Return the timestamp of the best frame of the material; only keyframes if there are enough."""
     frames = list(_small_frames(folder, material, keyframes_only=True))
     if len(frames) < ENOUGH_KEYFRAMES:
         frames = list(_small_frames(folder, material, keyframes_only=False)) or frames
@@ -86,7 +86,7 @@ def telling_time(folder: Path, material: Material) -> Fraction:
 
 
 def write_thumbnail(folder: Path, material: Material, at: Fraction, name: str) -> tuple[int, int]:
-    """Write the frame at a timestamp as JPEG, long side 1280 at most; return its width and height."""
+    """Write the frame at a timestamp as JPEG, long side at most 1280; return its width and height."""
     picture = _bounded(material, THUMBNAIL_LONG_SIDE)
     still = replace(material, start=at, shown_from=at, end=max(material.end, at + 1), held=Fraction(0))
     chain = graph.video(_seek(material, at), still, Look(picture=picture, options=Options()))
@@ -115,9 +115,9 @@ def write_preview(folder: Path, material: Material, at: Fraction, name: str) -> 
 
 
 def write_storyboard(folder: Path, material: Material, name: str) -> tuple[int, int]:
-    """Write one JPEG with frames at even distances in rows of ten, left to right; return its width and height.
+    """Write one JPEG with evenly spaced frames in rows of ten, left to right; return its width and height.
 
-    There are `STORYBOARD_FRAMES` frames 160 pixels wide, fewer when the clip has fewer than ten a second to show.
+    There are `STORYBOARD_FRAMES` frames 160 pixels wide, fewer for clips with less than ten frames a second.
     """
     count = max(1, min(STORYBOARD_FRAMES, int(material.duration_s * 10)))
     columns = min(STORYBOARD_COLUMNS, count)
@@ -151,7 +151,7 @@ def _seek(material: Material, to: Fraction) -> Any:
 
 
 def _jpeg(chain: Any, name: str) -> Any:
-    """Full-range JPEG, as viewers expect it."""
+    """Return the output of a full-range JPEG, as viewers expect."""
     full = chain.filter("scale", out_range="pc", out_color_matrix=STILL_MATRIX).filter("format", pix_fmts="yuvj420p")
     options = {"frames:v": 1, "c:v": "mjpeg", "q:v": JPEG_QUALITY, "format": "image2", "update": 1}
     return full.output(f"file:{name}", **options).global_args("-copyts")
@@ -164,7 +164,7 @@ def _run(folder: Path, output: Any) -> None:
 def _small_frames(
     folder: Path, material: Material, *, keyframes_only: bool
 ) -> Iterable[tuple[Fraction, "NDArray[np.uint8]"]]:
-    """Yield (timestamp, small luma picture) of frames inside the material, at most some two dozen, evenly chosen."""
+    """Yield (timestamp, small luma picture) of at most some two dozen evenly chosen frames of the material."""
     assert material.video is not None  # noqa: S101 - callers have a picture
     step = (material.end - material.start) / MAX_CANDIDATES
     due = material.start
@@ -185,7 +185,7 @@ def _small_frames(
 
 
 def small_luma(frame: "av.VideoFrame", reformatter: VideoReformatter | None = None) -> "NDArray[np.uint8]":
-    """Return the brightness of a frame as a small picture (rows, columns); a reformatter kept saves its set-up."""
+    """Return the brightness of a frame as a small picture (rows, columns); reusing a reformatter saves its set-up."""
     height = max(3, round(frame.height * LOOK_WIDTH / max(1, frame.width)))
     small = (reformatter or VideoReformatter()).reformat(
         frame, width=LOOK_WIDTH, height=min(height, 4 * LOOK_WIDTH), format="gray", threads=1

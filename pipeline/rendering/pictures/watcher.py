@@ -1,4 +1,4 @@
-"""Thumbnail and preview of a clip from the pictures its check decodes anyway, so that nothing is decoded twice."""
+"""Thumbnail and preview of a clip from the pictures that its check decodes, so that nothing is decoded twice."""
 
 from collections import deque
 from fractions import Fraction
@@ -32,12 +32,12 @@ from pipeline.types import StreamInfo
 
 SLOT_S = Fraction(1, PREVIEW_RATE)
 _MARKED = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601, 7: Colorspace.SMPTE240M}
-"""FFmpeg's numbers of the matrices that 8-bit recordings are made with; others are taken for unmarked."""
+"""FFmpeg's numbers of the matrices of 8-bit recordings; others count as unmarked."""
 _JPEG_RANGE = 2
 
 
 def is_plain(video: StreamInfo) -> bool:
-    """Whether decoded pictures look as a player shows them: upright, square pixels, SDR, progressive."""
+    """Return whether decoded pictures look as in a player: upright, square pixels, SDR, progressive."""
     is_square = video.sample_aspect in {"1/1", "1:1", "0/1", "0:1"}
     return not video.rotation and is_square and video.hdr is None and not video.is_interlaced
 
@@ -48,9 +48,9 @@ class _Small(NamedTuple):
 
 
 class Watcher:
-    """Is shown every picture of a clip in order, and keeps the one that shows most and three seconds around it.
+    """Gets every picture of a clip in order, and keeps the best one and three seconds around it.
 
-    Holds one picture in full size and at most six seconds of small ones, however long the clip is.
+    Keeps one picture in full size and at most six seconds of small ones, however long the clip is.
     """
 
     def __init__(self, duration_s: float) -> None:
@@ -69,7 +69,7 @@ class Watcher:
         return self._best is not None
 
     def take(self, frame: VideoFrame) -> None:
-        """Look at a picture; most are passed over at no cost."""
+        """Add a picture; most are skipped at no cost."""
         if frame.pts is None or frame.time_base is None:
             return
         at = frame.pts * Fraction(frame.time_base)
@@ -85,7 +85,7 @@ class Watcher:
             self._window.append(small)
 
     def write_thumbnail(self, out: Path) -> tuple[int, int]:
-        """Write the most telling picture as JPEG, long side 1280 at most; return its width and height."""
+        """Write the best picture as JPEG, long side at most 1280; return its width and height."""
         assert self._best is not None  # noqa: S101 - callers ask `has_seen`
         full = self._scaled(VideoReformatter(), self._best[2], THUMBNAIL_LONG_SIDE, is_jpeg=True)
         context = av.VideoCodecContext.create("mjpeg", "w")
@@ -125,7 +125,7 @@ class Watcher:
         return width, height, float(end - start)
 
     def _is_better(self, time: Fraction, frame: VideoFrame, small: _Small) -> bool:
-        """Weigh a candidate; note it, with the seconds before it, when none before showed more."""
+        """Rate a candidate; keep it, with the seconds before it, if it is the best so far."""
         if time < self._candidate_due:
             return False
         self._candidate_due = time + self._duration / MAX_CANDIDATES
@@ -142,7 +142,7 @@ class Watcher:
     def _scaled(
         reformatter: VideoReformatter, frame: VideoFrame, long_side: int, *, is_jpeg: bool = False
     ) -> VideoFrame:
-        """Return a copy within a size; JPEG and WebP know no other matrix than BT.601, and JPEG has full range."""
+        """Return a copy within a size, in BT.601, the only matrix of JPEG and WebP, and for JPEG in full range."""
         scale = min(1.0, long_side / max(frame.width, frame.height))
         unmarked = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
         return reformatter.reformat(

@@ -1,1 +1,1 @@
-"""Everything that speaks to Stripe: the only place where its SDK is imported."""
+"""The gateway to Stripe: the only place that imports its SDK."""

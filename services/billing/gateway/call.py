@@ -1,4 +1,4 @@
-"""Calls to Stripe: the SDK's client, and its errors as ours."""
+"""Calls to Stripe: makes the SDK's client, and turns its errors into ours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ class MissingAtStripeError(ConflictError):
 def open_client(
     secret_key: str, *, api_base: str | None, http_client: stripe.HTTPClient | None = None
 ) -> stripe.StripeClient:
-    """Return a client of Stripe, or of what answers at `api_base`."""
+    """Return a client of Stripe, or of the server at `api_base`."""
     addresses: Any = {"api": api_base.rstrip("/")} if api_base else {}
     return stripe.StripeClient(
         secret_key,
@@ -45,7 +45,7 @@ def open_client(
 
 
 def find_portal_configuration(client: stripe.StripeClient) -> str | None:
-    """Return the id of the portal's configuration that the set-up made; None where it made none."""
+    """Return the id of the portal's configuration that the set-up made, or None."""
     for found in client.v1.billing_portal.configurations.list({"active": True, "limit": PAGE}).auto_paging_iter():
         if found.metadata is not None and found.metadata.to_dict().get(PORTAL_MARK):
             return found.id
@@ -56,7 +56,7 @@ def find_portal_configuration(client: stripe.StripeClient) -> str | None:
 def calling() -> Iterator[None]:
     """Run a call with no transaction open, and turn the SDK's errors into ours.
 
-    Messages of Stripe about cards are meant for people, others go to the log.
+    Stripe's messages about cards are meant for people; others go to the log.
     """
     forbid_in_transaction("Stripe")
     try:
@@ -68,7 +68,7 @@ def calling() -> Iterator[None]:
     except stripe.InvalidRequestError as error:
         if error.code == "resource_missing":
             raise MissingAtStripeError(error.user_message or "Stripe does not know this object.") from error
-        log.error(  # noqa: TRY400 - the trace says nothing that these fields do not
+        log.error(  # noqa: TRY400 - the trace adds nothing to these fields
             "stripe_refused", error=error.user_message, param=error.param, code=error.code
         )
         raise UnavailableError(

@@ -1,4 +1,4 @@
-"""What this service asks of Stripe. Takes and returns its own types, and knows no database."""
+"""The service's calls to Stripe. They take and return its own types, and use no database."""
 
 from collections.abc import Iterator
 
@@ -52,7 +52,7 @@ class Gateway:
             log.info("customer_was_deleted", customer_id=customer_id)
 
     def fetch(self, customer_id: str) -> Snapshot:
-        """Return everything of a customer as it is now; an unknown customer has nothing."""
+        """Return the current state of a customer; an unknown customer has no objects."""
         try:
             with calling():
                 return Snapshot(
@@ -122,7 +122,7 @@ class Gateway:
     def create_portal(self, *, customer_id: str, return_url: str) -> str:
         """Open the customer portal, as the set-up configured it, and return its address.
 
-        Without such a configuration it is the one of Stripe's dashboard, which an account may not have.
+        Without such a configuration, that of Stripe's dashboard applies, which an account may lack.
         """
         params: stripe.params.billing_portal.SessionCreateParams = {"customer": customer_id, "return_url": return_url}
         with calling():
@@ -166,17 +166,17 @@ class Gateway:
             )
 
     def release_schedule(self, schedule_id: str) -> None:
-        """Drop a change that was to come."""
+        """Drop a scheduled change."""
         with calling():
             self.client.v1.subscription_schedules.release(schedule_id)
 
     def set_cancel_at_period_end(self, subscription_id: str, *, is_cancelling: bool) -> None:
-        """Let a subscription end with its period, or go on."""
+        """Set whether a subscription ends with its period."""
         with calling():
             self.client.v1.subscriptions.update(subscription_id, {"cancel_at_period_end": is_cancelling})
 
     def resume(self, subscription_id: str) -> None:
-        """Take up a paused subscription."""
+        """Resume a paused subscription."""
         with calling():
             self.client.v1.subscriptions.resume(subscription_id)
 
@@ -189,7 +189,7 @@ class Gateway:
             log.info("subscription_had_ended", subscription_id=subscription_id)
 
     def refund(self, charge: RemoteCharge, *, amount: int, key: str) -> None:
-        """Give back a part of a payment, once for each key."""
+        """Refund a part of a payment, once for each key."""
         with calling():
             self.client.v1.refunds.create(
                 {"charge": charge.id, "amount": amount, "reason": "requested_by_customer"}, {"idempotency_key": key}

@@ -40,7 +40,7 @@ def _next_price(schedule: dict[str, Any], period_end: int) -> str | None:
 
 
 def _fingerprint(method: Any) -> str | None:
-    """Return what tells a card or account from others; wallets and unknown kinds have nothing of the sort."""
+    """Return the fingerprint of a card or account; wallets and unknown kinds have none."""
     if not isinstance(method, dict):
         return None
     details = method.get(method.get("type") or "") or {}
@@ -91,7 +91,7 @@ def session_of(source: stripe.checkout.Session) -> CheckoutSession:
 
 
 def id_of(value: Any) -> str | None:
-    """Return the id of something that may be expanded."""
+    """Return the id of a field that may be expanded to its object."""
     if value is None or isinstance(value, str):
         return value
     return str(value["id"])

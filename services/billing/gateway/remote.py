@@ -1,4 +1,4 @@
-"""Stripe's objects as this service reads them: the few fields that it needs, in its own types."""
+"""Stripe's objects in this service's own types, with only the fields that it needs."""
 
 from datetime import datetime
 
@@ -27,11 +27,11 @@ class RemoteSubscription(Struct, frozen=True, kw_only=True):
     next_price_id: str | None = None
     """The price that a schedule changes to when the period ends."""
     fingerprint: str | None = None
-    """Of the card or account that pays; None for what has none, such as a wallet."""
+    """Of the card or account that pays; None for a wallet."""
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended for good."""
+        """Whether it has ended and cannot be resumed."""
         return self.status in FINAL
 
 
@@ -54,7 +54,7 @@ class RemoteInvoice(Struct, frozen=True, kw_only=True):
 
 
 class RemoteCharge(Struct, frozen=True, kw_only=True):
-    """A payment, and what became of it."""
+    """A payment and its outcome."""
 
     id: str
     payment_intent: str | None
@@ -64,7 +64,7 @@ class RemoteCharge(Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
-    """Everything of one customer that decides about tier and payments, as Stripe has it now."""
+    """The state of a customer at Stripe that decides about tier and payments."""
 
     subscriptions: tuple[RemoteSubscription, ...] = ()
     invoices: tuple[RemoteInvoice, ...] = ()
@@ -81,7 +81,7 @@ class CheckoutSession(Struct, frozen=True, kw_only=True):
 
 
 class RemoteEvent(Struct, frozen=True, kw_only=True):
-    """A signed event: only a hint to look."""
+    """A signed event, which only triggers a sync."""
 
     id: str
     type: str

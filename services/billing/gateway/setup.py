@@ -1,4 +1,4 @@
-"""What `snuggles stripe-setup` asks of Stripe."""
+"""The calls of `snuggles stripe-setup` to Stripe."""
 
 from typing import Any, cast
 
@@ -8,7 +8,7 @@ from services.billing.gateway.call import PAGE, PORTAL_MARK, calling, find_porta
 
 
 class SetupGateway:
-    """What `snuggles stripe-setup` does at Stripe. Everything that it makes carries a mark to be found by."""
+    """Makes or finds objects at Stripe, by the mark that everything made here carries."""
 
     def __init__(self, secret_key: str, *, api_base: str | None, http_client: stripe.HTTPClient | None = None) -> None:
         self._client = open_client(secret_key, api_base=api_base, http_client=http_client)
@@ -40,7 +40,7 @@ class SetupGateway:
             return made.id
 
     def webhook(self, url: str, events: list[str]) -> tuple[str, str | None]:
-        """Make or find the endpoint at an address; return its id, and its secret when it was made just now."""
+        """Make or find the endpoint at an address; return its id, and its secret if it is new."""
         wanted = cast("Any", events)
         with calling():
             for found in self._client.v1.webhook_endpoints.list({"limit": PAGE}).data:

@@ -8,7 +8,7 @@ TOLERANCE_S = 300  # Stripe's own; longer lets more be replayed, shorter refuses
 
 
 def check_signature(body: bytes, header: str | None, secret: str, *, now: datetime) -> bool:
-    """Say whether Stripe signed this body within the last minutes; the SDK itself would take a time in the future."""
+    """Return whether Stripe signed this body within the last minutes. The SDK would accept a time in the future."""
     try:
         stripe.WebhookSignature.verify_header(body, header, secret, tolerance=None)
     except (stripe.SignatureVerificationError, UnicodeDecodeError):

@@ -91,6 +91,6 @@ class Recorder:
 
 
 def overlaps(one: Any, other: Any) -> bool:
-    """Say whether two highlights hold the same moment, whichever way their fields are spelled."""
+    """Return whether two highlights hold the same moment, whichever way their fields are spelled."""
     start_s, end_s = (one.get(name) or one[camel] for name, camel in (("start_s", "startS"), ("end_s", "endS")))
     return bool(other["start_s"] < end_s and start_s < other["end_s"])

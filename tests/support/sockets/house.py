@@ -21,7 +21,7 @@ GRACE = Limits(presence_grace_s=0.8, leave_grace_s=1.6, host_grace_s=2.4)
 
 
 def serves(url: str) -> bool:
-    """Say whether a process takes requests there."""
+    """Return whether a process takes requests there."""
     try:
         return httpx.get(f"{url}/ready", timeout=5).is_success
     except httpx.TransportError:
