@@ -40,7 +40,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PUBLIC = "public"
 """`opt` key of the routes that anybody may call."""
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
-"""What proxies add: a request with one of these comes from elsewhere."""
+"""Headers that proxies add: a request with one of these comes from another machine."""
 
 
 class Principal(Struct, frozen=True, kw_only=True):
@@ -187,9 +187,9 @@ def people_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRo
 
 
 def scrapers_only(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-    """Guard of the metrics: the operator's token, or a client on this machine that comes through no proxy.
+    """Admit readers of the metrics: the operator's token, or a client on this machine that uses no proxy.
 
-    The address's own spelling (`/metrics/`, `//metrics`) slips past a proxy's rule, so no rule there is relied upon.
+    Other spellings of the address (`/metrics/`, `//metrics`) pass a proxy's rule, so this does not rely on one.
     """
     if _asks_for_options(connection):
         return

@@ -260,7 +260,7 @@ def test_address_that_cannot_be_is_refused_by_every_command(
 ) -> None:
     done = snuggles(*rest, address)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "The recording could not be read: this is no http or https address. Check the address.\n"
+    assert done.stderr == "The recording could not be read: this is not an http or https address. Check the address.\n"
 
 
 def test_missing_file_and_folder_are_named(snuggles: Snuggles, tmp_path: Path) -> None:

@@ -133,8 +133,8 @@ def read_failure(server: RangeServer, name: str) -> MediaError:
 @pytest.mark.parametrize(
     ("status", "detail", "remedy"),
     [
-        (403, "the link has expired or was refused (HTTP 403)", "Try again with a fresh link."),
-        (401, "the link has expired or was refused (HTTP 401)", "Try again with a fresh link."),
+        (403, "the link has expired or was refused (HTTP 403)", "Try again with a new link."),
+        (401, "the link has expired or was refused (HTTP 401)", "Try again with a new link."),
         (404, "the server answered 404 (Not Found)", "Check the address."),
         (410, "the server answered 410 (Gone)", "Check the address."),
         (499, "the server answered 499", "Check the address."),
@@ -158,7 +158,7 @@ def test_refusal_is_read_failed_at_once(tmp_path: Path, status: int, detail: str
 def test_address_that_cannot_be_is_refused_before_anything_is_asked(url: str) -> None:
     with pytest.raises(MediaError) as caught:
         RangeReader(url, sleep=_no_pause)
-    assert "no http or https address" in caught.value.message
+    assert "not an http or https address" in caught.value.message
 
 
 @pytest.mark.parametrize("name", ["two words.mp4", "café.mp4", "50%25.mp4"])

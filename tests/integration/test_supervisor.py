@@ -127,12 +127,12 @@ def test_part_that_keeps_dying_waits_longer_each_time(watched: Watched) -> None:
 
 def test_part_that_does_not_come_up_is_named_with_its_last_words(watched: Watched) -> None:
     broken = part("one", "print('no such thing as a port', flush=True); raise SystemExit(3)", ready=lambda: False)
-    with pytest.raises(BrokenEnvironmentError, match="one does not come up: no such thing as a port"):
+    with pytest.raises(BrokenEnvironmentError, match="one does not start: no such thing as a port"):
         watched.supervisor.start([broken], ready_s=WAIT_S)
 
 
 def test_part_that_does_not_get_ready_in_time_is_named(watched: Watched) -> None:
-    with pytest.raises(BrokenEnvironmentError, match="slow does not come up"):
+    with pytest.raises(BrokenEnvironmentError, match="slow does not start"):
         watched.supervisor.start([part("slow", STEADY, ready=lambda: False)], ready_s=0.3)
 
 

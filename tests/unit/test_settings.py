@@ -76,7 +76,7 @@ def test_public_address_of_s3_is_read_and_must_be_one() -> None:
     public = "https://media.example.com/storage/v1/s3"
     assert load({**s3, "S3_PUBLIC_ENDPOINT": public}).s3_public_endpoint == public
     assert load(s3).s3_public_endpoint is None
-    with pytest.raises(SettingsError, match="S3_PUBLIC_ENDPOINT is no address"):
+    with pytest.raises(SettingsError, match="S3_PUBLIC_ENDPOINT is not an address"):
         load({**s3, "S3_PUBLIC_ENDPOINT": "media.example.com"})
 
 
