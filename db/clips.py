@@ -1,6 +1,6 @@
 """Clips: their specification, and the objects of the published attempt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,8 +9,10 @@ from msgspec import Struct, field
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from db import sorting
 from db.connection import Transaction
 from db.jobs import JobError, row_with_error
+from db.sorting import Position, Sort
 
 
 class Clip(Struct, frozen=True, kw_only=True):
@@ -118,15 +120,22 @@ FROM (
 WHERE clips.id = %(clip_id)s
 RETURNING {OWN_COLUMNS}
 """  # noqa: S608 - the columns are a constant
-LIST_CLIPS = f"""
+FILTERED = f"""
 SELECT {COLUMNS} FROM clips
 WHERE user_id = %(user_id)s
   AND (%(status)s::text IS NULL OR status = %(status)s::text)
   AND (%(recording_id)s::uuid IS NULL OR recording_id = %(recording_id)s::uuid)
-  AND (%(q)s::text IS NULL OR position(lower(%(q)s::text) IN lower(title || ' ' || description)) > 0)
-  AND (%(before_at)s::timestamptz IS NULL OR (created_at, id) < (%(before_at)s, %(before_id)s::uuid))
-ORDER BY created_at DESC, id DESC LIMIT %(limit)s
-"""  # noqa: S608 - the columns are a constant
+  AND (%(q)s::text IS NULL OR position(lower(%(q)s::text) IN lower(title || ' ' || description)) > 0)"""  # noqa: S608 - the columns are a constant
+LIST_NEWEST = FILTERED + sorting.newest()
+LIST_OLDEST = FILTERED + sorting.oldest()
+LIST_LONGEST = FILTERED + sorting.longest("(end_s - start_s)")
+LIST_BY_NAME = FILTERED + sorting.by_name()
+LISTS: Mapping[Sort, str] = {
+    "newest": LIST_NEWEST,
+    "oldest": LIST_OLDEST,
+    "longest": LIST_LONGEST,
+    "name": LIST_BY_NAME,
+}
 UPDATE_TEXT = f"""
 UPDATE clips SET title = COALESCE(%(title)s::text, title), description = COALESCE(%(description)s::text, description),
        updated_at = now()
@@ -216,24 +225,25 @@ def list_clips(  # noqa: PLR0913 - keyword-only, one per column or filter
     *,
     user_id: UUID,
     limit: int,
-    before: tuple[datetime, UUID] | None = None,
+    sort: Sort = "newest",
+    after: Position | None = None,
     status: str | None = None,
     recording_id: UUID | None = None,
     q: str | None = None,
 ) -> list[Clip]:
-    """List clips newest first, from after `before`; `q` is a part of title or description in any case."""
-    before_at, before_id = before or (None, None)
+    """List clips in an order, from after `after`; `q` is a part of title or description in any case."""
+    after_key, after_id = after or (None, None)
     values = {
         "user_id": user_id,
         "limit": limit,
-        "before_at": before_at,
-        "before_id": before_id,
+        "after": after_key,
+        "after_id": after_id,
         "status": status,
         "recording_id": recording_id,
         "q": q,
     }
     with tx.cursor(row_factory=row_with_error(Clip)) as cursor:
-        return cursor.execute(LIST_CLIPS, values).fetchall()
+        return cursor.execute(LISTS[sort], values).fetchall()
 
 
 def update_text(

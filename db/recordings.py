@@ -1,6 +1,6 @@
 """Recordings, from an announced upload to the results of ingest and detection."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,8 +9,10 @@ from msgspec import Struct
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from db import sorting
 from db.connection import Transaction
 from db.jobs import JobError, error_json, row_with_error
+from db.sorting import Position, Sort
 
 
 class Recording(Struct, frozen=True, kw_only=True):
@@ -91,14 +93,21 @@ COUNT_UPLOADING = """
 SELECT count(*) AS open FROM recordings WHERE user_id = %(user_id)s AND status = 'uploading'
 """
 FIND_SOURCE = f"SELECT {COLUMNS} FROM recordings WHERE id = %(recording_id)s"  # noqa: S608 - the columns are a constant
-LIST_RECORDINGS = f"""
+FILTERED = f"""
 SELECT {COLUMNS} FROM recordings
 WHERE user_id = %(user_id)s AND status <> 'deleted'
   AND (%(q)s::text IS NULL OR position(lower(%(q)s::text) IN lower(title)) > 0)
-  AND (%(status)s::text IS NULL OR status = %(status)s::text)
-  AND (%(before_at)s::timestamptz IS NULL OR (created_at, id) < (%(before_at)s, %(before_id)s::uuid))
-ORDER BY created_at DESC, id DESC LIMIT %(limit)s
-"""  # noqa: S608 - the columns are a constant
+  AND (%(status)s::text IS NULL OR status = %(status)s::text)"""  # noqa: S608 - the columns are a constant
+LIST_NEWEST = FILTERED + sorting.newest()
+LIST_OLDEST = FILTERED + sorting.oldest()
+LIST_LONGEST = FILTERED + sorting.longest("coalesce(duration_s, 0)")
+LIST_BY_NAME = FILTERED + sorting.by_name()
+LISTS: Mapping[Sort, str] = {
+    "newest": LIST_NEWEST,
+    "oldest": LIST_OLDEST,
+    "longest": LIST_LONGEST,
+    "name": LIST_BY_NAME,
+}
 # Counts the highlights of a list without a sensitivity: those above the default, or else the best few.
 LIST_ACTIVITY = """
 SELECT r.id AS recording_id, j.id AS job_id, j.kind, j.state, j.stage, j.progress, j.eta_s,
@@ -238,15 +247,16 @@ def list_recordings(  # noqa: PLR0913 - keyword-only, one per column or filter
     *,
     user_id: UUID,
     limit: int,
-    before: tuple[datetime, UUID] | None = None,
+    sort: Sort = "newest",
+    after: Position | None = None,
     q: str | None = None,
     status: str | None = None,
 ) -> list[Recording]:
-    """List recordings newest first, from after `before`; `q` is a part of the title in any case."""
-    before_at, before_id = before or (None, None)
-    values = {"user_id": user_id, "limit": limit, "before_at": before_at, "before_id": before_id}
+    """List recordings in an order, from after `after`; `q` is a part of the title in any case."""
+    after_key, after_id = after or (None, None)
+    values = {"user_id": user_id, "limit": limit, "after": after_key, "after_id": after_id}
     with tx.cursor(row_factory=row_with_error(Recording)) as cursor:
-        return cursor.execute(LIST_RECORDINGS, {**values, "q": q, "status": status}).fetchall()
+        return cursor.execute(LISTS[sort], {**values, "q": q, "status": status}).fetchall()
 
 
 def list_activity(

@@ -28,7 +28,7 @@ from api.schemas.clips import (
     clip_view,
     shown_clip,
 )
-from api.schemas.fields import DEFAULT_LIMIT, ClipStatus, CursorParameter, Limit, Search, time_of
+from api.schemas.fields import DEFAULT_LIMIT, ClipStatus, CursorParameter, Limit, Search, SortParameter, time_of
 from api.schemas.jobs import job_view
 from db.connection import Transaction
 from db.shares import Share
@@ -38,7 +38,6 @@ from services.clips import share as shares
 from services.clips.download import Pictures
 from services.clips.service import Clip, GeneratedClips
 from services.lifecycle import cancellation, deletion
-from services.paging import decode_time_cursor
 from services.recordings import admission
 
 DownloadFormat = Annotated[
@@ -112,18 +111,19 @@ def list_clips(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorParameter = None,
+    sort: SortParameter = "newest",
     status: Annotated[ClipStatus | None, QueryParameter(description="Only those in this state.")] = None,
     recording_id: Annotated[UUID | None, QueryParameter(description="Only those of this recording.")] = None,
     q: Search = None,
 ) -> Answer[Items[ClipView]]:
-    """List clips, newest first."""
-    position = decode_time_cursor(cursor)
+    """List clips, newest first unless `sort` says otherwise."""
     with deps.database.transaction(request.user.identity) as tx:
         page = clips.list_clips(
             tx,
             user_id=request.user.user_id,
             limit=limit,
-            cursor=position,
+            sort=sort,
+            cursor=cursor,
             status=status,
             recording_id=recording_id,
             q=q,

@@ -15,7 +15,7 @@ from api.http.request import ApiRequest
 from api.limits.body import PARTS_BYTES
 from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Items
-from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit, RecordingStatus, Search
+from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, Limit, RecordingStatus, Search, SortParameter
 from api.schemas.jobs import job_view
 from api.schemas.recordings import (
     CompleteRequest,
@@ -47,7 +47,7 @@ from services.errors import DomainError
 from services.jobs import estimate as estimates
 from services.jobs.payload import ScoreOptions
 from services.lifecycle import deletion
-from services.paging import decode_score_cursor, decode_time_cursor
+from services.paging import decode_score_cursor
 from services.recordings import admission, audience, highlights, playback, timeline
 from services.recordings import service as recordings
 from services.recordings import upload as uploads
@@ -127,14 +127,14 @@ def list_recordings(  # noqa: PLR0913, PLR0917 - one per parameter of the reques
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorParameter = None,
+    sort: SortParameter = "newest",
     q: Search = None,
     status: Annotated[RecordingStatus | None, QueryParameter(description="Only those in this state.")] = None,
 ) -> Answer[Items[RecordingView]]:
-    """List recordings, newest first."""
-    position = decode_time_cursor(cursor)
+    """List recordings, newest first unless `sort` says otherwise."""
     with deps.database.transaction(request.user.identity) as tx:
         page = recordings.list_recordings(
-            tx, user_id=request.user.user_id, limit=limit, cursor=position, q=q, status=status
+            tx, user_id=request.user.user_id, limit=limit, sort=sort, cursor=cursor, q=q, status=status
         )
         activity = highlights.activity(tx, recording_ids=[row.id for row in page.items])
     items = [

@@ -9,6 +9,7 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from api.schemas.credentials import CREDENTIAL
+from db.sorting import Sort
 from services.errors import InvalidFieldError
 from services.jobs.service import JobError
 
@@ -69,6 +70,9 @@ JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Platform = Literal["twitter", "facebook", "whatsapp", "reddit", "direct_link", "embed", "download"]
 
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many a page holds.")]
+SortParameter = Annotated[
+    Sort, QueryParameter(description="The order. A cursor continues the order that it was given in, and no other.")
+]
 CursorParameter = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
 Search = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="A part of it, in any case.")]
 TimeParameter = Annotated[

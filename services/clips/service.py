@@ -12,6 +12,7 @@ from db import clips as rows
 from db.clips import Clip, ClipActivity, ClipSpec, ClipStep
 from db.connection import Transaction, as_service
 from db.recordings import Recording
+from db.sorting import Sort
 from services import sanitising
 from services.billing import quota as quotas
 from services.billing.tier import Tier, tier_of
@@ -23,7 +24,7 @@ from services.errors import ConflictError, InvalidFieldError, NotFoundError, Not
 from services.jobs import service as jobs
 from services.jobs.payload import AutoClips, DetectPayload
 from services.jobs.service import Job
-from services.paging import Page, TimeCursor, page_of
+from services.paging import Page, decode_sort_cursor, sorted_page_of
 from services.recordings import highlights
 from services.recordings import service as recordings
 from services.webhooks import event as events
@@ -174,16 +175,21 @@ def list_clips(  # noqa: PLR0913 - keyword-only, as every use case
     *,
     user_id: UUID,
     limit: int,
-    cursor: TimeCursor | None = None,
+    sort: Sort = "newest",
+    cursor: str | None = None,
     status: str | None = None,
     recording_id: UUID | None = None,
     q: str | None = None,
 ) -> Page[Clip]:
-    """List clips newest first; `q` is a part of title or description in any case."""
+    """List clips in an order; `q` is a part of title or description in any case.
+
+    InvalidFieldError for a wrong cursor.
+    """
+    after = decode_sort_cursor(cursor, sort)
     found = rows.list_clips(
-        tx, user_id=user_id, limit=limit + 1, before=cursor, status=status, recording_id=recording_id, q=q
+        tx, user_id=user_id, limit=limit + 1, sort=sort, after=after, status=status, recording_id=recording_id, q=q
     )
-    return page_of(found, limit, [(row.created_at, row.id) for row in found])
+    return sorted_page_of(found, limit, sort, length_s=lambda row: row.end_s - row.start_s)
 
 
 def describe(tx: Transaction, *, user_id: UUID, clip_id: UUID, title: str | None, description: str | None) -> Clip:

@@ -7,13 +7,14 @@ from uuid import UUID, uuid4
 from db import recordings as rows
 from db.connection import Transaction
 from db.recordings import Ingested, Recording
+from db.sorting import Sort
 from services import sanitising
 from services.billing import quota as quotas
 from services.errors import ConflictError, NotFoundError
 from services.jobs import service as jobs
 from services.jobs.payload import ImportPayload
 from services.jobs.service import Job, JobError
-from services.paging import Page, TimeCursor, page_of
+from services.paging import Page, decode_sort_cursor, sorted_page_of
 from services.webhooks import event as events
 from storage.keys import source_key
 
@@ -61,13 +62,15 @@ def list_recordings(  # noqa: PLR0913 - keyword-only, as every use case
     *,
     user_id: UUID,
     limit: int,
-    cursor: TimeCursor | None = None,
+    sort: Sort = "newest",
+    cursor: str | None = None,
     q: str | None = None,
     status: str | None = None,
 ) -> Page[Recording]:
-    """List recordings newest first; `q` is a part of the title in any case."""
-    found = rows.list_recordings(tx, user_id=user_id, limit=limit + 1, before=cursor, q=q, status=status)
-    return page_of(found, limit, [(row.created_at, row.id) for row in found])
+    """List recordings in an order; `q` is a part of the title in any case. InvalidFieldError for a wrong cursor."""
+    after = decode_sort_cursor(cursor, sort)
+    found = rows.list_recordings(tx, user_id=user_id, limit=limit + 1, sort=sort, after=after, q=q, status=status)
+    return sorted_page_of(found, limit, sort, length_s=lambda row: row.duration_s or 0.0)
 
 
 def count(tx: Transaction, *, user_id: UUID) -> dict[str, int]:

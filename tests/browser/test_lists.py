@@ -52,3 +52,35 @@ def test_picked_clips_are_shared_together(browser: Browser, product: Product, pe
 
 def login(person: Person) -> dict[str, object]:
     return {"email": person.email, "password": PASSWORD, "cookie": True}
+
+
+def test_recordings_are_sorted_and_picked_ones_are_searched_and_deleted(
+    browser: Browser, product: Product, person: Person
+) -> None:
+    talk_id = person.upload(make_media(product.folder / "talk.mp4", duration_s=6).read_bytes())
+    for name in ("Apple", "banana"):
+        person.ask("POST", "/api/recordings", {"filename": name, "size_bytes": 9, "content_type": "video/mp4"})
+    person.until(f"/api/recordings/{talk_id}", "ready")
+    with visiting(browser, product.url) as watched:
+        page = watched.page
+        assert page.context.request.post("/api/auth/login", data=login(person)).ok
+        page.goto("/recordings")
+        titles = page.get_by_role("article").get_by_role("link")
+        expect(titles).to_have_text(["banana", "Apple", "talk"])
+        page.get_by_role("button", name="Order: Newest first").click()
+        page.get_by_role("menuitemradio", name="Longest first").click()
+        expect(titles.first).to_have_text("talk")
+        page.goto("/recordings?sort=name")
+        expect(titles).to_have_text(["Apple", "banana", "talk"])
+
+        page.get_by_role("checkbox", name="Pick talk").check()
+        bar = page.get_by_role("toolbar", name="Picked recordings")
+        bar.get_by_role("button", name="Find highlights").click()
+        expect(page.get_by_role("status")).to_contain_text("Searching 1 recording for highlights")
+        for name in ("Apple", "banana"):
+            page.get_by_role("checkbox", name=f"Pick {name}").check()
+        bar.get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete 2 recordings").click()
+        expect(titles).to_have_text(["talk"])
+        expect(page.get_by_role("status")).to_contain_text("2 recordings deleted")
+        assert len(person.ask("GET", "/api/recordings")["items"]) == 1

@@ -2,11 +2,16 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, get_args
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 import db
+from db import clips, recordings
+from db.sorting import Sort
 
 STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%s")
@@ -50,3 +55,22 @@ def test_statement_fits_the_migrated_schema(name: str, statement: str, template_
 
 def test_queries_were_found() -> None:
     assert len(statements()) > 50
+
+
+@pytest.mark.parametrize("sort", get_args(Sort))
+@pytest.mark.parametrize("table", [clips, recordings])
+def test_every_order_of_a_list_is_read_from_an_index(
+    table: Any, sort: Sort, template_connection: psycopg.Connection
+) -> None:
+    after: Any = {"longest": 1.0, "name": "a"}.get(sort, datetime(2026, 1, 1, tzinfo=UTC))
+    nothing = {"q": None, "status": None, "recording_id": None}
+    values = {"user_id": uuid4(), "limit": 2, "after": after, "after_id": uuid4(), **nothing}
+    with template_connection.transaction(force_rollback=True):
+        # A table without rows is read as a whole otherwise.
+        template_connection.execute("SET LOCAL enable_seqscan = off")
+        template_connection.execute("SET LOCAL enable_sort = off")
+        rows = template_connection.execute(f"EXPLAIN {table.LISTS[sort]}", values).fetchall()
+    plan = "\n".join(str(row) for row in rows)
+    assert "Sort" not in plan
+    assert "Index Cond" in plan
+    assert "ROW(" in plan.split("Index Cond")[1].split("Filter")[0]

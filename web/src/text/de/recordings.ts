@@ -88,12 +88,25 @@ export default {
   },
   rename: { title: 'Aufnahme umbenennen', name: 'Titel', done: 'Umbenannt' },
   remove: {
-    title: 'Diese Aufnahme löschen?',
-    text: (title: string) =>
-      `„${title}“ und ihre Highlights verschwinden, und alle Arbeit daran hört auf. Fertige Clips bleiben, können aber nicht neu gemacht werden.`,
-    keep: 'Behalten',
-    go: 'Aufnahme löschen',
-    done: 'Aufnahme gelöscht',
+    title: (n: number) => (n === 1 ? 'Diese Aufnahme löschen?' : `${n} Aufnahmen löschen?`),
+    text: (n: number, title: string) =>
+      n === 1
+        ? `„${title}“ und ihre Highlights verschwinden, und alle Arbeit daran hört auf. Fertige Clips bleiben, können aber nicht neu gemacht werden.`
+        : 'Sie verschwinden mit ihren Highlights, und alle Arbeit daran hört auf. Fertige Clips bleiben, können aber nicht neu gemacht werden.',
+    keep: () => 'Behalten',
+    go: (n: number) => `${n} ${many(n, 'Aufnahme', 'Aufnahmen')} löschen`,
+    done: (n: number) => `${n} ${many(n, 'Aufnahme', 'Aufnahmen')} gelöscht`,
   },
+  pick: (title: string) => `${title} auswählen`,
+  bulk: {
+    label: 'Ausgewählte Aufnahmen',
+    picked: (n: number) => `${n} ausgewählt`,
+    detect: 'Highlights finden',
+    remove: 'Löschen',
+    clear: 'Auswahl aufheben',
+    detected: (n: number) =>
+      `${n} ${many(n, 'Aufnahme wird', 'Aufnahmen werden')} nach Highlights durchsucht`,
+  },
+  partly: (done: number, all: number, why: string) => `${done} von ${all} gingen. ${why}`,
   sample: 'Das Beispiel ist unterwegs',
 } satisfies typeof en;

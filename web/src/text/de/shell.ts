@@ -48,6 +48,13 @@ export default {
     emotional: 'Gefühl',
     engagement: 'Beteiligung',
   },
+  sort: {
+    label: 'Reihenfolge',
+    newest: 'Neueste zuerst',
+    oldest: 'Älteste zuerst',
+    longest: 'Längste zuerst',
+    name: 'Nach Namen',
+  },
   actions: {
     close: 'Schließen',
     cancel: 'Abbrechen',

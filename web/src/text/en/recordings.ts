@@ -85,12 +85,24 @@ export default {
   },
   rename: { title: 'Rename the recording', name: 'Title', done: 'Renamed' },
   remove: {
-    title: 'Delete this recording?',
-    text: (title: string) =>
-      `“${title}” and its highlights go, and all work on it stops. Finished clips stay, but cannot be made again.`,
-    keep: 'Keep it',
-    go: 'Delete recording',
-    done: 'Recording deleted',
+    title: (n: number) => (n === 1 ? 'Delete this recording?' : `Delete ${n} recordings?`),
+    text: (n: number, title: string) =>
+      n === 1
+        ? `“${title}” and its highlights go, and all work on it stops. Finished clips stay, but cannot be made again.`
+        : 'They go with their highlights, and all work on them stops. Finished clips stay, but cannot be made again.',
+    keep: (n: number): string => (n === 1 ? 'Keep it' : 'Keep them'),
+    go: (n: number) => `Delete ${n} ${many(n, 'recording', 'recordings')}`,
+    done: (n: number) => `${n} ${many(n, 'recording', 'recordings')} deleted`,
   },
+  pick: (title: string) => `Pick ${title}`,
+  bulk: {
+    label: 'Picked recordings',
+    picked: (n: number) => `${n} picked`,
+    detect: 'Find highlights',
+    remove: 'Delete',
+    clear: 'Clear',
+    detected: (n: number) => `Searching ${n} ${many(n, 'recording', 'recordings')} for highlights`,
+  },
+  partly: (done: number, all: number, why: string) => `${done} of ${all} worked. ${why}`,
   sample: 'The sample is on its way in',
 };

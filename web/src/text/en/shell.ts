@@ -46,6 +46,13 @@ export default {
     emotional: 'Emotional',
     engagement: 'Engagement',
   },
+  sort: {
+    label: 'Order',
+    newest: 'Newest first',
+    oldest: 'Oldest first',
+    longest: 'Longest first',
+    name: 'By name',
+  },
   actions: {
     close: 'Close',
     cancel: 'Cancel',
