@@ -122,6 +122,14 @@ def test_app_of_another_origin_signs_up_uploads_and_makes_a_clip(
         page.get_by_role("menuitem", name="Download").first.click()
     assert download.value.suggested_filename.endswith(".mp4")
     assert Path(download.value.path()).read_bytes()[4:8] == b"ftyp"
+    # A new load is a new visitor: nothing but the page's memory held the token.
+    page.goto(f"{site}/login?next=/analytics")
+    page.get_by_label("Email address").fill("swift@example.org")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download CSV").click()
+    assert Path(download.value.path()).read_text().startswith("day,sessions,minutes")
 
 
 def test_uppy_of_another_origin_uploads_in_parts(page: Page, product: Product, site: str, tmp_path: Path) -> None:

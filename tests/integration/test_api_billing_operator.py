@@ -59,7 +59,7 @@ def test_figures_and_events_say_how_the_business_does(till: Till) -> None:
     client = till.service.client
     figures = client.get("/api/ops/figures", headers=till.operator).json()["data"]
     assert figures["paying"] == {"premium": 1, "pro": 1}
-    assert figures["revenue_monthly_cents"] == 999 + 1999
+    assert (figures["revenue_monthly_cents"], figures["currency"]) == (999 + 1999, "usd")
     assert (figures["checkouts"], figures["payment_completion"], figures["events_waiting"]) == (2, 1.0, 0)
     events = client.get("/api/ops/stripe-events?limit=2", headers=till.operator).json()["data"]
     assert len(events["items"]) == 2

@@ -9,6 +9,7 @@ from api.schemas.billing import PaymentView, UsageItemView, payment_view
 from api.schemas.fields import Id, Time
 from db.billing import PaymentRow
 from db.stripe_events import EventStatus
+from services.billing.tier import CURRENCY
 from services.operations.business import Figures, StripeEvent, UserRow, ratio
 
 Share = Annotated[float | None, Meta(description="0 to 1; null if the divisor is zero.", examples=[0.42])]
@@ -74,6 +75,7 @@ class FiguresView(Struct, kw_only=True):
     past_due: int
     granted: int
     revenue_monthly_cents: int
+    currency: Annotated[str, Meta(description="Of the tiers' prices.", examples=["usd"])]
     conversion: Annotated[Share, Meta(description="Share of the trials begun 7 to 37 days ago that have paid.")]
     churn: Annotated[Share, Meta(description="Share of subscriptions that ended within 30 days.")]
     payment_completion: Annotated[
@@ -130,6 +132,7 @@ def figures_view(found: Figures) -> FiguresView:
     paying = found.paying_premium + found.paying_pro
     same = {name: getattr(found, name) for name in FiguresView.__struct_fields__ if name in Figures.__struct_fields__}
     return FiguresView(
+        currency=CURRENCY,
         paying={"premium": found.paying_premium, "pro": found.paying_pro},
         conversion=ratio(found.trials_converted, found.trials_started),
         churn=ratio(found.ended, paying + found.past_due + found.ended),

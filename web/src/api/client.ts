@@ -84,6 +84,15 @@ export async function fileUrl(path: string): Promise<string> {
   return response.url;
 }
 
+/** A file of the API, fetched with the session of whichever site; ApiError when there is none. */
+export async function file(path: string): Promise<Blob> {
+  const headers: Record<string, string> = bearer ? { Authorization: `Bearer ${bearer}` } : {};
+  const credentials = isSameSite ? 'same-origin' : 'omit';
+  const response = await reach(apiUrl(path), { headers, credentials });
+  if (!response.ok) await opened(response);
+  return await response.blob();
+}
+
 export const CSRF_COOKIE = 'snuggles_csrf';
 const UNREACHABLE = 'The service does not answer. Check the connection; this page keeps trying.';
 const UNREADABLE = 'The service gave an answer that is not its own; is something in between?';
