@@ -190,6 +190,8 @@ def events(database: Database) -> dict[str, Any]:
 def test_redis_that_forgets_everything_loses_no_job(servers: Servers, fleet: Fleet, database: Database) -> None:
     dispatcher, worker = fleet.dispatcher(), fleet.worker(threads=2)
     wait_for(lambda: rows(database, "SELECT id FROM workers"), what="the worker")
+    # A frozen worker is soon taken for dead and is sent nothing, so the dispatcher must be at work before.
+    wait_for(lambda: "dispatcher_active" in fleet.log_of(dispatcher), what="the dispatcher")
     with frozen(worker):
         queue_small_jobs(database, 20)
         with redis.Redis.from_url(fleet.settings.redis_url) as client:

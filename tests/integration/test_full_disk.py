@@ -32,7 +32,8 @@ def small(disk: Path, settings: Settings) -> Iterator[Service]:
 def test_announcements_at_once_never_promise_more_than_fits(small: Service) -> None:
     person = small.person()
     wanted = {**ANNOUNCED, "size_bytes": 12 * MIB}
-    with ThreadPoolExecutor(20) as clients:
+    # No more at once than there are connections to the database, so that a busy machine refuses none for want of one.
+    with ThreadPoolExecutor(8) as clients:
         answers = list(clients.map(lambda _: person.post("/api/recordings", wanted), range(20)))
     taken = [answer for answer in answers if answer.status_code == 201]
     refused = [answer for answer in answers if answer.status_code != 201]
