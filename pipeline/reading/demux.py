@@ -26,6 +26,8 @@ LONGEST_SKEW_S = Fraction(6)
 """If sound is further behind its pictures in a file than this, no earlier place is tried."""
 INTERLEAVE_S = Fraction(2)
 """How far sound may be behind its pictures in a file."""
+_UNINDEXED_FORMATS = frozenset({"flv", "live_flv"})
+"""FFmpeg reads these from the start on to find a time."""
 LANDING_PACKETS = 3000
 """How far to look for the first keyframe after a seek, before trying an earlier place."""
 _STEPS_BACK_S = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(6), Fraction(15), Fraction(40), Fraction(120))
@@ -163,7 +165,7 @@ class Demuxer:
     def _seek_by_index(self, time_s: Fraction) -> bool:
         """Seek to the byte at which decoding must begin by the index; False if that is impossible."""
         index = self.media.index
-        if index is None or not may_restart(self.media):
+        if index is None or not _takes_places(self.media):
             return False
         known = [(s, index.streams[s.index]) for s in self.selection.all if s.index in index.streams]
         begins = [packets.begins_at(time_s - _lead_in(stream)) for stream, packets in known]
@@ -255,6 +257,11 @@ def to_start(media: Media) -> None:
 def may_restart(media: Media) -> bool:
     """Return whether this kind of container may have pieces with separate clocks."""
     return bool(RESTARTING_FORMATS & set(media.container.format.name.split(",")))
+
+
+def _takes_places(media: Media) -> bool:
+    """Whether reading can begin at the byte of any packet, and finding a time without that would be wrong or slow."""
+    return may_restart(media) or bool(_UNINDEXED_FORMATS & set(media.container.format.name.split(",")))
 
 
 def seems_straight(media: Media) -> bool:

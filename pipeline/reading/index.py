@@ -4,16 +4,19 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 from av.stream import Stream
 
+from pipeline.errors import MediaError
 from pipeline.reading.clock import ClockRepair
 from pipeline.reading.container.truncation import find_shortfall, indexed_end_s
 from pipeline.reading.demux import PacketTimer, is_cut_off, may_restart, to_start
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error, as_source, is_url, open_media
 from pipeline.reading.packets import PacketIndex, StreamPackets
-from pipeline.reading.streams import AV_TIME_BASE, is_usable, zero_s
+from pipeline.reading.recovery.recovery import Recovery
+from pipeline.reading.streams import AV_TIME_BASE, find_streams, is_usable, zero_s
 from pipeline.reading.times import is_counted, outer_layout, stated_duration
 from pipeline.types import Source
 
@@ -21,6 +24,9 @@ __all__ = ["PacketIndex", "build_index", "load_index", "open_indexed"]
 
 MAX_HEADER_BYTES = 16 * 1024 * 1024
 """About the index of a six-hour MP4; a larger header is read from the source each time."""
+PLACES_TRIED = 8
+PACKETS_TRIED = 4
+"""What is read of each stream at each of the places, to see whether a written index tells the truth."""
 LOOK_AT_PACKETS = 60
 """This many packets of a stream include a keyframe with both times, wherever reading starts."""
 
@@ -81,7 +87,7 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
     if not packets:
         packets, measured = _from_reading(media, streams, clock, on_progress)
         duration = measured if duration is None or clock.jumps or is_short else duration
-    return PacketIndex(
+    index = PacketIndex(
         size_bytes=media.file_bytes,
         zero_s=zero_s(media.container),
         duration_s=duration or Fraction(0),
@@ -90,6 +96,70 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
         jumps=clock.jumps,
         recovery=media.recovery,
     )
+    return _with_beginning(index, media) if media.recovery is None else index
+
+
+def _with_beginning(index: PacketIndex, media: Media) -> PacketIndex:
+    """Return the index of a fragmented or unfinished recording with a beginning that tells FFmpeg where all lies.
+
+    It stays as it is where the container needs none, or where FFmpeg then finds other packets than the index says.
+    """
+    beginning = _beginning(index, media)
+    if beginning is None:
+        return index
+    whole = PacketIndex(
+        size_bytes=index.size_bytes,
+        zero_s=index.zero_s,
+        duration_s=index.duration_s,
+        streams={number: packets.behind(len(beginning)) for number, packets in index.streams.items()},
+        header=[],
+        recovery=Recovery(beginning, []),
+    )
+    with contextlib.suppress(MediaError), open_media(media.source, index=whole) as again:
+        if _selected(again) == _selected(media) and _holds(again, whole):
+            return whole
+    return index
+
+
+def _beginning(index: PacketIndex, media: Media) -> bytes | None:
+    if outer_layout(media).is_fragmented:
+        from pipeline.reading.container.fragments import write_index
+
+        return write_index(media, index.streams)
+    selection = find_streams(media.container)
+    if (
+        selection is not None
+        and "matroska" in media.container.format.name
+        and index.streams[selection.main.index].is_complete
+    ):
+        from pipeline.reading.container.cues import write_cues
+
+        return write_cues(media, selection.main)
+    return None
+
+
+def _selected(media: Media) -> list[int]:
+    selection = find_streams(media.container)
+    return [stream.index for stream in selection.all] if selection is not None else []
+
+
+def _holds(media: Media, index: PacketIndex) -> bool:
+    """Whether the packets at some places of each stream are those that the index tells."""
+    if zero_s(media.container) != index.zero_s:
+        return False
+    for number, packets in index.streams.items():
+        stream = media.container.streams[number]
+        known = {int(place): entry for entry, place in enumerate(packets.position)}
+        for entry in range(0, len(packets), max(1, len(packets) // PLACES_TRIED)):
+            try:
+                media.container.seek(int(packets.dts[entry]), stream=stream)
+                for packet in islice((p for p in media.container.demux(stream) if p.size), PACKETS_TRIED):
+                    here = known[packet.pos if packet.pos is not None else -1]
+                    if (packet.pts, packet.size) != (packets.pts[here], packets.size[here]):
+                        return False
+            except AV_ERRORS:
+                return False
+    return True
 
 
 def _header(media: Media) -> list[tuple[int, bytes]]:

@@ -55,6 +55,18 @@ class StreamPackets:
     def __len__(self) -> int:
         return len(self.dts)
 
+    def behind(self, length: int) -> "StreamPackets":
+        """Return the same packets in a file before which `length` bytes are put."""
+        return StreamPackets(
+            base=self.base,
+            position=self.position + length,
+            size=self.size,
+            pts=self.pts,
+            dts=self.dts,
+            is_key=self.is_key,
+            is_complete=self.is_complete,
+        )
+
     def stretch(self, start_s: Fraction, end_s: Fraction) -> slice:
         """Return the entries from the keyframe shown at or before `start_s` to the last decoded before `end_s`."""
         import numpy as np

@@ -53,15 +53,34 @@ def test_half_a_minute_of_an_hour_reads_hardly_more_than_itself(hour: Path, tmp_
     assert complaints(out) == ""
 
 
-@pytest.mark.parametrize("suffix", [".ts", ".mkv"])
-def test_other_containers_read_hardly_more_than_the_clip(hour: Path, tmp_path: Path, suffix: str) -> None:
-    source_path = tmp_path / f"source{suffix}"
-    run_ffmpeg("-i", hour, "-t", "600", "-c", "copy", source_path)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("plain.ts", ()),
+        ("plain.mkv", ()),
+        ("plain.flv", ()),
+        ("without_cues.mkv", ("-live", "1")),
+        ("fragments.mp4", ("-movflags", "frag_keyframe+empty_moov")),
+        ("fragments_by_time.mp4", ("-movflags", "empty_moov", "-frag_duration", "3000000")),
+        ("fragments_with_edits.mp4", ("-movflags", "frag_keyframe+delay_moov")),
+        ("segments.mp4", ("-movflags", "dash")),
+        ("negative_offsets.mp4", ("-movflags", "cmaf")),
+    ],
+)
+def test_other_containers_read_hardly_more_than_the_clip(
+    hour: Path, tmp_path: Path, name: str, options: tuple[str, ...]
+) -> None:
+    source_path = tmp_path / name
+    run_ffmpeg("-i", hour, "-t", "600", "-c", "copy", *options, source_path)
     index = store_index(source_path, tmp_path)
     out = tmp_path / "clip.mp4"
     with serve_ranges(tmp_path) as server:
-        cut(Source(location=server.address(source_path.name), index=index), start_s=300.6, end_s=330.6, out=out)
+        cut(Source(location=server.address(source_path.name), index=index), start_s=300.6, end_s=306.6, out=out)
     assert server.sent_bytes <= ALLOWED_SHARE * out.stat().st_size + 1_000_000
+    # Finding the place by the index changes nothing of the clip.
+    whole = tmp_path / "whole.mp4"
+    cut(Source(location=str(source_path)), start_s=300.6, end_s=306.6, out=whole)
+    assert pictures_of(out) == pictures_of(whole)
 
 
 def test_cut_over_http_equals_cut_from_disk(tmp_path: Path) -> None:

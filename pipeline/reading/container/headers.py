@@ -13,7 +13,10 @@ from pipeline.reading.media import Media
 
 MOST_BYTES = 4 * 1024 * 1024
 """Bytes searched for the description of the tracks; indexes of samples may make it larger, but come after it."""
+STEP_BYTES = 65536
+"""What is read of it at once: a few kilobytes are usual, and fonts may make it megabytes."""
 _SEGMENT, _TRACKS, _TRACK, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675
+_CLUSTER_ID = _CLUSTER.to_bytes(4, "big")
 _CODEC_ID, _ENCODINGS, _ENCODING, _ENCRYPTION = 0x86, 0x6D80, 0x6240, 0x5035
 _CONTAINERS = frozenset({b"trak", b"mdia", b"minf", b"stbl"})
 _ENCRYPTED_ENTRIES = frozenset({b"encv", b"enca"})
@@ -83,9 +86,7 @@ def _is_scrambled(head: bytes) -> bool:
 
 
 def _matroska(reader: Reader) -> Iterator[Track]:
-    reader.seek(0)
-    data = reader.read(MOST_BYTES)
-    for kind, segment in elements(data):
+    for kind, segment in elements(read_to_cluster(reader)):
         if kind != _SEGMENT:
             continue
         tables = (table for name, table in elements(segment) if name == _TRACKS)
@@ -97,6 +98,18 @@ def _matroska(reader: Reader) -> Iterator[Track]:
                 is_encrypted=any(name == _ENCRYPTION for content in encodings for name, _ in elements(content)),
                 entry=entry,
             )
+
+
+def read_to_cluster(reader: Reader) -> bytes:
+    """Return what stands before the first cluster of a Matroska file; moves the read position."""
+    reader.seek(0)
+    head = b""
+    while _CLUSTER_ID not in head and len(head) < MOST_BYTES:
+        part = reader.read(STEP_BYTES)
+        if not part:
+            break
+        head += part
+    return head.partition(_CLUSTER_ID)[0]
 
 
 def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -118,7 +131,7 @@ def elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _isobmff(reader: Reader, size_bytes: int) -> Iterator[Track]:
-    for kind, content in boxes(_moov(reader, size_bytes)):
+    for kind, content in boxes(read_moov(reader, size_bytes)):
         if kind != b"trak":
             continue
         entries = list(_sample_entries(content))
@@ -129,18 +142,20 @@ def _isobmff(reader: Reader, size_bytes: int) -> Iterator[Track]:
         yield Track(tag=tag.decode("ascii", "replace"), is_encrypted=tag in _ENCRYPTED_ENTRIES, entry=entry)
 
 
-def _moov(reader: Reader, size_bytes: int) -> bytes:
+def read_moov(reader: Reader, size_bytes: int) -> bytes:
+    """Return the contents of an MP4's or MOV's `moov` box, b"" where there is none; moves the read position."""
     at = 0
     while at < size_bytes:
         reader.seek(at)
         header = reader.read(_LONG_BOX_BYTES)
-        length = int.from_bytes(header[:4], "big")
+        length, begin = int.from_bytes(header[:4], "big"), _BOX_BYTES
         if length == 1:
-            length = int.from_bytes(header[_BOX_BYTES:_LONG_BOX_BYTES], "big")
-        if length < _BOX_BYTES:
+            length, begin = int.from_bytes(header[_BOX_BYTES:_LONG_BOX_BYTES], "big"), _LONG_BOX_BYTES
+        if length < begin:
             return b""
         if header[4:8] == b"moov":
-            return header[_BOX_BYTES:] + reader.read(min(length, MOST_BYTES))
+            reader.seek(at + begin)
+            return reader.read(min(length - begin, MOST_BYTES))
         at += length
     return b""
 

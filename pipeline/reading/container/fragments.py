@@ -1,0 +1,126 @@
+"""Writes one index for a fragmented MP4 or MOV, whose own is scattered over the whole file.
+
+FFmpeg visits every fragment before it can go to a time, which over a network is the whole recording, and of some that
+were joined or divided for streaming it yields packets twice. With all samples in one table neither happens.
+
+Source: ISO/IEC 14496-12, 8.2 to 8.8 (`mvhd`, `mdhd`, `elst`, `mvex`).
+"""
+
+import struct
+from collections.abc import Mapping
+from math import lcm
+
+import numpy as np
+
+from pipeline.reading.container.headers import boxes, read_moov
+from pipeline.reading.media import Media
+from pipeline.reading.packets import StreamPackets
+from pipeline.reading.recovery.moov import Ints, Track, box, full_box, place_before, sample_table
+
+MOST_TICKS = 1 << 32
+_VERSION_BYTES = 4
+_CONTAINERS = (b"trak", b"mdia", b"minf")
+
+
+def write_index(media: Media, streams: Mapping[int, StreamPackets]) -> bytes | None:
+    """Return bytes to put before the whole file so that it reads as if it had one index of these packets.
+
+    `streams` are all packets of the recording, by the number of their stream. None where a table cannot say what they
+    say: places that are not known, clocks that go back, several descriptions of one track.
+    """
+    tracks: dict[int, StreamPackets] = {}
+    for stream in media.container.streams:
+        packets = streams.get(stream.index)
+        if packets is not None:
+            if not len(packets) or (packets.position < 0).any() or (np.diff(packets.dts) < 0).any():
+                return None
+            tracks[stream.id] = packets
+    scale = lcm(*(int(1 / packets.base) for packets in tracks.values())) if tracks else MOST_TICKS
+    if scale >= MOST_TICKS:
+        return None
+    moov = read_moov(media.reader, media.size_bytes)
+    try:
+        return place_before(media.size_bytes, lambda base: box(b"moov", *_moov(moov, tracks, scale, base)))
+    except (ValueError, struct.error):
+        return None
+
+
+def _moov(moov: bytes, tracks: Mapping[int, StreamPackets], scale: int, base: int) -> list[bytes]:
+    parts = []
+    for kind, content in boxes(moov):
+        if kind == b"mvhd":
+            longest = max(int(_duration(packets).sum() * packets.base * scale) for packets in tracks.values())
+            parts.append(_with_scale(kind, content, scale, longest))
+        elif kind == b"trak":
+            packets = tracks.get(_track_id(content))
+            parts.append(box(kind, content) if packets is None else box(kind, *_trak(content, packets, scale, base)))
+        elif kind != b"mvex":
+            parts.append(box(kind, content))
+    return parts
+
+
+def _trak(content: bytes, packets: StreamPackets, scale: int, base: int) -> list[bytes]:
+    """Return a track's boxes with the tables of its samples, and with an edit that keeps its packets' times."""
+    parts = []
+    for kind, inner in boxes(content):
+        if kind == b"mdhd":
+            parts.append(_with_scale(kind, inner, int(1 / packets.base), int(_duration(packets).sum())))
+        elif kind in _CONTAINERS:
+            parts.append(box(kind, *_trak(inner, packets, scale, base)))
+        elif kind == b"stbl":
+            parts.append(sample_table(_samples(inner, packets), base))
+        elif kind == b"tkhd":
+            parts += [box(kind, inner), _edit(packets, scale)]
+        elif kind != b"edts":
+            parts.append(box(kind, inner))
+    return parts
+
+
+def _samples(stbl: bytes, packets: StreamPackets) -> Track:
+    described = next(content for kind, content in boxes(stbl) if kind == b"stsd")
+    if int.from_bytes(described[4:8], "big") != 1:
+        raise ValueError("several descriptions of one track")
+    shift = packets.pts - packets.dts
+    return Track(
+        sample_entry=described[8:],
+        is_video=False,
+        scale=int(1 / packets.base),
+        duration=_duration(packets),
+        position=packets.position,
+        size=packets.size,
+        shift=shift if shift.any() else None,
+        keys=None if packets.is_key.all() else np.flatnonzero(packets.is_key),
+        shown=0,
+    )
+
+
+def _duration(packets: StreamPackets) -> Ints:
+    """Return the ticks from packet to packet; the last one takes as long as the one before it."""
+    steps = np.diff(packets.dts)
+    return np.append(steps, steps[-1:] if len(steps) else [1])
+
+
+def _edit(packets: StreamPackets, scale: int) -> bytes:
+    """Return the edit list that makes the first packet due when it is due."""
+    first = int(packets.dts[0])
+    length = int((_duration(packets).sum() + abs(first)) * packets.base * scale)
+    if first > 0:
+        entries = [(int(first * packets.base * scale), -1), (length, 0)]
+    elif first < 0:
+        entries = [(length, -first)]
+    else:
+        return b""
+    table = b"".join(struct.pack(">QqI", duration, begin, 0x10000) for duration, begin in entries)
+    return box(b"edts", full_box(b"elst", struct.pack(">I", len(entries)), table, version=1))
+
+
+def _with_scale(kind: bytes, content: bytes, scale: int, duration: int) -> bytes:
+    """Return a `mvhd` or `mdhd` with another scale and duration, its other fields as they were."""
+    times = 28 if content[0] else 16
+    return full_box(kind, struct.pack(">QQIQ", 0, 0, scale, duration), content[_VERSION_BYTES + times :], version=1)
+
+
+def _track_id(content: bytes) -> int:
+    head = next((inner for kind, inner in boxes(content) if kind == b"tkhd"), b"")
+    at = 20 if head[:1] == b"\x01" else 12
+    return int.from_bytes(head[at : at + 4], "big")
