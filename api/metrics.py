@@ -103,7 +103,7 @@ class SocketMetrics(Collector):
             "snuggles_socket_events_total", "Events of clients by outcome", ["event", "outcome"], registry=registry
         )
         self._resumes = Counter(
-            "snuggles_room_resumes_total", "Joins that go on from an earlier event", registry=registry
+            "snuggles_room_resumes_total", "Joins that resume from an earlier event", registry=registry
         )
         self._delays = Histogram(
             "snuggles_room_event_delay_seconds",

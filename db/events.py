@@ -99,7 +99,7 @@ def last_seq(tx: Transaction, *, user_id: UUID) -> int:
 
 
 def settled_seq(tx: Transaction, *, user_id: UUID, seq: int, settle_s: float) -> int:
-    """Return the highest number up to `seq` before which no event of the owner can still appear."""
+    """Return the highest number up to `seq` below which no more events of the owner can appear."""
     row = tx.execute(SETTLED_SEQ, {"user_id": user_id, "seq": seq, "settle_s": settle_s}).fetchone()
     return int(row["seq"]) if row else 0
 

@@ -61,7 +61,7 @@ def migrate(url: str, *, folder: Path = FOLDER) -> list[str]:
 def baseline(url: str, *, folder: Path = FOLDER) -> list[str]:
     """Record the migrations that were applied by other means, such as `psql -f`; return their names.
 
-    Changes nothing but the records. MigrationError when the schema differs from what the migrations make.
+    Changes nothing but the records. MigrationError if the schema differs from that of the migrations.
     """
     with _session(url, folder) as (connection, backend, migrations):
         _refuse_edited(connection, migrations)
@@ -69,7 +69,7 @@ def baseline(url: str, *, folder: Path = FOLDER) -> list[str]:
             count = count_applied(connection, [Path(migration.path) for migration in migrations])
         except SchemaDiffersError as error:
             raise MigrationError(
-                f"The schema is not what the migrations make: {error}. Correct it by hand, or use an empty database"
+                f"The schema differs from that of the migrations: {error}. Correct it by hand, or use an empty database"
             ) from error
         missing = {migration.id for migration in backend.to_apply(migrations)}
         recorded = [migration for migration in migrations[:count] if migration.id in missing]

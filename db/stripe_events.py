@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from db.connection import Transaction
 
 EventStatus = Literal["waiting", "processed", "ignored", "failed"]
-"""`failed`: it was not processed, and no sync of its user is queued or running any more."""
+"""`failed`: it was not processed, and no sync of its user is queued or running."""
 
 
 class StripeEvent(Struct, frozen=True, kw_only=True):

@@ -121,7 +121,7 @@ def _disk_full(_request: Request[Any, Any, Any], error: Exception) -> Response[A
 
 def _object_missing(_request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     logger.warning("object_missing", error=str(error))
-    return domain_response(NotFoundError("The file is not in storage any more."))
+    return domain_response(NotFoundError("The file is no longer in storage."))
 
 
 def _bad_part(_request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -107,7 +107,7 @@ def _signed_target(
     pairs = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     query = dict(pairs)
     if len(query) != len(pairs):
-        raise _Refused(403, "forbidden", "The URL was changed: a parameter stands in it twice.")
+        raise _Refused(403, "forbidden", "The URL was changed: it has a parameter twice.")
     store.check_url(request.method, key, query)
     return store, key, query
 

@@ -128,7 +128,7 @@ class DescribeRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     title: Title | None = None
     description: Description | None = None
     keep: (
-        Annotated[bool, Meta(description="Keep it for good; false: for the usual time from now.", examples=[True])]
+        Annotated[bool, Meta(description="Keep it forever; false: for the usual time from now.", examples=[True])]
         | None
     ) = None
 

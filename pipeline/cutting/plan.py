@@ -23,7 +23,7 @@ Reason = Literal[
     "inside_one_gop", "open_gop", "little_to_copy", "no_keyframe", "broken_order", "changes_midway", "packed"
 ]
 REASONS: dict[Reason, str] = {
-    "inside_one_gop": "No keyframe lies inside the clip, so there is nothing that could be copied.",
+    "inside_one_gop": "No keyframe is inside the clip, so nothing can be copied.",
     "open_gop": "The keyframes inside the clip depend on pictures before them (open GOP), so nothing can be copied.",
     "little_to_copy": "The keyframe inside the clip is too close to its end for copying to be worth a seam.",
     "no_keyframe": "The recording has no keyframe before the clip.",
@@ -196,7 +196,7 @@ def _encode_all(units: Sequence[Unit], begin: int, stop: int, *, holds: bool, re
 
 
 def _leading(units: Sequence[Unit], key: int) -> frozenset[int]:
-    """Return the units that are decoded after a keyframe but shown before it: they need what came before."""
+    """Return the units that are decoded after a keyframe but shown before it: they need the pictures before it."""
     return frozenset(i for i in range(key + 1, len(units)) if units[i].pts < units[key].pts)
 
 

@@ -329,7 +329,7 @@ def _problems(
 def _file_problems(layout: Layout, duration: Fraction, zero: Fraction) -> list[Problem]:
     problems: list[Problem] = []
     if layout.moov_is_last:
-        text = "The index stands at the end of the file: players must load it all before they start."
+        text = "The index is at the end of the file: players must load the whole file before they start."
         problems.append(_problem("moov_at_end", text))
     if duration <= 0:
         problems.append(_problem("unknown_duration", "The length of the recording could not be found."))

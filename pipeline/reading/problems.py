@@ -8,7 +8,7 @@ PROBLEMS = {
     "clock_restarts": "The clock restarts, as in transport streams joined from pieces; it is played continuously.",
     "edit_list": "An edit list hides the first pictures.",
     "late_start": "A stream starts more than a second after the recording.",
-    "moov_at_end": "The index stands at the end: players must load the whole file before they start.",
+    "moov_at_end": "The index is at the end: players must load the whole file before they start.",
     "negative_start": "The clock starts below zero.",
     "no_audio": "There is no sound: highlights come from the audience alone.",
     "no_duration": "The header does not tell the length; it was measured by reading on.",

@@ -77,10 +77,10 @@ def _why_unplayable(segment: Segment) -> Problem | None:
     video, audio = segment.material.video, segment.material.audio
     if video is not None and (video.codec != "h264" or video.pix_fmt not in EVERYWHERE or video.is_interlaced):
         kind = f"{'interlaced ' if video.is_interlaced else ''}{video.codec} ({video.pix_fmt})"
-        message = f"Not every browser plays {kind} in an MP4; H.264 was made of it."
+        message = f"Not every browser plays {kind} in an MP4, so it was converted to H.264."
         return Problem(code="codec_not_allowed", message=message, stream=video.index)
     if audio is not None and audio.codec in KEPT_BY_MP4:
-        message = f"Not every player plays {audio.codec} in an MP4; AAC was made of it."
+        message = f"Not every player plays {audio.codec} in an MP4, so it was converted to AAC."
         return Problem(code="codec_not_allowed", message=message, stream=audio.index)
     return None
 

@@ -90,7 +90,7 @@ def authenticate(tx: Transaction, *, secret: str) -> tuple[Account, ApiKey]:
 
 
 def check(tx: Transaction, key: ApiKey, *, now: datetime) -> None:
-    """Raise UnauthenticatedError when a key that worked does not work any more (service transaction)."""
+    """Raise UnauthenticatedError if a key is no longer valid (service transaction)."""
     current = rows.find_api_key(tx, user_id=key.user_id, key_id=key.id)
     if current is None or current.revoked_at is not None or (current.expires_at and current.expires_at <= now):
         raise UnauthenticatedError("This API key has expired or was deleted; make a new one.")

@@ -119,7 +119,7 @@ def _open(sealed: bytes, key: str) -> str:
         return AESGCM(_derived(key)).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None).decode()
     except InvalidTag as error:
         # JWT_SECRET was changed. Recovery codes still work, since they are hashed without it.
-        raise UnauthenticatedError("One-time codes cannot be checked any more; use a recovery code.") from error
+        raise UnauthenticatedError("One-time codes can no longer be checked; use a recovery code.") from error
 
 
 def _derived(key: str) -> bytes:

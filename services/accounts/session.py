@@ -67,7 +67,7 @@ def authenticate(tx: Transaction, claims: Claims) -> tuple[Account, SessionRow |
     if account is None and claims.is_foreign:
         account = _add_foreign(tx, claims)
     if account is None:
-        raise UnauthenticatedError("The account of this token does not exist any more; sign up again.")
+        raise UnauthenticatedError("The account of this token no longer exists; sign up again.")
     valid_from = account.sessions_valid_from
     if session is None and valid_from and (claims.issued_at is None or claims.issued_at < valid_from):
         raise UnauthenticatedError("This session was ended; log in again.")

@@ -239,7 +239,7 @@ def _is_higher(tier: str, than: str | None) -> bool:
 
 def _failed_banner(found: Subscription, now: datetime) -> Banner:
     if found.status != "past_due" or found.grace_ends_at is None:
-        message = f"Your {found.tier.title()} subscription is {found.status}. Change the card to go on."
+        message = f"Your {found.tier.title()} subscription is {found.status}. Change the card to continue."
     elif found.grace_ends_at > now:
         message = f"A payment failed. Change the card by {found.grace_ends_at:%Y-%m-%d} to keep {found.tier.title()}."
     else:

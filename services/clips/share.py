@@ -47,7 +47,7 @@ def share(  # noqa: PLR0913 - keyword-only, as every use case
     if expires_at is not None and expires_at.tzinfo is None:
         raise InvalidFieldError("expires_at", "expires_at needs a time zone, such as Z at its end.")
     if expires_at is not None and expires_at <= now:
-        raise InvalidFieldError("expires_at", "expires_at lies in the past; choose a later time.")
+        raise InvalidFieldError("expires_at", "expires_at is in the past; choose a later time.")
     made = rows.insert_share(
         tx,
         clip_id=clip_id,

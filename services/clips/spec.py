@@ -44,12 +44,12 @@ def check_times(start_s: float, end_s: float, *, duration_s: float, tier: Tier) 
     if start_s >= duration_s:
         raise InvalidFieldError(
             "start_s",
-            f"start_s lies after the end of the recording, which has {duration_s:.3f} s.",
+            f"start_s is after the end of the recording, which has {duration_s:.3f} s.",
             duration_s=duration_s,
         )
     if end_s > duration_s + END_TOLERANCE_S:
         raise InvalidFieldError(
-            "end_s", f"end_s lies after the end of the recording, which has {duration_s:.3f} s.", duration_s=duration_s
+            "end_s", f"end_s is after the end of the recording, which has {duration_s:.3f} s.", duration_s=duration_s
         )
     end_s = min(end_s, duration_s)
     _check_length(end_s - start_s, tier)

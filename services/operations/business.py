@@ -70,7 +70,7 @@ def grant(  # noqa: PLR0913 - keyword-only, one a fact
     InvalidFieldError; NotFoundError.
     """
     if tier not in (*GRANTABLE, "free"):
-        raise InvalidFieldError("tier", f"Choose one of {', '.join(GRANTABLE)}, or free to take a grant back.")
+        raise InvalidFieldError("tier", f"Choose one of {', '.join(GRANTABLE)}, or free to revoke a grant.")
     if not reason.strip():
         raise InvalidFieldError("reason", "Say why; the audit log keeps it.")
     is_end = tier == "free"
@@ -115,7 +115,7 @@ def ratio(part: int, whole: int) -> float | None:
 
 def metrics(found: Figures) -> Iterable[Metric]:
     """Return the figures for Prometheus."""
-    paying = GaugeMetricFamily("snuggles_subscriptions_paying", "Subscriptions that are paid for", labels=["tier"])
+    paying = GaugeMetricFamily("snuggles_subscriptions_paying", "Paid subscriptions", labels=["tier"])
     paying.add_metric(["premium"], found.paying_premium)
     paying.add_metric(["pro"], found.paying_pro)
     in_force = GaugeMetricFamily(
@@ -123,7 +123,9 @@ def metrics(found: Figures) -> Iterable[Metric]:
     )
     in_force.add_metric(["premium"], found.in_force_premium)
     in_force.add_metric(["pro"], found.in_force_pro)
-    states = GaugeMetricFamily("snuggles_subscriptions", "Subscriptions that are not simply paid", labels=["state"])
+    states = GaugeMetricFamily(
+        "snuggles_subscriptions", "Subscriptions on trial, past due or granted", labels=["state"]
+    )
     for state in ("trialing", "past_due", "granted"):
         states.add_metric([state], getattr(found, state))
     checkouts = GaugeMetricFamily("snuggles_checkouts_month", "Checkouts of 30 days", labels=["state"])
@@ -140,7 +142,7 @@ def metrics(found: Figures) -> Iterable[Metric]:
         trials,
         GaugeMetricFamily(
             "snuggles_revenue_monthly_cents",
-            "Monthly prices of all that is paid for",
+            "Sum of the monthly prices of paid subscriptions",
             value=found.revenue_monthly_cents,
         ),
         GaugeMetricFamily(
@@ -151,10 +153,12 @@ def metrics(found: Figures) -> Iterable[Metric]:
         ),
         GaugeMetricFamily("snuggles_stripe_events_waiting", "Events without their sync", value=found.events_waiting),
         GaugeMetricFamily(
-            "snuggles_stripe_events_failed", "Events whose sync has failed for good", value=found.events_failed
+            "snuggles_stripe_events_failed", "Events whose sync failed and is not retried", value=found.events_failed
         ),
         GaugeMetricFamily(
-            "snuggles_stripe_events_oldest_waiting_seconds", "Age of the oldest of them", value=found.events_oldest_s
+            "snuggles_stripe_events_oldest_waiting_seconds",
+            "Age of the oldest event without its sync",
+            value=found.events_oldest_s,
         ),
         CounterMetricFamily(
             "snuggles_subscription_drift", "Differences that the nightly comparison repaired", value=found.drift

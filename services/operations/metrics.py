@@ -234,7 +234,7 @@ def room_metrics(load: RoomLoad) -> list[Metric]:
 
 
 def _event_metrics(happened: Sequence[EventTotal]) -> list[Metric]:
-    retries = CounterMetricFamily("snuggles_job_retries", "Attempts that were put off", labels=["queue", "code"])
+    retries = CounterMetricFamily("snuggles_job_retries", "Attempts that were postponed", labels=["queue", "code"])
     handed_back = CounterMetricFamily(
         "snuggles_jobs_handed_back", "Jobs that a leaving worker returned", labels=["queue"]
     )

@@ -30,7 +30,7 @@ _UNKNOWN: Final = frozenset(
 
 
 def system_resolver(host: str, port: int) -> list[str]:
-    """Resolve a name by the operating system, which may take a long time."""
+    """Resolve a name with the operating system, which may take a long time."""
     os.environ.setdefault("RES_OPTIONS", SYSTEM_OPTIONS)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -123,9 +123,7 @@ def add_track(  # noqa: PLR0913 - keyword-only, as every use case
             "Agree to being recorded first; until then nothing of yours is recorded.", reason="consent_missing"
         )
     if len(rows.list_tracks(tx, recording_id)) >= MAX_TRACKS:
-        raise ConflictError(
-            f"This recording has {MAX_TRACKS} tracks already; go on with one of them.", reason="too_many"
-        )
+        raise ConflictError(f"This recording has {MAX_TRACKS} tracks already; continue one of them.", reason="too_many")
     return rows.insert_track(
         tx,
         recording_id=recording_id,
@@ -259,7 +257,7 @@ def mark(  # noqa: PLR0913 - keyword-only, as every use case
     if at_s is None and newest.status != "live":
         raise InvalidFieldError("at_s", "The recording has ended; say which moment, in seconds from its start.")
     if at_s is not None and not 0 <= at_s <= length_s + 1:
-        raise InvalidFieldError("at_s", f"The recording has {length_s:.1f} s so far; at_s lies outside.")
+        raise InvalidFieldError("at_s", f"The recording has {length_s:.1f} s so far; at_s is outside.")
     quotas.reserve(tx, user_id=person.user_id, feature=quotas.MEMORIES)
     memory = rows.insert_memory(
         tx,

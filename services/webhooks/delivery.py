@@ -83,7 +83,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the receiver answered that it is gone for good."""
+        """Whether the receiver answered 410 Gone."""
         return self.status == GONE
 
 

@@ -27,7 +27,7 @@ def export_account(runtime: Runtime, attempt: Attempt) -> Publish:
     export_id = payload_of(attempt.job, ExportAccountPayload).export_id
     user_id = attempt.job.user_id
     if user_id is None:
-        raise NotFoundError("The account of this export does not exist any more.")
+        raise NotFoundError("The account of this export no longer exists.")
     with runtime.database.transaction(SERVICE) as tx:
         data, files = exports.gather(tx, user_id=user_id)
     key = export_key(user_id, export_id, attempt.job.attempt)

@@ -11,7 +11,7 @@ from cli.embedded.stripe.shapes import Json
 from cli.embedded.stripe.world import StripeError, World, listing
 
 Handler = Callable[[World, Json, Json], Json]
-"""Takes the world, the path's parts and the parameters."""
+"""Called with the world, the parts of the path and the parameters."""
 ROUTES: list[tuple[str, re.Pattern[str], Handler]] = []
 FILTERS = ("customer", "status", "product", "active", "code", "invoice", "charge", "payment_intent", "subscription")
 LISTS = {

@@ -70,7 +70,7 @@ WHY_DECODED = {
     "packed": REASONS["packed"],
     "changes_midway": REASONS["changes_midway"],
     "codec_not_copied": "Pictures in {codec} are always encoded.",
-    "no_keyframe": "What is marked as the keyframe before the clip does not decode by itself.",
+    "no_keyframe": "The packet marked as the keyframe before the clip does not decode by itself.",
     "decode_errors": "The pictures did not decode well from the keyframe before the clip, so decoding began earlier.",
 }
 """Reasons why pictures are decoded while reading, and the whole clip is encoded."""

@@ -275,7 +275,7 @@ class RangeReader(PositionedReader):
         if size is not None:
             self._size = size
         if self._size is None:
-            raise MediaError(READ_FAILED, "the server does not say how large the file is")
+            raise MediaError(READ_FAILED, "the server does not state the size of the file")
         if is_first and self._shared is not None and not self._shared.identify(Identity(etag, self._size)):
             raise MediaError(READ_FAILED, CHANGED)
 

@@ -96,7 +96,7 @@ class AvcConfig:
 
     @classmethod
     def parse(cls, record: bytes) -> "AvcConfig | None":
-        """Read a record; None when it is none or damaged."""
+        """Parse a record; None if it is invalid."""
         if len(record) < _AVCC_HEADER_BYTES or record[0] != 1:
             return None
         at = _AVCC_HEADER_BYTES
@@ -209,7 +209,7 @@ class HevcConfig:
 
     @classmethod
     def parse(cls, record: bytes) -> "HevcConfig | None":
-        """Read a record; None when it is none or damaged."""
+        """Parse a record; None if it is invalid."""
         if len(record) < _HVCC_HEADER_BYTES or record[:3] in {b"\x00\x00\x00", b"\x00\x00\x01"}:
             return None
         sets: dict[int, tuple[bytes, ...]] = {}

@@ -215,7 +215,7 @@ def _of_pictures(pictures: Pictures, rate: Fraction, *, is_rate_known: bool) -> 
 def _of_sound(sound: Sound | None, rate: int, other_bytes: int) -> list[Problem]:
     """Return the problem that describes the recovered sound."""
     if sound is None:
-        text = f"{other_bytes} bytes between the pictures are no AAC sound; what they held is lost."
+        text = f"{other_bytes} bytes between the pictures are not AAC sound; their content is lost."
         return [Problem(code="sound_lost", message=text)]
     kept = sum(sound.size)
     text = f"The sound was found between the pictures and is played at {rate} Hz"

@@ -9,7 +9,7 @@ FINAL = ("canceled", "incomplete_expired")
 
 
 class RemoteSubscription(Struct, frozen=True, kw_only=True):
-    """A subscription. Its period stands on its item; times are UTC."""
+    """A subscription. Its period is that of its item; times are UTC."""
 
     id: str
     customer_id: str
