@@ -35,8 +35,8 @@ web: $(SITE) ## Build the pages for browsers
 develop: $(VENV)/.installed-dev web/node_modules/.installed-dev ## Install the tools for development
 
 test: develop web ## Run all tests; ARGS= for pytest
-	@tests/swift/setup.sh
-	@tests/clients/setup.sh
+	@tests/venv.sh swift
+	@tests/venv.sh clients
 	@tests/oldest_postgres.sh
 	@tests/rabbitmq.sh
 	@tests/chromium.sh
@@ -67,7 +67,7 @@ bench-%: develop
 	@$(BIN)/python bench/bench_$(subst -,_,$*).py $(ARGS)
 
 chaos: develop ## Run long chaos tests; CHAOS_SEED= repeats a storm, CHAOS_SEEDS=20 runs twenty
-	@tests/swift/setup.sh
+	@tests/venv.sh swift
 	@tests/rabbitmq.sh
 	@CHAOS=$${CHAOS-long} $(BIN)/pytest -n 0 tests/chaos $(ARGS)
 	@BILLING_EXAMPLES=2000 $(BIN)/pytest -n 0 tests/integration/test_billing_permutations.py $(ARGS)

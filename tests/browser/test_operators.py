@@ -22,7 +22,8 @@ from services.rooms import membership
 from services.rooms import service as rooms
 from services.rooms.person import Person as Member
 
-OPERATOR, HOST = "grace@example.com", "ada@example.com"
+OPERATOR = "grace@example.com"
+HOST = "a-very-long-mailbox-name.that-nobody-would-choose@subdomain.of-a-long-company-name.example.com"
 SIZES = [(DESKTOP, "light"), (PHONE, "dark")]  # each width and each theme once: CI has half an hour
 ERRORS = {
     "unavailable": ("Storage did not answer.", True),
@@ -90,7 +91,7 @@ def add_jobs(tx: Transaction, made: Seed) -> None:
         jobs.enqueue(tx, kind="render", user_id=made.host)
     tx.execute(SERIES)
     for number in (1, 2):
-        tx.execute(WORKER, (f"media-a{number}", 7 + number))
+        tx.execute(WORKER, (f"media-a{number}.worker-7f9c4d.eu-central-1.compute.internal", 7 + number))
 
 
 def add_events(tx: Transaction, made: Seed) -> None:
@@ -161,6 +162,9 @@ def test_every_part_fits_and_is_accessible(  # noqa: PLR0913, PLR0917 - fixtures
         "stripe": ("/stripe", "evt_1QfailedExample02"),
         "figures": ("/figures", "$19.99"),
         "schedules": ("/schedules", "prune-jobs"),
+        "deliveries": ("/deliveries", "Nothing has been sent to a webhook yet"),
+        "audit": ("/audit", "No operator has changed anything yet"),
+        "nothing": ("/nothing", "Nothing here"),
     }
     with visiting(browser, url, width=width, scheme=scheme) as watched:
         page = watched.page

@@ -4,13 +4,12 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from psycopg.types.json import Jsonb
-from support.api.browser import DESKTOP, PHONE, Watched, launch, visiting
+from support.api.browser import Watched, launch, visiting
 from support.api.server import PASSWORD, listening
 from support.servers.fleet import Fleet, add_user, rows, wait_for
 
@@ -30,26 +29,6 @@ DAMAGED = {
     "stream": 0,
     "time_s": 61.4,
 }
-PARTS = (
-    "",
-    "/workers",
-    "/jobs",
-    "/tenants",
-    "/users",
-    "/rooms",
-    "/stripe",
-    "/figures",
-    "/schedules",
-    "/deliveries",
-    "/audit",
-)
-# What a screen reader would have nothing to say about, and what would make the page scroll sideways.
-NAMELESS = """() => [...document.querySelectorAll('a, button, input, select, summary')]
-    .filter(each => each.getClientRects().length)
-    .filter(each => !(each.getAttribute('aria-label') || each.labels?.[0]?.textContent.trim()
-        || each.textContent.trim()))
-    .map(each => each.outerHTML)"""
-TOO_WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -378,27 +357,3 @@ def test_session_that_ends_leads_back_to_the_same_place(operator: Page, database
     operator.get_by_label("Password").fill(PASSWORD)
     operator.get_by_role("button", name="Sign in").click()
     expect(operator.get_by_role("row", name=re.compile("^prune-jobs"))).to_be_visible()
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "dark"), (PHONE, "light")])
-def test_every_part_fits_the_screen_and_names_its_controls(
-    browser: Browser, url: str, database: Database, width: int, scheme: Any
-) -> None:
-    owner = add_user(database)
-    with database.transaction(SERVICE) as tx:
-        long = "a-very-long-mailbox-name.that-nobody-would-choose@subdomain.of-a-long-company-name.example.com"
-        tx.execute("UPDATE users SET email = %s WHERE id = %s", (long, owner))
-        jobs.enqueue(tx, kind="render", user_id=owner)
-        tx.execute(
-            "INSERT INTO workers (id, host, pid, version, queues, slots) VALUES (gen_random_uuid(), "
-            "'media-worker-7f9c4d.eu-central-1.compute.internal', 7, '1', '{render}', 2)"
-        )
-    [failed] = add_failed(database, 1, user_id=owner)
-    with visiting(browser, url, width=width, scheme=scheme) as watched:
-        enter(watched)
-        for part in (*PARTS, f"/jobs/{failed}", f"/users/{owner}", "/nothing"):
-            watched.page.goto(f"/ops{part}")
-            expect(watched.page.get_by_role("navigation", name="Operations")).to_be_visible()
-            expect(watched.page.get_by_text("One moment")).to_have_count(0)
-            assert watched.page.evaluate(TOO_WIDE) <= 0, part
-            assert watched.page.evaluate(NAMELESS) == [], part

@@ -14,7 +14,7 @@ def run_tool(name: str, *arguments: str | Path, folder: Path, timeout_s: float =
     """Run a program of that environment in a folder and return what it printed; AssertionError when it fails."""
     program = VENV / "bin" / name
     if not program.exists():
-        unavailable(f"{name} is missing: {TESTS / 'clients' / 'setup.sh'}")
+        unavailable(f"{name} is missing: run tests/venv.sh clients")
     environment = {**os.environ, "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}", "NO_COLOR": "1"}
     ended = subprocess.run(
         [program, *arguments],

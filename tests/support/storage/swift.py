@@ -90,10 +90,11 @@ class SwiftServer:
 def require_swift() -> None:
     """Install Swift's programs where they are missing."""
     environment = {**os.environ, "PYTHON": sys.executable}
-    setup = TESTS / "swift" / "setup.sh"
-    installed = subprocess.run([setup], env=environment, capture_output=True, text=True, check=False)
+    installed = subprocess.run(
+        [TESTS / "venv.sh", "swift"], env=environment, capture_output=True, text=True, check=False
+    )
     if installed.returncode != 0:
-        unavailable(f"Swift could not be installed by {setup}: {installed.stderr[-2000:]}")
+        unavailable(f"Swift could not be installed by tests/venv.sh: {installed.stderr[-2000:]}")
 
 
 @pytest.fixture(scope="session")

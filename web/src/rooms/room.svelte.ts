@@ -9,26 +9,19 @@ import { text } from '../text';
 import { camelKeys } from './connection/camel';
 import { Live } from './recording/live.svelte';
 import { merge, without, type Pending } from './chat/messages';
+import { Typists } from './chat/typists.svelte';
 import { RoomSocket } from './connection/socket';
+import { Floats } from './floats.svelte';
 import { Microphones } from './voice/microphones.svelte';
 import { Voice } from './voice/voice.svelte';
 
 export type State = 'joining' | 'inside' | 'away' | 'kicked' | 'banned' | 'ended' | 'left' | 'refused';
 export type Action = 'kick' | 'ban' | 'mute' | 'unmute' | 'promote' | 'demote' | 'transfer';
 
-export interface Floating {
-  id: number;
-  emoji: string;
-  left: number;
-}
-
 const PROBE_MS = 15_000;
 const PROBE_ANSWER_MS = 4000;
 const SLOW_MS = 1500;
-const TYPING_MS = 5000;
 const TYPING_AGAIN_MS = 3000;
-const FLOAT_MS = 2600;
-const MAX_FLOATS = 24;
 const PAGE = 50;
 
 export class RoomView {
@@ -42,10 +35,10 @@ export class RoomView {
   messages = $state.raw<readonly Message[]>([]);
   pending = $state.raw<readonly Pending[]>([]);
   hasEarlier = $state(false);
-  typing = $state.raw<readonly string[]>([]);
-  floats = $state.raw<readonly Floating[]>([]);
   /** How long the room takes to answer, in ms. */
   latencyMs = $state(0);
+  readonly typists = new Typists();
+  readonly floats = new Floats();
   readonly polls = new Polls();
   readonly live = new Live();
   readonly microphones = new Microphones();
@@ -56,6 +49,8 @@ export class RoomView {
       this.#socket?.ask(event, data) ?? Promise.reject(new ApiError('', 'unreachable', 0, true)),
   );
 
+  /** The names of those who are writing. */
+  typing = $derived(this.typists.ids.map((userId) => this.nameOf(userId)).filter(Boolean));
   isSlow = $derived(this.latencyMs > SLOW_MS);
   isEditor = $derived(this.you?.role === 'host' || this.you?.role === 'co_host');
   isHost = $derived(this.you?.role === 'host');
@@ -67,8 +62,6 @@ export class RoomView {
   #socket: RoomSocket | undefined;
   #lastSeq: number | null = null;
   #lastTypedMs = 0;
-  #typists = new Map<string, ReturnType<typeof setTimeout>>();
-  #floatNumber = 0;
   #probe: ReturnType<typeof setInterval> | undefined;
   #isClosed = false;
 
@@ -106,7 +99,7 @@ export class RoomView {
     void this.voice.close();
     this.#socket?.close();
     clearInterval(this.#probe);
-    for (const timer of this.#typists.values()) clearTimeout(timer);
+    this.typists.close();
     document.removeEventListener('visibilitychange', this.#onShow);
     if (this.#guestToken) setBearer('');
   }
@@ -276,7 +269,7 @@ export class RoomView {
       'room:message-received': (message) => {
         this.#seen(message.seq);
         this.#take([message]);
-        this.#stopTyping(message.userId);
+        this.typists.stop(message.userId);
       },
       'room:message-updated': (message) => {
         this.#seen(message.eventSeq);
@@ -294,7 +287,7 @@ export class RoomView {
       'room:participant-left': ({ seq, userId }) => {
         this.#seen(seq);
         this.people = this.people.filter((each) => each.userId !== userId);
-        this.#stopTyping(userId);
+        this.typists.stop(userId);
       },
       'room:presence-updated': ({ userId, isOnline }) => {
         this.people = this.people.map((each) => (each.userId === userId ? { ...each, isOnline } : each));
@@ -310,19 +303,11 @@ export class RoomView {
       },
       'room:typing': ({ userId, isTyping }) => {
         if (userId === this.you?.userId) return;
-        this.#stopTyping(userId);
-        if (isTyping) {
-          this.#typists.set(
-            userId,
-            setTimeout(() => {
-              this.#stopTyping(userId);
-            }, TYPING_MS),
-          );
-          this.#showTyping();
-        }
+        if (isTyping) this.typists.start(userId);
+        else this.typists.stop(userId);
       },
       'room:reaction': ({ emoji }) => {
-        this.#float(emoji);
+        this.floats.add(emoji);
       },
       'room:kicked': ({ reason }) => {
         this.state = reason === 'banned' ? 'banned' : 'kicked';
@@ -372,25 +357,6 @@ export class RoomView {
       ? this.people.map((each) => (each.userId === person.userId ? person : each))
       : [...this.people, person];
     if (person.userId === this.you?.userId) this.you = person;
-  }
-
-  #stopTyping(userId: string): void {
-    clearTimeout(this.#typists.get(userId));
-    this.#typists.delete(userId);
-    this.#showTyping();
-  }
-
-  #showTyping(): void {
-    this.typing = [...this.#typists.keys()].map((userId) => this.nameOf(userId)).filter(Boolean);
-  }
-
-  #float(emoji: string): void {
-    const id = (this.#floatNumber += 1);
-    const left = 8 + ((id * 37) % 84);
-    this.floats = [...this.floats.slice(1 - MAX_FLOATS), { id, emoji, left }];
-    setTimeout(() => {
-      this.floats = this.floats.filter((each) => each.id !== id);
-    }, FLOAT_MS);
   }
 
   #refuse(error: unknown): void {
