@@ -18,7 +18,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 from msgspec import Struct
 
-from api.deps import Deps
+from api.base_deps import BaseDeps
 from api.limits.metering import METERED, UNMETERED, metered_headers
 from db.connection import SERVICE, Identity, allow_loss, user_identity
 from services.accounts import api_key as api_keys
@@ -104,14 +104,14 @@ class Authentication(AbstractAuthenticationMiddleware):
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         """Return the principal; UnauthenticatedError without valid credentials."""
-        deps: Deps = connection.app.state.deps
+        deps: BaseDeps = connection.app.state.deps
         principal = await sync_to_thread(_authenticate_and_count, deps, connection)
         if principal.account is not None:
             structlog.contextvars.bind_contextvars(owner=str(principal.account.id))
         return AuthenticationResult(user=principal, auth=principal.via)
 
 
-def _authenticate_and_count(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+def _authenticate_and_count(deps: BaseDeps, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
     principal = authenticate(deps, connection)
     if not principal.is_metered or connection.route_handler.opt.get(UNMETERED):
         return principal
@@ -123,7 +123,7 @@ def _authenticate_and_count(deps: Deps, connection: ASGIConnection[Any, Any, Any
     return principal
 
 
-def authenticate(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+def authenticate(deps: BaseDeps, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
     """Return who sent a request.
 
     UnauthenticatedError; ForbiddenError for a cookie without its CSRF token, or an API key that may only read.
@@ -142,7 +142,7 @@ def authenticate(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any]) -> 
     return principal
 
 
-def authenticate_token(deps: Deps, token: str) -> Principal:
+def authenticate_token(deps: BaseDeps, token: str) -> Principal:
     """Return the owner of a bearer token; UnauthenticatedError if it is invalid or has expired."""
     if deps.settings.admin_token and is_same_secret(token, deps.settings.admin_token):
         return Principal(via="operator")
@@ -155,7 +155,7 @@ def authenticate_token(deps: Deps, token: str) -> Principal:
     return _by_claims(deps, deps.tokens.check(token))
 
 
-def authenticate_cookie(deps: Deps, cookies: Mapping[str, str]) -> Principal:
+def authenticate_cookie(deps: BaseDeps, cookies: Mapping[str, str]) -> Principal:
     """Return the owner of a session cookie; UnauthenticatedError. For requests that change nothing."""
     token = cookies.get(SESSION_COOKIE)
     if not token:
@@ -163,7 +163,7 @@ def authenticate_cookie(deps: Deps, cookies: Mapping[str, str]) -> Principal:
     return msgspec.structs.replace(_by_claims(deps, deps.tokens.check(token)), via="cookie")
 
 
-def check_again(deps: Deps, principal: Principal) -> None:
+def check_again(deps: BaseDeps, principal: Principal) -> None:
     """Raise UnauthenticatedError if the credentials that opened a stream are no longer valid."""
     if principal.claims is not None:
         if principal.claims.expires_at <= deps.clock():
@@ -217,7 +217,7 @@ def _asks_for_options(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
     return connection.scope.get("method") == HttpMethod.OPTIONS
 
 
-def session_cookies(deps: Deps, session: Session) -> list[Cookie]:
+def session_cookies(deps: BaseDeps, session: Session) -> list[Cookie]:
     """Return the cookies of a browser's session: the token, hidden from scripts, and the CSRF token."""
     is_secure = deps.settings.public_url.startswith("https://")
     max_age_s = max(0, int((session.expires_at - deps.clock()).total_seconds()))
@@ -249,12 +249,12 @@ def ended_cookies() -> list[Cookie]:
     return [Cookie(key=key, value="", max_age=0, path="/", samesite="lax") for key in (SESSION_COOKIE, CSRF_COOKIE)]
 
 
-def csrf_token(deps: Deps, claims: Claims) -> str:
+def csrf_token(deps: BaseDeps, claims: Claims) -> str:
     """Return the CSRF token of a session: another site can neither read nor compute it."""
     return hmac.digest(deps.settings.jwt_secret.encode(), b"csrf\n" + claims.token_hash, sha256).hex()
 
 
-def _by_cookie(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any], *, needs_csrf: bool) -> Principal:
+def _by_cookie(deps: BaseDeps, connection: ASGIConnection[Any, Any, Any, Any], *, needs_csrf: bool) -> Principal:
     principal = authenticate_cookie(deps, connection.cookies)
     if needs_csrf and principal.claims is not None:
         given = connection.headers.get(CSRF_HEADER, "")
@@ -265,7 +265,7 @@ def _by_cookie(deps: Deps, connection: ASGIConnection[Any, Any, Any, Any], *, ne
     return principal
 
 
-def _by_claims(deps: Deps, claims: Claims) -> Principal:
+def _by_claims(deps: BaseDeps, claims: Claims) -> Principal:
     with deps.database.transaction(SERVICE) as tx:
         account, session = sessions.authenticate(tx, claims)
     return Principal(via="session" if session else "token", account=account, claims=claims, session=session)

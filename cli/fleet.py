@@ -76,13 +76,13 @@ def api(
 
 def realtime() -> None:
     """Serve Socket.IO; several of these need a load balancer with sticky sessions."""
-    from api.main import run_realtime
+    from api.sockets import run
     from services.process.telemetry import start
 
     settings = read_settings()
     start(settings, part="realtime")
     with explained():
-        run_realtime(settings)
+        run(settings)
 
 
 def worker(

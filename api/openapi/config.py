@@ -12,7 +12,7 @@ from litestar.status_codes import HTTP_404_NOT_FOUND
 
 from api.http.errors import status_response
 from api.openapi.document import SECURITY, complete, operation_id
-from api.openapi.page import FILES, PATH, SCRIPT, STYLE, page
+from api.openapi.page import FILES, PATH, POLICY, SCRIPT, STYLE, page
 
 DISTRIBUTION = "big-snuggles"
 DESCRIPTION = """Hand over a recording, get its best moments as clips.
@@ -69,9 +69,7 @@ def openapi_config() -> OpenAPIConfig:
         version=version(DISTRIBUTION),
         description=DESCRIPTION,
         path=PATH,
-        openapi_router=Router(
-            PATH, route_handlers=[style, script], include_in_schema=False, after_request=_in_an_envelope
-        ),
+        openapi_router=Router(PATH, route_handlers=[style, script], include_in_schema=False, after_request=_finish),
         render_plugins=[
             HumanPage(),
             JsonDocument(),
@@ -83,6 +81,10 @@ def openapi_config() -> OpenAPIConfig:
     )
 
 
-def _in_an_envelope(response: Response[Any]) -> Response[Any]:
-    """Replace the framework's page for an unknown address below the documentation."""
-    return status_response(HTTP_404_NOT_FOUND) if response.status_code == HTTP_404_NOT_FOUND else response
+def _finish(response: Response[Any]) -> Response[Any]:
+    """Replace the framework's page for an unknown address below the documentation; let the page use its own files."""
+    if response.status_code == HTTP_404_NOT_FOUND:
+        return status_response(HTTP_404_NOT_FOUND)
+    if response.media_type == MediaType.HTML:
+        response.headers["Content-Security-Policy"] = POLICY
+    return response

@@ -18,7 +18,7 @@ from socketio import ASGIApp
 from socketio.exceptions import ConnectionRefusedError as Refusal
 
 from api.auth import Principal, authenticate_cookie, authenticate_token, check_again
-from api.deps import Deps
+from api.base_deps import BaseDeps
 from api.metrics import SocketLoad
 from api.realtime.commands.command import Command, Commands
 from api.realtime.commands.polls import PollCommands
@@ -40,6 +40,7 @@ from api.realtime.delivery.transport import (
 )
 from api.realtime.limits import MAX_MESSAGE_BYTES, Limits
 from api.realtime.presence import Presence
+from api.realtime.task import end
 from db.connection import DatabaseUnavailableError
 from services.errors import DomainError, UnauthenticatedError
 from services.process.settings import Settings
@@ -56,7 +57,7 @@ logger = structlog.get_logger(__name__)
 class Realtime:
     """One process's connections."""
 
-    def __init__(self, deps: Deps, *, limits: Limits | None = None) -> None:
+    def __init__(self, deps: BaseDeps, *, limits: Limits | None = None) -> None:
         self._deps = deps
         self._limits = limits or Limits()
         quiet = logging.getLogger("socketio")
@@ -152,9 +153,7 @@ class Realtime:
             await self._rooms.close()
             await self._hub.close()
             await self._feeds.close()
-            for task in (*tasks, *self._tasks):
-                task.cancel()
-            await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
+            await end((*tasks, *self._tasks))
             for connection in list(self._connections.values()):
                 with suppress(KeyError):
                     await self._server.disconnect(connection.sid)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from api.deps import Deps
+from api.base_deps import BaseDeps
 from api.realtime.commands.command import Command, in_transaction, require_room
 from api.realtime.connection import Connection
 from api.schemas.polls import Duration, GivenOptionId, Options, Question
@@ -41,7 +41,7 @@ class CloseCommand(Struct, frozen=True, rename="camel"):
 class PollCommands:
     """Handles commands about polls. To vote or close, a member of the room need not have joined it over this socket."""
 
-    def __init__(self, deps: Deps) -> None:
+    def __init__(self, deps: BaseDeps) -> None:
         self._deps = deps
 
     def table(self) -> Mapping[str, Command]:

@@ -11,7 +11,7 @@ import msgspec
 from litestar.concurrency import sync_to_thread
 from msgspec import UNSET, Struct
 
-from api.deps import Deps
+from api.base_deps import BaseDeps
 from api.limits import rate_limit
 from api.realtime.commands.activity import Activity
 from api.realtime.commands.command import Command, in_transaction, require_room
@@ -32,6 +32,7 @@ from api.realtime.delivery.hub import Hub
 from api.realtime.delivery.transport import Outbox, event_packet, is_closed
 from api.realtime.limits import Limits
 from api.realtime.presence import Presence
+from api.realtime.task import end
 from db import room_participants as participant_rows
 from db.connection import SERVICE, DatabaseUnavailableError, Transaction
 from db.room_participants import ParticipantRow
@@ -60,7 +61,7 @@ class RoomCommands:
     """Handles commands about rooms, and people who leave or lose their connection."""
 
     def __init__(  # noqa: PLR0913 - keyword-only, one a collaborator
-        self, deps: Deps, *, hub: Hub, bus: Bus, presence: Presence, outbox: Outbox, limits: Limits
+        self, deps: BaseDeps, *, hub: Hub, bus: Bus, presence: Presence, outbox: Outbox, limits: Limits
     ) -> None:
         self._deps = deps
         self._hub = hub
@@ -245,10 +246,7 @@ class RoomCommands:
     async def close(self) -> None:
         """Cancel the timers of people who left."""
         self.stop()
-        tasks = [*self._absences.values(), *self._tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end((*self._absences.values(), *self._tasks))
 
     def _enter(self, connection: Connection, asked: JoinCommand) -> Entry:
         person = connection.person

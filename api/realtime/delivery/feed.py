@@ -8,9 +8,10 @@ from uuid import UUID
 import msgspec
 from litestar.concurrency import sync_to_thread
 
-from api.deps import Deps
+from api.base_deps import BaseDeps
 from api.realtime.connection import Connection
 from api.realtime.delivery.transport import Outbox, event_packet
+from api.realtime.task import end
 from db.connection import DatabaseUnavailableError, user_identity
 from services.webhooks import delivery as deliveries
 from services.webhooks import event as events
@@ -22,7 +23,7 @@ RETRY_S = 0.5
 class EventFeeds:
     """One reader for each person who is connected, however many connections they have."""
 
-    def __init__(self, deps: Deps, outbox: Outbox) -> None:
+    def __init__(self, deps: BaseDeps, outbox: Outbox) -> None:
         self._deps = deps
         self._outbox = outbox
         self._feeds: dict[UUID, Feed] = {}
@@ -95,10 +96,7 @@ class EventFeeds:
 
     async def close(self) -> None:
         """Stop reading."""
-        tasks = list(self._readers.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._readers.values())
 
     async def _drain(self, user_id: UUID) -> None:
         try:

@@ -5,7 +5,7 @@ packet, all earlier ones are written, so the queue here writes the next frame it
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from engineio import AsyncServer
@@ -50,10 +50,14 @@ class FrameServer(AsyncServer):  # type: ignore[misc]  # the library has no type
 class FrameSocket(WebSocket):  # type: ignore[misc]  # the library has no types
     """Engine.IO's view of a WebSocket; tells the client's queue how to write to it."""
 
-    async def __call__(self, environ: Mapping[str, Any]) -> str:
+    async def __call__(self, environ: dict[str, Any]) -> str:
         """Serve a client until it leaves."""
-        socket = self.handler.__self__
-        socket.queue.attach(socket, environ["asgi.scope"]["extensions"].get(WRITE_FRAME))
+        socket, scope = self.handler.__self__, environ["asgi.scope"]
+        socket.queue.attach(socket, scope["extensions"].get(WRITE_FRAME))
+        # Nobody asks for the headers again, but the library would keep them twice, as long as a client stays.
+        scope["headers"] = []
+        for name in [name for name in environ if name.startswith("HTTP_")]:
+            del environ[name]
         return str(await super().__call__(environ))
 
 

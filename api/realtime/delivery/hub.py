@@ -13,9 +13,10 @@ import msgspec
 import structlog
 from litestar.concurrency import sync_to_thread
 
-from api.deps import Deps
+from api.base_deps import BaseDeps
 from api.realtime.connection import Connection
 from api.realtime.delivery.transport import Outbox, event_packet
+from api.realtime.task import end
 from db import room_events
 from db.connection import SERVICE, DatabaseUnavailableError
 from db.room_events import RoomEventRow
@@ -57,7 +58,7 @@ class Channel:
 class Hub:
     """Channels by room. `on_expelled` is called for each connection that a room no longer holds."""
 
-    def __init__(self, deps: Deps, outbox: Outbox, *, results_every_s: float) -> None:
+    def __init__(self, deps: BaseDeps, outbox: Outbox, *, results_every_s: float) -> None:
         self._deps = deps
         self._outbox = outbox
         self._results_every_s = results_every_s
@@ -164,10 +165,7 @@ class Hub:
     async def close(self) -> None:
         """Stop reading."""
         readers = [channel.reader for channel in self._channels.values() if channel.reader]
-        tasks = [*readers, *self._pulses.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end((*readers, *self._pulses.values()))
 
     async def _drain(self, channel: Channel) -> None:
         try:

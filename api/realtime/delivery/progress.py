@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 from litestar.concurrency import sync_to_thread
 
-from api.deps import Deps
+from api.base_deps import BaseDeps
 from db.connection import SERVICE, DatabaseUnavailableError
 from services.clips import service as clips
 from services.clips.service import ClipStep
@@ -24,7 +24,7 @@ logger = structlog.get_logger(__name__)
 class ProgressFeed:
     """Turns notifications of changed jobs into `clip:progress` for the clips' owners, where they are connected."""
 
-    def __init__(self, deps: Deps, *, people: Callable[[], Sequence[UUID]], tell: Tell) -> None:
+    def __init__(self, deps: BaseDeps, *, people: Callable[[], Sequence[UUID]], tell: Tell) -> None:
         self._deps = deps
         self._people = people
         self._tell = tell

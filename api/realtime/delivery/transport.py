@@ -16,6 +16,8 @@ from api.realtime.delivery.frames import FrameServer, frame_of
 from api.realtime.delivery.packets import is_allowed
 
 NAMESPACE = "/"
+KEPT = ("HTTP_ORIGIN", "HTTP_HOST", "HTTP_COOKIE", "HTTP_SEC_FETCH_SITE")
+"""What a connection is authenticated by. The library would keep the whole first request, as long as a client stays."""
 
 logger = structlog.get_logger(__name__)
 
@@ -36,6 +38,10 @@ class SocketServer(AsyncServer):  # type: ignore[misc]  # the library has no typ
         super().__init__(**options)
         self._on_event = on_event
         self._on_admitted = on_admitted
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: Mapping[str, Any]) -> Any:
+        kept = {name: environ[name] for name in KEPT if name in environ}
+        return await super()._handle_eio_connect(eio_sid, kept)
 
     async def _handle_event(self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]) -> None:  # noqa: A002 - the library's name
         sid = self.manager.sid_from_eio_sid(eio_sid, namespace or NAMESPACE)

@@ -1,16 +1,14 @@
 """Health, readiness and metrics of the process."""
 
 import asyncio
-from collections.abc import Callable
 
 from litestar import Response, Router, get
-from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from api.auth import PUBLIC, scrapers_only
-from api.deps import Deps
+from api.base_deps import BaseDeps
+from api.http.request import ApiRequest
 from api.schemas.answers import Answer, Done
-from db.connection import SERVICE
 from services.errors import UnavailableError
 
 
@@ -21,9 +19,10 @@ def health() -> Answer[Done]:
 
 
 @get("/ready")
-async def ready(deps: NamedDependency[Deps]) -> Answer[dict[str, str]]:
+async def ready(request: ApiRequest) -> Answer[dict[str, str]]:
     """Answer whether database, Redis and storage are up; 503 names the part that is not."""
-    checks = {"database": _ask_database(deps), "redis": deps.redis.ping, "storage": deps.buckets.recordings.ping}
+    deps: BaseDeps = request.app.state.deps
+    checks = deps.checks()
     asked = [deps.readiness.ask(name, check) for name, check in checks.items()]
     states = dict(zip(checks, await asyncio.gather(*asked), strict=True))
     down = [name for name, state in states.items() if state != "ok"]
@@ -33,17 +32,10 @@ async def ready(deps: NamedDependency[Deps]) -> Answer[dict[str, str]]:
 
 
 @get("/metrics", sync_to_thread=True, include_in_schema=False, guards=[scrapers_only])
-def metrics(deps: NamedDependency[Deps]) -> Response[bytes]:
+def metrics(request: ApiRequest) -> Response[bytes]:
     """Return the metrics for Prometheus, to operators and to clients on this machine."""
+    deps: BaseDeps = request.app.state.deps
     return Response(deps.metrics_page.read(), media_type=CONTENT_TYPE_LATEST)
-
-
-def _ask_database(deps: Deps) -> Callable[[], object]:
-    def ask() -> None:
-        with deps.database.transaction(SERVICE) as tx:
-            tx.execute("SELECT 1")
-
-    return ask
 
 
 health_router = Router("/", route_handlers=[health, ready, metrics], opt={PUBLIC: True}, tags=["Operation"])

@@ -16,9 +16,9 @@ from litestar.testing import TestClient
 from api.app import create_app, open_deps
 from api.deps import Deps
 from api.http.edge import EdgeLimits
-from api.main import ApiServer, config_of
 from api.realtime.limits import Limits
 from api.realtime.server import Realtime
+from api.serving import ApiServer, config_of
 from db.connection import SERVICE
 from db.leases import Completion
 from services.clips import state as clip_states
