@@ -26,7 +26,7 @@ PAGES = {"bare": "/health", "front": "/", "login": "/login", "recordings": "/rec
 PRIVATE = {"recordings", "clips"}
 PASSWORD = "a password for a benchmark"  # noqa: S105 - of an account that ends with the benchmark
 SETTLED_MS = 1500
-"""Nothing is drawn any more: the lists are empty, and what they load answers in milliseconds."""
+"""Time after which nothing more is drawn: the lists are empty, and their requests take milliseconds."""
 WATCH = """
 window.seen = { paint: 0, blocking: 0 };
 new PerformanceObserver((list) => {

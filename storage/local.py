@@ -276,7 +276,7 @@ class LocalStore:
         return _object_stat(key, facts)
 
     def new_part(self, key: str, upload_id: str, number: int, *, size_bytes: int) -> Draft:
-        """Begin to write a part of that size.
+        """Begin to write a part of this size.
 
         ObjectNotFoundError when the upload is not open; InvalidPartError or PartTooLargeError when the part does not
         fit into the layout of the upload.

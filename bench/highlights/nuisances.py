@@ -46,7 +46,7 @@ def _gusts(rng: np.random.Generator, count: int, knots_a_second: float, swing_db
 
 
 def _rain(rng: np.random.Generator) -> Sound:
-    """Return rain: so many drops that nothing moves any more; a few hundred a second would sound like hands."""
+    """Return rain: so many drops that the level is constant; a few hundred a second would sound like clapping."""
     count = int(_seconds(rng, 2.5) * RATE)
     drops = (rng.random(count) < 10 ** rng.uniform(-0.7, 0.0)) * rng.exponential(1.0, count)
     low = 10 ** rng.uniform(2.3, 3.3)

@@ -169,7 +169,7 @@ class Demuxer:
             return False
         known = [(s, index.streams[s.index]) for s in self.selection.all if s.index in index.streams]
         begins = [packets.begins_at(time_s - _lead_in(stream)) for stream, packets in known]
-        lost = self._loses()
+        lost = self._mistimed()
         if lost:
             begins = [packets.place_before(place) for (_, packets), place in zip(known, begins, strict=True)]
         place = max(0, min(begins, default=0))
@@ -181,11 +181,11 @@ class Demuxer:
         self._lost = lost if place else frozenset()
         return True
 
-    def _loses(self) -> frozenset[int]:
+    def _mistimed(self) -> frozenset[int]:
         """Return the streams whose packets have wrong times from FFmpeg after a seek, until their next page.
 
-        FLAC in Ogg is timed by the ends of pages. Packets of MPEG program streams have a time for the first picture or
-        frame that begins in them, which the rest of one that began before takes.
+        FLAC in Ogg has times only at the ends of pages. In MPEG program streams, the time of a packet is that of the
+        first picture or frame that begins in it, but FFmpeg gives it to the rest of the one before.
         """
         formats = set(self.media.container.format.name.split(","))
         if "mpeg" in formats:
@@ -205,7 +205,7 @@ class Demuxer:
     def _seek(self, time_s: Fraction) -> bool:
         main = self.selection.main
         self.media.is_reopened = False
-        self._lost = self._loses()
+        self._lost = self._mistimed()
         try:
             self.media.container.seek(floor(time_s / _base(main)), stream=main)
         except AV_ERRORS:
@@ -247,7 +247,7 @@ def to_start(media: Media) -> None:
     started = [s for s in container.streams if s.start_time is not None]
     first = min(started, key=lambda s: (s.start_time or 0) * _base(s), default=None)
     begin = floor(zero_s(container) / AV_TIME_BASE) if first is None else first.start_time or 0
-    for target in (begin - 1, begin):  # without an index of its own (FLV), FFmpeg finds nothing before the first
+    for target in (begin - 1, begin):  # in a file without an index (FLV), a seek before the first packet fails
         with contextlib.suppress(*AV_ERRORS):
             container.seek(target, stream=first)
             return
@@ -260,7 +260,7 @@ def may_restart(media: Media) -> bool:
 
 
 def _takes_places(media: Media) -> bool:
-    """Whether reading can begin at the byte of any packet, and finding a time without that would be wrong or slow."""
+    """Return whether reading can begin at any packet's byte, in a format where a seek by time is wrong or slow."""
     return may_restart(media) or bool(_UNINDEXED_FORMATS & set(media.container.format.name.split(",")))
 
 

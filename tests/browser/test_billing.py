@@ -20,7 +20,7 @@ from services.billing import sync as syncing
 from services.process.settings import Settings
 
 SHOTS = os.environ.get("SHOTS")
-"""Folder for screenshots, for whoever changes the pages."""
+"""Folder for screenshots, for people who change the pages."""
 TOO_WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
 pytestmark = pytest.mark.xdist_group("browser")
 

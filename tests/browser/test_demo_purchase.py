@@ -16,7 +16,7 @@ from support.servers.stack import Stack
 from support.stripe.shop import PAYS
 
 SHOTS = os.environ.get("SHOTS")
-"""Folder for screenshots, for whoever changes the pages."""
+"""Folder for screenshots, for people who change the pages."""
 EVENT_S = 60.0
 """An event is sent by the simulation, stored by the API and followed by a job of a worker that also runs the demo."""
 pytestmark = pytest.mark.xdist_group("browser")

@@ -51,7 +51,7 @@ def test_doctor_names_the_tagger_and_says_what_is_wrong_with_one(snuggles: Snugg
 
 def test_doctor_says_how_media_children_are_confined(snuggles: Snuggles) -> None:
     found = findings(snuggles("doctor", "--json").stdout)["sandbox"]
-    # Recordings are files here, so a child has the worker's user whoever that is.
+    # Recordings are files here, so a child runs as the worker's user.
     assert (found["status"], "share the worker's user" in found["detail"]) == ("warning", True)
     assert "docs/security.md" in found["remedy"]
 

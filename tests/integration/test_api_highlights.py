@@ -1,4 +1,4 @@
-"""The timeline and the highlights of a recording: listed, paged, and scored anew."""
+"""The timeline and the highlights of a recording: listed, paged, and scored again."""
 
 from typing import Any
 

@@ -231,7 +231,7 @@ def test_objects_go_with_the_last_clip_that_uses_them(service: Service, person: 
     assert person.get(f"/api/clips/{third_id}/status").json()["data"]["progress"] == 100
     assert person.delete(f"/api/clips/{third_id}").status_code == 200
     assert sweeps(service) == [f"{person.id}/{first_id}/"]
-    # What has expired is made anew, for its objects are gone.
+    # An expired clip is rendered again, because its objects are gone.
     again = person.post(f"/api/clips/{second_id}/retry").json()["data"]
     assert again["clip"]["status"] == "queued"
 

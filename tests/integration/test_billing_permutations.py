@@ -145,7 +145,7 @@ def test_any_order_of_a_years_events_ends_in_stripes_state(
     for name, share in zip(names, shares, strict=False):
         STEPS[name](year)
         year.deliver(share)
-    year.random.random = lambda: 1.0  # type: ignore[method-assign] # nothing is repeated or put off any more
+    year.random.random = lambda: 1.0  # type: ignore[method-assign] # nothing is repeated or postponed
     year.deliver(1.0)
     run_syncs(database, year.billing)
     check(year)

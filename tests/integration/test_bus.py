@@ -1,4 +1,4 @@
-"""What processes tell one another over Redis: whoever is heard, the next is heard too."""
+"""Messages between processes over Redis: a malformed one does not stop the next."""
 
 import asyncio
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""Storage and network are asked with no transaction open, and whoever needs neither does not wait for them."""
+"""Storage and network are called with no transaction open; requests that need neither do not wait for them."""
 
 import threading
 import time

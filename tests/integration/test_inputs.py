@@ -81,7 +81,7 @@ def badly_interleaved(path: Path) -> Path:
 
 
 def with_edit_list(path: Path) -> Path:
-    """A trim that a phone made without coding anew: the file holds more than it shows."""
+    """A trim that a phone made without encoding: the file holds more than it shows."""
     source = record(path / "before.mp4", seconds=5, video=with_gop(25))
     run_ffmpeg("-ss", "0.6", "-i", source, "-c", "copy", path / "trimmed.mp4")
     return path / "trimmed.mp4"

@@ -307,7 +307,7 @@ class Poller:
         return self._client.post("/socket.io/", params=self._where, content=packet).is_success
 
     def poll(self) -> str | None:
-        """What has come since; None when the server does not know this client any more."""
+        """Return new packets; None if the server no longer knows this client."""
         answer = self._client.get("/socket.io/", params=self._where)
         return answer.text if answer.is_success else None
 

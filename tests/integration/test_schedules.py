@@ -1,4 +1,4 @@
-"""One run a tick, whoever ticks."""
+"""Each tick runs once, however many processes tick."""
 
 import json
 import threading

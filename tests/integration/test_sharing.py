@@ -47,7 +47,7 @@ def source_at(server: RangeServer, recording: Path, cache_dir: Path | None) -> S
 
 
 def ten_clips(server: RangeServer, recording: Path, folder: Path, cache_dir: Path | None) -> tuple[int, int]:
-    """Cut all clips, each with a source opened anew; return the bytes sent and the pictures decoded."""
+    """Cut all clips, each with its source opened again; return the bytes sent and the pictures decoded."""
     before, decoded = server.sent_bytes, 0
     for number, (start_s, end_s) in enumerate(CLIPS):
         out = folder / f"{number}.mp4"

@@ -41,7 +41,7 @@ def test_recording_of_another_tagger_is_listened_to_again_by_the_job(
         assert not isinstance(ask(), Job), "its own tagger's scores need no job"
         another = "UPDATE recordings SET tagger = 'another-1' WHERE id = %(id)s RETURNING id"
         rows(database, another, id=recording_id)
-        buckets.recordings.delete([before["timeline_key"]])  # whoever reads the old timeline now fails
+        buckets.recordings.delete([before["timeline_key"]])  # so that reading the old timeline fails
         job = ask()
         assert isinstance(job, Job)
         assert wait_for(lambda: rows(database, ENDED, id=job.id), what="the end")[0]["state"] == "succeeded"

@@ -1,4 +1,4 @@
-"""Serves the small Stripe over HTTP."""
+"""Serves the simulation of Stripe over HTTP."""
 
 import json
 import threading

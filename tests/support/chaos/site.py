@@ -118,7 +118,7 @@ class Site:
             return None
 
     def media_processes(self) -> list[psutil.Process]:
-        """Every process that works in the scratch folder, whoever its parent is."""
+        """Every process that works in the scratch folder, whatever its parent."""
         return [process for process in psutil.process_iter() if self._is_ours(process)]
 
     def scratch_folders(self) -> list[Path]:

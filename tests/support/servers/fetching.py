@@ -12,7 +12,7 @@ from support.servers.talking_server import Server, Talk
 from services.outbound.fetch import SafeFetcher
 
 MIB = 1024 * 1024
-NAME = "media.example"  # reserved: no DNS knows it, so whoever reaches it was led by the resolver given
+NAME = "media.example"  # reserved: no DNS knows it, so only the given resolver can lead there
 
 
 def fetcher(*servers: Server, names: dict[str, list[str]] | None = None, **options: Any) -> SafeFetcher:

@@ -8,9 +8,9 @@ export class PartQueue {
   stored = $state(0);
   waiting = $state(0);
   lost = $state(0);
-  /** Why nothing is sent any more; what waits is kept. */
+  /** Why sending has stopped; waiting parts are kept. */
   refusal = $state.raw<ApiError>();
-  /** Called when nothing waits any more. */
+  /** Called when no parts are waiting. */
   onempty: (() => void) | undefined;
   onrefused: ((error: ApiError) => void) | undefined;
 

@@ -52,7 +52,7 @@ export class Microphones {
     const opened = await Microphone.open(this.#chosenId);
     if (this.#uses.size === 0) {
       await opened.close();
-      throw new DOMException('nobody needs it any more', 'AbortError');
+      throw new DOMException('it is no longer needed', 'AbortError');
     }
     opened.mute(isMuted);
     opened.onlost = () => void this.#replace(opened);

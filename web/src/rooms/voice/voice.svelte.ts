@@ -153,7 +153,7 @@ export class Voice {
     if (!message) return;
     const known = this.#peers.get(from);
     const isHello = (said.description?.type as string | undefined) === 'hello';
-    // The other side has begun anew: what we had leads nowhere.
+    // The other side has started over, so our connection is dead.
     if (known && (isHello || (known.otherId && known.otherId !== message.connection))) this.#drop(from);
     if (isHello) {
       this.follow();
