@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from psycopg.types.json import Jsonb
 
 from db.connection import Transaction
@@ -33,6 +33,18 @@ class JobFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Words of the error."""
     is_system: bool | None = None
     """True for the system's own jobs, False for those of owners."""
+
+
+class DeliveryFilter(Struct, frozen=True, kw_only=True):
+    """Conditions on deliveries; None means any."""
+
+    status: str | None = None
+    user_id: UUID | None = None
+    email: str | None = None
+    """The owner's address."""
+    webhook_id: UUID | None = None
+    event: str | None = None
+    """The type of the event."""
 
 
 class RunningJob(Struct, frozen=True, kw_only=True):
@@ -197,6 +209,10 @@ FROM (
 LIST_DELIVERIES = f"""
 SELECT {DELIVERY_COLUMNS} FROM webhook_deliveries d JOIN events e ON e.id = d.event_id
 WHERE (d.created_at, d.id) < (%(before)s, %(before_id)s) AND (%(status)s::text IS NULL OR d.status = %(status)s::text)
+  AND (%(user_id)s::uuid IS NULL OR d.user_id = %(user_id)s)
+  AND (%(email)s::text IS NULL OR d.user_id = (SELECT users.id FROM users WHERE users.email = lower(%(email)s)))
+  AND (%(webhook_id)s::uuid IS NULL OR d.webhook_id = %(webhook_id)s)
+  AND (%(event)s::text IS NULL OR e.type = %(event)s)
 ORDER BY d.created_at DESC, d.id DESC LIMIT %(limit)s
 """  # noqa: S608 - the columns are a constant
 LIST_WORKERS = """
@@ -351,10 +367,10 @@ def list_audit(tx: Transaction, *, limit: int, before: int | None) -> list[Audit
     return [AuditEntry(**row) for row in rows]
 
 
-def list_deliveries(tx: Transaction, *, limit: int, cursor: Cursor | None, status: str | None) -> list[Delivery]:
+def list_deliveries(tx: Transaction, wanted: DeliveryFilter, *, limit: int, cursor: Cursor | None) -> list[Delivery]:
     """List deliveries to all webhooks, newest first, from after the cursor."""
     before, before_id = cursor or FIRST_PAGE
-    parameters = {"before": before, "before_id": before_id, "status": status, "limit": limit}
+    parameters = {**structs.asdict(wanted), "before": before, "before_id": before_id, "limit": limit}
     return [Delivery(**row) for row in tx.execute(LIST_DELIVERIES, parameters)]
 
 

@@ -18,6 +18,7 @@ from db.deliveries import Delivery
 from db.jobs import Cursor
 from db.operations import (
     AuditEntry,
+    DeliveryFilter,
     ErrorGroup,
     JobFilter,
     QueueTimes,
@@ -36,6 +37,7 @@ from services.webhooks import service as webhooks
 
 __all__ = [
     "AuditEntry",
+    "DeliveryFilter",
     "ErrorGroup",
     "JobFilter",
     "QueueTimes",
@@ -223,10 +225,10 @@ def act(
 
 
 def list_deliveries(
-    tx: Transaction, *, limit: int, cursor: Cursor | None = None, status: str | None = None
+    tx: Transaction, wanted: DeliveryFilter, *, limit: int, cursor: Cursor | None = None
 ) -> Page[Delivery]:
     """List deliveries to all webhooks, newest first."""
-    found = rows.list_deliveries(tx, limit=limit + 1, cursor=cursor, status=status)
+    found = rows.list_deliveries(tx, wanted, limit=limit + 1, cursor=cursor)
     return page_of(found, limit, [(delivery.created_at, delivery.id) for delivery in found])
 
 

@@ -142,6 +142,26 @@ def test_operator_sees_where_a_delivery_went_and_replays_it(service: Service, ad
     assert ada.post(f"/api/ops/deliveries/{sent}/replay").status_code == 403
 
 
+def test_operator_lists_the_deliveries_of_an_owner_a_webhook_or_an_event(
+    service: Service, ada: Person, told: Receiver
+) -> None:
+    eve = service.person()
+    sent = {}
+    for person in (ada, eve):
+        webhook = person.post("/api/webhooks", {"url": told.url, "events": EVENTS}).json()["data"]["id"]
+        sent[webhook] = person.post(f"/api/webhooks/{webhook}/test").json()["data"]["id"]
+    operator = service.person(is_admin=True)
+
+    def listed(query: str) -> list[str]:
+        return [item["id"] for item in operator.get(f"/api/ops/deliveries?{query}").json()["data"]["items"]]
+
+    (of_ada, of_eve), (first, _) = sent.values(), sent
+    assert listed("status=pending") == [of_eve, of_ada]
+    assert listed(f"owner={ada.id}") == listed(f"owner={ada.email}") == listed(f"webhook_id={first}") == [of_ada]
+    assert listed("event=webhook.test&limit=1") == [of_eve]
+    assert listed("event=clip.completed") == listed(f"owner={ada.id}&status=failed") == listed("owner=nobody") == []
+
+
 def test_unreadable_last_event_id_is_refused(ada: Person) -> None:
     assert ada.get("/api/events", headers={"Last-Event-ID": "a"}).status_code == 422
 

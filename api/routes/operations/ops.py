@@ -12,7 +12,7 @@ from api.deps import Deps
 from api.http.request import ApiRequest
 from api.limits.metering import UNMETERED
 from api.schemas.answers import Answer, Done, Items
-from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit, OwnerParameter, TimeParameter
+from api.schemas.fields import DEFAULT_LIMIT, CursorParameter, JobStatus, Limit, OwnerParameter, TimeParameter, owner_of
 from api.schemas.jobs import JobView, job_view
 from api.schemas.operations.ops import (
     BulkRequest,
@@ -36,6 +36,7 @@ from services.operations.service import (
     Action,
     AuditEntry,
     BulkResult,
+    DeliveryFilter,
     ErrorGroup,
     Operator,
     Tenant,
@@ -257,15 +258,20 @@ def resume_schedule(name: FromPath[str], request: ApiRequest, deps: NamedDepende
 
 
 @get("/deliveries", sync_to_thread=True)
-def list_deliveries(
+def list_deliveries(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorParameter = None,
     status: Annotated[DeliveryStatus | None, QueryParameter()] = None,
+    owner: OwnerParameter = None,
+    webhook_id: Annotated[UUID | None, QueryParameter()] = None,
+    event: Word = None,
 ) -> Answer[Items[OperatorDeliveryView]]:
     """Show the deliveries to all webhooks, newest first."""
+    user_id, email = owner_of(owner)
+    wanted = DeliveryFilter(status=status, user_id=user_id, email=email, webhook_id=webhook_id, event=event)
     with deps.database.transaction(SERVICE) as tx:
-        page = operations.list_deliveries(tx, limit=limit, cursor=decode_time_cursor(cursor), status=status)
+        page = operations.list_deliveries(tx, wanted, limit=limit, cursor=decode_time_cursor(cursor))
         receivers = operations.receivers_of(tx, page.items)
     items = [operator_delivery_view(row, receivers) for row in page.items]
     return Answer(data=Items(items=items, next_cursor=page.next_cursor))
