@@ -1,4 +1,4 @@
-"""Puts an application together: what every serving process has in common, whatever it serves."""
+"""Builds an application from handlers: the parts that every serving process has in common."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -104,7 +104,7 @@ class Api(Litestar):
 
 
 Background = Callable[[], AbstractAsyncContextManager[None]]
-"""Start and stop what runs for as long as the process serves."""
+"""Runs for as long as the process serves: entered before the first request, left after the last."""
 
 
 def assemble(
@@ -116,7 +116,7 @@ def assemble(
 ) -> Litestar:
     """Return an application of these handlers; `background` runs for as long as it serves.
 
-    It describes itself below `/api/docs` where `description` says how.
+    With a `description`, it serves its OpenAPI document below `/api/docs`.
     """
 
     @asynccontextmanager
@@ -150,7 +150,7 @@ def assemble(
 
 
 def open_base_deps(settings: Settings) -> BaseDeps:
-    """Return what every serving process works with, as the settings describe it; nothing is connected yet."""
+    """Return the dependencies of every serving process, made from the settings. Nothing is connected yet."""
     redis = Redis(
         connection_pool=BlockingConnectionPool.from_url(
             settings.redis_url,

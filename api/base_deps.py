@@ -1,4 +1,4 @@
-"""What every serving process works with, made once by its composition root and handed in."""
+"""The dependencies of every serving process, made once by its composition root."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ def utc_now() -> datetime:
 
 
 class BaseDeps(Struct, frozen=True, kw_only=True):
-    """What the process of Socket.IO needs: no storage, mail, Stripe or fetcher, which it need not load."""
+    """The dependencies of the Socket.IO process. It needs no storage, mail, Stripe or fetcher, so it loads none."""
 
     settings: Settings
     database: Database
@@ -38,13 +38,13 @@ class BaseDeps(Struct, frozen=True, kw_only=True):
     clock: Callable[[], datetime] = utc_now
 
     def checks(self) -> Mapping[str, Callable[[], object]]:
-        """Return what asks each part behind the process for a sign of life, by its name."""
+        """Return a check for each service this process depends on, by name. It raises if there is no answer."""
         return {"database": self._ask_database, "redis": self.redis.ping}
 
     def close(self) -> None:
         """Close what was opened."""
         self.database.close()
-        self.redis.connection_pool.disconnect()  # close() leaves a pool it was given alone
+        self.redis.connection_pool.disconnect()  # Redis.close() does not close a pool that was passed in
 
     def _ask_database(self) -> None:
         with self.database.transaction(SERVICE) as tx:

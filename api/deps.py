@@ -25,7 +25,7 @@ class Deps(BaseDeps, frozen=True, kw_only=True):
     """For handlers that call storage or the network (`api.threads`)."""
 
     def checks(self) -> Mapping[str, Callable[[], object]]:
-        """Return what asks each part behind the process for a sign of life, by its name."""
+        """Return a check for each service this process depends on, by name. It raises if there is no answer."""
         return {**super().checks(), "storage": self.buckets.recordings.ping}
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The process of the API. Settings in, uvicorn out."""
+"""The process that serves the API."""
 
 from api.app import create_app, open_deps
 from api.realtime.server import Realtime
@@ -8,7 +8,7 @@ from services.process.settings import Settings
 
 
 def run(settings: Settings, *, with_sockets: bool = False) -> None:
-    """Serve the API until SIGTERM or Ctrl-C; `with_sockets` where this is the only such process."""
+    """Serve the API until SIGTERM or Ctrl-C. `with_sockets` serves Socket.IO in the same process."""
     deps = open_deps(settings)
     if deps.billing is not None:
         require_own_mode(deps.billing)

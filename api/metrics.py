@@ -130,7 +130,7 @@ class SocketMetrics(Collector):
         self._resumes.inc()
 
     def deliver(self, delay_s: float) -> None:
-        """Count an event that was queued forevery member of its room in this process."""
+        """Count an event that was queued for every member of its room in this process."""
         self._delays.observe(max(0.0, delay_s))
 
     def describe(self) -> Iterable[Metric]:

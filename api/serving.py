@@ -1,4 +1,4 @@
-"""How uvicorn serves an application of ours, until SIGTERM or Ctrl-C."""
+"""Serves an application with uvicorn until SIGTERM or Ctrl-C."""
 
 import gc
 import resource
@@ -23,7 +23,7 @@ from services.process.settings import Settings
 THREADS = 32
 # Requests in progress may finish; then connections that never end (event streams, long polls) are cut.
 GRACE_S = 10
-KEEP_ALIVE_S = 75  # longer than the 60 s that balancers keep a connection, or they meet one that is just closing
+KEEP_ALIVE_S = 75  # longer than the 60 s of load balancers, which would otherwise use a connection that is just closing
 
 logger = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ class ApiServer(uvicorn.Server):
 
 
 def config_of(app: Any, settings: Settings, limits: EdgeLimits | None = None) -> uvicorn.Config:
-    """Return uvicorn's configuration for an application of ours."""
+    """Return uvicorn's configuration for an application."""
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -75,7 +75,7 @@ def serve(app: Any, deps: BaseDeps) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     gc.collect()
-    gc.freeze()  # what was loaded stays: no collection need look at it again
+    gc.freeze()  # loaded modules stay for the life of the process, so the collector need not scan them
     logger.info("serving", host=deps.settings.host, port=deps.settings.port)
     ApiServer(config_of(app, deps.settings), deps).run()
 

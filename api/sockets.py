@@ -1,4 +1,4 @@
-"""The process of Socket.IO alone. It loads none of the API's handlers, nor what only they need."""
+"""The process that serves only Socket.IO. It does not load the API's handlers or their dependencies."""
 
 from api.assembly import assemble, open_base_deps
 from api.realtime.server import Realtime
@@ -8,7 +8,7 @@ from services.process.settings import Settings
 
 
 def run(settings: Settings) -> None:
-    """Serve Socket.IO until SIGTERM or Ctrl-C, and beside it only /health, /ready and /metrics."""
+    """Serve Socket.IO, /health, /ready and /metrics until SIGTERM or Ctrl-C."""
     deps = open_base_deps(settings)
     realtime = Realtime(deps)
     serve(realtime.mount(assemble(deps, [health_router], background=[realtime.running])), deps)

@@ -231,7 +231,7 @@ def list_clips(  # noqa: PLR0913 - keyword-only, one per column or filter
     recording_id: UUID | None = None,
     q: str | None = None,
 ) -> list[Clip]:
-    """List clips in an order, from after `after`; `q` is a part of title or description in any case."""
+    """List clips in an order, starting after `after`. `q` is a part of title or description; case does not matter."""
     after_key, after_id = after or (None, None)
     values = {
         "user_id": user_id,

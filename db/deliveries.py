@@ -174,7 +174,7 @@ def find_delivery_of(tx: Transaction, *, user_id: UUID, webhook_id: UUID, delive
 def list_deliveries(  # noqa: PLR0913 - keyword-only, one per filter
     tx: Transaction, *, user_id: UUID, webhook_id: UUID, limit: int, before: Cursor | None, status: str | None
 ) -> list[Delivery]:
-    """List a webhook's deliveries, newest first, from after the cursor."""
+    """List a webhook's deliveries, newest first, starting after the cursor."""
     parameters = {
         "user_id": user_id,
         "webhook_id": webhook_id,

@@ -74,7 +74,7 @@ def list_highlights(  # noqa: PLR0913 - keyword-only, one per column or filter
     max_s: float | None = None,
     after: tuple[float, UUID] | None = None,
 ) -> list[HighlightRow]:
-    """List candidates that score at least `sensitivity`, best first, from after the one named by score and id."""
+    """List candidates that score at least `sensitivity`, best first, starting after the one with this score and id."""
     after_score, after_id = after or (None, None)
     values = {
         "user_id": user_id,

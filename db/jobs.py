@@ -207,7 +207,7 @@ def bring_forward(tx: Transaction, *, kind: str, recording_id: UUID) -> None:
 def list_jobs(  # noqa: PLR0913 - keyword-only, one per filter
     tx: Transaction, *, user_id: UUID, limit: int, cursor: Cursor | None, state: str | None, kind: str | None
 ) -> list[Job]:
-    """List a user's jobs, newest first, from after the cursor."""
+    """List a user's jobs, newest first, starting after the cursor."""
     before, before_id = cursor or FIRST_PAGE
     rows = tx.execute(
         LIST_JOBS,

@@ -273,7 +273,7 @@ LAST_AUDIT_ID = 2**63 - 1
 
 
 def search_jobs(tx: Transaction, wanted: JobFilter, *, limit: int, cursor: Cursor | None) -> list[Job]:
-    """List matching jobs of all owners, newest first, from after the cursor."""
+    """List matching jobs of all owners, newest first, starting after the cursor."""
     before, before_id = cursor or FIRST_PAGE
     statement, parameters = filtered("search", wanted)
     return as_jobs(tx.execute(statement, {**parameters, "before": before, "before_id": before_id, "limit": limit}))
@@ -368,7 +368,7 @@ def list_audit(tx: Transaction, *, limit: int, before: int | None) -> list[Audit
 
 
 def list_deliveries(tx: Transaction, wanted: DeliveryFilter, *, limit: int, cursor: Cursor | None) -> list[Delivery]:
-    """List deliveries to all webhooks, newest first, from after the cursor."""
+    """List deliveries to all webhooks, newest first, starting after the cursor."""
     before, before_id = cursor or FIRST_PAGE
     parameters = {**structs.asdict(wanted), "before": before, "before_id": before_id, "limit": limit}
     return [Delivery(**row) for row in tx.execute(LIST_DELIVERIES, parameters)]

@@ -252,7 +252,7 @@ def list_recordings(  # noqa: PLR0913 - keyword-only, one per column or filter
     q: str | None = None,
     status: str | None = None,
 ) -> list[Recording]:
-    """List recordings in an order, from after `after`; `q` is a part of the title in any case."""
+    """List recordings in an order, starting after `after`. `q` is a part of the title; case does not matter."""
     after_key, after_id = after or (None, None)
     values = {"user_id": user_id, "limit": limit, "after": after_key, "after_id": after_id}
     with tx.cursor(row_factory=row_with_error(Recording)) as cursor:

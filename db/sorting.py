@@ -6,29 +6,29 @@ from uuid import UUID
 
 Sort = Literal["newest", "oldest", "longest", "name"]
 SortKey = datetime | float | str
-"""What a row is sorted by: its creation, its length in seconds or its title; rows with the same key follow their id."""
+"""Time of creation, length in seconds or title of a row. Rows with the same key are sorted by id."""
 Position = tuple[SortKey, UUID]
 """The end of a page: key and id of its last row."""
 
 
 def newest() -> str:
-    """Return the end of a query that lists the newest first, from after the position `after`, `after_id`."""
+    """Return the end of a query that lists the newest first, starting after the key `after` and id `after_id`."""
     return _ordered("created_at", "%(after)s::timestamptz", "DESC")
 
 
 def oldest() -> str:
-    """Return the same for the oldest first."""
+    """Return the end of such a query that lists the oldest first."""
     return _ordered("created_at", "%(after)s::timestamptz", "ASC")
 
 
 def longest(length: str) -> str:
-    """Return the same by the length that an expression gives, longest first."""
+    """Return the end of such a query that lists the longest first; `length` is an expression for the length."""
     return _ordered(length, "%(after)s::double precision", "DESC")
 
 
 def by_name() -> str:
-    """Return the same by the title, in upper or lower case."""
-    # The database folds the title of the position itself: Python folds some letters in another way.
+    """Return the end of such a query that sorts by title, ignoring upper and lower case."""
+    # The database lowers the key as well: Python lowers some letters differently.
     return _ordered("lower(title)", "lower(%(after)s::text)", "ASC")
 
 

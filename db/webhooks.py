@@ -144,7 +144,7 @@ def find_webhook(tx: Transaction, *, user_id: UUID, webhook_id: UUID) -> Webhook
 
 
 def list_webhooks(tx: Transaction, *, user_id: UUID, limit: int, before: Cursor | None) -> list[Webhook]:
-    """List an owner's webhooks, newest first, from after the cursor."""
+    """List an owner's webhooks, newest first, starting after the cursor."""
     parameters = {"user_id": user_id, "limit": limit, **_before(before)}
     with tx.cursor(row_factory=class_row(Webhook)) as cursor:
         return cursor.execute(LIST_WEBHOOKS, parameters).fetchall()

@@ -1,4 +1,4 @@
-"""HEAD forevery route that answers GET (RFC 9110 §9.3.2): the same status and headers, without the body."""
+"""HEAD for every route that answers GET (RFC 9110 §9.3.2): the same status and headers, without the body."""
 
 from litestar.types import HTTPScope, Message, Send
 

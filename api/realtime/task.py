@@ -10,7 +10,8 @@ AGAIN_S = 0.5
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until they have ended.
 
-    The client of Redis loses a cancellation that meets its own time-out, so a task that goes on is cancelled again.
+    The Redis client loses a cancellation that coincides with its own time-out, so a task that continues is cancelled
+    again.
     """
     left = set(tasks)
     everything = tuple(left)
@@ -18,4 +19,4 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=AGAIN_S)
-    await asyncio.gather(*everything, return_exceptions=True)  # takes note of their errors
+    await asyncio.gather(*everything, return_exceptions=True)  # else asyncio logs their errors

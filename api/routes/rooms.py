@@ -126,7 +126,7 @@ def get_room(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency
 
 @delete("/{room_id:uuid}", sync_to_thread=True, status_code=200)
 def end(room_id: FromPath[UUID], request: ApiRequest, deps: NamedDependency[Deps]) -> Answer[Room]:
-    """End a room with its polls; only for the host. Its messages stay readable foreverybody who was in it."""
+    """End a room with its polls; only for the host. Its messages stay readable for everybody who was in it."""
     with deps.database.transaction(SERVICE) as tx:
         return Answer(data=_room(rooms.end(tx, request.user.person, room_id=room_id)))
 

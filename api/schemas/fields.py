@@ -74,7 +74,10 @@ SortParameter = Annotated[
     Sort, QueryParameter(description="The order. A cursor continues the order that it was given in, and no other.")
 ]
 CursorParameter = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
-Search = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="A part of it, in any case.")]
+Search = Annotated[
+    str | None,
+    QueryParameter(min_length=1, max_length=200, description="A part of it; case is ignored."),
+]
 TimeParameter = Annotated[
     str | None,
     QueryParameter(max_length=40, description="A time with its zone, or a date, which stands for its midnight in UTC."),

@@ -38,7 +38,7 @@ from pipeline.types import (
 MEDIA_SUFFIX = {"mp4": "mp4", "webm": "webm", "mp3": "mp3", "jpeg": "jpg"}
 CACHE = "cache"
 INDEX = "index"
-# Long enough to distinguish recordings, short enough forevery file system with the suffix.
+# Long enough to distinguish recordings, short enough for every file system with the suffix.
 MAX_STEM = 80
 
 

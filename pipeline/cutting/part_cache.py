@@ -83,7 +83,7 @@ class PartCache:
 def fingerprint(video: VideoStream, segment: Encode, packets: Iterable[Piece]) -> str:
     """Return the fingerprint of a part: equal only for the same pictures of a stream, at the same relative times.
 
-    The frame rate is not part of it: it only guides the encoder, and is estimated again forevery copy of a stretch.
+    The frame rate is not part of it: it only guides the encoder, and is estimated again for every copy of a stretch.
     """
     context = video.codec_context
     colours = (context.color_primaries, context.color_trc, context.colorspace, context.color_range)

@@ -27,7 +27,7 @@ LONGEST_SKEW_S = Fraction(6)
 INTERLEAVE_S = Fraction(2)
 """How far sound may be behind its pictures in a file."""
 _UNINDEXED_FORMATS = frozenset({"flv", "live_flv"})
-"""FFmpeg reads these from the start on to find a time."""
+"""In these FFmpeg finds a time only by reading the file from its start."""
 LANDING_PACKETS = 3000
 """How far to look for the first keyframe after a seek, before trying an earlier place."""
 _STEPS_BACK_S = (Fraction(0), Fraction(1, 2), Fraction(2), Fraction(6), Fraction(15), Fraction(40), Fraction(120))

@@ -26,7 +26,7 @@ MAX_HEADER_BYTES = 16 * 1024 * 1024
 """About the index of a six-hour MP4; a larger header is read from the source each time."""
 PLACES_TRIED = 8
 PACKETS_TRIED = 4
-"""What is read of each stream at each of the places, to see whether a written index tells the truth."""
+"""Packets of each stream read at each of these places, to check a written index."""
 LOOK_AT_PACKETS = 60
 """This many packets of a stream include a keyframe with both times, wherever reading starts."""
 
@@ -100,9 +100,10 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
 
 
 def _with_beginning(index: PacketIndex, media: Media) -> PacketIndex:
-    """Return the index of a fragmented or unfinished recording with a beginning that tells FFmpeg where all lies.
+    """Return the index of a fragmented or unfinished recording with a beginning that lists all packets.
 
-    It stays as it is where the container needs none, or where FFmpeg then finds other packets than the index says.
+    Return it unchanged if the container needs no such beginning, or if FFmpeg then finds other packets than the index
+    lists.
     """
     beginning = _beginning(index, media)
     if beginning is None:
@@ -144,7 +145,7 @@ def _selected(media: Media) -> list[int]:
 
 
 def _holds(media: Media, index: PacketIndex) -> bool:
-    """Whether the packets at some places of each stream are those that the index tells."""
+    """Return whether FFmpeg finds the packets that the index lists, at a few places of each stream."""
     if zero_s(media.container) != index.zero_s:
         return False
     for number, packets in index.streams.items():

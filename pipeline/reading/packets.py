@@ -56,7 +56,7 @@ class StreamPackets:
         return len(self.dts)
 
     def behind(self, length: int) -> "StreamPackets":
-        """Return the same packets in a file before which `length` bytes are put."""
+        """Return the same packets with positions `length` bytes later."""
         return StreamPackets(
             base=self.base,
             position=self.position + length,

@@ -87,7 +87,7 @@ def request_signup(  # noqa: PLR0913 - keyword-only, as every use case
 ) -> UUID:
     """Store a sign-up, which becomes an account once its address is confirmed, and return its id (service transaction).
 
-    Does the same forevery address, so that its time does not reveal which ones have an account.
+    Does the same for every address, so that its time does not reveal which ones have an account.
     """
     return signups.insert_signup(
         tx,
@@ -108,7 +108,7 @@ def verify(tx: Transaction, *, token: str) -> Account:
     if signup := signups.take_signup(tx, token_hash=token_hash):
         user_id = signups.insert_verified_user(tx, signup)
         if user_id is None:
-            raise InvalidFieldError("token", "This address has an account by now; log in.", reason="address_taken")
+            raise InvalidFieldError("token", "This address already has an account; log in.", reason="address_taken")
         return get(tx, user_id=user_id)
     if used := rows.use_token(tx, token_hash=token_hash, purpose="verify"):
         rows.update_email_verified(tx, user_id=used[0])
@@ -176,7 +176,7 @@ def change_profile(
 def _change_email(tx: Transaction, *, user_id: UUID, new_email: str) -> Account:
     old = get(tx, user_id=user_id)
     if not rows.update_email(tx, user_id=user_id, email=new_email):
-        raise InvalidFieldError("token", "This address has an account of its own by now.", reason="address_taken")
+        raise InvalidFieldError("token", "This address already has an account of its own.", reason="address_taken")
     tell(tx, old, EmailChanged(new_email=new_email))
     customers.queue_update(tx, user_id=user_id)
     return get(tx, user_id=user_id)

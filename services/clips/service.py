@@ -181,7 +181,7 @@ def list_clips(  # noqa: PLR0913 - keyword-only, as every use case
     recording_id: UUID | None = None,
     q: str | None = None,
 ) -> Page[Clip]:
-    """List clips in an order; `q` is a part of title or description in any case.
+    """List clips in an order. `q` is a part of title or description; case does not matter.
 
     InvalidFieldError for a wrong cursor.
     """

@@ -142,7 +142,7 @@ def list_jobs(  # noqa: PLR0913 - keyword-only, one per filter
     state: str | None = None,
     kind: str | None = None,
 ) -> list[Job]:
-    """List a user's jobs, newest first, from after the cursor."""
+    """List a user's jobs, newest first, starting after the cursor."""
     return rows.list_jobs(tx, user_id=user_id, limit=limit, cursor=cursor, state=state, kind=kind)
 
 

@@ -149,7 +149,7 @@ def _new_connection(address: str, target: WebUrl, guard: ConnectionGuard, tls: s
         plain = _PlainConnection(address, target.port)
         plain.guard = guard
         return plain
-    # Not `assert_hostname`: it would turn off the context's own check of the name, forevery connection.
+    # Not `assert_hostname`: it would turn off the context's own check of the name, for every connection.
     secure = _TlsConnection(address, target.port, ssl_context=tls, server_hostname=target.host)
     secure.guard = guard
     return secure

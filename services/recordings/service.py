@@ -67,7 +67,7 @@ def list_recordings(  # noqa: PLR0913 - keyword-only, as every use case
     q: str | None = None,
     status: str | None = None,
 ) -> Page[Recording]:
-    """List recordings in an order; `q` is a part of the title in any case. InvalidFieldError for a wrong cursor."""
+    """List recordings in an order; `q` is a part of the title, case ignored. InvalidFieldError for a wrong cursor."""
     after = decode_sort_cursor(cursor, sort)
     found = rows.list_recordings(tx, user_id=user_id, limit=limit + 1, sort=sort, after=after, q=q, status=status)
     return sorted_page_of(found, limit, sort, length_s=lambda row: row.duration_s or 0.0)

@@ -185,7 +185,7 @@ def list_parts(store: Store, recording: Recording, *, now: datetime) -> StoredPa
 
 
 def sign_parts(store: Store, recording: Recording, *, now: datetime) -> Upload:
-    """Return a new address forevery part of an upload; none once it is closed."""
+    """Return a new address for every part of an upload; none once it is closed."""
     count = part_count(recording) if recording.status == "uploading" else 0
     return Upload(
         part_size_bytes=recording.part_size_bytes or 0,

@@ -35,7 +35,7 @@ DISABLED_AFTER = timedelta(days=3)
 """Long enough for an owner to find a receiver that was down over a long weekend."""
 REST = Rest(patience=10, first_s=15.0, longest_s=300.0)
 """Failures after which a webhook is only tried occasionally. Workers wait ten seconds for a silent receiver, so
-thousands of events for one would block the workers foreverybody."""
+thousands of events for one would block the workers for everybody."""
 TRY_S = 60.0
 """Longer than an attempt, so that only one runs at a time."""
 EXCERPT_BYTES = 1024

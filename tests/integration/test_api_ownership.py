@@ -24,7 +24,7 @@ PUBLIC = {
     ("POST", "/api/auth/verify"),
     ("POST", "/api/auth/forgot"),
     ("POST", "/api/auth/reset"),
-    # What each tier costs and includes, the same foreverybody.
+    # What each tier costs and includes, the same for everybody.
     ("GET", "/api/subscription/tiers"),
     # Signed by Stripe.
     ("POST", "/api/subscription/webhook"),
@@ -44,7 +44,7 @@ PUBLIC = {
     ("GET", "/api/docs/{path}"),
     ("GET", "/api/docs/page.css"),
     ("GET", "/api/docs/page.js"),
-    # The pages as they were built, the same foreverybody; what they show they ask the API for.
+    # The pages as they were built, the same for everybody; what they show they ask the API for.
     *(("GET", re.sub(r":\w+}", "}", path)) for path in PAGES),
     *(("GET", f"/{name}") for name in ROOT_FILES),
     ("GET", "/ops"),

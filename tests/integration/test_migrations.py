@@ -194,7 +194,7 @@ def test_baseline_ignores_other_tables_and_extra_grants(empty_database_url: str)
     apply_by_hand(empty_database_url, forward_files())
     with psycopg.connect(empty_database_url) as connection:
         connection.execute("CREATE TABLE somebody_elses (name text)")
-        connection.execute("GRANT ALL ON clips TO anon")  # as Supabase does forevery table
+        connection.execute("GRANT ALL ON clips TO anon")  # as Supabase does for every table
 
     assert len(baseline(empty_database_url)) == len(forward_files())
 

@@ -1,4 +1,4 @@
-"""A message that nobody answered is sent again when it is gone, and left alone while it only waits its turn."""
+"""A message that nobody answered is sent again when it is gone, but not while it only waits its turn."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -78,7 +78,7 @@ def test_ten_clips_read_and_decode_what_they_share_once(recording: Path, tmp_pat
 
 
 def test_rendered_clips_share_as_well(recording: Path, tmp_path: Path) -> None:
-    """Rendering works on a copy of the stretch, which is another file forevery clip."""
+    """Rendering works on a copy of the stretch, which is another file for every clip."""
     cache_dir = tmp_path / "cache"
     with serve_ranges(recording.parent) as server:
         source = source_at(server, recording, cache_dir)

@@ -54,7 +54,7 @@ class FrameSocket(WebSocket):  # type: ignore[misc]  # the library has no types
         """Serve a client until it leaves."""
         socket, scope = self.handler.__self__, environ["asgi.scope"]
         socket.queue.attach(socket, scope["extensions"].get(WRITE_FRAME))
-        # Nobody asks for the headers again, but the library would keep them twice, as long as a client stays.
+        # The headers are not needed again, but the library would keep two copies while a client stays.
         scope["headers"] = []
         for name in [name for name in environ if name.startswith("HTTP_")]:
             del environ[name]

@@ -17,7 +17,7 @@ from api.realtime.delivery.packets import is_allowed
 
 NAMESPACE = "/"
 KEPT = ("HTTP_ORIGIN", "HTTP_HOST", "HTTP_COOKIE", "HTTP_SEC_FETCH_SITE")
-"""What a connection is authenticated by. The library would keep the whole first request, as long as a client stays."""
+"""The headers that authentication needs. The library would keep the whole first request while a client stays."""
 
 logger = structlog.get_logger(__name__)
 

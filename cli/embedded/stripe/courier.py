@@ -45,7 +45,7 @@ class Courier:
             self._wake.notify()
 
     def take(self, event: Json) -> None:
-        """Queue an event forevery subscribed endpoint."""
+        """Queue an event for every subscribed endpoint."""
         with self._wake:
             for endpoint in self._world.find("webhook_endpoint", status="enabled"):
                 if "*" in endpoint["enabled_events"] or event["type"] in endpoint["enabled_events"]:

@@ -1,4 +1,4 @@
-"""The objects, the clock and the events of a small Stripe. No network, no threads."""
+"""The objects, the clock and the events of the embedded Stripe. No network, no threads."""
 
 import secrets
 import time

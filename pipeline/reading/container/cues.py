@@ -1,6 +1,6 @@
-"""Writes the cues that a Matroska or WebM file lacks which was not ended properly: browsers and crashes leave such.
+"""Writes cues for a Matroska or WebM file that has none, as browsers and crashed recorders leave them.
 
-Without them FFmpeg reads from the start on to find a time.
+Without cues FFmpeg finds a time only by reading the file from its start.
 
 Source: RFC 8794 (EBML), RFC 9559, 5.1.5 (cues) and 5.1.3 (clusters of unknown size).
 """
@@ -21,10 +21,10 @@ _LARGEST_SIZE = (1 << 56) - 2
 
 
 def write_cues(media: Media, stream: Stream) -> bytes | None:
-    """Return bytes to put before the whole file so that it reads as one with cues for the keyframes of `stream`.
+    """Return bytes to put before the whole file, with cues for the keyframes of `stream`.
 
-    FFmpeg must have read through the recording: it notes the cluster of each keyframe. None where it noted none, or the
-    header is not understood.
+    FFmpeg must have read the whole recording before: that is when it notes the cluster of each keyframe. None if it
+    noted none, or the header is not understood.
     """
     entries = [(entry.timestamp, entry.pos) for entry in stream.index_entries if entry.is_keyframe]
     head = read_to_cluster(media.reader)
@@ -65,5 +65,5 @@ def _id(kind: int) -> bytes:
 
 
 def _size(length: int) -> bytes:
-    """Return a size in eight bytes, so that the length of what is written depends on nothing else."""
+    """Return a size, always in eight bytes: the length of the cues must not depend on the positions in them."""
     return ((1 << 56) | min(length, _LARGEST_SIZE)).to_bytes(8, "big")

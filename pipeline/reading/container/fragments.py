@@ -1,7 +1,7 @@
-"""Writes one index for a fragmented MP4 or MOV, whose own is scattered over the whole file.
+"""Writes a single index for a fragmented MP4 or MOV, which has a part of its index in each fragment.
 
-FFmpeg visits every fragment before it can go to a time, which over a network is the whole recording, and of some that
-were joined or divided for streaming it yields packets twice. With all samples in one table neither happens.
+Without it FFmpeg visits every fragment before it can go to a time: over a network, the whole recording. It also returns
+packets twice from some recordings that were joined or divided for streaming.
 
 Source: ISO/IEC 14496-12, 8.2 to 8.8 (`mvhd`, `mdhd`, `elst`, `mvex`).
 """
@@ -23,10 +23,10 @@ _CONTAINERS = (b"trak", b"mdia", b"minf")
 
 
 def write_index(media: Media, streams: Mapping[int, StreamPackets]) -> bytes | None:
-    """Return bytes to put before the whole file so that it reads as if it had one index of these packets.
+    """Return bytes to put before the whole file, with one index of these packets.
 
-    `streams` are all packets of the recording, by the number of their stream. None where a table cannot say what they
-    say: places that are not known, clocks that go back, several descriptions of one track.
+    `streams` are all packets of the recording, by the number of their stream. None for what an index cannot describe:
+    unknown positions, clocks that go back, several descriptions of one track.
     """
     tracks: dict[int, StreamPackets] = {}
     for stream in media.container.streams:
@@ -60,7 +60,7 @@ def _moov(moov: bytes, tracks: Mapping[int, StreamPackets], scale: int, base: in
 
 
 def _trak(content: bytes, packets: StreamPackets, scale: int, base: int) -> list[bytes]:
-    """Return a track's boxes with the tables of its samples, and with an edit that keeps its packets' times."""
+    """Return a track's boxes, with tables of its samples and an edit list that keeps the times of its packets."""
     parts = []
     for kind, inner in boxes(content):
         if kind == b"mdhd":
@@ -95,13 +95,13 @@ def _samples(stbl: bytes, packets: StreamPackets) -> Track:
 
 
 def _duration(packets: StreamPackets) -> Ints:
-    """Return the ticks from packet to packet; the last one takes as long as the one before it."""
+    """Return the duration of each packet in ticks; the last packet is as long as the one before it."""
     steps = np.diff(packets.dts)
     return np.append(steps, steps[-1:] if len(steps) else [1])
 
 
 def _edit(packets: StreamPackets, scale: int) -> bytes:
-    """Return the edit list that makes the first packet due when it is due."""
+    """Return the edit list that places the first packet at its own time."""
     first = int(packets.dts[0])
     length = int((_duration(packets).sum() + abs(first)) * packets.base * scale)
     if first > 0:
@@ -115,7 +115,7 @@ def _edit(packets: StreamPackets, scale: int) -> bytes:
 
 
 def _with_scale(kind: bytes, content: bytes, scale: int, duration: int) -> bytes:
-    """Return a `mvhd` or `mdhd` with another scale and duration, its other fields as they were."""
+    """Return a `mvhd` or `mdhd` with another scale and duration, and its other fields unchanged."""
     times = 28 if content[0] else 16
     return full_box(kind, struct.pack(">QQIQ", 0, 0, scale, duration), content[_VERSION_BYTES + times :], version=1)
 

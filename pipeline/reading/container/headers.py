@@ -14,7 +14,7 @@ from pipeline.reading.media import Media
 MOST_BYTES = 4 * 1024 * 1024
 """Bytes searched for the description of the tracks; indexes of samples may make it larger, but come after it."""
 STEP_BYTES = 65536
-"""What is read of it at once: a few kilobytes are usual, and fonts may make it megabytes."""
+"""Bytes read at a time: a header usually has a few kilobytes, with fonts in it megabytes."""
 _SEGMENT, _TRACKS, _TRACK, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675
 _CLUSTER_ID = _CLUSTER.to_bytes(4, "big")
 _CODEC_ID, _ENCODINGS, _ENCODING, _ENCRYPTION = 0x86, 0x6D80, 0x6240, 0x5035

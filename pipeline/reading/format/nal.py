@@ -52,7 +52,7 @@ def split_lengths(data: bytes, length_bytes: int) -> Iterator[bytes]:
 
 
 def join_lengths(units: Sequence[bytes], length_bytes: int) -> bytes:
-    """Return a sample with a length prefix forevery unit."""
+    """Return a sample with a length prefix for every unit."""
     return b"".join(len(unit).to_bytes(length_bytes, "big") + unit for unit in units)
 
 

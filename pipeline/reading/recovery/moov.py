@@ -1,6 +1,6 @@
 """Writes the beginning of an MP4 file (`ftyp`, `moov`, the head of `mdat`) for the media data that follows it.
 
-The data may be of a file that lost its index, or a fragmented recording, whose index is scattered over the whole file.
+The data may be that of a file without an index, or a fragmented recording with a part of its index in each fragment.
 
 Source: ISO/IEC 14496-12 (boxes), ISO/IEC 14496-14 (`esds`), ISO/IEC 14496-15 (`avc1`, `hvc1`).
 """
@@ -65,7 +65,7 @@ def write_beginning(tracks: list[Track], media_bytes: int) -> bytes:
 
 
 def place_before(media_bytes: int, moov: Callable[[int], bytes]) -> bytes:
-    """Return the bytes before `media_bytes` of data, where `moov` writes the index for data that begins at a byte."""
+    """Return the bytes before `media_bytes` of data. `moov` makes the index for data that begins at a given byte."""
     brands = box(b"ftyp", b"isom", struct.pack(">I", 512), b"isomiso2mp41")
     length = len(brands) + len(moov(0)) + MDAT_HEAD_BYTES
     head = struct.pack(">I4sQ", 1, b"mdat", media_bytes + MDAT_HEAD_BYTES)
@@ -126,7 +126,7 @@ def sample_table(track: Track, base: int) -> bytes:
 
 
 def _runs(kind: bytes, values: Ints, *, version: int = 0) -> bytes:
-    """Return a table of how often each value comes in a row."""
+    """Return a table of runs of equal values: length and value of each."""
     runs = [(len(list(group)), value) for value, group in groupby(values.tolist())]
     return full_box(kind, struct.pack(">I", len(runs)), np.array(runs, ">i8").astype(">u4").tobytes(), version=version)
 

@@ -44,7 +44,7 @@ class Gateway:
         return made.id
 
     def update_customer(self, customer_id: str, *, email: str) -> None:
-        """Change a customer's address; one that was deleted is left alone."""
+        """Change a customer's address. Do nothing for one that was deleted."""
         try:
             with calling():
                 self.client.v1.customers.update(customer_id, {"email": email})
@@ -181,7 +181,7 @@ class Gateway:
             self.client.v1.subscriptions.resume(subscription_id)
 
     def cancel_now(self, subscription_id: str) -> None:
-        """End a subscription at once; one that has ended already is left alone."""
+        """End a subscription at once. Do nothing for one that has already ended."""
         try:
             with calling():
                 self.client.v1.subscriptions.cancel(subscription_id)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import stripe
 
-TOLERANCE_S = 300  # Stripe's own; longer lets more be replayed, shorter refuses servers whose clocks differ
+TOLERANCE_S = 300  # as in Stripe's SDK: a longer one allows more replays, a shorter one needs exact clocks
 
 
 def check_signature(body: bytes, header: str | None, secret: str, *, now: datetime) -> bool:
