@@ -20,7 +20,7 @@ from api.routes.pages.web import web_router
 def built(tmp_path: Path) -> Path:
     assets = tmp_path / "site" / "assets"
     assets.mkdir(parents=True)
-    for name in ("app", "ops"):
+    for name in ("app", "ops", "front.en", "front.de"):
         page = f'<!doctype html><script type="module" src="/assets/{name}-1a2b.js">'
         (tmp_path / "site" / f"{name}.html").write_text(page)
     (tmp_path / "site" / "manifest.webmanifest").write_text("{}")
@@ -57,8 +57,8 @@ def client(built: Path) -> Iterator[TestClient[Litestar]]:
         ("/ops", "ops"),
         ("/ops/jobs", "ops"),
         ("/ops/jobs/0b6f6c1e-6d0a-4a53-9a53-1f9f6b1d2c3e?x=1", "ops"),
-        ("/", "app"),
-        ("/?utm_source=x", "app"),
+        ("/", "front.en"),
+        ("/?utm_source=x", "front.en"),
         ("/signup", "app"),
         ("/login?next=%2Fclips", "app"),
         ("/verify", "app"),

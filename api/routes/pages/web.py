@@ -12,11 +12,11 @@ from litestar.params import FromPath
 from api import pages
 from api.auth import PUBLIC
 from services.errors import NotFoundError
+from services.language import preferred
 
 BUILT = Path(__file__).parents[2] / "site"
-"""The output of `make web`: `app.html` and `ops.html`, `assets/`, and the files of `web/public`."""
+"""The output of `make web`: `app.html`, `ops.html` and `front.*.html`, `assets/`, and the files of `web/public`."""
 PAGES = (
-    "/",
     "/signup",
     "/login",
     "/verify",
@@ -81,6 +81,7 @@ def web_router(built: Path = BUILT, *, sources: Sequence[str] = ()) -> Router:
     """Return the routes that serve the files in `built`, which may be missing."""
     policy = policy_of(sources)
     handlers = [
+        _front_page(built, policy),
         *(_page(path, built / "app.html", policy) for path in PAGES),
         *(_page(path, built / "ops.html", policy) for path in ("/ops", "/ops/{part:path}")),
         *(_root_file(built / name) for name in ROOT_FILES),
@@ -89,22 +90,40 @@ def web_router(built: Path = BUILT, *, sources: Sequence[str] = ()) -> Router:
     return Router("/", route_handlers=handlers, opt={PUBLIC: True})
 
 
+def _front_page(built: Path, policy: str) -> HTTPRouteHandler:
+    @get("/", media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
+    def show(request: Request[Any, Any, Any]) -> Response[str]:
+        """Return the document with the front page drawn into it, in the visitor's language."""
+        language = preferred(request.headers.get("accept-language", ""))
+        return _document(built / f"front.{language}.html", policy, varies_by="Accept-Language")
+
+    return show
+
+
 # One handler a path: Litestar wraps a threaded handler with several paths twice, and then answers a coroutine.
 def _page(path: str, document: Path, policy: str) -> HTTPRouteHandler:
     @get(path, media_type=MediaType.HTML, sync_to_thread=True, include_in_schema=False)
     def show() -> Response[str]:
         """Return the document; the address decides which page it draws."""
-        try:
-            html = document.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            page = pages.message_page(
-                "This page has not been built",
-                "Run `make web` in the folder of the source, then load this page again. Everything else works.",
-            )
-            return _html(page.html, policy=page.policy, status=503)
-        return _html(html, policy=policy)
+        return _document(document, policy)
 
     return show
+
+
+def _document(path: Path, policy: str, *, varies_by: str | None = None) -> Response[str]:
+    """Return a built document, or a page that says how to build it."""
+    try:
+        html = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        page = pages.message_page(
+            "This page has not been built",
+            "Run `make web` in the folder of the source, then load this page again. Everything else works.",
+        )
+        return _html(page.html, policy=page.policy, status=503)
+    answer = _html(html, policy=policy)
+    if varies_by is not None:
+        answer.headers["Vary"] = varies_by
+    return answer
 
 
 def _root_file(path: Path) -> HTTPRouteHandler:
