@@ -44,7 +44,7 @@ class TroubleError(Exception):
 
 
 def examine(environment: Mapping[str, str], *, data: Path | None = None) -> list[Finding]:
-    """Run all checks, also after failures.
+    """Run all checks, even after one fails.
 
     With `data`, check the stack of that folder, running or not.
     """
@@ -182,7 +182,7 @@ def _embedded_database(folder: DataFolder) -> str:
     except OSError as error:  # a folder of another user, or no folder
         remedy = "choose another place with SNUGGLES_DATA, or set DATABASE_URL to a server of your own"
         raise TroubleError(f"{error.filename or folder.path} cannot be read: {error.strerror}", remedy) from error
-    return "the embedded PostgreSQL can run" + (" (as nobody, since we are root)" if account else "")
+    return "the embedded PostgreSQL can run" + (" (as the user nobody, because this one is root)" if account else "")
 
 
 def _redis(environment: Mapping[str, str]) -> str:
@@ -242,7 +242,7 @@ def _sandbox(settings: Settings | None) -> str:
 
     reads_urls = settings is not None and settings.s3_endpoint is not None
     if gaps := sandbox.missing(reads_urls=reads_urls):
-        remedy = "see docs/security.md: what else keeps media work apart, such as a container for workers alone"
+        remedy = "docs/security.md describes other ways to isolate media work, such as a container for workers alone"
         raise TroubleError("; ".join(gaps), remedy, is_fatal=False)
     return "media children have a user of their own, no capabilities, storage as their only server, and filtered calls"
 

@@ -50,7 +50,7 @@ def answers() -> "Console":
 
 
 def parse_clock(text: str) -> float:
-    """Return a time in seconds, given as seconds or as [h:]m:s.f; ValueError."""
+    """Return a time in seconds, given as seconds or as [h:]m:s.f. Raises ValueError for other text."""
     *larger, seconds = text.strip().split(":")
     if len(larger) > 2 or any(not part.isdecimal() for part in larger):  # noqa: PLR2004 - hours and minutes
         raise ValueError(text)

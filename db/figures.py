@@ -111,7 +111,7 @@ FROM subscriptions s JOIN tier_features t ON t.tier = s.tier WHERE s.stripe_subs
 """
 
 
-def search_users(  # noqa: PLR0913 - keyword-only, one a filter
+def search_users(  # noqa: PLR0913 - keyword-only, one per filter
     tx: Transaction,
     *,
     limit: int,

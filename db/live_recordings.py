@@ -274,7 +274,7 @@ def has_consented(tx: Transaction, *, recording_id: UUID, user_id: UUID) -> bool
     return bool(row and row["given"])
 
 
-def insert_track(  # noqa: PLR0913 - keyword-only, one a column
+def insert_track(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction,
     *,
     recording_id: UUID,
@@ -319,7 +319,7 @@ def is_complete(tx: Transaction, recording_id: UUID) -> bool:
     return tx.execute(FIND_INCOMPLETE, {"recording_id": recording_id}).fetchone() is None
 
 
-def upsert_part(  # noqa: PLR0913 - keyword-only, one a column
+def upsert_part(  # noqa: PLR0913 - keyword-only, one per column
     tx: Transaction, *, track_id: UUID, number: int, size_bytes: int, start_ms: int, duration_ms: int
 ) -> PartRow | None:
     """Announce a part, possibly again; None if it is stored already."""

@@ -114,7 +114,7 @@ def find_position(tx: Transaction, *, event_id: str) -> tuple[datetime, str] | N
     return (row["received_at"], row["id"]) if row else None
 
 
-def list_events(  # noqa: PLR0913 - keyword-only, one a filter
+def list_events(  # noqa: PLR0913 - keyword-only, one per filter
     tx: Transaction,
     *,
     limit: int,

@@ -18,7 +18,7 @@ from services.errors import ForbiddenError, UnauthenticatedError
 def check_login(deps: Deps, request: ApiRequest, *, email: str, password: str) -> Account:
     """Return the account with this address and password.
 
-    Otherwise UnauthenticatedError, with the same message and after the same time whatever was wrong; RateLimitedError.
+    Raises UnauthenticatedError, with the same message and after the same time whatever was wrong, or RateLimitedError.
     """
     email = email.strip().lower()[:MAX_LENGTH]
     _count(deps, request, email)

@@ -23,7 +23,7 @@ MAIL = RateLimitItemPerHour(5, namespace="mail")
 # Only wrong codes count. There are 10^9, so these bounds make guessing hopeless and leave room for mistyping.
 ROOM_CODE = RateLimitItemPerMinute(10, namespace="room_code")
 ROOM_CODE_ADDRESS = RateLimitItemPerMinute(100, namespace="room_code_address")
-# A class may come in behind one address at once; a machine that fills rooms is stopped.
+# Per address: enough for a school class that joins at once, too few for a machine to fill rooms.
 GUEST = RateLimitItemPerMinute(120, namespace="guest")
 
 
@@ -35,7 +35,7 @@ class RateLimits:
         self._limiter = SlidingWindowCounterRateLimiter(storage)
 
     def hit(self, limit: RateLimitItem, *who: str) -> None:
-        """Count one; RateLimitedError if it is over the limit."""
+        """Count one attempt; RateLimitedError if it is over the limit."""
         if not self._limiter.hit(limit, *who):
             self._refuse(limit, who)
 
@@ -49,7 +49,7 @@ class RateLimits:
         self._limiter.clear(limit, *who)
 
     def allows(self, limit: RateLimitItem, *who: str) -> bool:
-        """Count one and return whether it was within the limit."""
+        """Count one attempt and return whether it was within the limit."""
         return self._limiter.hit(limit, *who)
 
     def _refuse(self, limit: RateLimitItem, who: tuple[str, ...]) -> None:

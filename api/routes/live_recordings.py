@@ -113,7 +113,7 @@ def announce_part(
 
 
 @post("/tracks/{track_id:uuid}/parts/{number:int}/stored", sync_to_thread=True, status_code=200, opt={UNMETERED: True})
-def part_stored(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+def part_stored(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     room_id: FromPath[UUID],
     track_id: FromPath[UUID],
     number: FromPath[int],

@@ -97,7 +97,7 @@ def owner_of(text: str | None) -> tuple[UUID | None, str | None]:
 
 
 def time_of(field: str, text: str | None) -> datetime | None:
-    """Return a time given as RFC 3339 with its zone, or a plain date as its midnight in UTC; InvalidFieldError."""
+    """Return a time given as RFC 3339 with its zone, or midnight in UTC of a plain date. Raises InvalidFieldError."""
     if text is None:
         return None
     try:

@@ -58,7 +58,7 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def get(tx: Transaction, *, user_id: UUID, key_id: UUID) -> ApiKey:
-    """Return a user's key, revoked or not; NotFoundError."""
+    """Return a user's key, revoked or not. Raises NotFoundError."""
     key = rows.find_api_key(tx, user_id=user_id, key_id=key_id)
     if key is None:
         raise NotFoundError("There is no such API key.")

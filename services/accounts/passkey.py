@@ -97,7 +97,7 @@ def register(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def authenticate(tx: Transaction, *, credential: dict[str, Any], challenge: bytes, public_url: str) -> UUID:
-    """Return the owner of the passkey that answered the challenge (service transaction); UnauthenticatedError."""
+    """Return the owner of the passkey that answered the challenge (service transaction); else UnauthenticatedError."""
     refused = UnauthenticatedError(
         "This passkey is not known here, or did not answer the challenge; try again.", reason="passkey_unknown"
     )
@@ -127,7 +127,7 @@ def list_passkeys(tx: Transaction, *, user_id: UUID) -> list[Passkey]:
 
 
 def delete(tx: Transaction, *, user_id: UUID, passkey_id: UUID) -> str:
-    """Delete a passkey and return its name (service transaction); NotFoundError."""
+    """Delete a passkey and return its name (service transaction). Raises NotFoundError."""
     name = rows.delete_passkey(tx, user_id=user_id, passkey_id=passkey_id)
     if name is None:
         raise NotFoundError("There is no such passkey.")

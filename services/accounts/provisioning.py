@@ -34,7 +34,7 @@ def create_user(tx: Transaction, *, email: str, password: str | None, tier: str,
 
 
 def find_user_id(tx: Transaction, *, email: str) -> UUID:
-    """Return the account with this address (service transaction); NotFoundError."""
+    """Return the account with this address (service transaction). Raises NotFoundError."""
     found = account_rows.find_credentials(tx, email=clean_email(email))
     if found is None:
         raise NotFoundError(f"There is no account with the address {email}; make one with `snuggles user create`.")

@@ -47,7 +47,7 @@ def tier_of(account: Account) -> Tier:
 
 
 def get(tx: Transaction, *, user_id: UUID) -> Account:
-    """Return an account; NotFoundError."""
+    """Return an account. Raises NotFoundError."""
     account = rows.find_account(tx, user_id=user_id)
     if account is None:
         raise NotFoundError("There is no such account.")

@@ -83,7 +83,7 @@ def end(tx: Transaction, claims: Claims) -> None:
 
 
 def end_one(tx: Transaction, *, user_id: UUID, session_id: UUID) -> None:
-    """End one of a user's sessions (service transaction); NotFoundError."""
+    """End one of a user's sessions (service transaction). Raises NotFoundError."""
     if not rows.end_session(tx, user_id=user_id, session_id=session_id):
         raise NotFoundError("There is no such session; it may have ended already.")
 

@@ -16,7 +16,7 @@ RECENT = timedelta(days=35)
 """The first sync of an old customer sends no mails about failures older than a period."""
 
 
-def announce(  # noqa: PLR0913 - keyword-only, one a source
+def announce(  # noqa: PLR0913 - keyword-only, one per source
     tx: Transaction, *, before: Subscription, state: State, found: Snapshot, is_refused: bool, now: datetime
 ) -> None:
     """Queue the mails that result from a sync (service transaction)."""
@@ -40,7 +40,7 @@ def announce(  # noqa: PLR0913 - keyword-only, one a source
         _queue(tx, mail_of_end, user_id=before.user_id, key=f"subscription_ended:{ended}")
 
 
-def confirm_withdrawal(  # noqa: PLR0913 - keyword-only, one a fact
+def confirm_withdrawal(  # noqa: PLR0913 - keyword-only, one per fact
     tx: Transaction,
     *,
     user_id: UUID,

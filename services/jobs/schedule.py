@@ -44,14 +44,14 @@ def tick(tx: Transaction) -> list[Job]:
 
 
 def run_now(tx: Transaction, *, name: str) -> Job:
-    """Queue the job of a schedule now, in addition to its ticks; NotFoundError."""
+    """Queue the job of a schedule now, in addition to its ticks. Raises NotFoundError."""
     if not rows.insert_extra_tick(tx, name):
         raise NotFoundError(f"There is no schedule {name}")
     return _queue(tx, name)
 
 
 def pause(tx: Transaction, *, name: str, is_paused: bool) -> None:
-    """Pause or resume a schedule; NotFoundError."""
+    """Pause or resume a schedule. Raises NotFoundError."""
     if not rows.set_paused(tx, name, is_paused=is_paused):
         raise NotFoundError(f"There is no schedule {name}")
 

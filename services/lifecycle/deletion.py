@@ -28,7 +28,7 @@ MAX_ROWS_AT_ONCE = 2000
 
 
 def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime) -> Clip:
-    """Delete a clip with its shares and jobs, and return it as it was; NotFoundError.
+    """Delete a clip with its shares and jobs, and return it as it was. Raises NotFoundError.
 
     A processing clip is cancelled first. A job and objects shared with equal clips remain.
     """
@@ -45,7 +45,7 @@ def delete_clip(tx: Transaction, *, user_id: UUID, clip_id: UUID, now: datetime)
 
 
 def delete_recording(tx: Transaction, *, user_id: UUID, recording_id: UUID, now: datetime) -> Recording:
-    """Delete a recording with its objects and open upload, and cancel its jobs; NotFoundError.
+    """Delete a recording with its objects and open upload, and cancel its jobs. Raises NotFoundError.
 
     Completed clips remain. Returns the recording as it was.
     """

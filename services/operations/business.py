@@ -32,7 +32,7 @@ class EventIgnoredError(ConflictError):
 __all__ = ["Figures", "PaymentRow", "StripeEvent", "UserRow"]
 
 
-def search_users(  # noqa: PLR0913 - keyword-only, one a filter
+def search_users(  # noqa: PLR0913 - keyword-only, one per filter
     tx: Transaction,
     *,
     limit: int,
@@ -47,7 +47,7 @@ def search_users(  # noqa: PLR0913 - keyword-only, one a filter
 
 
 def get_user(tx: Transaction, *, user_id: UUID) -> tuple[UserRow, list[PaymentRow], list[StripeEvent]]:
-    """Return a user with the latest payments and events; NotFoundError."""
+    """Return a user with the latest payments and events. Raises NotFoundError."""
     found = rows.search_users(tx, limit=1, user_id=user_id)
     if not found:
         raise NotFoundError("There is no such user.")
@@ -55,7 +55,7 @@ def get_user(tx: Transaction, *, user_id: UUID) -> tuple[UserRow, list[PaymentRo
     return found[0], payments, event_rows.list_events(tx, limit=RECENT, user_id=user_id)
 
 
-def grant(  # noqa: PLR0913 - keyword-only, one a fact
+def grant(  # noqa: PLR0913 - keyword-only, one per fact
     tx: Transaction,
     operator: Operator,
     *,
@@ -67,7 +67,7 @@ def grant(  # noqa: PLR0913 - keyword-only, one a fact
 ) -> UserRow:
     """Grant a user a tier until a given time (None: without end), or revoke it with `free`; this is audited.
 
-    InvalidFieldError; NotFoundError.
+    Raises InvalidFieldError or NotFoundError.
     """
     if tier not in (*GRANTABLE, "free"):
         raise InvalidFieldError("tier", f"Choose one of {', '.join(GRANTABLE)}, or free to revoke a grant.")
@@ -92,7 +92,7 @@ def grant(  # noqa: PLR0913 - keyword-only, one a fact
 
 
 def replay_event(tx: Transaction, operator: Operator, *, event_id: str) -> StripeEvent:
-    """Queue the sync of an event again; this is audited. NotFoundError; EventIgnoredError."""
+    """Queue the sync of an event again; this is audited. Raises NotFoundError or EventIgnoredError."""
     found = event_rows.list_events(tx, limit=1, event_id=event_id)
     if not found:
         raise NotFoundError("There is no such event.")

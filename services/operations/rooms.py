@@ -22,7 +22,7 @@ def search_rooms(
 
 
 def get_room(tx: Transaction, *, room_id: UUID) -> tuple[RoomSummary, list[RoomPerson]]:
-    """Return a room with the people who are and were in it, at most PEOPLE; NotFoundError."""
+    """Return a room with everybody who is or was in it, at most PEOPLE. Raises NotFoundError."""
     found = rows.search_rooms(tx, RoomFilter(room_id=room_id), limit=1)
     if not found:
         raise NotFoundError("There is no such room.")

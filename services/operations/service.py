@@ -162,14 +162,14 @@ def list_workers(tx: Transaction) -> list[WorkerState]:
 
 
 def drain_worker(tx: Transaction, operator: Operator, *, worker_id: UUID) -> None:
-    """Let a worker finish its jobs and take no more; NotFoundError."""
+    """Let a worker finish its jobs and take no more. Raises NotFoundError."""
     if not workers.request_drain(tx, worker_id):
         raise NotFoundError("There is no such worker.")
     record(tx, operator, action="worker.drain", subject=("worker", str(worker_id)))
 
 
 def undrain_worker(tx: Transaction, operator: Operator, *, worker_id: UUID) -> None:
-    """Let a drained worker take jobs again, within seconds; NotFoundError."""
+    """Let a drained worker take jobs again, within seconds. Raises NotFoundError."""
     if not workers.cancel_drain(tx, worker_id):
         raise NotFoundError("There is no such worker.")
     record(tx, operator, action="worker.undrain", subject=("worker", str(worker_id)))
@@ -192,7 +192,7 @@ def emails_of(tx: Transaction, jobs: Sequence[Job]) -> dict[UUID, str]:
 
 
 def get_job(tx: Transaction, *, job_id: UUID) -> tuple[Job, list[JobEvent]]:
-    """Return a job of any owner with its events; NotFoundError."""
+    """Return a job of any owner with its events. Raises NotFoundError."""
     job = job_rows.find_job(tx, job_id)
     if job is None:
         raise NotFoundError("There is no such job.")

@@ -100,7 +100,7 @@ class SafeFetcher:
         self._patience = patience
 
     def check(self, url: str) -> None:
-        """Raise InvalidFieldError unless a request to the URL would be made now; only the DNS is asked.
+        """Raise InvalidFieldError if a request to the URL would be refused. Asks only the DNS.
 
         UnavailableError when the DNS does not answer.
         """

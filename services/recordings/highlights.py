@@ -161,7 +161,7 @@ def activity(tx: Transaction, *, recording_ids: Sequence[UUID]) -> dict[UUID, Re
 
 
 def get(tx: Transaction, *, user_id: UUID, recording_id: UUID, highlight_id: UUID) -> HighlightRow:
-    """Return one highlight of a recording; NotFoundError."""
+    """Return one highlight of a recording. Raises NotFoundError."""
     row = rows.find_highlight(tx, user_id=user_id, recording_id=recording_id, highlight_id=highlight_id)
     if row is None:
         raise NotFoundError("There is no such highlight.")

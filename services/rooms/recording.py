@@ -64,9 +64,9 @@ class AnnouncedPart(Struct, frozen=True, kw_only=True):
 
 
 def start(tx: Transaction, person: Person, *, room_id: UUID, title: str | None, now: datetime) -> Recording:
-    """Begin to record a room; host and co-hosts. It belongs to the host and reserves one of their conversations.
+    """Begin to record a room, as its host or a co-host. The recording belongs to the host and reserves a conversation.
 
-    NotFoundError, BannedError, RoomEndedError, ForbiddenError; RecordingRunningError; QuotaExceededError.
+    Raises NotFoundError, BannedError, RoomEndedError, ForbiddenError, RecordingRunningError or QuotaExceededError.
     """
     found = rooms.lock(tx, person, room_id)
     rooms.require_editor(found)
@@ -243,8 +243,8 @@ def mark(  # noqa: PLR0913 - keyword-only, as every use case
 ) -> MemoryRow:
     """Save a moment of the newest recording of a room: now, or `at_s` seconds from its start.
 
-    It counts as a memory entry of the person who saves it. ForbiddenError for guests, who own nothing;
-    NotFoundError; InvalidFieldError for a moment outside; QuotaExceededError.
+    It counts as a memory entry of the person who saves it. Raises ForbiddenError for guests, who own
+    nothing, InvalidFieldError for a moment outside the recording, NotFoundError or QuotaExceededError.
     """
     found = rooms.membership(tx, person, room_id)
     if person.is_guest:

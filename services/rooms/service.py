@@ -81,7 +81,7 @@ def create(  # noqa: PLR0913 - keyword-only, as every use case
 
 
 def get(tx: Transaction, room_id: UUID) -> RoomRow:
-    """Return a room; NotFoundError."""
+    """Return a room. Raises NotFoundError."""
     room = rows.find_room(tx, room_id)
     if room is None:
         raise no_such_room()
@@ -89,7 +89,7 @@ def get(tx: Transaction, room_id: UUID) -> RoomRow:
 
 
 def find_by_code(tx: Transaction, code: str) -> RoomRow:
-    """Return the room with this code, in upper or lower case; NotFoundError."""
+    """Return the room with this code, in upper or lower case. Raises NotFoundError."""
     room_id = rows.find_by_code(tx, code.strip().upper())
     if room_id is None:
         raise NotFoundError("There is no room with this code; check it with the person who gave it to you.")
@@ -140,7 +140,7 @@ def lock_running(tx: Transaction, room_id: UUID) -> RoomRow:
 
 
 def lock_any(tx: Transaction, room_id: UUID) -> RoomRow:
-    """Lock a room until the transaction ends, also one that has ended; NotFoundError."""
+    """Lock a room until the transaction ends, also one that has ended. Raises NotFoundError."""
     room = rows.lock_room(tx, room_id)
     if room is None:
         raise no_such_room()

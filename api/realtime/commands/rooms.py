@@ -60,7 +60,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 class RoomCommands:
     """Handles commands about rooms, and people who leave or lose their connection."""
 
-    def __init__(  # noqa: PLR0913 - keyword-only, one a collaborator
+    def __init__(  # noqa: PLR0913 - keyword-only, one per collaborator
         self, deps: BaseDeps, *, hub: Hub, bus: Bus, presence: Presence, outbox: Outbox, limits: Limits
     ) -> None:
         self._deps = deps

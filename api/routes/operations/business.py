@@ -43,7 +43,7 @@ Kind = Annotated[str | None, QueryParameter(max_length=100, description="Such as
 
 
 @get("/users", sync_to_thread=True)
-def search_users(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+def search_users(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorParameter = None,

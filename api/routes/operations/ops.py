@@ -191,7 +191,7 @@ def list_errors(deps: NamedDependency[Deps], back_s: Span = DAY_S) -> Answer[Ite
 
 @get("/jobs/{job_id:uuid}", sync_to_thread=True)
 def get_job(job_id: FromPath[UUID], deps: NamedDependency[Deps]) -> Answer[OperatorJobDetailView]:
-    """Show anybody's job with everything that happened to it."""
+    """Show a job of any owner with everything that happened to it."""
     with deps.database.transaction(SERVICE) as tx:
         job, events = operations.get_job(tx, job_id=job_id)
         return Answer(data=operator_job_detail_view(job, events, operations.emails_of(tx, [job])))

@@ -32,7 +32,7 @@ IsRecording = Annotated[bool | None, QueryParameter(description="Only rooms with
 
 
 @get("", sync_to_thread=True)
-def search_rooms(  # noqa: PLR0913, PLR0917 - one a parameter of the request
+def search_rooms(  # noqa: PLR0913, PLR0917 - one per parameter of the request
     deps: NamedDependency[Deps],
     limit: Limit = DEFAULT_LIMIT,
     cursor: CursorParameter = None,
@@ -61,7 +61,7 @@ def search_rooms(  # noqa: PLR0913, PLR0917 - one a parameter of the request
 
 @get("/{room_id:uuid}", sync_to_thread=True)
 def get_room(room_id: FromPath[UUID], deps: NamedDependency[Deps]) -> Answer[OperatorRoomDetailView]:
-    """Show anybody's room with the people who are and were in it."""
+    """Show a room of any host with everybody who is or was in it."""
     with deps.database.transaction(SERVICE) as tx:
         row, people = rooms.get_room(tx, room_id=room_id)
     online = presence.online(deps.redis, room_id)

@@ -9,7 +9,7 @@ RETRY_AFTER_DAYS = (3, 5, 7)
 """Days after each failed payment until the next attempt; then the subscription ends."""
 
 
-def add_line(  # noqa: PLR0913 - keyword-only, one a field
+def add_line(  # noqa: PLR0913 - keyword-only, one per field
     world: World, invoice: Json, *, amount: int, description: str, period: tuple[int, int], parent: Json
 ) -> None:
     """Add a line to a draft and update its total."""

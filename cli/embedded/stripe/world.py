@@ -39,7 +39,7 @@ PREFIXES = {
 class StripeError(Exception):
     """An error in Stripe's form."""
 
-    def __init__(  # noqa: PLR0913 - one a field of Stripe's error
+    def __init__(  # noqa: PLR0913 - one per field of Stripe's error
         self,
         message: str,
         *,

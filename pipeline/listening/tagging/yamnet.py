@@ -1,7 +1,7 @@
 """YAMNet, Google's tagger of 521 AudioSet classes (Apache-2.0), from a TensorFlow Lite export.
 
 Its logits are averaged with the built-in tagger's. The two make different errors: YAMNet knows more sounds, and the
-built-in one was trained with quiet, distant and coded ones.
+built-in one was trained with quiet, distant and compressed ones.
 """
 
 from pathlib import Path

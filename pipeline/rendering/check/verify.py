@@ -21,7 +21,7 @@ from pipeline.rendering.check.resemblance import Comparison, Likeness
 SOUND_TOLERANCE_S = Fraction(1, 10)
 """Tolerance of a sound file's length: encoders pad to whole packets."""
 STEPS = 1.5
-"""Tolerance of times in pictures: one, and half of one for the rounding of containers."""
+"""Tolerance of times, in pictures: one, and half of another because containers round times."""
 SHORTEST_STEP_S = Fraction(1, 100)
 LOUDNESS_TOLERANCE_LU = 0.5
 """EBU R128's tolerance for a finished programme."""
@@ -210,7 +210,7 @@ class _Found:
 
 
 def _decode(container: InputContainer, selection: Selection, audience: _Audience) -> _Found:
-    """Decode all; raises what `verify` does."""
+    """Decode everything. Raises the errors of `verify`."""
     found = _Found(
         _Track(selection.video.index if selection.video is not None else -1),
         _Track(selection.audio.index if selection.audio is not None else -1),
@@ -260,7 +260,7 @@ def _check_content(found: _Found, expected: Expectation, selection: Selection) -
             raise MediaError(VERIFY_FAILED, f"no {name} decodes", stream=stream.index)
     if expected.pictures is not None and found.pictures.count != expected.pictures:
         raise MediaError(VERIFY_FAILED, f"{found.pictures.count} pictures, {expected.pictures} were planned")
-    # Packets are whole: each stream may be longer by one of its own.
+    # A packet cannot be divided, so each stream may be longer by one.
     slack = max(found.pictures.step * Fraction(STEPS), SHORTEST_STEP_S, found.sounds.longest)
     if selection.video is None:
         slack = SOUND_TOLERANCE_S

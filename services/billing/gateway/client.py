@@ -72,7 +72,7 @@ class Gateway:
             for each in found.auto_paging_iter():
                 yield subscription_of(each)
 
-    def create_checkout(  # noqa: PLR0913 - keyword-only, one a field
+    def create_checkout(  # noqa: PLR0913 - keyword-only, one per field
         self,
         *,
         customer_id: str,
@@ -108,7 +108,7 @@ class Gateway:
             return session_of(self.client.v1.checkout.sessions.create(params))
 
     def get_checkout(self, session_id: str) -> CheckoutSession:
-        """Return a session; MissingAtStripeError."""
+        """Return a session. Raises MissingAtStripeError."""
         with calling():
             return session_of(self.client.v1.checkout.sessions.retrieve(session_id))
 
