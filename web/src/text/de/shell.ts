@@ -71,6 +71,7 @@ export default {
     showMore: 'Mehr anzeigen',
     dismiss: 'Ausblenden',
   },
+  coming: 'Die Seite ist unterwegs',
   offline: 'Du bist offline. Deine Änderungen bleiben hier und gehen raus, sobald das Netz wieder da ist.',
   back: 'Wieder online.',
   faults: {

@@ -69,6 +69,7 @@ export default {
     showMore: 'Show more',
     dismiss: 'Dismiss',
   },
+  coming: 'The page is on its way',
   offline: 'You are offline. What you change is kept here and sent when the network is back.',
   back: 'Back online.',
   faults: {
