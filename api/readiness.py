@@ -1,4 +1,4 @@
-"""Readiness checks of the parts behind the API: one check a part at a time, however often a balancer asks."""
+"""Readiness checks of the parts behind the API: at most one at a time for each part, however often a balancer asks."""
 
 import asyncio
 from collections.abc import Callable

@@ -30,7 +30,7 @@ class JobFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     created_after: datetime | None = None
     created_before: datetime | None = None
     text: str | None = None
-    """Words of the error."""
+    """Words that the error contains."""
     is_system: bool | None = None
     """True for the system's own jobs, False for those of owners."""
 

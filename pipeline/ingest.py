@@ -36,9 +36,9 @@ TAGS = "tags.json"
 
 
 def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
-    """Analyse a recording once and write the files that later work reads instead of it.
+    """Analyse a recording once and write the files that later tasks read instead of the recording.
 
-    MediaError for unusable files. A missing sound is not an error: the timeline is silent, and the probe says so.
+    MediaError for unusable files. A recording without sound is no error: its timeline is silent, and the probe says so.
     """
     tagger = load_tagger(task.tagger)  # first, so that an unusable model does not cost a decode pass
     index = _index(task.source, meter.stage("index", 0.0, 0.1))
@@ -77,7 +77,7 @@ def ingest(task: IngestTask, scratch: Path, meter: Meter) -> IngestResult:
 
 
 def listen_again(task: ListenTask, scratch: Path, meter: Meter) -> ListenResult:
-    """Write a recording's timeline by another tagger; MediaError as `ingest`."""
+    """Write a recording's timeline made by another tagger; MediaError as `ingest`."""
     report = meter.stage("listen", 0.0, 1.0)
     tagger = load_tagger(task.tagger)
     timeline = build_timeline(task.source, stream_index=task.stream, on_progress=report, tagger=tagger)

@@ -1,6 +1,6 @@
 """The media child: reads a task from standard input and writes events to standard output; files are in its folder.
 
-`python -m pipeline.task` reads one JSON `Task`, writes one JSON `Event` a line and ends with exactly one `Done` or
+`python -m pipeline.task` reads one JSON `Task`, writes one JSON `Event` per line and ends with exactly one `Done` or
 `Failed`, with exit status 0 for both: a status other than 0 means that the process itself died. Limits come from the
 environment (see `pipeline.limits`); tracebacks go to standard error.
 """

@@ -1,4 +1,4 @@
-"""Opening a checkout: one customer a user, one subscription a customer, one trial a user."""
+"""Opening a checkout: one customer per user, one subscription per customer, one trial per user."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit

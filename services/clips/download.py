@@ -62,7 +62,7 @@ def shared_url(  # noqa: PLR0913 - keyword-only, as every use case
 ) -> str:
     """Return the URL of a file for visitors of a share link; it expires within minutes, and no later than the link."""
     stored = clip.objects[name]
-    # An address on the CDN does not expire, so a link that does gets a signed one.
+    # An address on the CDN does not expire, so a link that expires gets a signed address instead.
     if public_base_url and not is_download and clip.expires_at is None:
         return f"{public_base_url.rstrip('/')}/{stored['key']}"
     left_s = SHARED_URL_S if clip.expires_at is None else int((clip.expires_at - now).total_seconds())

@@ -1,4 +1,4 @@
-"""The payloads of jobs: one struct a kind, stored as JSON in `jobs.payload`. Kinds that are not listed have none."""
+"""The payloads of jobs: one struct per kind, stored as JSON in `jobs.payload`. Kinds that are not listed have none."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar

@@ -1,4 +1,4 @@
-"""Renders mails to subject, text, and HTML with inlined styles, from one template a kind and language."""
+"""Renders mails to subject, text, and HTML with inlined styles, from one template per kind and language."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

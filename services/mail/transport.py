@@ -122,7 +122,9 @@ class SmtpMailer:
         except smtplib.SMTPDataError as error:  # the server refused before it got the text
             code, reply = error.smtp_code, error.smtp_error if isinstance(error.smtp_error, bytes) else b""
         except (OSError, smtplib.SMTPException) as error:
-            raise MailUncertainError(f"The mail server {self._host} went away before it answered") from error
+            raise MailUncertainError(
+                f"The mail server {self._host} closed the connection before it answered"
+            ) from error
         self._expect((code, reply))
 
     def _expect(self, answer: tuple[int, bytes]) -> None:
@@ -140,7 +142,7 @@ class SmtpMailer:
         message["Subject"] = mail.rendered.subject
         message["Date"] = format_datetime(datetime.now(UTC))
         message["Message-ID"] = f"<{mail.id}@{domain}>" if mail.id else make_msgid(domain=domain)
-        # Answering machines leave it alone (RFC 3834).
+        # Automatic replies skip such mail (RFC 3834).
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.rendered.text)
         message.add_alternative(mail.rendered.html, subtype="html")

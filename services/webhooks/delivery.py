@@ -273,7 +273,9 @@ def _disable(tx: Transaction, webhook_id: UUID, outcome: Outcome, *, now: dateti
 
 def _disable_failing(tx: Transaction, webhook_id: UUID, *, now: datetime) -> Webhook | None:
     """Disable a webhook that had no success for days; None for others."""
-    reason = f"Nothing has got through for {DISABLED_AFTER.days} days. Mend the receiver and enable the webhook again."
+    reason = (
+        f"No delivery has succeeded for {DISABLED_AFTER.days} days. Repair the receiver and enable the webhook again."
+    )
     return webhook_rows.disable_failing(tx, webhook_id, since=now - DISABLED_AFTER, reason=reason)
 
 

@@ -14,7 +14,7 @@ from services.clips import service as clips
 from services.clips.service import ClipStep
 
 PAUSE_S = 0.5
-"""Changes are gathered for this long: one query and one event a clip, however often its worker reports."""
+"""Changes are gathered for this long: one query and one event per clip, however often its worker reports."""
 
 Tell = Callable[[UUID, str, Mapping[str, Any]], None]
 

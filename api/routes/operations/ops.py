@@ -46,7 +46,9 @@ from services.paging import decode_time_cursor
 
 DAY_S = 24 * 3600
 Word = Annotated[str | None, QueryParameter(max_length=100)]
-Words = Annotated[str | None, QueryParameter(min_length=1, max_length=200, description="Words of the error.")]
+Words = Annotated[
+    str | None, QueryParameter(min_length=1, max_length=200, description="Words that the error contains.")
+]
 StatusParameter = Annotated[JobStatus | None, QueryParameter()]
 SystemParameter = Annotated[
     bool | None, QueryParameter(description="True: only the system's own jobs; false: only those of owners.")

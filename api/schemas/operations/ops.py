@@ -22,7 +22,9 @@ class SelectionView(Struct, kw_only=True, forbid_unknown_fields=True):
     """Jobs that match all given conditions. The list of jobs takes the same parameters."""
 
     status: JobStatus | None = None
-    q: Annotated[str, Meta(max_length=200, description="Words of the error.", examples=["moov"])] | None = None
+    q: Annotated[str, Meta(max_length=200, description="Words that the error contains.", examples=["moov"])] | None = (
+        None
+    )
     kind: Annotated[str, Meta(max_length=50, examples=["render"])] | None = None
     owner: (
         Annotated[str, Meta(max_length=254, description="Id or email address.", examples=["ada@example.com"])] | None

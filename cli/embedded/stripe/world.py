@@ -147,7 +147,7 @@ class World:
 
 
 def listing(items: Iterable[Json], url: str, *, limit: int = 10, after: str | None = None) -> Json:
-    """Return a page of Stripe's lists."""
+    """Return a page of a list, in Stripe's form."""
     rows = list(items)
     if after is not None:
         ids = [row["id"] for row in rows]

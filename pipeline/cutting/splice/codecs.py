@@ -284,7 +284,7 @@ class _Intra(_Plain):
     """For codecs in which every picture is independent: any cut is a copy, and nothing is encoded."""
 
     def encoder(self) -> VideoCodecContext:
-        raise ValueError("nothing to encode between pictures that stand alone")
+        raise ValueError("nothing to encode between independent pictures")
 
 
 def _obu_types(data: bytes) -> Iterable[int]:

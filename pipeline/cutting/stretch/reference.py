@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.cutting.sound.mono import MonoTrack
 
 SIDE = 24
-"""Pictures are compared as squares with this many fields a side, whatever their shape."""
+"""Pictures are compared as squares with this many fields on each side, whatever their shape."""
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class Gateway:
     def create_portal(self, *, customer_id: str, return_url: str) -> str:
         """Open the customer portal, as the set-up configured it, and return its address.
 
-        Without such a configuration, that of Stripe's dashboard applies, which an account may lack.
+        Without such a configuration Stripe uses the one of its dashboard, which some accounts do not have.
         """
         params: stripe.params.billing_portal.SessionCreateParams = {"customer": customer_id, "return_url": return_url}
         with calling():
@@ -131,7 +131,7 @@ class Gateway:
             return self.client.v1.billing_portal.sessions.create(params).url
 
     def change_now(self, subscription: RemoteSubscription, *, price_id: str) -> None:
-        """Change the price at once and charge the difference; PaymentDeclinedError, and no change, when that fails."""
+        """Change the price at once and charge the difference. If that fails, keep it and raise PaymentDeclinedError."""
         with calling():
             self.client.v1.subscriptions.update(
                 subscription.id,
