@@ -35,7 +35,7 @@ def queue(
 def send_link(deps: Deps, mail: Mail, *, recipient: str, user_id: UUID | None = None, language: Language) -> None:
     """Send a mail with a link.
 
-    Takes the same time whether the address is known: with a mail server that is looked at when the mail is sent.
+    Takes the same time whether or not the address is known: with a mail server, only the worker looks it up.
     """
     prepared = None
     with deps.database.transaction(SERVICE) as tx:

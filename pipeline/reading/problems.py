@@ -11,7 +11,7 @@ PROBLEMS = {
     "moov_at_end": "The index is at the end: players must load the whole file before they start.",
     "negative_start": "The clock starts below zero.",
     "no_audio": "There is no sound: highlights come from the audience alone.",
-    "no_duration": "The header does not tell the length; it was measured by reading on.",
+    "no_duration": "The header does not give the length; it was measured by reading the file.",
     "no_video": "There are no moving images: clips are sound only.",
     "recovered": "The index (moov) is missing or cut off; pictures were found in the data and are shown evenly.",
     "several_audio": "There are several sound tracks; clips use one of them.",

@@ -17,7 +17,7 @@ from services.jobs.payload import DeleteObjectsPayload, RelocateClipPayload
 from storage.keys import clip_key, clip_prefix
 
 LEAST_FOLDER, FOLDERS = 10**9, 10**18
-"""Objects move to a folder named by a random number above those of attempts; 60 bits cannot be guessed."""
+"""Objects move to a folder with a random number of 60 bits, which cannot be guessed. Attempts have lower numbers."""
 
 
 def queue(tx: Transaction, clip: Clip) -> None:

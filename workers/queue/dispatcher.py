@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 def run(settings: Settings) -> None:
-    """Dispatch until SIGTERM or SIGINT, also through outages of PostgreSQL and Redis."""
+    """Dispatch until SIGTERM or SIGINT, even through outages of PostgreSQL and Redis."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -154,7 +154,7 @@ class Dispatcher:
 
 
 def _log_sent(batch: list[Sent]) -> None:
-    """Log one event a batch, with the ids by which a job or a trace is found."""
+    """Log one event per batch, with the ids by which a job or a trace is found."""
     traces = [sent.trace_id for sent in batch if sent.trace_id]
     log.info("jobs_sent", job_ids=[str(sent.job_id) for sent in batch], trace_ids=traces)
 

@@ -12,7 +12,7 @@ from pipeline.reading.access.reader import Reader
 from pipeline.reading.media import Media
 
 MOST_BYTES = 4 * 1024 * 1024
-"""Bytes searched for the description of the tracks; indexes of samples may make it larger, but come after it."""
+"""Bytes searched for the description of the tracks. The indexes of samples may be larger, but come after it."""
 STEP_BYTES = 65536
 """Bytes read at a time: a header usually has a few kilobytes, with fonts in it megabytes."""
 _SEGMENT, _TRACKS, _TRACK, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675
@@ -101,7 +101,7 @@ def _matroska(reader: Reader) -> Iterator[Track]:
 
 
 def read_to_cluster(reader: Reader) -> bytes:
-    """Return what stands before the first cluster of a Matroska file; moves the read position."""
+    """Return the bytes before the first cluster of a Matroska file; moves the read position."""
     reader.seek(0)
     head = b""
     while _CLUSTER_ID not in head and len(head) < MOST_BYTES:
