@@ -227,7 +227,7 @@ def _duration(media: Media, layout: Layout, problems: list[Problem]) -> Fraction
     if stated is not None and not _must_be_read(media):
         return stated
     if stated is None and not media.container.duration:
-        text = "The header does not tell the length; it was measured by reading on."
+        text = "The header does not give the length; it was measured by reading the file."
         problems.append(_problem("no_duration", text))
     clock = ClockRepair()
     measured = _measure(media, clock)
