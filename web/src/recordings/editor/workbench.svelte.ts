@@ -136,6 +136,8 @@ export class Workbench {
   }
 
   look(view: View): void {
-    this.view = fitted(view, this.duration);
+    const next = fitted(view, this.duration);
+    // At either end the view does not move, and nothing has to be drawn.
+    if (next.from !== this.view.from || next.to !== this.view.to) this.view = next;
   }
 }

@@ -9,6 +9,19 @@ describe('peaks', () => {
     expect(peakBetween(peaks, 1, 3, 99)).toBe(8);
   });
 
+  it('are the same in blocks as one by one', () => {
+    const many = Array.from({ length: 5000 }, (_, place) => (place * 7919) % 251);
+    for (const [from, to] of [
+      [0, 5000],
+      [3, 4999],
+      [63, 65],
+      [64, 128],
+      [100, 900],
+      [4990, 6000],
+    ] as const)
+      expect(peakBetween(many, 1, from, to)).toBe(Math.max(...many.slice(from, to)));
+  });
+
   it('go from one to the next where the picture is finer than the sound', () => {
     expect(peakBetween(peaks, 1, 0.9, 1.1)).toBeCloseTo(5);
     expect(peakBetween(peaks, 1, 1.45, 1.55)).toBeCloseTo(10);

@@ -102,11 +102,40 @@ export function peakBetween(peaks: readonly number[], rate: number, from: number
     const after = peaks[Math.min(peaks.length - 1, low + 1)] ?? before;
     return before + (after - before) * share;
   }
+  return greatest(peaks, Math.max(0, Math.floor(start)), Math.min(peaks.length, Math.ceil(end)));
+}
+
+/** Peaks are looked at in blocks where many fall on one bar: six hours have 216,000. */
+const BLOCK = 64;
+const blocks = new WeakMap<readonly number[], Float32Array>();
+
+function greatest(peaks: readonly number[], start: number, stop: number): number {
+  const first = Math.ceil(start / BLOCK);
+  const last = Math.floor(stop / BLOCK);
+  if (first >= last) return greatestOf(peaks, start, stop);
+  const inside = greatestOf(blocksOf(peaks), first, last);
+  return Math.max(inside, greatestOf(peaks, start, first * BLOCK), greatestOf(peaks, last * BLOCK, stop));
+}
+
+function greatestOf(values: ArrayLike<number>, start: number, stop: number): number {
   let most = 0;
-  const stop = Math.min(peaks.length, Math.ceil(end));
-  for (let place = Math.max(0, Math.floor(start)); place < stop; place += 1)
-    most = Math.max(most, peaks[place] ?? 0);
+  for (let place = start; place < stop; place += 1) {
+    const value = values[place] ?? 0;
+    if (value > most) most = value;
+  }
   return most;
+}
+
+/** The greatest peak of each whole block; kept as long as the peaks are. */
+function blocksOf(peaks: readonly number[]): Float32Array {
+  let found = blocks.get(peaks);
+  if (!found) {
+    found = new Float32Array(Math.floor(peaks.length / BLOCK));
+    for (let block = 0; block < found.length; block += 1)
+      found[block] = greatestOf(peaks, block * BLOCK, (block + 1) * BLOCK);
+    blocks.set(peaks, found);
+  }
+  return found;
 }
 
 /** Draw sound: grey is talk, colour is a highlight. */
