@@ -136,4 +136,4 @@ def _domain_error(error: Exception, event: str) -> DomainError:
         logger.warning("command_unavailable", event_name=event, error=str(error))
         return UnavailableError("A part of the service does not answer; try again in a moment.")
     logger.error("command_failed", event_name=event[:MAX_NAME_SHOWN], exc_info=error)
-    return InternalError("Something went wrong on our side; try again, and report it if it stays so.")
+    return InternalError("Something went wrong on our side; try again, and report it if it keeps happening.")
