@@ -174,7 +174,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[A
     logger.error("unexpected_error", path=request.scope.get("path_template", ""), exc_info=error)
     return domain_response(
         InternalError(
-            f"Something went wrong on our side. If it stays so, report it with the id {trace_id}.", id=trace_id
+            f"Something went wrong on our side. If it keeps happening, report it with the id {trace_id}.", id=trace_id
         )
     )
 
