@@ -95,6 +95,7 @@ def _report(score: ModuleType, folder: Path, model: Path | None) -> None:
     for name in [name for name in results if name.startswith("ours")]:
         _print_details(score, truth, results[name], name)
         _print_thresholds(score, truth, results[name])
+        _print_left_out(score, truth, results[name])
 
 
 def _listen(folder: Path, truth: Truth, tagger: Tagger) -> dict[str, Timeline]:
@@ -220,6 +221,24 @@ def _print_thresholds(score: ModuleType, truth: Truth, ours: Found) -> None:
     quiet = [name for name, about in truth.items() if not about["events"]]
     loud = {least: sum(p["score"] >= least for name in quiet for p in ours[name]) for least in (0.5, 0.7, 0.9)}
     print("recordings without highlights: " + ", ".join(f"{count} at {least}" for least, count in loud.items()))
+
+
+def _print_left_out(score: ModuleType, truth: Truth, ours: Found) -> None:
+    """Print the least and the greatest mAP when the events of one source are left out, whichever it is."""
+    sources = sorted({event["source"] for about in truth.values() for event in about["events"] if "source" in event})
+    values = []
+    for source in sources:
+        kept, found = {}, {}
+        for name, about in truth.items():
+            rest = [event for event in about["events"] if event["source"] != source]
+            gone = [event for event in about["events"] if event["source"] == source]
+            kept[name] = about | {"events": rest}
+            found[name] = [p for p in ours[name] if not any(score.holds_centre(p, event) for event in gone)]
+        talk = [name for name, about in kept.items() if about["kind"] == "talk" and about["events"]]
+        values.append((score.evaluate(kept, found, talk)[0]["mAP"], source))
+    if values:
+        (low, worst), (high, best) = min(values), max(values)
+        print(f"one of {len(sources)} sources left out, talk mAP: {low:.3f} ({worst}) to {high:.3f} ({best})")
 
 
 if __name__ == "__main__":

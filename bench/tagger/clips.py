@@ -37,15 +37,21 @@ NAMES = {
     "shouting": r"shout|yell|gasp|ouch|nooo",
 }
 """What a file's name must say to count as a highlight."""
+TEXTURE = (
+    r"rain|shower|storm|thunder|surf|ocean|river|waterfall|wave|frying|sizzl|boil|campfire|fireplace|bonfire|wind(?!ow)"
+    r"|vacuum|engine|motor|train|siren|alarm|whistle|drill|chainsaw|typing|keyboard|static|noise|traffic|helicopter"
+)
+"""What it says where no audience is heard, however much it sounds like one."""
+TEXTURE_GROUPS = ("alarm", "whistle", "weather", "machine", "impact", "animal")
 SAME_LENGTH = 0.08
 """Copies differ in length by no more than this (ln)."""
 SAME_SPECTRUM_DB = 1.0
-AGREEMENT, FOUND = 0.05, 0.5
-"""How sure YAMNet must be of a name, and from when on it needs none."""
+AGREEMENT, FOUND, DOUBT = 0.05, 0.5, 0.2
+"""How sure YAMNet must be of a name, from when on it needs none, and from when on it may doubt a texture's."""
 
 
 class Clip(NamedTuple):
-    """A sound at full scale: where it is from, what it is (a group, `speech`, `music` or `other`), its samples."""
+    """A sound at full scale: where it is from, what it is (a group, `texture`, `speech`, `music`, `other`), samples."""
 
     source: str
     role: str
@@ -154,10 +160,14 @@ def _frames(container: "av.container.InputContainer") -> Iterator[NDArray[np.flo
 
 def _role(name: str, sure: NDArray[np.float32]) -> str:
     most, usual = sure.max(axis=0), sure.mean(axis=0)
+    highlight = most[: len(HIGHLIGHTS)].max()
+    if re.search(TEXTURE, name) and not any(re.search(pattern, name) for pattern in NAMES.values()):
+        other = max(most[GROUPS.index(group)] for group in TEXTURE_GROUPS)
+        return "texture" if highlight < DOUBT or highlight < other else "unclear"
     for group, pattern in NAMES.items():
         if re.search(pattern, name):
             return group if most[GROUPS.index(group)] > AGREEMENT else "unclear"
-    if most[: len(HIGHLIGHTS)].max() > FOUND:
+    if highlight > FOUND:
         return HIGHLIGHTS[int(most[: len(HIGHLIGHTS)].argmax())]
     return next((role for role in ("speech", "music") if usual[GROUPS.index(role)] > FOUND), "other")
 

@@ -15,6 +15,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "highlights"))
 from mixes import CODECS, coded
 from nuisances import NUISANCES
 from synthetic import band, claps, crowd, noise, room, stretch, unit
+from textures import MOUTH, SHARES, TEXTURES
 
 from pipeline.listening.tagging.builtin import BuiltinTagger
 from pipeline.listening.tagging.mel import log_mel
@@ -34,8 +35,10 @@ ABSENT = 0.02
 """How likely a highlight is at most where only generated noise is added, whatever YAMNet takes it for."""
 GENERATED_SHARE = 0.25
 """How many applauses are generated, and how many laughs are those of a crowd put together of single ones."""
-RAIN_SHARE = 0.2
-"""How much of the generated noise is rain: nothing is taken for applause more easily."""
+RECORDED_SHARE, TEXTURE_SHARE = 0.35, 0.4
+"""How many nuisances are clips of their kind, and how many are textures; the others are those of `nuisances.py`."""
+NEAR_SHARE, LOUDER_SHARE = 0.4, 0.3
+"""How many speakers are heard to breathe, and how many mixes of talk grow louder for some seconds."""
 
 
 class Generator:
@@ -75,19 +78,44 @@ class Generator:
             part = self._noise() if kind == "noise" else self._take(kind)
             out[at : at + len(part)] += np.float32(USUAL) * unit(part)[: SAMPLES - at]
             at += len(part) + int(RATE * self.rng.exponential(0.4))
+        if kind == "speech" and self.rng.random() < NEAR_SHARE:
+            self._mouth(out)
+        if kind == "speech" and self.rng.random() < LOUDER_SHARE:
+            self._louder(out)
         return out
 
     def _noise(self) -> Sound:
         return noise(self.rng, 20.0, self.rng.uniform(-2, 7)) if self.rng.random() < 0.3 else self._nuisance()  # noqa: PLR2004
 
     def _nuisance(self) -> Sound:
-        name = "rain" if self.rng.random() < RAIN_SHARE else str(self.rng.choice(sorted(NUISANCES)))
-        return NUISANCES[name](self.rng)
+        roll = self.rng.random()
+        if roll < RECORDED_SHARE and "texture" in self._clips:
+            return self._take("texture")
+        if roll < RECORDED_SHARE + TEXTURE_SHARE:
+            return TEXTURES[str(self.rng.choice(list(TEXTURES), p=SHARES))](self.rng)
+        return NUISANCES[str(self.rng.choice(sorted(NUISANCES)))](self.rng)
+
+    def _mouth(self, out: Sound) -> None:
+        """Add breaths, plosives and lip noise to talk, about as often as people make them."""
+        at = int(self.rng.exponential(2.0) * RATE)
+        while at < SAMPLES:
+            part = MOUTH[self.rng.integers(len(MOUTH))](self.rng)[: SAMPLES - at]
+            out[at : at + len(part)] += part * np.float32(USUAL * 10 ** (self.rng.uniform(-25, 4) / 20))
+            at += len(part) + int(self.rng.exponential(2.5) * RATE)
+
+    def _louder(self, out: Sound) -> None:
+        """Raise a stretch of talk by 6 to 14 dB, as if the speaker came closer; half of the time it overloads."""
+        first = int(self.rng.uniform(0, SAMPLES - 8 * RATE))
+        part = out[first : first + int(self.rng.uniform(3, 8) * RATE)]
+        part *= np.float32(10 ** (self.rng.uniform(6, 14) / 20))
+        if self.rng.random() < 0.5:  # noqa: PLR2004
+            top = np.float32(np.abs(part).max() * self.rng.uniform(0.1, 0.5) + 1e-6)
+            np.clip(part, -top, top, out=part)
 
     def _sound(self) -> tuple[Sound, str, float]:
         """Return a foreground sound of at most eight seconds, its role and its mark; half of them are highlights."""
         roles = (*HIGHLIGHTS, "other", "music", "nuisance")
-        role = str(self.rng.choice(roles, p=[0.17, 0.09, 0.08, 0.06, 0.06, 0.33, 0.05, 0.16]))
+        role = str(self.rng.choice(roles, p=[0.17, 0.09, 0.08, 0.06, 0.06, 0.25, 0.05, 0.24]))
         is_generated = role in {"laughter", "applause"} and self.rng.random() < GENERATED_SHARE
         if role == "nuisance":
             samples = self._nuisance()

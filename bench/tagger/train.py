@@ -1,15 +1,15 @@
 """Teaches the built-in tagger on the mixes that `stems.py` made, and writes its weights.
 
-    python bench/tagger/train.py MIXES OUT.npz [--steps 6000] [--rate 3e-3] [--start builtin.npz [--keep 4] [--blend]]
+    python bench/tagger/train.py MIXES OUT.npz [--steps 6000] [--minutes M] [--rate 3e-3]
 
-Needs torch (see README.md); one thread. The same mixes, steps and processor give the same weights. `--start` goes on
-from weights that were written before; a group that they do not have starts as absent. `--keep` leaves the first layers
-as they are, which costs half of the time. `--blend` writes the mean of the weights before and after: it hears sounds
-that neither was taught with better than the later ones alone (Wortsman et al. 2022, "Robust fine-tuning").
+Needs torch (see README.md); one thread. The same mixes, steps and processor give the same weights, unless `--minutes`
+ends it before its steps. Mixes that are made meanwhile are taken in.
 """
 
 import argparse
 import sys
+import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +31,6 @@ LOGIT_SHARE = 0.02
 """Weight of the squared difference of logits beside cross-entropy: what is surely absent is told apart too."""
 FLOOR = -20.7
 """ln of the least power of a spectrogram."""
-FIRST_GROUPS = [group for group in GROUPS if group != "coughing"]
-"""What the first weights told."""
-UNKNOWN = -5.0
-"""The logit that a new group starts from."""
 AVERAGED = 0.995
 """Weights are averaged over some hundred steps."""
 
@@ -51,13 +47,6 @@ class Network(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for channels in CHANNELS[1:])
         self.head = nn.Linear(CHANNELS[-1], len(GROUPS))
         self.dropout = nn.Dropout(0.15)
-        self.kept = 0
-
-    def keep(self, count: int) -> None:
-        """Leave the first layers as they are from now on."""
-        self.kept = count
-        for module in (*self.layers[:count], *self.norms[:count]):
-            module.eval().requires_grad_(requires_grad=False)
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Return logits [batch, rows, groups] of [batch, 1, frames, bands]."""
@@ -72,69 +61,52 @@ def main() -> None:
     parser.add_argument("mixes", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="the rate falls in time to end by then")
     parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--start", type=Path, default=None)
-    parser.add_argument("--keep", type=int, default=0)
-    parser.add_argument("--blend", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = Network().to(memory_format=torch.channels_last)
-    mixes = load(arguments.mixes)
-    if arguments.start is not None:
-        adopt(network, arguments.start, mixes)
-        network.keep(arguments.keep)
-    arrays = folded(train(network, mixes, arguments.steps, arguments.rate))
-    np.savez(arguments.out, **(blended(arguments.start, arrays) if arguments.blend else arrays))
+    network = train(network, Mixes(arguments.mixes), arguments.steps, arguments.minutes, arguments.rate)
+    np.savez(arguments.out, **folded(network))
 
 
-def load(folder: Path) -> list[tuple[Tensor, Tensor]]:
-    """Return spectrograms [frames, bands] and targets [rows, groups]; each mix was spoilt more than once."""
-    found = []
-    for path in sorted(folder.glob("*.npz")):
-        with np.load(path) as mix:
-            found += [(torch.from_numpy(x), torch.from_numpy(mix["p"])) for x in mix["x"]]
-    if not found:
-        sys.exit(f"There are no mixes in {folder}; stems.py makes them")
-    return found
+class Mixes:
+    """Spectrograms [frames, bands] and targets [rows, groups] of a folder; each mix was spoilt more than once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: set[Path] = set()
+        self.all: list[tuple[Tensor, Tensor]] = []
+        self.look()
+        if not self.all:
+            sys.exit(f"There are no mixes in {folder}; stems.py makes them")
+
+    def look(self) -> None:
+        """Take in what is new."""
+        for path in sorted(set(self._folder.glob("*.npz")) - self._known):
+            try:
+                with np.load(path) as mix:
+                    self.all += [(torch.from_numpy(x), torch.from_numpy(mix["p"])) for x in mix["x"]]
+            except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+                continue  # it is being written
+            self._known.add(path)
 
 
-@torch.no_grad()
-def adopt(network: Network, path: Path, mixes: list[tuple[Tensor, Tensor]]) -> None:
-    """Take weights over that `folded` made, with normalisation that undoes itself on these mixes."""
-    x = torch.cat([batch(mixes)[0] for _ in range(8)])
-    with np.load(path) as stored:
-        for i, (layer, norm) in enumerate(zip(network.layers, network.norms, strict=True)):
-            shape = layer.weight.permute(2, 3, 1, 0).shape
-            weights = torch.from_numpy(stored[f"weights_{i}"].astype(np.float32)).reshape(shape)
-            layer.weight.copy_(weights.permute(3, 2, 0, 1))
-            x = layer(x)
-            mean, variance = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3))
-            norm.running_mean.copy_(mean)
-            norm.running_var.copy_(variance)
-            norm.weight.copy_(torch.sqrt(variance + norm.eps))
-            norm.bias.copy_(torch.from_numpy(stored[f"bias_{i}"]) + mean)
-            x = functional.relu(norm.eval()(x))
-        network.head.weight.zero_()
-        network.head.bias.fill_(UNKNOWN)
-        for column, group in enumerate(FIRST_GROUPS):
-            network.head.weight[GROUPS.index(group)] = torch.from_numpy(stored["weights_head"][:, column].astype("f4"))
-            network.head.bias[GROUPS.index(group)] = float(stored["bias_head"][column])
-    network.train()
-
-
-def train(network: Network, mixes: list[tuple[Tensor, Tensor]], steps: int, rate: float) -> Network:
+def train(network: Network, mixes: Mixes, steps: int, minutes: float, rate: float) -> Network:
     """Return a network with weights averaged over the last steps."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
     averaged = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGED), use_buffers=True
     )
     weights = torch.tensor([2.0 if group in HIGHLIGHTS else 1.0 for group in GROUPS])
-    for step in range(1, steps + 1):
-        done = step / steps
+    started, step, done = time.monotonic(), 0, 0.0
+    while done < 1.0:
+        step += 1
+        done = min(1.0, max(step / steps, (time.monotonic() - started) / (60.0 * minutes)))
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, step / 100) * (0.5 * (1 + np.cos(np.pi * done)) + 0.005)
-        spectrograms, targets = batch(mixes)
+        spectrograms, targets = batch(mixes.all)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = network(spectrograms)
         loss = (weights * loss_of(logits.float(), targets)).mean()
@@ -144,7 +116,8 @@ def train(network: Network, mixes: list[tuple[Tensor, Tensor]], steps: int, rate
         optimiser.step()
         averaged.update_parameters(network)
         if step % 100 == 0:
-            print(f"step {step}, {done:.0%}, loss {loss.item():.4f}", flush=True)
+            print(f"step {step}, {done:.0%}, {len(mixes.all)} mixes, loss {loss.item():.4f}", flush=True)
+            mixes.look()
     return averaged.module
 
 
@@ -195,21 +168,6 @@ def folded(network: Network) -> Arrays:
     arrays["weights_head"] = network.head.weight.detach().numpy().T.astype(np.float16)
     arrays["bias_head"] = network.head.bias.detach().numpy()
     return arrays
-
-
-def blended(start: Path, taught: Arrays) -> Arrays:
-    """Return the mean of weights before and after; a group that there was not before stays as it was taught."""
-    with np.load(start) as stored:
-        before = dict(stored)
-    for column, group in enumerate(GROUPS):
-        if group not in FIRST_GROUPS and len(before["bias_head"]) < len(GROUPS):
-            new = taught["weights_head"][:, column]
-            before["weights_head"] = np.insert(before["weights_head"], column, new, axis=1)
-            before["bias_head"] = np.insert(before["bias_head"], column, taught["bias_head"][column])
-    return {
-        name: (0.5 * before[name].astype(np.float32) + 0.5 * after.astype(np.float32)).astype(after.dtype)
-        for name, after in taught.items()
-    }
 
 
 if __name__ == "__main__":
