@@ -46,9 +46,12 @@ function brightness(video) {
   return fields;
 }
 async function seek(video, time) {
+  // `seeked` may come before the picture is on the screen, which a busy machine shows late.
   const sought = once(video, 'seeked', 20);
+  const shown = new Promise(done => { video.requestVideoFrameCallback(done); setTimeout(done, 2000); });
   video.currentTime = time;
   await sought;
+  await shown;
   return brightness(video);
 }
 async function play(clip) {
