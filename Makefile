@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 # The first Python that is new enough; choose another one with PYTHON=.
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
-PROCESSES ?= logical
+# Many tests wait for servers, so there may be more of them at once than cores.
+PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --quiet \
 	--custom-compile-command "make lock"
 # Sources of the pages, and of their generated types.
@@ -18,7 +19,7 @@ PAGES := $(wildcard web/*.html web/*.ts web/*.js) web/package.json web/package-l
 DESCRIBED := $(shell find api services db -name '*.py')
 TYPES := web/src/api/schema.d.ts
 
-.PHONY: access pictures help run setup web test check bench chaos rabbitmq lock clean develop
+.PHONY: access pictures help run setup web test check bench chaos rabbitmq lock clean develop peers peer-swift peer-clients peer-packages
 
 help: ## List the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -35,13 +36,20 @@ web: $(SITE) ## Build the pages for browsers
 develop: $(VENV)/.installed-dev web/node_modules/.installed-dev ## Install the tools for development
 
 test: develop web ## Run all tests; ARGS= for pytest
-	@tests/venv.sh swift
-	@tests/venv.sh clients
+	@$(MAKE) --no-print-directory -j 3 peers
+	@web/npm run --silent test
+	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# What tests talk to that no package of ours brings; packages of the system are installed one after the other.
+peers: peer-swift peer-clients peer-packages
+
+peer-swift peer-clients: | develop
+	@tests/venv.sh $(@:peer-%=%)
+
+peer-packages:
 	@tests/oldest_postgres.sh
 	@tests/rabbitmq.sh
 	@tests/chromium.sh
-	@web/npm run --silent test
-	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 
 check: develop $(TYPES) ## Check lint, format, types and imports
 	@$(BIN)/ruff check

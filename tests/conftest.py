@@ -36,6 +36,22 @@ hypothesis.settings.register_profile("snuggles", deadline=None, suppress_health_
 hypothesis.settings.load_profile("snuggles")
 
 
+SLOW_LEVELS = ("browser", "chaos", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix the files of all levels, so that those that wait run beside those that compute; slow levels begin early."""
+    levels: dict[str, list[Path]] = {}
+    for path in dict.fromkeys(item.path for item in items):
+        levels.setdefault(path.parent.name, []).append(path)
+    turns = {
+        path: (number / len(paths) * (0.7 if level in SLOW_LEVELS else 1), path)
+        for level, paths in levels.items()
+        for number, path in enumerate(paths)
+    }
+    items.sort(key=lambda item: turns[item.path])
+
+
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.PostgresServer]:
     """PostgreSQL with a migrated template database, from which each test's database is cloned."""

@@ -15,7 +15,7 @@ from support.media.rare_seeds import write_rare_seeds
 from support.media.video import AAC, H264, H264_B, record
 
 WORKER = Path(__file__).parents[1] / "support" / "media" / "fuzz_worker.py"
-MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "2400"))
+MUTATIONS = int(os.environ.get("FUZZ_MUTATIONS", "1200"))
 SHARDS = 4
 PATIENCE_S = 30
 """A mutation that takes longer than this hangs: each takes some ten milliseconds."""
