@@ -72,12 +72,12 @@ bench-highlights: develop
 	@$(BIN)/python bench/highlights/bench_highlights.py $(ARGS)
 
 bench-%: develop
-	@$(BIN)/python bench/bench_$(subst -,_,$*).py $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python bench/bench_$(subst -,_,$*).py $(ARGS)
 
 chaos: develop ## Run long chaos tests; CHAOS_SEED= repeats a storm, CHAOS_SEEDS=20 runs twenty
 	@tests/venv.sh swift
 	@tests/rabbitmq.sh
-	@CHAOS=$${CHAOS-long} $(BIN)/pytest -n 0 tests/chaos $(ARGS)
+	@CHAOS=$${CHAOS-long} $(BIN)/pytest -n 0 tests/chaos tests/browser/test_recording_rooms.py $(ARGS)
 	@BILLING_EXAMPLES=2000 $(BIN)/pytest -n 0 tests/integration/test_billing_permutations.py $(ARGS)
 
 rabbitmq: develop ## Run the tests with RabbitMQ as the broker

@@ -1,5 +1,6 @@
 """A room is recorded in the browser, offline too, and becomes a recording that is ready."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -11,9 +12,23 @@ from support.api.product import Person, Product, running_product
 from support.api.server import PASSWORD
 
 from cli.embedded import postgres, valkey
+from db.connection import SERVICE
+from services.rooms.recording import SILENT_S
 
-SPOKEN_MS = 12_000
-OFFLINE_MS = 4_000
+OFFLINE_MS = 20_000 if os.environ.get("CHAOS") == "long" else 4_000
+SPOKEN_MS = OFFLINE_MS + 8_000
+# As if nothing had come for so long: the clock of the database decides.
+SILENCE = """
+UPDATE recording_parts SET created_at = created_at - make_interval(secs => %(s)s),
+    stored_at = stored_at - make_interval(secs => %(s)s)
+WHERE track_id IN (SELECT id FROM recording_tracks WHERE recording_id = %(recording)s)
+"""
+SILENT_TRACKS = """
+UPDATE recording_tracks SET created_at = created_at - make_interval(secs => %(s)s) WHERE recording_id = %(recording)s
+"""
+SILENT_RECORDING = """
+UPDATE recordings SET live_started_at = live_started_at - make_interval(secs => %(s)s) WHERE id = %(recording)s
+"""
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +109,23 @@ def test_reload_sends_what_waited_and_goes_on_in_another_track(browser: Browser,
     assert captured["tracks"][0]["next_number"] > 2, "what waited while offline was sent after the reload"
     recording = host.until(f"/api/recordings/{captured['recording']['id']}", "ready", "failed")
     assert recording["status"] == "ready", recording
+
+
+def test_recording_of_a_tab_that_was_closed_is_finished_by_the_scheduler(browser: Browser, product: Product) -> None:
+    host = product.person()
+    room = host.ask("POST", "/api/rooms/create", {"name": "Closed"})
+    with visiting(browser, product.url) as visit:
+        log_in(visit.page, host, f"/spaces/{room['room_code']}")
+        visit.page.get_by_role("button", name="Start recording").click()
+        expect(visit.page.get_by_text(re.compile(r"[1-9]\d* stored"))).to_be_visible()
+        visit.page.close()
+    captured = host.ask("GET", f"/api/rooms/{room['id']}/recording")
+    recording_id = captured["recording"]["id"]
+    assert captured["recording"]["status"] == "live", "nobody has said that it ends"
+    with product.database.transaction(SERVICE) as tx:
+        for statement in (SILENCE, SILENT_TRACKS, SILENT_RECORDING):
+            tx.execute(statement, {"s": SILENT_S, "recording": recording_id})
+    product.operator.ask("POST", "/api/ops/schedules/end-silent-recordings/run")
+    ready = host.until(f"/api/recordings/{recording_id}", "ready", "failed")
+    assert ready["status"] == "ready", ready
+    assert ready["duration_s"] > 1

@@ -8,6 +8,7 @@ from support.servers.fleet import Fleet, wait_for
 from support.sockets.house import House, serves
 from support.sockets.node import driver
 
+from cli.embedded.port import free_port
 from db.connection import SERVICE, Database
 from services.process.settings import Settings
 from services.rooms import recording as recordings
@@ -15,6 +16,9 @@ from services.rooms import recording as recordings
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 MOMENT_S, LENGTH_S = 20, 40
+FINALISING = "SELECT state, attempt FROM jobs WHERE kind = 'finalise_live'"
+# A lease ends by the database's clock; the worker that renewed it is dead.
+END_LEASE = "UPDATE jobs SET lease_expires_at = now() WHERE kind = 'finalise_live' RETURNING id"
 
 
 def test_recording_survives_the_death_of_every_process(settings: Settings, database: Database, tmp_path: Path) -> None:
@@ -78,4 +82,50 @@ def test_recording_whose_people_vanished_is_finished_by_the_scheduler(
         fleet.dispatcher()
         fleet.worker(threads=1)
         assert recorder.ready(recording_id)["duration_s"] == pytest.approx(14, abs=1)
+        assert recorder.conversations() == (1, 0)
+
+
+def test_socket_io_dies_in_the_middle_and_the_worker_while_it_finishes(
+    settings: Settings, database: Database, tmp_path: Path
+) -> None:
+    parts = parts_of(tmp_path / "talk.webm", conversation(24))
+    port = free_port()
+    realtime_url = f"http://127.0.0.1:{port}"
+    with Fleet(settings, tmp_path) as fleet, driver() as node:
+        fleet.api(port=settings.port)
+        realtime = fleet.realtime(port=port)
+        for url in (settings.public_url, realtime_url):
+            wait_for(lambda url=url: serves(url), what=url)
+        house = House(url=settings.public_url, settings=settings, database=database, driver=node)
+        host = house.member(tier="premium")
+        room = house.room(host)
+        socket = house.inside(host, room, realtime_url)
+        recorder = Recorder(house, host, room.room.id)
+        recording_id = recorder.ask("POST", "/start", {})["recording"]["id"]
+        socket.hear("room:recording-started", recordingId=recording_id)
+        recorder.begin()
+        for number, data in enumerate(parts, start=1):
+            if number == len(parts) // 2:
+                realtime.kill()
+                socket.hear("disconnect")
+                fleet.realtime(port=port)
+            recorder.send(number, data)
+        socket.hear("connect")
+        joined = socket.call("room:join", {"roomCode": room.room.room_code})
+        assert joined["room"]["recording"]["recordingId"] == recording_id, "the indicator is right at once"
+        fleet.dispatcher()
+        worker = fleet.worker(threads=1)
+        recorder.ask("POST", "/stop")
+        socket.hear("room:recording-stopped", recordingId=recording_id)
+        recorder.ask("POST", "/complete")
+        wait_for(lambda: house.rows(FINALISING)[0]["state"] == "running", what="the end to be worked on")
+        worker.kill()
+        assert house.rows(FINALISING) == [{"state": "running", "attempt": 1}], "it died in the middle"
+        house.rows(END_LEASE)
+        fleet.worker(threads=1)
+        assert recorder.ready(recording_id)["duration_s"] == pytest.approx(24, abs=1)
+        assert house.rows(FINALISING)[0]["attempt"] > 1
+        assert house.rows("SELECT count(*) AS parts FROM recording_parts WHERE stored_at IS NOT NULL") == [
+            {"parts": len(parts)}
+        ]
         assert recorder.conversations() == (1, 0)
