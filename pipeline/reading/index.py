@@ -96,7 +96,8 @@ def _build(media: Media, on_progress: Callable[[float], None] | None) -> PacketI
         jumps=clock.jumps,
         recovery=media.recovery,
     )
-    return _with_beginning(index, media) if media.recovery is None else index
+    # Of a file that is cut off, only its own header tells how much is missing.
+    return index if media.recovery is not None or is_short else _with_beginning(index, media)
 
 
 def _with_beginning(index: PacketIndex, media: Media) -> PacketIndex:

@@ -45,6 +45,7 @@ PUBLIC = {
     ("GET", "/api/docs/page.css"),
     ("GET", "/api/docs/page.js"),
     # The pages as they were built, the same for everybody; what they show they ask the API for.
+    ("GET", "/"),
     *(("GET", re.sub(r":\w+}", "}", path)) for path in PAGES),
     *(("GET", f"/{name}") for name in ROOT_FILES),
     ("GET", "/ops"),

@@ -107,9 +107,9 @@ def test_whole_file_has_no_such_note(tmp_path: Path, name: str) -> None:
     assert note_of(probe(path)) == ""
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.wav"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.wav", "f.mp4"])
 def test_clip_beyond_the_end_of_what_is_there_is_refused(tmp_path: Path, name: str) -> None:
-    path = cut_off(TELLING[name], tmp_path / name)
+    path = cut_off((TELLING | SILENT)[name], tmp_path / name)
     ingested = ingest(IngestTask(source=Source(location=str(path))), tmp_path, Meter(lambda _: None))
     assert note_of(ingested.probe)
     source = Source(location=str(path), index=str(tmp_path / (ingested.index or "")))

@@ -184,7 +184,7 @@ def test_tables_of_another_program_are_refused_and_untouched(empty_database_url:
 
     with pytest.raises(MigrationError, match=r"exists already: .*users.*run `snuggles migrate --baseline`"):
         migrate(empty_database_url)
-    with pytest.raises(MigrationError, match="not what the migrations make"):
+    with pytest.raises(MigrationError, match=r"differs from that of the migrations: users also has column name"):
         baseline(empty_database_url)
 
     assert [line for line in schema_of(empty_database_url) if line.startswith("users.")] == ["users.name text YES"]
