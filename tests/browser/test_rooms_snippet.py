@@ -88,9 +88,12 @@ def test_snippet_runs_in_the_console_of_a_browser(site: Site, browser: Browser) 
 
     enter(LIBRARY.read_text())
     enter(f"const token = {json.dumps(site.token)}, roomCode = '{site.room_code}'; var URL = location.origin;")
-    enter(SNIPPET)
-    enter("const told = []; s.onAny((event) => told.push(event))")
-    enter(f"await new Promise((done) => {SETTLED})")
+    # Listened to in the same breath, because the events may come before the next thing is entered.
+    listeners = (
+        f"const told = []; s.onAny((event) => told.push(event)); var settled = new Promise((done) => {SETTLED});"
+    )
+    enter(f"{SNIPPET}\n{listeners}")
+    enter("await settled")
     told = enter("told", is_wanted=True)
     enter("s.disconnect()")
     context.close()
