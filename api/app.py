@@ -9,11 +9,11 @@ from litestar.types import (
 )
 from msgspec import structs
 
-from api import pages
 from api.assembly import Background, assemble, open_base_deps
 from api.auth import PUBLIC
 from api.deps import Deps
 from api.openapi import config
+from api.pages import documents
 from api.routes.accounts.account import account_router
 from api.routes.accounts.auth import auth_router
 from api.routes.accounts.sign_in import passkey_router, second_factor_router
@@ -94,4 +94,4 @@ def open_deps(settings: Settings) -> Deps:
 def _storage_origins(deps: Deps) -> list[str]:
     """Return the addresses at which browsers reach storage; signing one makes no call."""
     addresses = (store.presign_get("-", expires_s=1) for store in (deps.buckets.recordings, deps.buckets.clips))
-    return sorted({pages.origin_of(address) for address in addresses})
+    return sorted({documents.origin_of(address) for address in addresses})

@@ -65,7 +65,7 @@ def api(
     ] = False,
 ) -> None:
     """Serve the API."""
-    from api.main import run
+    from api.processes.web import run
     from services.process.telemetry import start
 
     settings = read_settings()
@@ -76,7 +76,7 @@ def api(
 
 def realtime() -> None:
     """Serve Socket.IO; several of these need a load balancer with sticky sessions."""
-    from api.sockets import run
+    from api.processes.sockets import run
     from services.process.telemetry import start
 
     settings = read_settings()

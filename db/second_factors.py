@@ -91,7 +91,7 @@ def use_step(tx: Transaction, *, user_id: UUID, step: int) -> bool:
 
 
 def confirm_totp(tx: Transaction, *, user_id: UUID) -> bool:
-    """Confirm the secret; False if it was confirmed before, or there is none."""
+    """Confirm the secret; False without an unconfirmed one."""
     return tx.execute(CONFIRM_TOTP, {"user_id": user_id}).fetchone() is not None
 
 

@@ -150,7 +150,7 @@ export default defineConfig({
         ops: fileURLToPath(new URL('ops.html', import.meta.url)),
         // Runs before the front page is shown.
         early: here('src/app/early.ts'),
-        // The script of the public pages, whose documents the API writes (`api/pages.py`).
+        // The script of the public pages, whose documents the API writes (`api/pages/documents.py`).
         public: fileURLToPath(new URL('src/public/public.ts', import.meta.url)),
       },
     },

@@ -31,15 +31,14 @@ from api.schemas.recordings import (
     RenameRequest,
     ScoredView,
     ScoreRequest,
-    TimelineView,
     UploadPartView,
     highlight_view,
     parts_view,
     recording_view,
-    timeline_view,
     upload_part_view,
     upload_view,
 )
+from api.schemas.timeline import TimelineView, timeline_view
 from api.threads import calls_outside
 from db.connection import Transaction
 from db.recordings import Recording

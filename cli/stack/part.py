@@ -60,7 +60,7 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def read(self) -> bool:
-        """Read output of the process; False if there is none now."""
+        """Read what the process has printed; False if it has printed nothing."""
         if self.output is None:
             return False
         try:

@@ -56,7 +56,7 @@ class Encode:
     """Encode the pictures shown in [start, end), decoding from unit `decode_from`.
 
     With `holds`, the picture shown before `start` is still on the screen and becomes the first one, at `start`. With
-    `awaits`, there is none yet, and the next one, even if it comes only at `end`, is shown from `start` on.
+    `awaits`, no picture has come yet, and the next one, even if it comes only at `end`, is shown from `start` on.
     """
 
     start: int

@@ -54,7 +54,7 @@ class Timeline:
     Time 0 is the recording's start (the container's start time), at which a player shows 0:00; `start_s` is that start
     on the container's clock. `peaks` [rows] float32 0..1 is the greatest magnitude in each row, for drawing. `problems`
     lists places of damaged or missing sound, which are silent here. `tags` [tag rows, GROUPS] float32 are the logits of
-    `tagger`, one row for each 0.48 s; without a tagger there are none.
+    `tagger`, one row for each 0.48 s; without a tagger it has no rows.
     """
 
     features: NDArray[np.float32]

@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from support.api.browser import launch
 from support.api.product import Product, running_product
+from support.api.server import Site, listening
+from support.servers.databases import clone_of_template, settings_for
 
 from cli.embedded import postgres, valkey
 
@@ -33,6 +35,25 @@ def product(
         postgres_server, valkey_server, tmp_path_factory.mktemp("product"), has_sockets=True
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def api(
+    postgres_server: postgres.PostgresServer,
+    valkey_server: valkey.ValkeyServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    with clone_of_template(postgres_server) as owner_url:
+        folder = tmp_path_factory.mktemp("api")
+        settings = settings_for(postgres_server, owner_url, redis_url=valkey_server.url(), folder=folder)
+        with listening(settings) as (url, _):
+            yield Site(url, owner_url)
+
+
+@pytest.fixture(scope="module")
+def site(api: Site) -> str:
+    """The address of the API."""
+    return api.url
 
 
 @pytest.fixture(scope="session")

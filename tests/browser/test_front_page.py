@@ -1,32 +1,13 @@
 """The front page, which is drawn when the site is built: seen before any script, then taken over by the app."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 from support.api.browser import visiting
-from support.api.server import PASSWORD, listening
-from support.servers.databases import clone_of_template, settings_for
-
-from cli.embedded import postgres, valkey
+from support.api.server import PASSWORD
 
 pytestmark = pytest.mark.xdist_group("browser")
 GONE = "() => document.getElementById('drawn') === null"
-
-
-@pytest.fixture(scope="module")
-def site(
-    postgres_server: postgres.PostgresServer,
-    valkey_server: valkey.ValkeyServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
-    with clone_of_template(postgres_server) as owner_url:
-        settings = settings_for(
-            postgres_server, owner_url, redis_url=valkey_server.url(), folder=tmp_path_factory.mktemp("front")
-        )
-        with listening(settings) as (url, _):
-            yield url
 
 
 def test_visitor_sees_it_without_any_script_in_their_language(browser: Browser, site: str) -> None:

@@ -1,7 +1,6 @@
 """Long lists draw what is near the window, and pages on a slow network say that they work and move nothing."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -9,10 +8,7 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from support.api.browser import visiting
-from support.api.server import PASSWORD, listening
-from support.servers.databases import clone_of_template, settings_for
-
-from cli.embedded import postgres, valkey
+from support.api.server import PASSWORD
 
 pytestmark = pytest.mark.xdist_group("browser")
 CLIPS = 400
@@ -23,20 +19,6 @@ SHIFTS = (
     "window.shift = 0; new PerformanceObserver(list => list.getEntries().forEach(it => "
     "window.shift += it.value)).observe({ type: 'layout-shift', buffered: true })"
 )
-
-
-@pytest.fixture(scope="module")
-def site(
-    postgres_server: postgres.PostgresServer,
-    valkey_server: valkey.ValkeyServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
-    with clone_of_template(postgres_server) as owner_url:
-        settings = settings_for(
-            postgres_server, owner_url, redis_url=valkey_server.url(), folder=tmp_path_factory.mktemp("lists")
-        )
-        with listening(settings) as (url, _):
-            yield url
 
 
 def enter(page: Page, name: str) -> None:

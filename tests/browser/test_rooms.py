@@ -1,35 +1,23 @@
 """Two people in one room, each in a browser of their own: they chat, vote, see results live, and lose nothing."""
 
 import re
-from collections.abc import Iterator
 
 import httpx
 import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.api.browser import TOO_WIDE, visiting
-from support.api.server import PASSWORD, listening
-from support.servers.databases import clone_of_template, settings_for
-
-from cli.embedded import postgres, valkey
+from support.api.server import PASSWORD, Site
 
 
 @pytest.fixture(scope="module")
-def site(
-    postgres_server: postgres.PostgresServer,
-    valkey_server: valkey.ValkeyServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
-    with clone_of_template(postgres_server) as owner_url:
-        settings = settings_for(
-            postgres_server, owner_url, redis_url=valkey_server.url(), folder=tmp_path_factory.mktemp("rooms")
-        )
-        with listening(settings) as (url, _):
-            body = {"email": "host@example.org", "password": PASSWORD, "display_name": "Juniper"}
-            httpx.post(f"{url}/api/auth/signup", json=body).raise_for_status()
-            with psycopg.connect(owner_url) as owner:
-                owner.execute("UPDATE subscriptions SET tier = 'premium', status = 'active'")
-            yield url
+def site(api: Site) -> str:
+    """The address of the API, where a host may open rooms."""
+    body = {"email": "host@example.org", "password": PASSWORD, "display_name": "Juniper"}
+    httpx.post(f"{api.url}/api/auth/signup", json=body).raise_for_status()
+    with psycopg.connect(api.owner_url) as owner:
+        owner.execute("UPDATE subscriptions SET tier = 'premium', status = 'active'")
+    return api.url
 
 
 def log_in(page: Page, url: str) -> None:

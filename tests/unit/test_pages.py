@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from api import pages
-from api.pages import Player
+from api.pages import documents
+from api.pages.documents import Player
 
 HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -48,7 +48,7 @@ def player(**changes: object) -> Player:
     return Player(**{**given, **changes})
 
 
-@pytest.mark.parametrize("render", [pages.clip_page, pages.embed_page])
+@pytest.mark.parametrize("render", [documents.clip_page, documents.embed_page])
 def test_hostile_titles_stay_text(render: object) -> None:
     page = render(player(title=HOSTILE, description=HOSTILE))
     seen = Elements(page.html)
@@ -60,14 +60,14 @@ def test_hostile_titles_stay_text(render: object) -> None:
 
 @pytest.mark.parametrize("token", [HOSTILE, "a/../b", "é"])
 def test_hostile_link_tokens_stay_in_the_forms_address(token: str) -> None:
-    for page in (pages.verify_page(token), pages.reset_page(token, problem=HOSTILE)):
+    for page in (documents.verify_page(token), documents.reset_page(token, problem=HOSTILE)):
         (action,) = [attributes["action"] for tag, attributes in Elements(page.html).found if tag == "form"]
         assert re.fullmatch(r"/(verify|reset)/[A-Za-z0-9%._-]+", action or "")
         assert "script" not in Elements(page.html).tags()
 
 
 def test_clip_page_carries_cards_that_social_networks_read() -> None:
-    metas = Elements(pages.clip_page(player()).html).metas()
+    metas = Elements(documents.clip_page(player()).html).metas()
     assert metas["og:title"] == "The demo works"
     assert metas["og:video"] == "https://clips.example.com/c/slug/media/mp4"
     assert metas["og:image"] == "https://clips.example.com/c/slug/media/jpeg"
@@ -76,15 +76,15 @@ def test_clip_page_carries_cards_that_social_networks_read() -> None:
 
 
 def test_sound_alone_is_played_as_sound() -> None:
-    page = pages.clip_page(player(sources={"mp3": "https://clips.example.com/c/slug/media/mp3"}, poster_url=None))
+    page = documents.clip_page(player(sources={"mp3": "https://clips.example.com/c/slug/media/mp3"}, poster_url=None))
     assert "audio" in Elements(page.html).tags()
     assert "video" not in Elements(page.html).tags()
     assert Elements(page.html).metas()["twitter:card"] == "summary"
 
 
 def test_policies_let_only_files_of_ours_run_and_only_the_player_be_framed() -> None:
-    with_player = [pages.clip_page(player()), pages.embed_page(player())]
-    without = [pages.reset_page("t"), pages.message_page("a", "b")]
+    with_player = [documents.clip_page(player()), documents.embed_page(player())]
+    without = [documents.reset_page("t"), documents.message_page("a", "b")]
     for page in with_player + without:
         assert "default-src 'none'" in page.policy
         assert "unsafe" not in page.policy
@@ -93,24 +93,24 @@ def test_policies_let_only_files_of_ours_run_and_only_the_player_be_framed() -> 
         assert directives == [["script-src", "'self'"], ["require-trusted-types-for", "'script'"]]
     for page in without:
         assert "script" not in page.policy
-    assert "frame-ancestors 'none'" in pages.clip_page(player()).policy
-    assert "frame-ancestors *" in pages.embed_page(player()).policy
-    assert "media-src 'self' https://storage.example.com" in pages.clip_page(player()).policy
+    assert "frame-ancestors 'none'" in documents.clip_page(player()).policy
+    assert "frame-ancestors *" in documents.embed_page(player()).policy
+    assert "media-src 'self' https://storage.example.com" in documents.clip_page(player()).policy
 
 
 def test_pages_speak_german_to_who_reads_german() -> None:
     shown = player(
         kind="celebration", view_count=1234, recording_title="<b>", created_at=datetime(2026, 3, 1, tzinfo=UTC)
     )
-    html = pages.clip_page(shown, "de").html
+    html = documents.clip_page(shown, "de").html
     assert '<html lang="de">' in html
     for words in ("Jubel", "1. März 2026", "1.234 Aufrufe", "Herunterladen", "Aus „&lt;b&gt;“.", "Link kopieren"):
         assert words in html
-    assert "Adresse bestätigen" in pages.verify_page("t", "de").html
-    assert "Neues Passwort" in pages.reset_page("t", "de").html
+    assert "Adresse bestätigen" in documents.verify_page("t", "de").html
+    assert "Neues Passwort" in documents.reset_page("t", "de").html
 
 
-@pytest.mark.parametrize("render", [pages.clip_page, pages.embed_page])
+@pytest.mark.parametrize("render", [documents.clip_page, documents.embed_page])
 def test_without_script_the_browsers_controls_play_and_ours_are_hidden(render: object) -> None:
     seen = Elements(render(player()).html).found
     assert [attributes for tag, attributes in seen if tag == "video" and "controls" in attributes]
@@ -121,5 +121,5 @@ def test_without_script_the_browsers_controls_play_and_ours_are_hidden(render: o
 
 def test_sound_alone_has_no_full_screen() -> None:
     sound = {"mp3": "https://clips.example.com/c/slug/media/mp3"}
-    assert "Full screen" in pages.embed_page(player()).html
-    assert "Full screen" not in pages.embed_page(player(sources=sound)).html
+    assert "Full screen" in documents.embed_page(player()).html
+    assert "Full screen" not in documents.embed_page(player(sources=sound)).html

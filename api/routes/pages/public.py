@@ -9,15 +9,15 @@ from litestar.di import NamedDependency
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, QueryParameter
 
-from api import pages
 from api.auth import PUBLIC
 from api.deps import Deps
 from api.http.client_address import address_of, limit_key
 from api.http.errors import failure, status_of
 from api.http.request import ApiRequest, language_of
 from api.limits import rate_limit
-from api.page_words import WORDS, Words
-from api.pages import AUDIO_HEIGHT, DEFAULT_HEIGHT, DEFAULT_WIDTH, Page, Player
+from api.pages import documents
+from api.pages.documents import AUDIO_HEIGHT, DEFAULT_HEIGHT, DEFAULT_WIDTH, Page, Player
+from api.pages.words import WORDS, Words
 from api.schemas.clips import OEmbedView
 from db.connection import SERVICE
 from services.accounts import password as passwords
@@ -39,7 +39,7 @@ Side = Annotated[int | None, QueryParameter(ge=1, le=MAX_SIDE)]
 def show_clip(slug: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[str]:
     """Show a shared clip."""
     try:
-        return _html(pages.clip_page(_player(deps, _visit(deps, slug, request)), language_of(request)))
+        return _html(documents.clip_page(_player(deps, _visit(deps, slug, request)), language_of(request)))
     except NotFoundError:
         return _gone(request)
 
@@ -48,7 +48,7 @@ def show_clip(slug: FromPath[str], request: ApiRequest, deps: NamedDependency[De
 def embed_clip(slug: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps]) -> Response[str]:
     """Show the player alone, for frames."""
     try:
-        return _html(pages.embed_page(_player(deps, _visit(deps, slug, request)), language_of(request)))
+        return _html(documents.embed_page(_player(deps, _visit(deps, slug, request)), language_of(request)))
     except NotFoundError:
         return _gone(request)
 
@@ -97,7 +97,7 @@ def oembed(
             type="video" if player.is_video else "rich",
             provider_url=deps.settings.public_url,
             title=player.title,
-            html=pages.iframe(player, width=width, height=height),
+            html=documents.iframe(player, width=width, height=height),
             width=width,
             height=height,
             thumbnail_url=player.poster_url,
@@ -111,7 +111,7 @@ def oembed(
 @get("/verify/{token:str}", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def ask_to_verify(token: FromPath[str], request: ApiRequest) -> Response[str]:
     """Show the button that confirms the address."""
-    return _html(pages.verify_page(token, language_of(request)))
+    return _html(documents.verify_page(token, language_of(request)))
 
 
 @post(
@@ -131,15 +131,17 @@ def verify(token: FromPath[str], request: ApiRequest, deps: NamedDependency[Deps
         with deps.database.transaction(SERVICE) as tx:
             account = accounts.verify(tx, token=token)
     except DomainError as error:
-        return _html(pages.message_page(words.failed_title, _problem(error, words), language), status=status_of(error))
+        return _html(
+            documents.message_page(words.failed_title, _problem(error, words), language), status=status_of(error)
+        )
     verified = words.verified.format(email=account.email)
-    return _html(pages.message_page(words.verified_title, verified, language, is_problem=False))
+    return _html(documents.message_page(words.verified_title, verified, language, is_problem=False))
 
 
 @get("/reset/{token:str}", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def ask_for_password(token: FromPath[str], request: ApiRequest) -> Response[str]:
     """Show the form for a new password."""
-    return _html(pages.reset_page(token, language_of(request)))
+    return _html(documents.reset_page(token, language_of(request)))
 
 
 @post(
@@ -166,8 +168,8 @@ def reset(
         with deps.database.transaction(SERVICE) as tx:
             accounts.reset(tx, token=token, password_hash=password_hash, now=deps.clock())
     except DomainError as error:
-        return _html(pages.reset_page(token, language, problem=_problem(error, words)), status=status_of(error))
-    return _html(pages.message_page(words.reset_done_title, words.reset_done, language, is_problem=False))
+        return _html(documents.reset_page(token, language, problem=_problem(error, words)), status=status_of(error))
+    return _html(documents.message_page(words.reset_done_title, words.reset_done, language, is_problem=False))
 
 
 def _limit(deps: Deps, request: ApiRequest) -> None:
@@ -177,7 +179,7 @@ def _limit(deps: Deps, request: ApiRequest) -> None:
 def _gone(request: ApiRequest) -> Response[str]:
     language = language_of(request)
     words = WORDS[language]
-    return _html(pages.message_page(words.gone_title, words.gone, language), status=404)
+    return _html(documents.message_page(words.gone_title, words.gone, language), status=404)
 
 
 def _problem(error: DomainError, words: Words) -> str:
@@ -225,7 +227,7 @@ def _player(deps: Deps, clip: PublicClip) -> Player:
         poster_url=f"{page_url}/media/jpeg" if "jpeg" in clip.objects else None,
         width=playable.get("width") or DEFAULT_WIDTH,
         height=playable.get("height") or DEFAULT_HEIGHT,
-        storage_origin=pages.origin_of(stored_url),
+        storage_origin=documents.origin_of(stored_url),
         kind=clip.kind,
         created_at=clip.created_at,
         duration_s=clip.end_s - clip.start_s,

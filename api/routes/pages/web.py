@@ -9,8 +9,8 @@ from litestar import MediaType, Request, Response, Router, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from api import pages
 from api.auth import PUBLIC
+from api.pages import documents
 from services.errors import NotFoundError
 from services.language import preferred
 
@@ -115,7 +115,7 @@ def _document(path: Path, policy: str, *, varies_by: str | None = None) -> Respo
     try:
         html = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        page = pages.message_page(
+        page = documents.message_page(
             "This page has not been built",
             "Run `make web` in the folder of the source, then load this page again. Everything else works.",
         )

@@ -64,7 +64,7 @@ _LULL_ROWS: Final = 30
 _DRIFT_ROWS: Final = (20, 60)
 _LEAST_STILL_DB: Final = np.float32(0.3)
 _LEAST_DRIFT_DB: Final = np.float32(0.1)
-"""Less movement than this is none."""
+"""Less movement counts as none."""
 _BEFORE_ROWS: Final = (25, 30)
 """The stretch that `rise` compares with: 3 s, which end a second before the row."""
 _TILE_ROWS: Final = 2048

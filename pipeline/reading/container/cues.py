@@ -15,7 +15,8 @@ from pipeline.reading.media import Media
 _EBML, _SEGMENT, _CUES, _VOID = 0x1A45DFA3, 0x18538067, 0x1C53BB6B, 0xEC
 _SEEK_HEAD, _TRACK_NUMBER = 0x114D9B74, 0xD7
 _CUE_POINT, _CUE_TIME, _CUE_PLACES, _CUE_TRACK, _CUE_CLUSTER = 0xBB, 0xB3, 0xB7, 0xF7, 0xF1
-_NOT_KEPT = frozenset({_SEEK_HEAD, _CUES, _VOID})
+_CRC = 0xBF
+_NOT_KEPT = frozenset({_SEEK_HEAD, _CUES, _VOID, _CRC})
 _UNKNOWN_SIZE = b"\x01" + b"\xff" * 7
 _LARGEST_SIZE = (1 << 56) - 2
 
@@ -26,7 +27,7 @@ def write_cues(media: Media, stream: Stream) -> bytes | None:
     FFmpeg must have read the whole recording before: that is when it notes the cluster of each keyframe. None if it
     noted none, or the header is not understood.
     """
-    entries = [(entry.timestamp, entry.pos) for entry in stream.index_entries if entry.is_keyframe]
+    entries = [(entry.timestamp, entry.pos) for entry in stream.index_entries if entry.is_keyframe and entry.pos >= 0]
     head = read_to_cluster(media.reader)
     parts = dict(elements(head))
     tracks = read_tracks(media)

@@ -18,6 +18,8 @@ from pipeline.reading.packets import StreamPackets
 from pipeline.reading.recovery.moov import Ints, Track, box, full_box, place_before, sample_table
 
 MOST_TICKS = 1 << 32
+MOST_STEP = 1 << 31
+"""Tables hold times of 32 bits, with a sign for those from decoding to display."""
 _VERSION_BYTES = 4
 _CONTAINERS = (b"trak", b"mdia", b"minf")
 
@@ -26,13 +28,13 @@ def write_index(media: Media, streams: Mapping[int, StreamPackets]) -> bytes | N
     """Return bytes to put before the whole file, with one index of these packets.
 
     `streams` are all packets of the recording, by the number of their stream. None for what an index cannot describe:
-    unknown positions, clocks that go back, several descriptions of one track.
+    unknown positions, clocks that go back or leap, several descriptions of one track, a damaged header.
     """
     tracks: dict[int, StreamPackets] = {}
     for stream in media.container.streams:
         packets = streams.get(stream.index)
         if packets is not None:
-            if not len(packets) or (packets.position < 0).any() or (np.diff(packets.dts) < 0).any():
+            if not _fits(packets):
                 return None
             tracks[stream.id] = packets
     scale = lcm(*(int(1 / packets.base) for packets in tracks.values())) if tracks else MOST_TICKS
@@ -41,8 +43,15 @@ def write_index(media: Media, streams: Mapping[int, StreamPackets]) -> bytes | N
     moov = read_moov(media.reader, media.size_bytes)
     try:
         return place_before(media.size_bytes, lambda base: box(b"moov", *_moov(moov, tracks, scale, base)))
-    except (ValueError, struct.error):
+    except (ValueError, IndexError, struct.error):  # a damaged or strange moov
         return None
+
+
+def _fits(packets: StreamPackets) -> bool:
+    """Return whether a table can hold these packets: all at known positions, by a clock that never goes back."""
+    steps, shifts = np.diff(packets.dts), np.abs(packets.pts - packets.dts)
+    are_times_right = (steps >= 0).all() and (steps < MOST_STEP).all() and (shifts < MOST_STEP).all()
+    return len(packets) > 0 and bool((packets.position >= 0).all() and are_times_right)
 
 
 def _moov(moov: bytes, tracks: Mapping[int, StreamPackets], scale: int, base: int) -> list[bytes]:
@@ -77,9 +86,9 @@ def _trak(content: bytes, packets: StreamPackets, scale: int, base: int) -> list
 
 
 def _samples(stbl: bytes, packets: StreamPackets) -> Track:
-    described = next(content for kind, content in boxes(stbl) if kind == b"stsd")
+    described = dict(boxes(stbl)).get(b"stsd", b"")
     if int.from_bytes(described[4:8], "big") != 1:
-        raise ValueError("several descriptions of one track")
+        raise ValueError("no description of the track, or several")
     shift = packets.pts - packets.dts
     return Track(
         sample_entry=described[8:],

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import httpx
@@ -16,9 +16,9 @@ from litestar.testing import TestClient
 from api.app import create_app, open_deps
 from api.deps import Deps
 from api.http.edge import EdgeLimits
+from api.processes.serving import ApiServer, config_of
 from api.realtime.limits import Limits
 from api.realtime.server import Realtime
-from api.serving import ApiServer, config_of
 from db.connection import SERVICE
 from db.leases import Completion
 from services.clips import state as clip_states
@@ -233,6 +233,14 @@ class Service:
         """Where the file of a new clip lies."""
         clip_id = self.ready_clip(person, **asked)
         return str(person.get(f"/api/clips/{clip_id}/download").headers["Location"])
+
+
+class Site(NamedTuple):
+    """The API with Socket.IO, in a thread of this process: enough for pages on which no job runs."""
+
+    url: str
+    owner_url: str
+    """The owner of its database's tables."""
 
 
 @contextmanager

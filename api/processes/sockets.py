@@ -1,9 +1,9 @@
 """The process that serves only Socket.IO. It does not load the API's handlers or their dependencies."""
 
 from api.assembly import assemble, open_base_deps
+from api.processes.serving import serve
 from api.realtime.server import Realtime
 from api.routes.operations.health import health_router
-from api.serving import serve
 from services.process.settings import Settings
 
 

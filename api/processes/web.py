@@ -1,8 +1,8 @@
 """The process that serves the API."""
 
 from api.app import create_app, open_deps
+from api.processes.serving import serve
 from api.realtime.server import Realtime
-from api.serving import serve
 from services.billing.sync import require_own_mode
 from services.process.settings import Settings
 

@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
-from api.page_style import ASSETS, STYLE, STYLE_HASH
-from api.page_words import WORDS, Words
+from api.pages.style import ASSETS, STYLE, STYLE_HASH
+from api.pages.words import WORDS, Words
 from services.language import DEFAULT, Language, day
 
 BEAR = '<path class="b" stroke-width="4.9" d="M5 14.5v7.5M10.5 7.5v18M16 11v16M21.5 7.5v18M27 14.5v7.5"/>'

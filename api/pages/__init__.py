@@ -1,0 +1,1 @@
+"""Pages that the API renders itself: their documents, style and words."""
