@@ -207,8 +207,13 @@ def test_killed_worker_takes_its_child_and_the_encoder_along(media: Path, scratc
         assert worker.stdin is not None
         worker.stdin.write(msgspec.json.encode(long_render(media)))
         worker.stdin.close()
-        wait_for(lambda: len(children(worker)) > 1, what="the child and its encoder")
-        relatives = family(worker)
+
+        def with_encoder() -> list[psutil.Process]:
+            # Looked at in one go, because a child also starts programs that end at once.
+            found = family(worker)
+            return found if len(found) > 1 and len(children(worker)) > 1 else []
+
+        relatives = wait_for(with_encoder, what="the child and its encoder")
         worker.kill()
     assert len(relatives) > 1
     wait_for(lambda: all_gone(relatives), what="the family to be gone")
