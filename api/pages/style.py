@@ -7,7 +7,7 @@ import base64
 from hashlib import sha256
 from pathlib import Path
 
-ASSETS = Path(__file__).parent / "site" / "assets"
+ASSETS = Path(__file__).parents[1] / "site" / "assets"
 FONTS = (
     ("Figtree Variable", "300 900", "figtree-latin-wght-normal-*.woff2"),
     ("Bricolage Grotesque Variable", "200 800", "bricolage-grotesque-latin-wght-normal-*.woff2"),
