@@ -129,7 +129,7 @@ def require(tier: Tier, ability: str) -> None:
         return
     words = ABILITY_WORDS.get(ability, ability.replace("_", " "))
     raise TierRequiredError(
-        f"The tier {tier.display_name} does not include {words}. Choose one that does at {UPGRADE_URL}.",
+        f"{tier.display_name} does not include {words}. Choose a tier that does at {UPGRADE_URL}.",
         feature=ability,
         tier=tier.name,
         upgrade_url=UPGRADE_URL,
