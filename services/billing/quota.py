@@ -6,6 +6,7 @@ Other subjects call `require`, `reserve`, `commit`, `release` and `limit`, in a 
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from db import quotas as rows
@@ -218,7 +219,7 @@ def _exceeded(tier: Tier, found: Usage, *, now: datetime) -> QuotaExceededError:
         "used": found.used + found.reserved,
         "limit": found.limit,
         "reserved": found.reserved,
-        "resets_at": found.period.end.isoformat() if found.period.end else None,
+        "resets_at": msgspec.to_builtins(found.period.end),
         "upgrade_url": UPGRADE_URL,
     }
     if found.period.end is None:

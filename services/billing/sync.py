@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import structlog
 from msgspec import Struct
 
@@ -147,7 +148,7 @@ def find(tx: Transaction, *, user_id: UUID) -> Subscription:
 def difference(before: Subscription | State, after: Subscription | State) -> dict[str, list[Any]]:
     """Return field → values before and after, for the fields that Stripe decides."""
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in COMPARED}
-    return {name: [_plain(old), _plain(new)] for name, (old, new) in pairs.items() if old != new}
+    return {name: msgspec.to_builtins([old, new]) for name, (old, new) in pairs.items() if old != new}
 
 
 def live(billing: Billing, found: Snapshot) -> list[RemoteSubscription]:
@@ -216,7 +217,3 @@ def _may_try(billing: Billing, user_id: UUID, current: RemoteSubscription) -> bo
 
 def _trial_used_at(found: Snapshot) -> datetime | None:
     return min((each.created for each in found.subscriptions if each.trial_end is not None), default=None)
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value

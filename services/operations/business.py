@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from db import billing as billing_rows
@@ -86,7 +87,7 @@ def grant(  # noqa: PLR0913 - keyword-only, one per fact
         operator,
         action="user.grant",
         subject=("user", str(user_id)),
-        details={"tier": tier, "until": until.isoformat() if until else None, "reason": reason.strip()},
+        details={"tier": tier, "until": msgspec.to_builtins(until), "reason": reason.strip()},
     )
     return get_user(tx, user_id=user_id)[0]
 

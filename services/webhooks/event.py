@@ -14,7 +14,6 @@ from db import events as rows
 from db.clips import Clip
 from db.connection import Transaction, as_service
 from db.events import EventRow
-from db.jobs import JobError
 from db.recordings import Recording
 from services.errors import InvalidFieldError
 from services.process.tracing import current_trace_id
@@ -48,7 +47,7 @@ def recording_failed(tx: Transaction, recording: Recording) -> None:
 
 def highlights_ready(tx: Transaction, recording: Recording, *, count: int) -> None:
     """Record that a recording was scored, and the number of stored highlights."""
-    data = {"recording": {"id": str(recording.id), "title": recording.title}, "highlights": {"count": count}}
+    data = {"recording": {"id": recording.id, "title": recording.title}, "highlights": {"count": count}}
     _record(tx, "highlights.ready", data, recording=recording)
 
 
@@ -71,14 +70,14 @@ def recording_data(recording: Recording) -> dict[str, Any]:
     """Return an event's data about a recording."""
     return {
         "recording": {
-            "id": str(recording.id),
+            "id": recording.id,
             "title": recording.title,
             "status": recording.status,
             "duration_s": recording.duration_s,
             "has_audio": recording.has_audio,
             "has_video": recording.has_video,
-            "error": _error_data(recording.error),
-            "created_at": recording.created_at.isoformat(),
+            "error": recording.error,
+            "created_at": recording.created_at,
         }
     }
 
@@ -87,8 +86,8 @@ def clip_data(clip: Clip) -> dict[str, Any]:
     """Return an event's data about a clip."""
     return {
         "clip": {
-            "id": str(clip.id),
-            "recording_id": str(clip.recording_id),
+            "id": clip.id,
+            "recording_id": clip.recording_id,
             "title": clip.title,
             "status": clip.status,
             "start_s": clip.start_s,
@@ -97,10 +96,10 @@ def clip_data(clip: Clip) -> dict[str, Any]:
             "formats": {
                 name: {field: item.get(field) for field in OBJECT_FIELDS} for name, item in clip.objects.items()
             },
-            "error": _error_data(clip.error),
-            "created_at": clip.created_at.isoformat(),
-            "completed_at": clip.completed_at.isoformat() if clip.completed_at else None,
-            "expires_at": clip.expires_at.isoformat() if clip.expires_at else None,
+            "error": clip.error,
+            "created_at": clip.created_at,
+            "completed_at": clip.completed_at,
+            "expires_at": clip.expires_at,
         }
     }
 
@@ -149,13 +148,9 @@ def _record(
             tx,
             user_id=subject.user_id,
             type=type,
-            data=data,
+            data=msgspec.to_builtins(data),
             recording_id=clip.recording_id if clip else subject.id,
             clip_id=clip.id if clip else None,
             trace_id=current_trace_id(),
         )
         deliveries.offer(tx, event)
-
-
-def _error_data(error: JobError | None) -> dict[str, Any] | None:
-    return None if error is None else msgspec.to_builtins(error)

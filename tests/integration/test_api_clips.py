@@ -106,7 +106,7 @@ def test_fifth_clip_of_the_month_is_the_last_on_the_free_tier(service: Service) 
     error = refused(answer, 429)
     assert (error["code"], error["retryable"]) == ("quota_exceeded", False)
     assert error["details"]["limit"] == error["details"]["used"] == error["details"]["reserved"] == 5
-    assert error["details"]["resets_at"].endswith("-01T00:00:00+00:00")
+    assert error["details"]["resets_at"].endswith("-01T00:00:00Z")
     assert int(answer.headers["Retry-After"]) > 0
     assert "All 5 clips of this month on the tier Free Tier" in error["message"]
     assert len(service.rows("SELECT 1 FROM clips")) == 5

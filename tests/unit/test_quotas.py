@@ -58,7 +58,7 @@ def test_paid_tier_is_counted_by_the_subscriptions_own_month() -> None:
 
 
 def test_ability_outside_the_tier_is_refused_in_words() -> None:
-    with pytest.raises(TierRequiredError, match="^Free Tier does not include API keys") as refused:
+    with pytest.raises(TierRequiredError, match=r"^Free Tier does not include API keys") as refused:
         require(free(api_access=False), "api_access")
     assert refused.value.details == {"feature": "api_access", "tier": "free", "upgrade_url": "/pricing"}
 
