@@ -224,14 +224,14 @@ def _exceeded(tier: Tier, found: Usage, *, now: datetime) -> QuotaExceededError:
     }
     if found.period.end is None:
         return QuotaExceededError(
-            f"The tier {tier.display_name} includes {found.limit} {what}, and they are used up. Delete some, or choose "
+            f"{tier.display_name} includes {found.limit} {what}, and they are used up. Delete some, or choose "
             f"a higher tier at {UPGRADE_URL}.",
             **details,
         )
     return QuotaExceededError(
-        f"All {found.limit} {what} of this {'day' if found.feature == API_CALLS else 'month'} on the tier "
-        f"{tier.display_name} are used or reserved. The count starts again at {found.period.end:%Y-%m-%d %H:%M} UTC; "
-        f"a higher tier at {UPGRADE_URL} includes more.",
+        f"All {found.limit} {what} that {tier.display_name} includes this "
+        f"{'day' if found.feature == API_CALLS else 'month'} are used or reserved. The count starts again at "
+        f"{found.period.end:%Y-%m-%d %H:%M} UTC; a higher tier at {UPGRADE_URL} includes more.",
         retry_after_s=max(1, int((found.period.end - now).total_seconds()) + 1),
         **details,
     )

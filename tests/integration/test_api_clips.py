@@ -108,7 +108,7 @@ def test_fifth_clip_of_the_month_is_the_last_on_the_free_tier(service: Service) 
     assert error["details"]["limit"] == error["details"]["used"] == error["details"]["reserved"] == 5
     assert error["details"]["resets_at"].endswith("-01T00:00:00Z")
     assert int(answer.headers["Retry-After"]) > 0
-    assert "All 5 clips of this month on the tier Free Tier" in error["message"]
+    assert "All 5 clips that Free Tier includes this month" in error["message"]
     assert len(service.rows("SELECT 1 FROM clips")) == 5
 
 

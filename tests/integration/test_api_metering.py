@@ -52,7 +52,7 @@ def test_one_call_too_many_is_refused_until_midnight(service: Service) -> None:
     assert refused.status_code == 429
     error = refused.json()["error"]
     assert (error["code"], error["retryable"]) == ("quota_exceeded", False)
-    assert error["message"].startswith("All 100 API calls of this day on the tier Free Tier are used")
+    assert error["message"].startswith("All 100 API calls that Free Tier includes this day are used")
     details = error["details"]
     assert {key: details[key] for key in ("feature", "used", "limit", "upgrade_url")} == {
         "feature": "api_calls_per_day",
