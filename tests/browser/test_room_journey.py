@@ -1,17 +1,14 @@
 """From a conversation to a clip in the browser: a microphone plays known moments, and the room picks the best."""
 
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from support.api.browser import PHONE, launch_chromium, visiting
-from support.api.capture import conversation
+from support.api.browser import PHONE, visiting
+from support.api.capture import conversation, launch_talking
 from support.api.product import Person, Product
 from support.api.server import PASSWORD
-from support.media.live import RATE
 from support.servers.fleet import wait_for
 
 SPOKEN_MS = 32_000
@@ -21,14 +18,8 @@ SPOKEN_MS = 32_000
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium whose microphone plays somebody who speaks and is applauded twice."""
     path = tmp_path_factory.mktemp("journey") / "talk.wav"
-    with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(RATE)
-        sound = np.clip(conversation(40, 9, 22), -1, 1)
-        out.writeframes((sound * 32767).astype("<i2").tobytes())
     with sync_playwright() as playwright:
-        running = launch_chromium(playwright, f"--use-file-for-fake-audio-capture={path}")
+        running = launch_talking(playwright, path, conversation(40, 9, 22))
         yield running
         running.close()
 

@@ -1,9 +1,13 @@
 """A client that records a room: it sends the parts of a recording that was made before, as a browser would."""
 
+import wave
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+from playwright.sync_api import Browser, Playwright
+from support.api.browser import launch_chromium
 from support.media.audio import Sound, applause, mixed, speech
 from support.media.live import RATE, split, webm
 from support.servers.fleet import wait_for
@@ -24,6 +28,16 @@ def conversation(seconds: float, *moments_s: float) -> Sound:
 def parts_of(path: Path, sound: Sound) -> list[bytes]:
     """Return what a recorder hands out every two seconds."""
     return split(webm(path, sound).read_bytes(), CLUSTER, back=0, every=PART_MS // 1000)
+
+
+def launch_talking(playwright: Playwright, path: Path, sound: Sound) -> Browser:
+    """Start a Chromium whose microphone plays this sound again and again; it is kept at `path`."""
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
+    return launch_chromium(playwright, f"--use-file-for-fake-audio-capture={path}")
 
 
 class Recorder:
