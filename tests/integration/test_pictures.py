@@ -107,3 +107,14 @@ def test_clip_of_one_frame_has_pictures(tmp_path: Path) -> None:
     made = render(source, tmp_path / "out", 0.2, accuracy="encode")
     assert len(pictures(made / "preview.webp")) == 1
     assert pictures(made / "thumbnail.jpg")[0].shape == (36, 64, 3)
+
+
+def test_thumbnail_of_sound_is_the_telling_frame_of_a_recording_whose_clock_starts_late(tmp_path: Path) -> None:
+    source = make(
+        tmp_path / "late.mp4",
+        *("-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=1.5", "-f", "lavfi", "-i", "anoisesrc=d=1.5"),
+        *("-vf", "drawbox=color=black:t=fill:enable='lt(t,1.0)'", "-output_ts_offset", "0.6"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"),
+    )
+    made = render(source, tmp_path / "out", 1.5, accuracy="encode", formats=["mp3"])
+    assert pictures(made / "thumbnail.jpg")[0].std() > 30

@@ -55,9 +55,16 @@ def source(material: Material, part: Part | None = None) -> Any:
     """
     if part is None or not part.start:
         return open_input(material.name, noautorotate=None)
-    before = seconds(material.start + part.start - MARGIN_S)
-    seek: dict[str, Any] = {"ss": before, "seek_timestamp": 1, "accurate_seek": None}
-    return open_input(material.name, noautorotate=None, **seek)
+    before = material.start + part.start - MARGIN_S
+    return open_input(material.name, noautorotate=None, **at_keyframe(before))
+
+
+def at_keyframe(before: Fraction) -> dict[str, Any]:
+    """Return the options that open an input at the keyframe before a timestamp; the caller's chain trims.
+
+    FFmpeg's own trimming (`accurate_seek`) adds the start of the file to a timestamp, and so drops what follows it.
+    """
+    return {"ss": seconds(before), "seek_timestamp": 1, "noaccurate_seek": None}
 
 
 def video_part(material: Material, look: Look, part: Part) -> Any:

@@ -145,9 +145,7 @@ def _seek(material: Material, to: Fraction) -> Any:
     """Open the material at the keyframe before a timestamp; the chain trims exactly."""
     if to <= material.shown_from:
         return graph.source(material)
-    return runner.open_input(
-        material.name, noautorotate=None, ss=graph.seconds(to), seek_timestamp=1, accurate_seek=None
-    )
+    return runner.open_input(material.name, noautorotate=None, **graph.at_keyframe(to))
 
 
 def _jpeg(chain: Any, name: str) -> Any:
