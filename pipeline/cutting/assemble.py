@@ -21,6 +21,7 @@ from pipeline.reading.demux import Piece
 from pipeline.reading.media import AV_ERRORS, as_media_error
 from pipeline.types import Problem
 
+GAP_FRAMES = Fraction(3, 2)
 LONGEST_COPIED_SOUND_S = Fraction(1, 25)
 """Packets of sound are copied or dropped whole; a longer one would start or end the sound too far from the picture."""
 ROUNDING_S = Fraction(1, 1000)
@@ -51,11 +52,19 @@ def why_encode_sound(draft: Draft, out: Path) -> Problem | None:
     codec = audio.codec_context.codec.canonical_name
     if not takes(out, codec):
         message = f"{codec} sound cannot be kept in {out.suffix}; it was encoded."
+    elif draft.is_exact and _leaves_gaps(audio, draft.survey.sound_step):
+        message = f"The times of the {codec} packets leave gaps, so the sound was encoded."
     elif draft.is_exact and draft.survey.sound_step * _base(audio) > LONGEST_COPIED_SOUND_S:
         message = f"The packets of {codec} sound are too long to begin and end where the clip does; it was encoded."
     else:
         return None
     return Problem(code="sound_encoded", message=message, stream=audio.index)
+
+
+def _leaves_gaps(audio: AudioStream, longest: int) -> bool:
+    """Return whether a packet lasts longer than its samples."""
+    context = audio.codec_context
+    return bool(context.frame_size) and longest * _base(audio) * context.sample_rate > GAP_FRAMES * context.frame_size
 
 
 class _Assembly:

@@ -123,6 +123,8 @@ def plan_cut(
     """
     begin, stop, holds = (start, end, False) if accuracy == "fast" else _snap(units, start, end, standstill)
     if not any(u.pts < stop and u.pts + max(1, u.duration) > begin for u in units):
+        if any(u.pts < begin for u in units):  # the last picture stays on the screen
+            return _encode_all(units, begin, stop, holds=True, reason="inside_one_gop")
         return CutPlan(start, end, ())
     stop = min(stop, max(u.pts + max(1, u.duration) for u in units))
     if accuracy == "fast":

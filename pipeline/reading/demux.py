@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
 
+from pipeline.errors import DECODE_FAILED
 from pipeline.reading.access.block_cache import BLOCK_BYTES
 from pipeline.reading.clock import BACKWARD_S, FORWARD_S, RESTARTING_FORMATS, offset_at
 from pipeline.reading.media import AV_ERRORS, Media, as_media_error
@@ -107,15 +108,20 @@ class Demuxer:
             to_start(self.media)
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield the packets from here on in file order; MediaError READ_FAILED, DECODE_FAILED."""
+        """Yield the packets from here on in file order; MediaError READ_FAILED, DECODE_FAILED.
+
+        An error of the format after the first packet is the end, as some of FFmpeg's demuxers end every file with one.
+        """
         jumps = self.media.index.jumps if self.media.index is not None else []
         places: dict[int, int] = {}
         timer = PacketTimer(self.media.container)
         pages: dict[int, int | None] = {}
         waiting = set(self._lost)
         self.media.is_reopened = False
+        has_begun = False
         try:
             for packet in self.media.container.demux(self.media.current(self.selection.all)):
+                has_begun = True
                 piece = timer.piece(packet)
                 if piece is None or is_cut_off(packet, self.media):
                     continue
@@ -132,7 +138,9 @@ class Demuxer:
         except av.error.EOFError:
             return
         except AV_ERRORS as exc:
-            raise as_media_error(exc) from exc
+            error = as_media_error(exc)
+            if not has_begun or error.cause is not DECODE_FAILED:
+                raise error from exc
 
     def stretch(self, start_s: Fraction, end_s: Fraction, *, lead_s: Fraction = AUDIO_PREROLL_S) -> Iterator[Piece]:
         """Yield packets in file order, including all that are needed to show [start_s, end_s).
@@ -291,26 +299,34 @@ class PacketTimer:
     """Returns the times of packets in file order, and corrects those that a container gets wrong.
 
     Packets of recordings without times are counted from the start: bare pictures, and sound in RealMedia whose clock
-    stands still. Some sound in AVI (G.722) has times in bytes, although its clock counts packets.
+    stands still. Some sound in AVI (G.722) has times in bytes, although its clock counts packets. H.264 in ASF gets
+    wrong times after a seek.
     """
 
     def __init__(self, container: InputContainer) -> None:
         self._counts = is_counted(container)
         self._number: dict[int, int] = {}
         self._heard: dict[int, Fraction] = {}
+        self._due: dict[int, int] = {}
+        usable = [stream for stream in container.streams if is_usable(stream)]
+        coded = {(s.index, s.codec_context.codec.canonical_name) for s in usable}
+        formats = set(container.format.name.split(","))
+        self._mixes_up = "asf" in formats and any(name == "h264" for _, name in coded)
+        self._still = {index for index, name in coded if "rm" in formats and name == "ra_144"}
         is_avi = "avi" in container.format.name.split(",")
         self._units = {s.index: unit for s in container.streams if is_avi and (unit := _bytes_a_tick(s)) > 1}
 
     @property
     def needs_start(self) -> bool:
         """Whether times are right only when reading from the start."""
-        return self._counts or bool(self._units)
+        return self._counts or bool(self._units) or self._mixes_up or bool(self._still)
 
     def piece(self, packet: AnyPacket) -> Piece | None:
         """Return a packet with its times; None for one without any (a flush)."""
         self.repair(packet)
-        if not self._counts:
-            return as_piece(packet)
+        counts = self._counts or packet.stream_index in self._still
+        if not counts:
+            return self._timed(packet)
         if not packet.size:
             return None
         if isinstance(packet.stream, AudioStream):
@@ -319,6 +335,15 @@ class PacketTimer:
         self._number[packet.stream_index] = number + 1
         step = picture_step(packet.stream)
         return Piece(packet, packet.stream_index, number * step, number * step, step, packet.time_base)
+
+    def _timed(self, packet: AnyPacket) -> Piece | None:
+        """Return a packet with its times; one without any follows the one before it, because the next ones need it."""
+        if packet.pts is None and packet.dts is None and packet.size and packet.stream_index in self._due:
+            packet.pts = packet.dts = self._due[packet.stream_index]
+        piece = as_piece(packet)
+        if piece is not None:
+            self._due[piece.stream] = piece.dts + max(1, piece.duration)
+        return piece
 
     def _counted_sound(self, packet: AnyPacket, stream: AudioStream) -> Piece:
         context = stream.codec_context

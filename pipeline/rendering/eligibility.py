@@ -3,6 +3,8 @@
 Every browser must play a copied clip.
 """
 
+from msgspec.structs import replace
+
 from pipeline.errors import TOO_SHORT, UNSUPPORTED_OUTPUT, MediaError
 from pipeline.rendering.material import Segment
 from pipeline.types import Options, Problem, RenderTask
@@ -38,6 +40,13 @@ def encoding_notes(segment: Segment) -> list[Problem]:
     if video is None or video.hdr is None:
         return []
     return [Problem(code="tone_mapped", message=OTHER_NOTES["tone_mapped"])]
+
+
+def named(note: Problem, segment: Segment) -> Problem:
+    """Return a note of a cut about the recording's own codec, not the one that its sound was stored in meanwhile."""
+    if note.code != "sound_encoded" or segment.decoded_sound is None:
+        return note
+    return replace(note, message=f"{segment.decoded_sound} sound cannot be kept in a copy; it was encoded.")
 
 
 def refuse_impossible(task: RenderTask, segment: Segment) -> None:

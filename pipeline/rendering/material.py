@@ -87,6 +87,8 @@ class Segment(Struct, frozen=True, kw_only=True):
     """Whether the copy states all that the source does about its streams; if not, only `material` has their shape."""
     decoded: Problem | None
     """Why the pictures were decoded while reading; None if the file has the recording's own packets."""
+    decoded_sound: str | None
+    """The codec of the recording's sound if that was decoded while reading."""
     notes: list[Problem]
     reference: Reference
     moved_s: Fraction
@@ -137,6 +139,7 @@ def fetch(  # noqa: PLR0913 - keyword-only
         probe=found,
         is_faithful=is_faithful,
         decoded=made.decoded,
+        decoded_sound=made.decoded_sound,
         notes=made.notes,
         reference=made.reference,
         moved_s=material.start - zero - offset,
@@ -205,7 +208,7 @@ def look_at(
         # An even rhythm from the first frame on: picture and sound move together, by less than a frame.
         start, end = shown, end - (start - shown)
     inside = [(time, length) for time, length in times if time < end]
-    if not inside or inside[-1][0] + inside[-1][1] <= start:
+    if not inside:  # the picture before the clip stays on the screen if none follows
         if audio is None:
             raise MediaError(OUT_OF_RANGE, "there is no picture between the start and the end", stream=video.index)
         return Material(name=name, start=start, end=end, video=None, audio=audio)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from pipeline.cutting.cut import CutReport
+from pipeline.cutting.cut import CutReport, Refusal, cut_by_copy
 from pipeline.errors import (
     BAD_OPTION,
     DECODE_FAILED,
@@ -23,7 +23,7 @@ from pipeline.rendering.check.resemblance import Likeness, original
 from pipeline.rendering.check.verify import Expectation, LoudnessMissedError, verify
 from pipeline.rendering.compose import PATH, SCRIPT, STRIP, Composer
 from pipeline.rendering.cut import cut
-from pipeline.rendering.eligibility import NOTES, encoding_notes, refuse_impossible, why_encode
+from pipeline.rendering.eligibility import NOTES, encoding_notes, named, refuse_impossible, why_encode
 from pipeline.rendering.encoding import encode, loudness, subtitle
 from pipeline.rendering.encoding.ffmpeg import FONTS_CONF, decoding_errors
 from pipeline.rendering.material import Material, Segment, fetch, look_at
@@ -160,14 +160,14 @@ class _Rendering:
             why = f"The recording's own packets did not make a good file: {exc.detail or exc.cause.meaning}."
             self._note("copy_failed", f"{why} So it was encoded.")
             return False
-        self.notes += report.notes
+        self.notes += [named(note, self.segment) for note in report.notes]
         self.accuracy = report.accuracy
         return True
 
     def _show_early(self, report: Callable[[float], None]) -> None:
         """Publish a copy cut at keyframes, to play while the clip is being made; its failure is ignored."""
         try:
-            done = cut(
+            done = cut_by_copy(
                 self.segment.path,
                 start_s=self.segment.start_s,
                 end_s=self.segment.end_s,
@@ -175,7 +175,7 @@ class _Rendering:
                 accuracy="fast",
                 on_progress=report,
             )
-            if done.accuracy != "fast":
+            if isinstance(done, Refusal):
                 return
             planned_s = done.end_s - done.start_s
             output = self._described("mp4", EARLY, duration_s=planned_s, copied_s=done.copied_s, encoded_s=0.0)

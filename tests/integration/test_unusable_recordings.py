@@ -27,6 +27,27 @@ def test_encrypted_recording_is_called_encrypted(tmp_path: Path) -> None:
         assert "damaged" not in error.message
 
 
+def test_encrypted_webm_with_a_table_of_contents_is_called_encrypted(tmp_path: Path) -> None:
+    """The table names the id of the clusters, which is not yet the first of them."""
+    seek = element(0x53AB, b"\x1f\x43\xb6\x75") + element(0x53AC, b"\xff")
+    encoding = element(0x6240, element(0x5033, b"\x01") + element(0x5035, element(0x47E1, b"\x05")))
+    size = element(0xE0, element(0xB0, b"\xa0") + element(0xBA, b"\x60"))
+    track = element(0xD7, b"\x01") + element(0x73C5, b"\x01") + element(0x83, b"\x01") + element(0x86, b"V_VP9")
+    tracks = element(0x1654AE6B, element(0xAE, track + element(0x6D80, encoding) + size))
+    cluster = element(0x1F43B675, element(0xE7, b"\x00") + element(0xA3, b"\x81\x00\x00\x80" + bytes(40)))
+    source = tmp_path / "encrypted.webm"
+    head = element(0x1A45DFA3, element(0x4282, b"webm"))
+    source.write_bytes(head + element(0x18538067, element(0x114D9B74, element(0x4DBB, seek)) + tracks + cluster))
+    assert {error.code for error in refusals(source, tmp_path)} == {"encrypted"}
+
+
+def element(kind: int, content: bytes) -> bytes:
+    """Return an EBML element, with its length in as few bytes as muxers use."""
+    identity = kind.to_bytes((kind.bit_length() + 7) // 8, "big")
+    size = bytes([0x80 | len(content)]) if len(content) < 0x7F else (0x4000 | len(content)).to_bytes(2, "big")
+    return identity + size + content
+
+
 def test_unknown_codec_is_named(tmp_path: Path) -> None:
     source = rename_codec(record(tmp_path / "unknown.mp4", seconds=1, audio=None), b"avc1", b"zzzz")
     for error in refusals(source, tmp_path):

@@ -230,8 +230,14 @@ def test_first_picture_that_no_copy_may_begin_with_is_encoded_from_the_cut_on() 
     assert plan.segments == (Encode(120, 350, 0, awaits=True), Copy(350, 450, 5, 14))
 
 
-def test_times_without_pictures_give_an_empty_plan() -> None:
-    assert plan_cut(steady(10, key_every=5), 500, 600).segments == ()
+def test_times_before_all_pictures_give_an_empty_plan() -> None:
+    assert plan_cut(steady(10, key_every=5), -200, -100).segments == ()
+
+
+def test_last_picture_is_held_where_none_follows() -> None:
+    plan = plan_cut(steady(10, key_every=5), 500, 600)
+    assert plan.segments == (Encode(500, 600, 5, holds=True),)
+    assert plan.reason == "inside_one_gop"
 
 
 @pytest.mark.parametrize(

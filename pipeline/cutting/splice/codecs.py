@@ -81,17 +81,23 @@ class _H264:
     def why_not(self) -> str | None:
         if not self._old:
             return "The stream carries no parameter sets that could be kept beside new ones."
+        if any(nal.h264_is_lossless(unit) for unit in self._known_sets()):
+            return "Decoders do not switch between lossless and other H.264."
         return None
+
+    def _known_sets(self) -> Iterable[bytes]:
+        """Return the sequence parameter sets of the header."""
+        if self._config is not None:
+            return self._config.sps
+        return _h264_sets((unit for unit in nal.split_annexb(self._old) if unit), nal.H264_SPS)
 
     def is_seam(self, data: bytes) -> bool:
         return any(unit and unit[0] & 0x1F == nal.H264_IDR for unit in self._units(data))
 
     def is_other(self, data: bytes) -> bool:
-        if self._config is not None:
-            known = set(self._config.sps)
-        else:
-            known = set(_h264_sets((unit for unit in nal.split_annexb(self._old) if unit), nal.H264_SPS))
-        return not known.issuperset(_h264_sets((unit for unit in self._units(data) if unit), nal.H264_SPS))
+        return not set(self._known_sets()).issuperset(
+            _h264_sets((unit for unit in self._units(data) if unit), nal.H264_SPS)
+        )
 
     def encoder(self) -> VideoCodecContext:
         encoder = _matched("libx264", self._stream)

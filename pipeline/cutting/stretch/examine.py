@@ -36,6 +36,9 @@ CONTINUOUS_SOUND = frozenset(
     | {"sol_dpcm", "xan_dpcm", "shorten", "ape", "speex", "g729", "g723_1"}
 )
 """Codecs in which every sample depends on the previous one: decoded from the middle, their level is wrong for long."""
+_OPUS_HEAD = b"OpusHead"
+_PRE_SKIP = 10
+"""Offset of the samples to drop (RFC 7845, 5.1), of two bytes."""
 SOUND_MARGIN_S = Fraction(1, 2)
 """Sound around the stretch in the reference, because a clip may begin a little before its stretch."""
 MOST_KEYFRAMES = 64
@@ -60,6 +63,8 @@ class Findings:
     """Layout and sample rate of the decoded sound; more than one is a change midway."""
     picture_shapes: set[tuple[int, int, str]] = field(default_factory=set)
     """Width, height and pixel format of decoded keyframes."""
+    drops_much: bool = False
+    """Whether a new decoder drops much sound, wherever it begins."""
     is_packed: bool = False
     """Whether packets hold several pictures, as DivX and Xvid wrote them into AVI."""
 
@@ -86,6 +91,9 @@ class _Examination:
 
     def run(self) -> Findings:
         video, audio = self._selection.video, self._selection.audio
+        if audio is not None:
+            self._found.drops_much = drops_much(audio)
+            begin_anywhere(audio)
         for piece in self._demuxer.stretch(sound_origin(self._demuxer, self._begin), self._end, lead_s=SOUND_LEAD_S):
             if video is not None and piece.stream == video.index:
                 self._take_picture(piece)
@@ -174,6 +182,20 @@ def is_continuous(audio: AudioStream) -> bool:
     """
     name = audio.codec_context.codec.canonical_name
     return name in CONTINUOUS_SOUND or (name == "pcm_dvd" and audio.codec_context.format.name == "s32")
+
+
+def drops_much(audio: AudioStream) -> bool:
+    """Return whether a new decoder drops more than the preroll, wherever it begins: `pre-skip` of Opus, up to 1.4 s."""
+    context = audio.codec_context
+    return bool(context.sample_rate) and Fraction(context.delay, context.sample_rate) > AUDIO_PREROLL_S
+
+
+def begin_anywhere(audio: AudioStream) -> None:
+    """Make a new decoder drop nothing by itself; sound before the first sample is dropped by its time."""
+    context = audio.codec_context
+    head = bytes(context.extradata or b"")
+    if drops_much(audio) and not context.is_open and head.startswith(_OPUS_HEAD):
+        context.extradata = head[:_PRE_SKIP] + bytes(2) + head[_PRE_SKIP + 2 :]
 
 
 def _alone(video: VideoStream, piece: Piece) -> VideoFrame | None:

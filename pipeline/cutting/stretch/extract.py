@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.cutting.mux import PacketWriter, copy_stream, open_output
 from pipeline.cutting.plan import CROPPED, NO_TIMES, REASONS, TRANSPARENT
@@ -24,13 +25,14 @@ from pipeline.cutting.stretch.carriers import carries_pictures, carries_sound, s
 from pipeline.cutting.stretch.examine import (
     SOUND_LEAD_S,
     Findings,
+    begin_anywhere,
     examine,
     is_continuous,
     sound_origin,
 )
 from pipeline.cutting.stretch.pictures import LEAD_S, Clock, PictureKeeper, Shape, has_alpha
 from pipeline.cutting.stretch.reference import Reference
-from pipeline.errors import ENCODE_FAILED, OUT_OF_RANGE, MediaError
+from pipeline.errors import DECODE_FAILED, ENCODE_FAILED, OUT_OF_RANGE, MediaError
 from pipeline.reading.container.cropping import Crop, find_crop
 from pipeline.reading.demux import AUDIO_PREROLL_S, Demuxer, Piece
 from pipeline.reading.index import open_indexed
@@ -89,6 +91,8 @@ class StretchReport(Struct, frozen=True, kw_only=True):
     reference: Reference
     sample_aspect: str = "1/1"
     """Shape of the source's pixels, which Matroska and NUT files made here cannot say."""
+    decoded_sound: str | None = None
+    """Codec of the sound if it was decoded."""
     decoded: Problem | None = None
     """Why the pictures were decoded; None if they were copied."""
     shape: Shape | None = None
@@ -140,6 +144,8 @@ class _Extraction:
         self._first: Fraction | None = None
         self._shift = Fraction(0)
         self._needs_start = False
+        self._is_undecodable = False
+        """Whether there are packets in the stretch, of which none has been decoded so far."""
 
     def run(self, out: Path, *, must_decode: bool) -> StretchReport:
         container = self._media.container.format.name
@@ -152,12 +158,18 @@ class _Extraction:
             audio = self._selection.audio
         # Containers state the delay of sound in different ways, so sound is decoded whenever the pictures are.
         keeps_sound = audio is not None and why is None and self._keeps_sound(suffix, audio, container)
+        if why is None and audio is not None and not keeps_sound:
+            self._reopen()  # the state of some decoders (AMR) outlives a flush
         path = out.with_suffix(suffix)
         keeper = self._write(path, decodes=why is not None, keeps_sound=keeps_sound)
         if self._first is None:
             path.unlink(missing_ok=True)
+            if self._is_undecodable:
+                raise MediaError(DECODE_FAILED, "nothing decodes between these times")
             raise MediaError(OUT_OF_RANGE, "nothing is recorded between these times")
-        return self._report(path, why, keeper)
+        audio = self._selection.audio
+        sound = audio.codec_context.codec.canonical_name if audio is not None and not keeps_sound else None
+        return replace(self._report(path, why, keeper), decoded_sound=sound)
 
     def _reopen(self) -> None:
         self._media.reopen()
@@ -196,7 +208,8 @@ class _Extraction:
         return self._needs_start
 
     def _keeps_sound(self, suffix: str, audio: AudioStream, container: str) -> bool:
-        return len(self._found.sound_shapes) <= 1 and carries_sound(suffix, audio, container)
+        is_one = len(self._found.sound_shapes) <= 1 and not self._found.drops_much
+        return is_one and carries_sound(suffix, audio, container)
 
     def _write(self, path: Path, *, decodes: bool, keeps_sound: bool) -> PictureKeeper | None:
         """Write the file and store the container time at which it starts."""
@@ -210,6 +223,7 @@ class _Extraction:
                 for piece in self._pieces(decodes=decodes):
                     is_picture = self._selection.video is not None and piece.stream == self._selection.video.index
                     (take_picture if is_picture else take_sound)(piece)
+                    self._is_undecodable |= self._begin <= piece.shown_s < self._end
                     self._tell(piece)
                 if keeper is not None:
                     keeper.finish()
@@ -303,6 +317,7 @@ class _Extraction:
         start = max(self._demuxer.zero, heard_from)
         encoder = SoundEncoder(container, audio, encoder=PCM, start_s=start, end_s=self._end, at_s=start - shift)
         settles = not is_continuous(audio)
+        begin_anywhere(audio)
         waiting: list[Packet[Stream]] = []
 
         def mux(packets: Iterable["Packet[Stream]"]) -> None:

@@ -106,6 +106,8 @@ class PictureKeeper:
         self._decoder = decoder_for(stream)
         self._begin, self._end, self._shift = begin, end, shift
         self._crop = crop
+        is_avi = "avi" in stream.container.format.name.split(",")
+        self._has_spare_byte = is_avi and stream.codec_context.codec.canonical_name == "rawvideo"  # BI_RGB of 32 bits
         self._base = stream.time_base or Fraction(1, 90_000)
         rate = stream.average_rate or stream.guessed_rate or USUAL_RATE
         self._earliest = ceil((begin - LEAD_S) / self._base)
@@ -201,7 +203,7 @@ class PictureKeeper:
     def _write(self, frame: VideoFrame) -> None:
         if self._fitter is None:
             self._is_large = self._pixels_of(frame) > LOSSLESS_PIXELS
-            self._fitter = _Fitter(frame, self._crop)
+            self._fitter = _Fitter(frame, self._crop, has_spare_byte=self._has_spare_byte)
             self.shape = _shape_of(frame, self._fitter)
             self.reference.rotation = self.shape.rotation
             self.first_s = Fraction(frame.pts or 0) * self._base
@@ -246,9 +248,10 @@ class PictureKeeper:
 class _Fitter:
     """Converts pictures to the size and format of the first: crops, deinterlaces, flattens on black, and fits them."""
 
-    def __init__(self, first: VideoFrame, crop: Crop | None) -> None:
+    def __init__(self, first: VideoFrame, crop: Crop | None, *, has_spare_byte: bool) -> None:
         self._crop = crop
-        self.is_flattened = is_transparent(first.format.name)
+        self._is_opaque = has_spare_byte and _is_invisible(first)
+        self.is_flattened = is_transparent(first.format.name) and not self._is_opaque
         width, height = first.width, first.height
         if crop is not None:
             width, height = crop.size(width, height)
@@ -305,7 +308,8 @@ class _Fitter:
             yield "bwdif", "mode=send_frame:deint=interlaced"
         if is_transparent(frame.format.name):
             yield "format", "pix_fmts=gbrap"
-            yield "premultiply", "inplace=1"
+            if not self._is_opaque:
+                yield "premultiply", "inplace=1"
             yield "format", "pix_fmts=gbrp"
         if (width, height) != self._size:
             yield "scale", f"{self._size[0]}:{self._size[1]}:force_original_aspect_ratio=decrease:out_range=tv"
@@ -315,6 +319,12 @@ class _Fitter:
         elif _is_full_range(frame):
             yield "scale", "out_range=tv"
         yield "format", f"pix_fmts={self.format}"
+
+
+def _is_invisible(frame: VideoFrame) -> bool:
+    """Return whether every pixel of a picture is wholly transparent."""
+    rgba = frame.reformat(format="rgba")
+    return is_transparent(frame.format.name) and not rgba.to_ndarray()[..., 3].any()
 
 
 def _link(chain: list[FilterContext]) -> None:

@@ -4,6 +4,7 @@ Sources: RFC 8794 and RFC 9559, 5.1.4 (Matroska); ISO/IEC 14496-12, 8.5.2 (sampl
 `enca`); Microsoft's AVI RIFF reference (`strh`); ISO/IEC 13818-1, 2.4.3.2 (scrambling of transport packets).
 """
 
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -16,7 +17,8 @@ MOST_BYTES = 4 * 1024 * 1024
 STEP_BYTES = 65536
 """Bytes read at a time: a header usually has a few kilobytes, with fonts in it megabytes."""
 _SEGMENT, _TRACKS, _TRACK, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675
-_CLUSTER_ID = _CLUSTER.to_bytes(4, "big")
+_FIRST_CLUSTER = re.compile(rb"(?<!\x53\xab\x84)\x1f\x43\xb6\x75")
+"""A cluster's id, but not the id that a table of contents (`SeekHead`) names."""
 _CODEC_ID, _ENCODINGS, _ENCODING, _ENCRYPTION = 0x86, 0x6D80, 0x6240, 0x5035
 _CONTAINERS = frozenset({b"trak", b"mdia", b"minf", b"stbl"})
 _ENCRYPTED_ENTRIES = frozenset({b"encv", b"enca"})
@@ -104,12 +106,12 @@ def read_to_cluster(reader: Reader) -> bytes:
     """Return the bytes before the first cluster of a Matroska file; moves the read position."""
     reader.seek(0)
     head = b""
-    while _CLUSTER_ID not in head and len(head) < MOST_BYTES:
+    while not _FIRST_CLUSTER.search(head) and len(head) < MOST_BYTES:
         part = reader.read(STEP_BYTES)
         if not part:
             break
         head += part
-    return head.partition(_CLUSTER_ID)[0]
+    return _FIRST_CLUSTER.split(head, maxsplit=1)[0]
 
 
 def elements(data: bytes) -> Iterator[tuple[int, bytes]]:

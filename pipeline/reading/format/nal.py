@@ -8,6 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+_FULL_CHROMA_PROFILE = 244
+_FULL_CHROMA = 3
+"""`chroma_format_idc` of 4:4:4."""
 START_CODE = b"\x00\x00\x01"
 H264_IDR = 5
 H264_SPS = 7
@@ -77,6 +80,19 @@ def _bit(data: bytes, bit: int) -> int:
 def h264_sps_id(unit: bytes) -> int:
     """Return the number of a sequence parameter set."""
     return read_ue(unit, 32)[0]  # after the unit's header, profile, constraints and level, a byte each
+
+
+def h264_is_lossless(unit: bytes) -> bool:
+    """Return whether a sequence parameter set turns the transform off (7.3.2.1.1)."""
+    data = _unescape(unit)
+    if data[1] != _FULL_CHROMA_PROFILE:
+        return False
+    _, bit = read_ue(data, 32)
+    chroma, bit = read_ue(data, bit)
+    bit += chroma == _FULL_CHROMA
+    for _ in range(2):  # bit depths
+        _, bit = read_ue(data, bit)
+    return bool(_bit(data, bit))
 
 
 def h264_pps_id(unit: bytes) -> int:

@@ -35,12 +35,16 @@ LIKE = 0.3
 BETTER = 0.1
 """How much better a lag must fit than none, because tones fit at many lags."""
 PLACES = 2
+ROUNDING_S = Fraction(2, 1000)
+"""Containers and tasks round times to milliseconds."""
 FLAT = 4.0
 """A picture with a smaller standard deviation (of 255) counts as one colour."""
-FAR = 45.0
-"""A mean difference of the fields of two pictures (of 255) that no encoder causes."""
-ALIKE = 0.5
-"""The least correlation of brightness at which two pictures show the same, whatever their tones."""
+FAR = 20.0
+"""A mean difference of the fields of two pictures (of 255) that no encoder causes; usual are 2 to 10."""
+ALIKE = 0.85
+"""The least correlation of brightness at which two pictures show the same in another range of tones."""
+ALIKE_TONED = 0.5
+"""The same for HDR, whose tones are mapped."""
 TINT = 60.0
 """A difference in the mean of one colour that no encoder causes."""
 
@@ -101,14 +105,17 @@ class Comparison:
     def take_picture(self, frame: VideoFrame, at_s: Fraction) -> None:
         """Add a picture; compares it if the recording's picture of that time is known."""
         self._pictures += 1
-        while self._due and self._due[0][0] <= at_s - self._zero_s:
-            self._compare(self._due.pop(0)[1], frame)
+        while self._due and self._due[0][0] <= at_s - self._zero_s + ROUNDING_S:
+            due_s, sample = self._due.pop(0)
+            is_same_time = at_s - self._zero_s <= due_s + ROUNDING_S
+            self._compare(sample, [frame] if is_same_time or self._before is None else [frame, self._before])
         self._before = frame
 
     def finish(self) -> None:
         """Raise MediaError VERIFY_FAILED if the clip differs from the recording."""
-        for _, sample in self._due[:1]:
-            self._compare(sample, self._before)
+        if self._before is not None:
+            for _, sample in self._due[:1]:
+                self._compare(sample, [self._before])
         if self._far:
             raise MediaError(VERIFY_FAILED, f"the picture is not the recording's: {self._far[0]}")
         most = self._wanted.most_pictures
@@ -122,12 +129,12 @@ class Comparison:
         timed = [(sample.time_s - wanted.start_s, sample) for sample in wanted.reference.pictures]
         return [(at, sample) for at, sample in timed if first <= at < last]
 
-    def _compare(self, sample: Sample, frame: VideoFrame | None) -> None:
-        """Compare the recording's picture with the clip's at that time or the one before it, whichever is closer."""
-        turned = (self._wanted.reference.rotation - _rotation(frame)) // 90 if frame is not None else 0
+    def _compare(self, sample: Sample, frames: list[VideoFrame]) -> None:
+        """Compare the recording's picture with the clip's of that time, or with both around it."""
+        turned = (self._wanted.reference.rotation - _rotation(frames[0])) // 90
         original = np.rot90(sample.fields, -turned)
-        found = [_difference(original, self._shrinker.fields(f), self._wanted) for f in (frame, self._before) if f]
-        if found and all(found):
+        found = [_difference(original, self._shrinker.fields(frame), self._wanted) for frame in frames]
+        if all(found):
             self._far.append(f"{found[0]} at {float(sample.time_s - self._wanted.start_s):.2f} s")
 
     def _compare_sound(self) -> None:
@@ -140,6 +147,8 @@ class Comparison:
         begin, end = round(wanted.fade_in_s * SAMPLES_A_SECOND), length - round(wanted.fade_out_s * SAMPLES_A_SECOND)
         original = _stretch(sound.samples, at + begin, at + end)
         made = _stretch(self._track.samples, begin, end)
+        if _is_constant(original):
+            return
         _check_level(original, made, wanted, "")
         if _level_db(original) > SILENT_DB and not self._has_sound:
             raise MediaError(VERIFY_FAILED, "the recording has sound here, the clip has none")
@@ -150,8 +159,8 @@ class Comparison:
             _check_window(around, made, window, wanted)
 
 
-def _rotation(frame: VideoFrame | None) -> int:
-    return round(-frame.rotation / 90) * 90 if frame is not None else 0
+def _rotation(frame: VideoFrame) -> int:
+    return round(-frame.rotation / 90) * 90
 
 
 def _difference(original: NDArray[np.float32], made: NDArray[np.float32], wanted: Likeness) -> str:
@@ -168,7 +177,7 @@ def _difference(original: NDArray[np.float32], made: NDArray[np.float32], wanted
     if wanted.is_toned and (far <= FAR or bright.std() < FLAT):
         return ""
     alike = _correlation(bright.ravel(), dark.ravel())
-    return "" if alike >= ALIKE else f"it differs by {far:.0f} of 255"
+    return "" if alike >= (ALIKE_TONED if wanted.is_toned else ALIKE) else f"it differs by {far:.0f} of 255"
 
 
 def _stretch(samples: NDArray[np.float32], begin: int, end: int) -> NDArray[np.float32]:
@@ -180,6 +189,11 @@ def _stretch(samples: NDArray[np.float32], begin: int, end: int) -> NDArray[np.f
 def _level_db(samples: NDArray[np.float32]) -> float:
     power = float(np.mean(samples.astype(np.float64) ** 2)) if len(samples) else 0.0
     return 10 * math.log10(max(power, 1e-12))
+
+
+def _is_constant(samples: NDArray[np.float32]) -> bool:
+    """Return whether sound is only an offset, which nobody hears and encoders leave out."""
+    return bool(len(samples)) and _level_db(samples - samples.mean()) <= SILENT_DB < _level_db(samples)
 
 
 def _check_level(original: NDArray[np.float32], made: NDArray[np.float32], wanted: Likeness, where: str) -> None:

@@ -118,7 +118,8 @@ def _held(chain: Any, material: Material) -> Any:
     last = round((material.last_shown - material.start) * material.clock)
     repeated = round((material.last_shown + material.held - material.start) * material.clock)
     again = chain.filter("tpad", stop=1, stop_mode="clone")
-    return again.filter("setpts", expr=f"if(gt(PTS,{max(0, last)}),{repeated},PTS)")
+    is_copy = f"gt(PTS,{max(0, last)})+gt(N,0)*lte(PTS,PREV_INPTS)"  # without a frame rate, it has the same time
+    return again.filter("setpts", expr=f"if({is_copy},{repeated},PTS)")
 
 
 def upright(chain: Any, material: Material) -> Any:
