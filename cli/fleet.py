@@ -76,11 +76,16 @@ def api(
 
 def realtime() -> None:
     """Serve Socket.IO; several of these need a load balancer with sticky sessions."""
-    from api.processes.sockets import run
+    from services.process.memory import leave_out
+
+    leave_out("pygments", "rich")  # coloured tracebacks; what this process does not load saves 10 MB
     from services.process.telemetry import start
 
     settings = read_settings()
     start(settings, part="realtime")
+    leave_out("requests", "valkey", "websocket")  # Socket.IO's client and brokers; traces have loaded theirs by now
+    from api.processes.sockets import run
+
     with explained():
         run(settings)
 

@@ -52,6 +52,7 @@ def config_of(app: Any, settings: Settings, limits: EdgeLimits | None = None) ->
         ws=FrameProtocol,
         ws_per_message_deflate=False,
         ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=None,  # Socket.IO has its own
         loop="uvloop",
         lifespan="on",
         access_log=False,

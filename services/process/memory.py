@@ -1,6 +1,7 @@
-"""Returns freed memory to the system."""
+"""Saves memory: returns what is freed, and leaves out what libraries load without need."""
 
 import ctypes
+import sys
 from typing import Final
 
 M_MMAP_THRESHOLD: Final = -3  # malloc.h of glibc
@@ -17,3 +18,9 @@ def return_large_blocks() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES)
     except (OSError, AttributeError):  # not glibc
         return
+
+
+def leave_out(*packages: str) -> None:
+    """Let imports of these optional packages fail, for the libraries that do without them; not if one is loaded."""
+    for name in packages:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # Python's own mark of a module that is not there

@@ -10,6 +10,7 @@ from support.sockets.house import House
 from support.sockets.node import WEB, node_program
 
 DOCUMENT = Path(__file__).parents[2] / "docs/rooms.md"
+SHELL = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
 EXAMPLES = re.findall(r"```js\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
 SAYS = (
     [r"\{ userId: '[0-9a-f-]{36}' \}", r"participants: \["],
@@ -39,3 +40,18 @@ def test_example_runs_and_says_what_it_should(house: House, number: int) -> None
 
 def test_every_example_is_run() -> None:
     assert len(EXAMPLES) == len(SAYS)
+
+
+def test_shell_lines_open_a_room(house: House) -> None:
+    host = house.member(tier="premium")
+    (given,) = SHELL
+    open_room = given[given.index("curl") : given.index("export ROOM")]
+    done = subprocess.run(
+        ["sh", "-euc", open_room],
+        env={**os.environ, "URL": house.url, "TOKEN": host.token},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert re.search(r'"room_code":"[A-Z2-9]{6}"', done.stdout), done.stdout

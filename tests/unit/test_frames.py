@@ -7,7 +7,7 @@ import pytest
 from engineio.packet import MESSAGE, PING, Packet
 from websockets.frames import Frame, Opcode
 
-from api.realtime.delivery.frames import PacketQueue, frame_of
+from api.realtime.delivery.frames import Inbox, PacketQueue, frame_of
 from api.realtime.delivery.transport import event_packet
 
 
@@ -124,3 +124,17 @@ def test_frame_of_any_length_is_one_that_clients_read(length: int) -> None:
         next(parsing)
     assert parsed.value.value.opcode is Opcode.TEXT
     assert parsed.value.value.data == b"4" + b"x" * length
+
+
+@in_loop
+async def test_inbox_keeps_the_order_and_loses_nothing_when_its_task_stops_waiting() -> None:
+    inbox = Inbox()
+    task = asyncio.ensure_future(inbox.get())
+    await asyncio.sleep(0)
+    inbox.put_nowait({"type": "websocket.connect"})
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    inbox.put_nowait({"type": "websocket.receive", "bytes": None, "text": "2"})
+    assert [(await inbox.get())["type"], (await inbox.get())["type"]] == ["websocket.connect", "websocket.receive"]
+    assert inbox.empty()

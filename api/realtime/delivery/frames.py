@@ -11,21 +11,66 @@ from typing import Any
 from engineio import AsyncServer
 from engineio.async_drivers.asgi import WebSocket
 from engineio.packet import MESSAGE, Packet
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame, Opcode
 
 WRITE_FRAME = "snuggles.write_frame"
 """Our extension of ASGI: a function that writes a frame, and returns False where the application must send instead."""
+FORGET_HANDSHAKE = "snuggles.forget_handshake"
+"""Another one: a function that frees what only the handshake needed."""
+KEPT = ("asgi.scope", "asgi.send", "REQUEST_METHOD")
+"""What the library reads of a request after its WebSocket was accepted."""
+
+
+class Inbox:
+    """The events that one task receives. `asyncio.Queue` takes 3 KB even when it is empty, for each idle client."""
+
+    __slots__ = ("_events", "_waiter")
+
+    def __init__(self) -> None:
+        self._events: list[ASGIReceiveEvent] = []
+        self._waiter: asyncio.Future[None] | None = None
+
+    def empty(self) -> bool:
+        """Return whether no event waits."""
+        return not self._events
+
+    def put_nowait(self, event: ASGIReceiveEvent) -> None:
+        """Add an event, and wake the task."""
+        self._events.append(event)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def get(self) -> ASGIReceiveEvent:
+        """Wait for an event."""
+        while not self._events:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._events.pop(0)
 
 
 class FrameProtocol(WebSocketsSansIOProtocol):
-    """Uvicorn's protocol with this extension."""
+    """Uvicorn's protocol with these extensions."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.queue = Inbox()  # type: ignore[assignment]  # what it calls of a queue
 
     async def run_asgi(self) -> None:
         """Run the application."""
         extensions: dict[str, Any] = self.scope["extensions"]
         extensions[WRITE_FRAME] = self.write_frame
+        extensions[FORGET_HANDSHAKE] = self.forget_handshake
         await super().run_asgi()
+
+    def forget_handshake(self) -> None:
+        """Free the request and its answer, which the library would keep while the client stays."""
+        self.scope["headers"] = []
+        del self.request, self.response
 
     def write_frame(self, frame: bytes) -> bool:
         """Write a frame, unless the connection closes or its client does not read."""
@@ -52,13 +97,17 @@ class FrameSocket(WebSocket):  # type: ignore[misc]  # the library has no types
 
     async def __call__(self, environ: dict[str, Any]) -> str:
         """Serve a client until it leaves."""
-        socket, scope = self.handler.__self__, environ["asgi.scope"]
-        socket.queue.attach(socket, scope["extensions"].get(WRITE_FRAME))
-        # The headers are not needed again, but the library would keep two copies while a client stays.
-        scope["headers"] = []
-        for name in [name for name in environ if name.startswith("HTTP_")]:
-            del environ[name]
-        return str(await super().__call__(environ))
+        socket, extensions = self.handler.__self__, environ["asgi.scope"]["extensions"]
+        socket.queue.attach(socket, extensions.get(WRITE_FRAME))
+        self.asgi_receive, self.asgi_send = environ["asgi.receive"], environ["asgi.send"]
+        await self.asgi_send({"type": "websocket.accept"})
+        if WRITE_FRAME in extensions:
+            extensions[FORGET_HANDSHAKE]()
+        kept = {name: environ[name] for name in KEPT}
+        environ.clear()
+        environ.update(kept)
+        await self.handler(self)
+        return ""  # nothing follows a WebSocket
 
 
 class PacketQueue(asyncio.Queue[Packet | None]):
