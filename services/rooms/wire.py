@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 UNDERSCORE = re.compile(r"_([a-z0-9])")
 
 
+@lru_cache(1024)  # the few names of our structs, spelt for each event
 def camel(name: str) -> str:
     """Return a name in camelCase: `last_seq` is `lastSeq`."""
     return UNDERSCORE.sub(lambda found: found[1].upper(), name)
