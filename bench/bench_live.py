@@ -1,9 +1,10 @@
-"""Recording rooms live: how soon a moment is told, what one recording costs, its end after an hour, many rooms at once.
+"""Recording rooms live: how soon a moment is told and whether it lasts, what one recording costs, an hour, many rooms.
 
 PYTHONPATH=tests python bench/bench_live.py [--minutes 60] [--rooms 50]
 
 A client sends the parts of a recording that was made before, two seconds of it every two seconds. The hour's parts are
-sent without pauses, before there is a worker.
+sent without pauses, before there is a worker. What is told of several tracks is compared with the highlights of the
+finished recording; its parts come seven times as fast as they were spoken.
 """
 
 import argparse
@@ -20,8 +21,9 @@ import imageio_ffmpeg
 import msgspec
 import psutil
 from bench_queue import database, servers
-from support.api.capture import PART_MS, Recorder, conversation, parts_of
-from support.media.live import split, webm
+from support.api.capture import PART_MS, Recorder, conversation, overlaps, parts_of
+from support.media.audio import applause, mixed, speech
+from support.media.live import RATE, split, webm
 from support.servers.fleet import Fleet, wait_for
 from support.sockets.house import House, serves
 from support.sockets.node import driver
@@ -31,13 +33,16 @@ from pipeline.live.parts import CLUSTER
 
 PART_S = PART_MS / 1000
 LENGTH_S, MOMENTS_S = 60, (20, 40)
+TALK_S, TALK_MOMENTS_S = 300, (30, 65, 95, 130, 160, 200, 235, 270)
+PART_EVERY_S = 0.3
 AT_ONCE = 5
 """Parts of each room that are sent beside those of all others."""
 SENDERS = 50
 PIECE_S = 120
 END_S = 900.0
 SET_BACK = """
-WITH shifted AS (UPDATE recording_tracks SET created_at = created_at - make_interval(secs => %(s)s)
+WITH shifted AS (UPDATE recording_tracks SET created_at = created_at - make_interval(secs => %(s)s),
+                     clock_offset_ms = clock_offset_ms - 1000 * %(s)s::bigint
                  WHERE recording_id = %(id)s)
 UPDATE recordings SET live_started_at = live_started_at - make_interval(secs => %(s)s) WHERE id = %(id)s RETURNING id
 """
@@ -76,9 +81,12 @@ def main() -> None:
             end_s = measure_end(recorder, recording_id)
             log("one live recording")
             told_s, cost = measure_live(house, worker, parts)
+            log("two tracks")
+            lasting, told = measure_lasting(house, Path(name))
     print(f"{options.rooms} rooms at once, {AT_ONCE} parts each: {kept} of {sent} stored, in {took_s:.1f} s")
     print(f"finalising {options.minutes} minutes in {len(long)} parts: {end_s:.1f} s (at most 30 for an hour)")
     print(f"from a moment to its provisional highlight: {describe(told_s)} (at most 10)")
+    print(f"of {told} highlights that were told of two tracks, {lasting} are highlights at the end (at least 0.9)")
     print(f"a live recording beside its listening: {100 * cost:.1f} % of a core (at most 5)")
 
 
@@ -186,6 +194,37 @@ def measure_live(house: House, worker: psutil.Process, parts: Sequence[bytes]) -
     recorder.ask("POST", "/complete")
     wait_for(lambda: is_ready(recorder, recording_id), timeout_s=END_S, what="the recording to be ready")
     return [now_s - peak_s for peak_s, now_s in sorted(told.items())], taken - idle
+
+
+def measure_lasting(house: House, folder: Path) -> tuple[int, int]:
+    """Return how many provisional highlights of two microphones are highlights at the end, and how many there were.
+
+    Both hear the applause, the second one later and less of it, and each hears its own speaker best.
+    """
+    recorder, recording_id, room = begin(house)
+    guest = house.member()
+    house.inside(guest, room)
+    house.http(guest, "POST", f"{recorder.path}/consent", {"given": True}).raise_for_status()
+    other = Recorder(house, guest, room.room.id)
+    other.begin()
+    listener = house.inside(house.member(), room)
+    moments = [(at + 0.05, 0.5 * applause(5.0, rate=RATE, seed=at)) for at in TALK_MOMENTS_S]
+    near = parts_of(folder / "near.webm", conversation(TALK_S, *TALK_MOMENTS_S))
+    far = parts_of(folder / "far.webm", mixed(speech(TALK_S, rate=RATE, seed=7), *moments, rate=RATE))
+    house.rows(SET_BACK, s=TALK_S, id=recording_id)
+    for number, (one, two) in enumerate(zip(near, far, strict=False), start=1):
+        recorder.send(number, one)
+        other.send(number, two)
+        time.sleep(PART_EVERY_S)
+    time.sleep(PART_S)
+    provisional = [each["highlight"] for each in listener.told("highlight:detected")]
+    recorder.ask("POST", "/stop")
+    for each in (recorder, other):
+        each.ask("POST", "/complete")
+    wait_for(lambda: is_ready(recorder, recording_id), timeout_s=END_S, what="the recording to be ready")
+    path = f"/api/recordings/{recording_id}/highlights?sensitivity=0.5"
+    final = house.http(recorder.member, "GET", path).json()["data"]["items"]
+    return sum(any(overlaps(each, one) for one in final) for each in provisional), len(provisional)
 
 
 def cores_beside(worker: psutil.Process, work: Any) -> float:

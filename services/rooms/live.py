@@ -27,6 +27,8 @@ FINALISE = "finalise_live"
 GRACE_S = 30.0
 """How long parts are accepted after the stop, unless everybody has sent all before."""
 PROVISIONAL_SENSITIVITY = 0.7
+NEAR_S = 5.0
+"""A moment whose beginning alone was heard is found again, later and longer: so near to the first it is the same."""
 CLOCK_SLACK_S = 60.0
 """If a part's time lies further than this outside the recording, it is read as time since the track began."""
 
@@ -191,7 +193,7 @@ def tell(tx: Transaction, *, recording_id: UUID, highlights: Sequence[Highlight]
     fresh = 0
     for highlight in highlights:
         moved = _moved(highlight, max(0.0, offset_s))
-        if any(moved.core_start_s < end and start < moved.core_end_s for start, end in told):
+        if any(moved.core_start_s < end + NEAR_S and start - NEAR_S < moved.core_end_s for start, end in told):
             continue
         seq = events.next_seq(tx, found.room_id)
         events.append(
