@@ -40,6 +40,9 @@ DECODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, DECODE_FAILED})
 """Causes that can result from a decoder's start in the wrong place, or a loss in a container."""
 ENCODING_HELPS = frozenset({VERIFY_FAILED, ENCODE_FAILED, TOO_LARGE, OUT_OF_RANGE})
 """Causes that can affect a copy but not an encoded clip (with a lower bit rate, in the last case)."""
+STEREO = 2
+STILL_TOLERANCE_S = 0.15
+"""The waveform is shown ten times a second, so that a clip may be longer by one picture."""
 SPARE_PICTURES = 4
 """Extra pictures: the one before the stretch, and the last one repeated."""
 MIN_LUFS, MAX_LUFS = -40.0, -9.0
@@ -306,6 +309,7 @@ class _Rendering:
         """Decode a finished file, compare it with its plan, and add it to the outputs."""
         expected = Expectation(
             duration_s=duration_s,
+            tolerance_s=STILL_TOLERANCE_S if self._is_still(kind) else None,
             video=kind != "mp3",
             max_bytes=self.task.max_bytes,
             lufs=level.target_lufs if level is not None else None,
@@ -319,6 +323,10 @@ class _Rendering:
         self.outputs.append(
             self._described(kind, name, duration_s=report.duration_s, copied_s=copied_s, encoded_s=encoded_s)
         )
+
+    def _is_still(self, kind: Format) -> bool:
+        """Return whether a file shows the waveform."""
+        return kind != "mp3" and self.material.video is None and self.task.preset == "original"
 
     def _likeness(
         self, kind: Format, *, level: loudness.Level | None = None, copied: CutReport | None = None
@@ -335,6 +343,7 @@ class _Rendering:
             most_pictures=None if counted is None else counted + counted // 10 + SPARE_PICTURES,
             gain_db=level.gain_db if level is not None else 0.0,
             is_limited=level is not None and level.ceiling_db is not None,
+            is_mixed=self.material.audio is not None and (self.material.audio.channels or 0) > STEREO,
             fade_in_s=self.options.fade_in_s,
             fade_out_s=self.options.fade_out_s,
             has_picture=kind != "mp3" and not is_drawn,

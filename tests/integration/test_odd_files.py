@@ -162,3 +162,17 @@ def differs(recording: Path, clip: Path, *, at_s: float) -> bool:
     except MediaError as exc:
         return "the picture is not the recording's" in exc.message
     return False
+
+
+def test_loud_surround_sound_may_be_held_by_the_limiter(tmp_path: Path) -> None:
+    """Six full channels add up to more than two can hold."""
+    channels = "|".join(["0.8*sin(2*PI*220*t)"] * 6)
+    source = make(
+        tmp_path / "loud.mka", "-f", "lavfi", "-i", f"aevalsrc={channels}:c=5.1:s=48000:d=2", "-c:a", "pcm_s16le"
+    )
+    clip_of(source, 0.5, 1.5, formats=["mp3"])
+
+
+def test_waveform_of_very_short_sound_is_a_clip(tmp_path: Path) -> None:
+    source = record(tmp_path / "click.wav", seconds=0.06, video=None, audio=("-c:a", "pcm_s16le"))
+    clip_of(source, 0.0, 0.06)

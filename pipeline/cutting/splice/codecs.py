@@ -101,7 +101,7 @@ class _H264:
 
     def encoder(self) -> VideoCodecContext:
         encoder = _matched("libx264", self._stream)
-        encoder.options = {"preset": "veryfast", "crf": str(CRF), "x264-params": f"sps-id={self._free_id()}"}
+        encoder.options = {"preset": "superfast", "crf": str(CRF), "x264-params": f"sps-id={self._free_id()}"}
         return encoder
 
     def encoded(self, data: bytes) -> bytes:

@@ -22,6 +22,8 @@ SOUNDS: dict[str, frozenset[str]] = {
 }
 SPLIT_PACKETS = frozenset({"wav", "w64", "avi", "asf"})
 """Containers whose packets of sound are not whole frames of their codec."""
+LEVELLED_PROFILE = "xHE-AAC"
+"""Decoders differ in applying the level that it states; the clip's must be that of the reference."""
 LAYOUTS = frozenset(
     {"mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.0(side)", "5.1", "5.1(side)", "6.1", "7.1"}
 )
@@ -35,7 +37,7 @@ def carries_pictures(suffix: str, stream: VideoStream) -> bool:
 
 def carries_sound(suffix: str, stream: AudioStream, container: str) -> bool:
     """Return whether a file with this suffix keeps all that a decoder needs of a stream that comes from `container`."""
-    if SPLIT_PACKETS & set(container.split(",")):
+    if SPLIT_PACKETS & set(container.split(",")) or stream.codec_context.profile == LEVELLED_PROFILE:
         return False
     return stream.codec_context.codec.canonical_name in SOUNDS[suffix] and stream.layout.name in LAYOUTS
 

@@ -21,6 +21,8 @@ from pipeline.rendering.material import Segment
 LEVEL_TOLERANCE_DB = 3.0
 LIMITER_TOLERANCE_DB = 12.0
 """The most that a limiter lowers the loudest places: gains reach 30 dB, but whispers that need them have few peaks."""
+LOUD_PEAK = 0.5
+"""A mean of both sides from which one of them may be full."""
 SILENT_DB = -60.0
 """Sound below this level (dBFS) may be missing; room noise and tape hiss are some 20 dB above it."""
 AUDIBLE_DB = -45.0
@@ -54,8 +56,9 @@ class Likeness:
     """The expected resemblance of a clip to its recording.
 
     `start_s` is the clip's start on the reference's clock, `length_s` its length. `gain_db` was added to its sound;
-    with `is_limited` loud places may be lower. Fades are not compared. With `is_whole`, pictures show the recording's
-    whole picture; others (cropped, over a background) are not compared. With `is_toned`, tones were mapped.
+    with `is_limited` loud places may be lower, with `is_mixed` (from more than two channels) those that would clip.
+    Fades are not compared. With `is_whole`, pictures show the recording's whole picture; others (cropped, over a
+    background) are not compared. With `is_toned`, tones were mapped.
     """
 
     reference: Reference
@@ -63,6 +66,7 @@ class Likeness:
     length_s: float
     gain_db: float = 0.0
     is_limited: bool = False
+    is_mixed: bool = False
     fade_in_s: float = 0.0
     fade_out_s: float = 0.0
     has_picture: bool = True
@@ -204,7 +208,8 @@ def _check_level(original: NDArray[np.float32], made: NDArray[np.float32], wante
             raise MediaError(VERIFY_FAILED, f"the recording is silent{where}, the clip is at {after:.0f} dB")
         return
     change = after - before
-    lowest = -LIMITER_TOLERANCE_DB if wanted.is_limited else -LEVEL_TOLERANCE_DB
+    is_limited = wanted.is_limited or (wanted.is_mixed and float(np.abs(original).max()) > LOUD_PEAK)
+    lowest = -LIMITER_TOLERANCE_DB if is_limited else -LEVEL_TOLERANCE_DB
     if not lowest <= change <= LEVEL_TOLERANCE_DB:
         raise MediaError(VERIFY_FAILED, f"its sound is {change:+.1f} dB from the recording's{where}")
 
