@@ -71,6 +71,7 @@ class Realtime:
             async_handlers=False,
             cors_allowed_origins=_origin_check(deps.settings),
             max_http_buffer_size=MAX_MESSAGE_BYTES,
+            upgrade_within_s=self._limits.connect_within_s,
             logger=quiet,
             engineio_logger=quiet,
         )

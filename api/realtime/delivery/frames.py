@@ -19,6 +19,8 @@ WRITE_FRAME = "snuggles.write_frame"
 """Our extension of ASGI: a function that writes a frame, and returns False where the application must send instead."""
 FORGET_HANDSHAKE = "snuggles.forget_handshake"
 """Another one: a function that frees what only the handshake needed."""
+UPGRADE_PACKETS = 2
+"""A probe, and the word that the client has changed over."""
 KEPT = ("asgi.scope", "asgi.send", "REQUEST_METHOD")
 """What the library reads of a request after its WebSocket was accepted."""
 
@@ -83,8 +85,9 @@ class FrameProtocol(WebSocketsSansIOProtocol):
 class FrameServer(AsyncServer):  # type: ignore[misc]  # the library has no types
     """Engine.IO's server with queues that write to WebSockets."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, upgrade_within_s: float, **options: Any) -> None:
         super().__init__(**options)
+        self.upgrade_within_s = upgrade_within_s
         self._async: dict[str, Any] = {**self._async, "websocket": FrameSocket}
 
     def create_queue(self, *args: Any, **kwargs: Any) -> "PacketQueue":
@@ -93,7 +96,20 @@ class FrameServer(AsyncServer):  # type: ignore[misc]  # the library has no type
 
 
 class FrameSocket(WebSocket):  # type: ignore[misc]  # the library has no types
-    """Engine.IO's view of a WebSocket; tells the client's queue how to write to it."""
+    """Engine.IO's view of a WebSocket. Tells the client's queue how to write to it; ends upgrades that stop halfway."""
+
+    def __init__(self, handler: Any, server: FrameServer) -> None:
+        super().__init__(handler, server)
+        self._upgrade_within_s = server.upgrade_within_s
+        self._received = 0
+        self._is_upgrade = False
+        self._closing: asyncio.Task[None] | None = None
+
+    async def wait(self) -> str | bytes:
+        """Wait for a packet."""
+        packet: str | bytes = await super().wait()
+        self._received += 1
+        return packet
 
     async def __call__(self, environ: dict[str, Any]) -> str:
         """Serve a client until it leaves."""
@@ -106,8 +122,19 @@ class FrameSocket(WebSocket):  # type: ignore[misc]  # the library has no types
         kept = {name: environ[name] for name in KEPT}
         environ.clear()
         environ.update(kept)
-        await self.handler(self)
+        self._is_upgrade = socket.connected
+        timer = asyncio.get_running_loop().call_later(self._upgrade_within_s, self._expire)
+        try:
+            await self.handler(self)
+        finally:
+            timer.cancel()
+            # Or polling, which goes on after an upgrade that failed, would get nothing any more.
+            socket.upgrading = False
         return ""  # nothing follows a WebSocket
+
+    def _expire(self) -> None:
+        if self._is_upgrade and self._received < UPGRADE_PACKETS:
+            self._closing = asyncio.ensure_future(self.close())
 
 
 class PacketQueue(asyncio.Queue[Packet | None]):
