@@ -38,6 +38,7 @@ class PublicClip(Struct, frozen=True, kw_only=True):
     """When the link ends; None for one that is open until it is revoked."""
     view_count: int
     recording_title: str
+    waveform_key: str | None
     kind: str | None
 
 
@@ -55,7 +56,7 @@ RETURNING id
 # An expired or revoked link, or one of a deleted clip, has no row, so visitors cannot tell which.
 FIND_PUBLIC_CLIP = """
 SELECT c.id AS clip_id, s.slug, c.title, c.description, c.start_s, c.end_s, c.objects, c.created_at, s.expires_at,
-       c.view_count, r.title AS recording_title, h.kind
+       c.view_count, r.title AS recording_title, r.waveform_key, h.kind
 FROM clip_shares s JOIN clips c ON c.id = s.clip_id JOIN recordings r ON r.id = c.recording_id
 LEFT JOIN highlights h ON h.id = c.highlight_id
 WHERE s.slug = %(slug)s AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > now())

@@ -4,6 +4,7 @@ Every value from outside is escaped. No page has script of its own; those with a
 without it the browser's own controls play the clip.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -60,6 +61,9 @@ FULL_ICONS = _icon("M4 7.5V4h3.5M16 7.5V4h-3.5M4 12.5V16h3.5M16 12.5V16h-3.5", "
 PLAYABLE = ("mp4", "webm")
 DEFAULT_WIDTH, DEFAULT_HEIGHT = 1280, 720
 AUDIO_HEIGHT = 120
+BARS = 140
+FEWEST_BARS = 30
+"""Fewer say nothing about a clip's sound."""
 
 
 def _script() -> str:
@@ -90,6 +94,7 @@ class Player(Struct, frozen=True, kw_only=True):
     duration_s: float | None = None
     view_count: int | None = None
     recording_title: str = ""
+    waveform_url: str | None = None
 
     @property
     def is_video(self) -> bool:
@@ -148,6 +153,23 @@ def embed_page(player: Player, language: Language = DEFAULT) -> Page:
     return Page(
         html=_document(player.title, _player(player, language), language, head=SCRIPT, is_bare=True),
         policy=policy(media=player.storage_origin, frame_ancestors="*", plays=True),
+    )
+
+
+def waveform_picture(peaks: Sequence[int]) -> str:
+    """Return bars of the heights of these peaks, 0 to 255, beside each other as an SVG; too few make an empty one.
+
+    The style keeps them to the slider's way: its button is a rem wide, and moves by half of it less at both ends.
+    """
+    shown = peaks if len(peaks) >= FEWEST_BARS else []
+    loudest = max([*shown, 1])
+    lines = (
+        f"M{4 * at + 2} {20 - max(1.0, 19 * peak / loudest):.1f}V{20 + max(1.0, 19 * peak / loudest):.1f}"
+        for at, peak in enumerate(shown)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {4 * max(1, len(shown))} 40" preserveAspectRatio="none">'
+        f'<path d="{"".join(lines)}" stroke="#fff" stroke-width="1.6" stroke-linecap="round"/></svg>'
     )
 
 
@@ -217,11 +239,12 @@ def _player(player: Player, language: Language) -> str:
     shape = "sound" if not player.is_video else "wide-clip" if player.width >= player.height else ""
     full = _switch("full", words.full_screen, words.leave_full_screen, FULL_ICONS, key="f") if player.is_video else ""
     length = player.duration_s or 0
+    wave = f'<img class="wave" src="{escape(player.waveform_url)}" alt="">' if player.waveform_url else ""
     return (
         f'<div class="screen player {shape}" role="group" aria-label="{escape(player.title)}" tabindex="-1" '
         f'data-ended="{escape(words.link_ended)}" data-failed="{escape(words.not_loaded)}">{_media(player)}'
         f'<button type="button" class="big" hidden tabindex="-1" aria-hidden="true">{PLAY_ICONS}</button>'
-        f'<p class="fault" role="alert" hidden></p><div class="bar" hidden>'
+        f'<p class="fault" role="alert" hidden></p><div class="bar" hidden>{wave}'
         f'<input class="seek" type="range" min="0" max="{length:.3f}" step="0.01" value="0" '
         f'aria-label="{words.position}" data-words="{escape(words.time_of)}">'
         f"{_switch('play', words.play, words.pause, PLAY_ICONS, key='Space')}"
@@ -283,7 +306,7 @@ def _origin_line(player: Player, language: Language) -> str:
 
 
 def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02}"
 
 

@@ -104,6 +104,8 @@ audio { display: block; width: 100%; padding: 2rem; }
 .ctl:hover { background: color-mix(in oklab, var(--on-film) 16%, transparent); }
 .ctl:disabled { opacity: 0.5; cursor: default; background: none; }
 .player :focus-visible { outline-color: var(--honey-film); }
+.wave { flex: 0 0 100%; height: 2rem; padding-inline: 0.5rem; opacity: 0.7; pointer-events: none; }
+.bare .wave { display: none; } @media (max-width: 40rem) { .wave { display: none; } }
 .time { flex: 1; font-size: 0.8125rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .fault { z-index: 1; margin: 1rem 1rem 4.5rem; padding: 0.75rem 1rem; max-width: 30rem; border-radius: 1rem;
   background: var(--film); color: var(--on-film); text-align: center; }

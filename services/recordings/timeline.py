@@ -14,6 +14,8 @@ from storage.store import Store
 # Our files have at most some ten thousand points; a larger one was not written by us.
 MAX_FILE_BYTES = 4 * 1024 * 1024
 
+UNREADABLE = "The stored waveform cannot be read; it may be being replaced. Try again."
+
 Number = TypeVar("Number", int, float)
 
 
@@ -61,14 +63,13 @@ def read(recording: Recording, store: Store, *, points: int | None = None) -> Dr
             f"The recording is {recording.status}; there is nothing to draw until it was listened to.",
             status=recording.status,
         )
-    waveform_file = store.get_range(recording.waveform_key, 0, MAX_FILE_BYTES)
+    waveform = _waveform(store.get_range(recording.waveform_key, 0, MAX_FILE_BYTES))
     curve_file, tags_file = _find(store, recording.curve_key), _find(store, recording.tags_key)
     try:
-        waveform = msgspec.json.decode(waveform_file, type=Waveform)
         curve = None if curve_file is None else msgspec.json.decode(curve_file, type=Curve)
         tags = None if tags_file is None else msgspec.json.decode(tags_file, type=Tags)
     except msgspec.DecodeError as error:
-        raise UnavailableError("The stored waveform cannot be read; it may be being replaced. Try again.") from error
+        raise UnavailableError(UNREADABLE) from error
     keyframes_s, waveform.keyframes_s = waveform.keyframes_s, []
     waveform.peaks, waveform.rate = reduce(waveform.peaks, waveform.rate, points)
     if curve is not None:
@@ -80,6 +81,24 @@ def read(recording: Recording, store: Store, *, points: int | None = None) -> Dr
     return Drawing(
         duration_s=recording.duration_s, waveform=waveform, curve=curve, tagger=tags, keyframes_s=keyframes_s
     )
+
+
+def stretch(key: str, store: Store, *, start_s: float, end_s: float, points: int) -> list[int]:
+    """Return the peaks of a stretch of a recording, 0 to 255, at most `points` of them.
+
+    Long recordings have few points a second, so a short stretch may have none. UnavailableError, StorageError.
+    """
+    waveform = _waveform(store.get_range(key, 0, MAX_FILE_BYTES))
+    first, end = round(start_s * waveform.rate), round(end_s * waveform.rate)
+    peaks, _ = reduce(waveform.peaks[max(0, first) : end], waveform.rate, points)
+    return peaks
+
+
+def _waveform(data: bytes) -> Waveform:
+    try:
+        return msgspec.json.decode(data, type=Waveform)
+    except msgspec.DecodeError as error:
+        raise UnavailableError(UNREADABLE) from error
 
 
 def _find(store: Store, key: str | None) -> bytes | None:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 from support.api.server import LOCAL, Person, Service
 
@@ -79,7 +80,36 @@ def test_expired_revoked_and_made_up_links_look_alike(service: Service) -> None:
     for slug in (expired["slug"], revoked["slug"]):
         assert service.client.get(f"{LOCAL}/embed/{slug}").status_code == 404
         assert service.client.get(f"{LOCAL}/c/{slug}/media/mp4", follow_redirects=False).status_code == 404
+        assert service.client.get(f"{LOCAL}/c/{slug}/waveform.svg").status_code == 404
         assert service.client.get("/oembed", params={"url": f"{LOCAL}/c/{slug}"}).status_code == 404
+
+
+def test_player_draws_the_sound_of_the_clip_alone(service: Service) -> None:
+    person = service.person()
+    made = share(person, service.ready_clip(person))
+    address = f"{made['url']}/waveform.svg"
+    assert address in service.client.get(made["url"]).text
+    (row,) = service.rows(
+        "SELECT r.waveform_key, c.start_s, c.end_s FROM clips c JOIN recordings r ON r.id = c.recording_id"
+    )
+    drawn = service.client.get(address)
+    assert (drawn.headers["Content-Type"], drawn.text.count("M")) == ("image/svg+xml", 0), (
+        "three points are no waveform"
+    )
+    peaks = [255 if row["start_s"] <= at / 10 < row["end_s"] else 1 for at in range(1200)]
+    peaks[round(row["start_s"] * 10)] = 0
+    data = msgspec.json.encode({"rate": 10.0, "duration_s": 120.0, "peaks": peaks})
+    service.deps.buckets.recordings.put_bytes(row["waveform_key"], data, content_type="application/json")
+    drawn = service.client.get(address)
+    length = round(10 * (row["end_s"] - row["start_s"]))
+    assert length > 30
+    assert drawn.text.count(" 1.0V39.0") == length - 1, (
+        "loud from beginning to end, but for the first tenth of a second"
+    )
+    assert drawn.text.count("M") == length
+    service.execute("UPDATE recordings SET waveform_key = NULL")
+    assert "waveform.svg" not in service.client.get(made["url"]).text
+    assert service.client.get(address).status_code == 404
 
 
 def test_revoking_closes_every_link_of_the_clip_alone(service: Service) -> None:

@@ -26,6 +26,7 @@ from services.clips import download as downloads
 from services.clips import share as shares
 from services.clips.share import PublicClip
 from services.errors import DomainError, NotFoundError
+from services.recordings import timeline as timelines
 
 SLUG = re.compile(r"[A-Za-z0-9_-]{10,64}")
 CACHE_S = 60  # a closed link disappears from caches after a minute
@@ -73,6 +74,20 @@ def media(
         is_download=download,
     )
     return Response(None, status_code=302, headers={"Location": url, "Cache-Control": "no-store"})
+
+
+@get("/c/{slug:str}/waveform.svg", sync_to_thread=True, include_in_schema=False)
+def waveform(slug: FromPath[str], deps: NamedDependency[Deps]) -> Response[bytes]:
+    """Draw the sound of a shared clip, as the player shows it above its bar."""
+    clip = _visit(deps, slug)
+    if clip.waveform_key is None:
+        raise NotFoundError("The sound of this clip's recording is not known.")
+    peaks = timelines.stretch(
+        clip.waveform_key, deps.buckets.recordings, start_s=clip.start_s, end_s=clip.end_s, points=documents.BARS
+    )
+    picture = documents.waveform_picture(peaks).encode()
+    headers = {"Cache-Control": f"public, max-age={CACHE_S}"}
+    return Response(picture, media_type="image/svg+xml", headers=headers)
 
 
 @get("/oembed", sync_to_thread=True, tags=["Clips"])
@@ -233,6 +248,7 @@ def _player(deps: Deps, clip: PublicClip) -> Player:
         duration_s=clip.end_s - clip.start_s,
         view_count=clip.view_count,
         recording_title=clip.recording_title,
+        waveform_url=f"{page_url}/waveform.svg" if clip.waveform_key else None,
     )
 
 
@@ -245,6 +261,6 @@ def _fit(player: Player, maxwidth: int | None, maxheight: int | None) -> tuple[i
 
 public_router = Router(
     "/",
-    route_handlers=[show_clip, embed_clip, media, oembed, ask_to_verify, verify, ask_for_password, reset],
+    route_handlers=[show_clip, embed_clip, media, waveform, oembed, ask_to_verify, verify, ask_for_password, reset],
     opt={PUBLIC: True},
 )
