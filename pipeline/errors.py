@@ -50,10 +50,15 @@ class MediaError(Exception):
     @property
     def message(self) -> str:
         """What happened and what to do, in plain words."""
+        return f"{self.finding} {self.remedy}"
+
+    @property
+    def finding(self) -> str:
+        """What happened, in plain words; for those who show the remedy beside it."""
         where = "" if self.stream is None else f" (stream {self.stream})"
         when = "" if self.time_s is None else f" at {self.time_s:.3f} s"
         detail = f": {self.detail}" if self.detail else ""
-        return f"{self.cause.meaning}{where}{when}{detail}. {self.remedy}"
+        return f"{self.cause.meaning}{where}{when}{detail}."
 
 
 EMPTY = Cause("empty_file", "The file is empty", "Send the recording again; the upload carried no bytes.")

@@ -15,8 +15,9 @@ _HEAD = """# Errors of media work
 Generated from `pipeline/errors.py` by `python -m pipeline.errors_table docs/errors.md`; a test compares the two.
 
 Every failure is a `MediaError` with one of these codes, a detail and, if known, the stream (its number in the file) and
-the time in seconds. The message for people consists of them: meaning, place, detail, remedy. *Again* says whether the
-same work on the same file may succeed later: jobs are retried only then.
+the time in seconds. The message for people consists of them: meaning, place, detail, remedy; where an error has a field
+`remedy`, its message ends before it. *Again* says whether the same work on the same file may succeed later: jobs are
+retried only then.
 
 | code | what it means | what to do | again |
 | --- | --- | --- | --- |

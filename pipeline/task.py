@@ -73,7 +73,7 @@ def failure(exc: BaseException) -> Failed:
     error = exc if isinstance(exc, MediaError) else _as_media_error(exc)
     return Failed(
         code=error.code,
-        message=error.message,
+        message=error.finding,
         remedy=error.remedy,
         retryable=error.retryable,
         stream=error.stream,

@@ -8,6 +8,7 @@ import pytest
 from pipeline.errors import DECODE_FAILED, READ_FAILED, Cause, MediaError
 from pipeline.errors_table import causes, table
 from pipeline.reading.problems import PROBLEMS
+from pipeline.task import failure
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 
@@ -27,6 +28,13 @@ def test_each_cause_says_what_it_means_and_what_to_do(cause: Cause) -> None:
     assert cause.meaning[0].isupper()
     assert not cause.meaning.endswith(".")
     assert cause.remedy.endswith(".")
+
+
+def test_failed_job_says_its_remedy_once() -> None:
+    error = MediaError(DECODE_FAILED, "a slice is broken")
+    failed = failure(error)
+    assert failed.message == "The stream could not be decoded: a slice is broken."
+    assert failed.remedy == "The file is damaged here; send a better copy."
 
 
 def test_message_names_stream_and_time() -> None:
