@@ -43,6 +43,12 @@ describe('numbers', () => {
 
   it('knows no share of nothing', () => {
     expect([percent(0, 0), percent(1, 300), percent(1, 4)]).toEqual(['–', '0.3 %', '25 %']);
+    expect([percent(1, 9999), percent(323, 324), percent(9999, 10_000), percent(7, 7)]).toEqual([
+      '0.1 %',
+      '99.7 %',
+      '99.9 %',
+      '100 %',
+    ]);
   });
 });
 
