@@ -1,6 +1,6 @@
 """Rooms against Node's own socket.io server, driven by the same Node clients in the same run.
 
-python bench/bench_rooms.py [--messages 300] [--idle 1000] [--creates 200]
+python bench/bench_rooms.py [--messages 300] [--idle 1000] [--creates 600]
 
 100 sockets of 50 people are in one room. Ours keeps every message in PostgreSQL; the peer keeps nothing. `socket.io`,
 which only this needs, is installed into .cache/bench-rooms.
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=300)
     parser.add_argument("--idle", type=int, default=1000)
-    parser.add_argument("--creates", type=int, default=200)
+    parser.add_argument("--creates", type=int, default=600)
     options = parser.parse_args()
     install_peer()
     with tempfile.TemporaryDirectory() as name, servers(Path(name)) as base, database(base) as pool:
