@@ -13,12 +13,11 @@ import selectors
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pipeline.errors import (
     CRASHED,
@@ -198,28 +197,32 @@ def _watch(
 ) -> None:
     assert process.stdout is not None  # noqa: S101 - PIPE was asked for
     assert process.stderr is not None  # noqa: S101 - PIPE was asked for
-    reader = threading.Thread(target=_collect, args=(process.stderr, log), daemon=True)
-    reader.start()
-    share, buffer = 0.0, b""
+    share, buffer, said = 0.0, b"", b""
     done: dict[bytes, bytes] = {}
     moved_s = time.monotonic()
-    with selectors.DefaultSelector() as selector:
+    with selectors.DefaultSelector() as selector:  # not a thread: one that lacks memory never starts, without an error
         selector.register(process.stdout, selectors.EVENT_READ)
-        while True:
-            if selector.select(POLL_S):
-                chunk = os.read(process.stdout.fileno(), 65536)
+        selector.register(process.stderr, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select(POLL_S):
+                chunk = os.read(key.fd, 65536)
                 if not chunk:
-                    break
-                *lines, buffer = (buffer + chunk).split(b"\n")
-                share = max(share, *(_share(line, duration_s) for line in lines), 0.0)
-                if _moves(done, lines):
-                    moved_s = time.monotonic()
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is process.stderr:
+                    *messages, said = (said + chunk).split(b"\n")
+                    log.extend(message.decode(errors="replace").rstrip() for message in messages)
+                else:
+                    *lines, buffer = (buffer + chunk).split(b"\n")
+                    share = max(share, *(_share(line, duration_s) for line in lines), 0.0)
+                    if _moves(done, lines):
+                        moved_s = time.monotonic()
             if time.monotonic() - moved_s > STALL_S:
                 raise MediaError(TIMED_OUT, f"FFmpeg stood still for {STALL_S:.0f} s")
             if on_progress is not None:
                 on_progress(share)
+    if said:
+        log.append(said.decode(errors="replace").rstrip())
     process.wait()
-    reader.join()
 
 
 def _moves(done: dict[bytes, bytes], lines: Sequence[bytes]) -> bool:
@@ -228,10 +231,6 @@ def _moves(done: dict[bytes, bytes], lines: Sequence[bytes]) -> bool:
     moves = any(done.get(name) != value for name, value in news.items())
     done.update(news)
     return moves
-
-
-def _collect(stream: IO[bytes], log: deque[str]) -> None:
-    log.extend(line.decode(errors="replace").rstrip() for line in stream)
 
 
 def _share(line: bytes, duration_s: float | None) -> float:
