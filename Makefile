@@ -19,7 +19,7 @@ PAGES := $(wildcard web/*.html web/*.ts web/*.js) web/package.json web/package-l
 DESCRIBED := $(shell find api services db -name '*.py')
 TYPES := web/src/api/schema.d.ts
 
-.PHONY: access pictures help run setup web test check bench chaos rabbitmq lock clean develop peers peer-swift peer-clients peer-packages
+.PHONY: access pictures help run setup web test check bench chaos load rabbitmq lock clean develop peers peer-swift peer-clients peer-packages
 
 help: ## List the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -73,6 +73,10 @@ bench-highlights: develop
 
 bench-%: develop
 	@PYTHONPATH=tests $(BIN)/python bench/bench_$(subst -,_,$*).py $(ARGS)
+
+load: develop ## Open 600 rooms in a minute at URL= with Artillery; TOKEN= is of a user whose tier has rooms
+	@URL='$(or $(URL),http://127.0.0.1:8000)' ARTILLERY_DISABLE_TELEMETRY=true \
+		web/npm exec --yes --ignore-scripts --package=artillery@2.0.21 -- artillery run ../bench/rooms.artillery.yml
 
 chaos: develop ## Run long chaos tests; CHAOS_SEED= repeats a storm, CHAOS_SEEDS=20 runs twenty
 	@tests/venv.sh swift
