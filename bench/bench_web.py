@@ -13,8 +13,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 from msgspec import Struct
@@ -110,21 +112,23 @@ def look(browser: Browser, url: str, name: str, path: str, slowdown: float) -> S
 @contextmanager
 def stack() -> Iterator[str]:
     """Yield the address of an installation of its own."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile("w+") as output:
         command = [sys.executable, "-m", "cli.main", "up", "--port", str(free_port()), "--data", folder]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        # A file, because a pipe that nobody reads fills up, and then the stack neither serves nor stops.
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL)
         try:
-            yield ready_address(process)
+            yield ready_address(process, Path(output.name))
         finally:
             process.terminate()
             process.wait(timeout=60)
 
 
-def ready_address(process: subprocess.Popen[str]) -> str:
+def ready_address(process: subprocess.Popen[bytes], output: Path) -> str:
     """Return the address that the stack prints once it serves."""
-    for line in process.stdout or ():
-        if found := re.match(r"ready (http\S+)", line):
+    while process.poll() is None:
+        if found := re.search(r"^ready (http\S+)\n", output.read_text(), re.MULTILINE):
             return found[1]
+        time.sleep(0.1)
     raise RuntimeError("The stack ended before it served.")
 
 
