@@ -1,7 +1,5 @@
 import type en from '../en/billing';
 
-const NUMBER = new Intl.NumberFormat('de-DE');
-
 export default {
   pricing: {
     title: 'Preise',
@@ -32,7 +30,7 @@ export default {
     noRooms: 'Jedem Raum beitreten',
     support: 'Bevorzugte Hilfe',
     analytics: 'Auswertung mit Export',
-    keys: (calls: number) => `API-Schlüssel, ${NUMBER.format(calls)} Aufrufe am Tag`,
+    keys: (calls: number) => `API-Schlüssel, ${calls.toLocaleString('de-DE')} Aufrufe am Tag`,
     sideBySide: 'Im Vergleich',
     comparison: 'Vergleich der Tarife',
     rows: {

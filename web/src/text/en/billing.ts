@@ -1,5 +1,3 @@
-const NUMBER = new Intl.NumberFormat('en-GB');
-
 export default {
   pricing: {
     title: 'Pricing',
@@ -30,7 +28,7 @@ export default {
     noRooms: 'Join any room',
     support: 'Priority support',
     analytics: 'Analytics with export',
-    keys: (calls: number) => `API keys, ${NUMBER.format(calls)} calls a day`,
+    keys: (calls: number) => `API keys, ${calls.toLocaleString('en-GB')} calls a day`,
     sideBySide: 'Side by side',
     comparison: 'Comparison of plans',
     rows: {
