@@ -33,6 +33,7 @@ PUBLIC = {
     ("GET", "/metrics"),
     ("GET", "/c/{slug}"),
     ("GET", "/c/{slug}/media/{name}"),
+    ("GET", "/c/{slug}/waveform.svg"),
     ("GET", "/embed/{slug}"),
     ("GET", "/oembed"),
     ("GET", "/verify/{token}"),
